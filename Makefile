@@ -1,0 +1,48 @@
+# make demo   set up and run the whole chain: train, prune, QAT, convert, score, time, report
+# make test   set up what is missing and run the tests
+# make lint   ruff, mypy, import-linter
+# make setup  only .venv with the locked dependencies
+# make lock   resolve the dependencies anew (after an edit of pyproject.toml)
+# make clean  remove what the above made, but not the cache of downloads
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEMO_FLAGS ?=
+PYTEST_FLAGS ?=
+
+.PHONY: demo test lint setup lock clean
+
+demo: setup
+	@$(BIN)/python -m scripts.demo $(DEMO_FLAGS)
+
+test: setup
+	@$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+setup: $(STAMP)
+
+# A venv whose Python has gone, or that a broken install left, is made anew.
+$(STAMP): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+	  { echo "error: Python 3.11 is needed | got: $$($(PYTHON) --version) | to do: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "setting up $(VENV) (about 1 GB of downloads the first time; a few minutes)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
+	  --progress-bar=on -r requirements.lock
+	@touch $(STAMP)
+
+lock:
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --all-extras --python-version 3.11 --generate-hashes \
+	  --constraint constraints.txt --no-header --output-file requirements.lock
+
+clean:
+	rm -rf $(VENV) output .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

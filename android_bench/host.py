@@ -1,0 +1,213 @@
+"""Timing and scoring cases on this computer."""
+
+from __future__ import annotations
+
+import json
+import platform
+import random
+import signal
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from android_bench.cases import Case
+from android_bench.host_worker import ANSWER, Request, Score
+from zoo import runtime
+from zoo.errors import ZooError, one_line
+from zoo.provenance import Provenance
+from zoo.types import Accuracy, Artifact, Configuration, Device, Latency, Measurement, Placement
+
+_TIMEOUT_S = 900  # scoring 10,000 images on plain int8 kernels of an old runtime takes minutes
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long to measure: `benchmark_model`'s rule, in each of several processes."""
+
+    num_runs: int = 50
+    min_secs: float = 0.5
+    warmup_secs: float = 0.2
+    processes: int = 3
+
+
+@cache
+def device() -> Device:
+    """This computer, by processor; no host name or other identity."""
+    return Device(
+        kind="host",
+        id="host",
+        name=_cpu_name(),
+        details={"system": platform.platform(), "machine": platform.machine()},
+    )
+
+
+def measure(
+    cases: Sequence[Case],
+    timing: Timing,
+    provenance: Provenance,
+    progress: Callable[[str], None],
+    seed: int = 1,
+) -> Iterator[Measurement]:
+    """Times each case in several processes; yields exactly one row a case, failed ones too.
+
+    The processes of all cases run in one seeded random order, so that a slow minute of the
+    machine is spread over all cases. A row comes as soon as its case has its last process.
+    """
+    schedule = [i for i in range(len(cases)) for _ in range(timing.processes)]
+    random.Random(seed).shuffle(schedule)  # noqa: S311
+    answers: dict[int, list[dict | ZooError]] = {i: [] for i in range(len(cases))}
+    for number, index in enumerate(schedule, start=1):
+        case = cases[index]
+        progress(
+            f"[{number}/{len(schedule)}] timing {case.model}, {case.configuration.runtime}, "
+            f"{case.configuration.delegate}"
+        )
+        try:
+            answers[index].append(_ask(_request(case, timing)))
+        except ZooError as error:
+            answers[index].append(error)
+        if len(answers[index]) == timing.processes:
+            yield _measurement(case, answers[index], provenance)
+
+
+def score(case: Case, artifact: Artifact, provenance: Provenance) -> Accuracy:
+    """Scores a case on its data set's whole test split; a failure is a row with its reason."""
+    statistics_of = artifact.preprocessing
+    try:
+        wanted = Score(
+            dataset=artifact.dataset,
+            image_size=artifact.inputs[0].shape[1],
+            validation_images=int(artifact.recipe["validation_images"] or 0),
+            mean=statistics_of["mean"][0],
+            std=statistics_of["std"][0],
+        )
+        found = _ask(_request(case, Timing()).model_copy(update={"score": wanted}))
+        top1, images = float(found["top1"]), int(found["images"])
+        placement, reasons = Placement.model_validate(found["placement"]), ()
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        top1, images, placement = None, 0, None
+        reasons = (f"the manifest does not say how to score it: {one_line(error)}",)
+    except ZooError as error:
+        top1, images, placement, reasons = None, 0, None, (str(error),)
+    return Accuracy(
+        **provenance.fields(),
+        model=case.model,
+        model_sha256=case.sha256,
+        precision=case.precision,
+        dataset=artifact.dataset,
+        split="test",
+        images=images,
+        top1=top1,
+        device=device(),
+        configuration=_with_version(case.configuration),
+        placement=placement,
+        valid=top1 is not None,
+        reasons=reasons,
+    )
+
+
+def _measurement(case: Case, answers: list, provenance: Provenance) -> Measurement:
+    good = [a for a in answers if not isinstance(a, ZooError)]
+    reasons = list(dict.fromkeys(str(a) for a in answers if isinstance(a, ZooError)))
+    latency, placement = None, None
+    if good and not reasons:
+        try:
+            latency = _combine([Latency.model_validate(a["latency"]) for a in good])
+            placement = Placement.model_validate(good[0]["placement"])
+        except (KeyError, ValidationError) as error:
+            reasons.append(f"an answer that can't be: {one_line(error)}")
+            latency = None
+    return Measurement(
+        **provenance.fields(),
+        model=case.model,
+        model_sha256=case.sha256,
+        precision=case.precision,
+        device=device(),
+        configuration=_with_version(case.configuration),
+        placement=placement,
+        latency=latency,
+        valid=latency is not None,
+        reasons=tuple(reasons),
+    )
+
+
+def _combine(runs: list[Latency]) -> Latency:
+    """Per-field medians over processes; `runs` is their sum."""
+    fields = {}
+    for name in Latency.model_fields:
+        values = [getattr(run, name) for run in runs]
+        fields[name] = None if None in values else statistics.median(values)
+    return Latency.model_validate(
+        {**fields, "runs": sum(run.runs for run in runs), "processes": len(runs)}
+    )
+
+
+def _request(case: Case, timing: Timing) -> Request:
+    return Request(
+        path=str(case.path),
+        sha256=case.sha256,
+        runtime=case.configuration.runtime,
+        delegate=case.configuration.delegate,
+        threads=case.configuration.threads,
+        num_runs=timing.num_runs,
+        min_secs=timing.min_secs,
+        warmup_secs=timing.warmup_secs,
+    )
+
+
+def _ask(request: Request) -> dict:
+    """One worker process, from start to answer.
+
+    Raises:
+        ZooError: the model is refused, or the worker crashed, hung, or answered nonsense.
+    """
+    with subprocess.Popen(
+        [sys.executable, "-m", "android_bench.host_worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=Path(__file__).parent.parent,  # where the packages lie, installed or not
+    ) as worker:
+        try:
+            out, err = worker.communicate(request.model_dump_json().encode(), timeout=_TIMEOUT_S)
+        except subprocess.TimeoutExpired as error:
+            raise ZooError("the worker hung", got=f"no answer in {_TIMEOUT_S} s") from error
+        finally:
+            worker.kill()
+    lines = [line for line in out.decode(errors="replace").splitlines() if ANSWER in line]
+    if worker.returncode or not lines:
+        code = worker.returncode
+        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        raise ZooError(
+            "the worker process died",
+            where=Path(request.path).name,
+            got=f"{how}; {one_line(err.decode(errors='replace')[-300:])}",
+        )
+    found = json.loads(lines[-1].partition(ANSWER)[2])
+    if "error" in found:
+        raise ZooError(found["error"])
+    return found
+
+
+def _with_version(configuration: Configuration) -> Configuration:
+    try:
+        version = runtime.version(configuration.runtime)
+    except ZooError:
+        version = "not installed"
+    return configuration.model_copy(update={"runtime_version": version})
+
+
+def _cpu_name() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,138 @@
+"""Runs one case in a process of its own: reads a request as JSON from stdin, answers on stdout.
+
+A process a case keeps peak memory honest, and a crashing kernel costs one row, not the run.
+Started by `android_bench.host`, `python -m android_bench.host_worker`.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import statistics
+import sys
+import time
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+
+from zoo import data, runtime
+from zoo.errors import ZooError
+from zoo.files import MAX_MODEL_BYTES, read_bytes
+from zoo.types import Latency, Strict, TensorInfo
+
+ANSWER = "host_worker answer: "
+
+
+class Request(Strict):
+    """What to run. `score` is None for timing, else what the accuracy needs."""
+
+    path: str
+    sha256: str
+    runtime: str
+    delegate: str
+    threads: int
+    num_runs: int
+    min_secs: float
+    warmup_secs: float
+    score: Score | None = None
+
+
+class Score(Strict):
+    """A data set's test split and the pixel statistics that the model was trained with."""
+
+    dataset: str
+    image_size: int
+    validation_images: int
+    mean: float
+    std: float
+
+
+Request.model_rebuild()
+
+
+def answer(request: Request) -> dict[str, object]:
+    """Loads the model, checks its hash, and times or scores it."""
+    path = Path(request.path)
+    content = read_bytes(path, "the model", MAX_MODEL_BYTES, "name an existing .tflite")
+    if (got := sha256(content).hexdigest()) != request.sha256:
+        raise ZooError(
+            "the model changed on disk", where=path, expected=f"sha256 {request.sha256}", got=got
+        )
+    before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    began = time.perf_counter_ns()
+    net = runtime.load(content, request.runtime, request.delegate, request.threads, path.name)
+    init_us = (time.perf_counter_ns() - began) / 1e3
+    result: dict[str, object] = {"placement": net.placement().model_dump()}
+    if request.score is not None:
+        top1, images = score(net, request.score)
+        return {**result, "top1": top1, "images": images}
+    latency = measure(net, request, init_us, before_kb)
+    return {**result, "latency": latency.model_dump()}
+
+
+def measure(net: runtime.Net, request: Request, init_us: float, before_kb: int) -> Latency:
+    """Times `invoke` alone on random input, with benchmark_model's rule for warm-up and runs."""
+    net.set_input(_random_input(net.inputs()[0]))
+    first_us = _invoke_us(net)
+    warm = time.perf_counter() + request.warmup_secs
+    while time.perf_counter() < warm:
+        net.interpreter.invoke()
+    times_us = []
+    end = time.perf_counter() + request.min_secs
+    while len(times_us) < request.num_runs or time.perf_counter() < end:
+        times_us.append(_invoke_us(net))
+    p5, median, p95 = np.percentile(times_us, [5, 50, 95])
+    peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return Latency(
+        runs=len(times_us),
+        processes=1,
+        init_us=init_us,
+        first_us=first_us,
+        avg_us=statistics.fmean(times_us),
+        min_us=min(times_us),
+        max_us=max(times_us),
+        std_us=statistics.pstdev(times_us),
+        median_us=float(median),
+        p5_us=float(p5),
+        p95_us=float(p95),
+        peak_memory_mb=(peak_kb - before_kb) / 1024,
+    )
+
+
+def score(net: runtime.Net, wanted: Score) -> tuple[float, int]:
+    """Top-1 accuracy, 0 to 1, over the whole test split, one image after the other."""
+    split = data.load(wanted.dataset, wanted.image_size, wanted.validation_images).test
+    right = 0
+    for image, label in zip(split.images, split.labels, strict=True):
+        right += int(np.argmax(net.run(data.normalise(image, wanted.mean, wanted.std)))) == label
+    return right / len(split), len(split)
+
+
+def _invoke_us(net: runtime.Net) -> float:
+    began = time.perf_counter_ns()
+    net.interpreter.invoke()
+    return (time.perf_counter_ns() - began) / 1e3
+
+
+def _random_input(tensor: TensorInfo) -> np.ndarray:
+    random = np.random.default_rng(1)
+    dtype = np.dtype(tensor.dtype)
+    if np.issubdtype(dtype, np.integer):
+        limits = np.iinfo(dtype)
+        return random.integers(limits.min, limits.max, tensor.shape[1:], dtype, endpoint=True)
+    return random.standard_normal(tensor.shape[1:]).astype(dtype)
+
+
+def main() -> int:
+    """Answers one request; a user-facing problem is an answer too, with the key `error`."""
+    try:
+        result = answer(Request.model_validate_json(sys.stdin.buffer.read()))
+    except ZooError as error:
+        result = {"error": str(error)}
+    print(ANSWER + json.dumps(result), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Keras to TFLite: the only user of tf.lite."""

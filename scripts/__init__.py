@@ -1,0 +1,1 @@
+"""Command-line tools: flags and one call each."""

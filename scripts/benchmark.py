@@ -1,0 +1,138 @@
+"""Measures `.tflite` files on this computer, on phones, or on both.
+
+    python -m scripts.benchmark                                  every artifact, this computer
+    python -m scripts.benchmark --device=all                     and every phone that adb lists
+    python -m scripts.benchmark --device=R58M123 --delegate=gpu  one phone, one delegate
+    python -m scripts.benchmark --models=my.tflite --runtime=litert,tflite_runtime --threads=2
+
+On this computer, artifacts are also scored on their whole test split, through the same runtime.
+Each case appends one line to OUTPUT/results.jsonl, a failed one too, with its reason; the exit
+code is 1 where any case failed.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from pathlib import Path
+
+from absl import flags
+
+from scripts import cli
+from zoo import runtime
+from zoo.errors import UnknownNameError, ZooError
+from zoo.provenance import Provenance
+
+FLAGS = flags.FLAGS
+cli.define_output()
+_PHONE_DELEGATES = ("xnnpack", "none", "gpu")
+flags.DEFINE_list("models", [], "artifact names or .tflite paths (default: every artifact)")
+flags.DEFINE_list(
+    "device", ["host"], "host, adb serials, or all: this computer and every phone that adb lists"
+)
+flags.DEFINE_list("runtime", ["litert"], f"on this computer: {', '.join(runtime.RUNTIMES)}")
+flags.DEFINE_list(
+    "delegate",
+    [],
+    f"of {', '.join(_PHONE_DELEGATES)}; gpu on phones only (default: all that the device has)",
+)
+flags.DEFINE_integer("threads", 1, "CPU threads", lower_bound=1, upper_bound=256)
+flags.DEFINE_integer("num_runs", 50, "inferences a process, at least", lower_bound=1)
+flags.DEFINE_float("min_secs", 0.5, "seconds a process measures, at least", lower_bound=0)
+flags.DEFINE_integer("processes", 3, "processes a case; figures are medians over them", 1)
+flags.DEFINE_bool("accuracy", True, "score artifacts on their test split, on this computer")
+flags.DEFINE_string("benchmark_binary", None, "benchmark_model for the phone (default: download)")
+flags.DEFINE_string("adb", None, "the adb client (default: the one that adbutils bundles)")
+
+
+def main(_: list[str]) -> int:
+    """Measures by the flags; 1 where a case failed."""
+    for name in FLAGS.delegate:
+        if name not in _PHONE_DELEGATES:
+            raise UnknownNameError("--delegate", name, _PHONE_DELEGATES)
+    for name in FLAGS.runtime:
+        runtime.version(name)
+    from android_bench.cases import candidates
+
+    files = candidates(FLAGS.models, cli.output() / "artifacts")
+    adb, phones = _phones()
+    failed = 0
+    if {"host", "all"} & set(FLAGS.device):
+        failed += _on_host(files)
+    for phone in phones:
+        failed += _on_phone(files, adb, phone)
+    if failed:
+        cli.say(f"{failed} case(s) failed; each is a row with its reason in results.jsonl")
+    return 1 if failed else 0
+
+
+def _phones():
+    """The adb client and the phones meant by --device; none without asking adb where none is."""
+    wanted = [name for name in FLAGS.device if name != "host"]
+    if not wanted:
+        return None, []
+    from android_bench.adb import Adb
+    from android_bench.session import attached_phones
+
+    every = "all" in wanted
+    try:
+        adb = Adb(FLAGS.adb)
+        return adb, attached_phones(adb, "all" if every else ",".join(wanted))
+    except ZooError as error:
+        if not every:
+            raise
+        cli.say(f"phones: {error.what}; measuring on this computer only")
+        return None, []
+
+
+def _on_host(files) -> int:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from android_bench import host
+
+    provenance = Provenance.here()
+    delegates = FLAGS.delegate or list(runtime.DELEGATES)
+    configurations = [(r, d) for r in FLAGS.runtime for d in delegates]
+    cases = [f.case(r, d, FLAGS.threads) for f in files for r, d in configurations]
+    timing = host.Timing(FLAGS.num_runs, FLAGS.min_secs, 0.2, FLAGS.processes)
+    failed = 0
+    for row in host.measure(cases, timing, provenance, cli.say):
+        failed += cli.record(row)
+    if not FLAGS.accuracy:
+        return failed
+    scored = [
+        (f.case(r, delegates[0], 1), f.artifact) for f in files if f.artifact for r in FLAGS.runtime
+    ]
+    # Scoring is not timed, so it may use every core; timing above never shares the machine.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for row in pool.map(lambda pair: host.score(*pair, provenance), scored):
+            failed += cli.record(row)
+    return failed
+
+
+def _on_phone(files, adb, phone) -> int:
+    from android_bench import binary, session
+
+    delegates = FLAGS.delegate or list(_PHONE_DELEGATES)
+    cases = [f.case("benchmark_model", d, FLAGS.threads) for f in files for d in delegates]
+    own = Path(FLAGS.benchmark_binary) if FLAGS.benchmark_binary else None
+    failed = 0
+    rows = session.measure_on_phone(
+        adb,
+        phone.serial,
+        cases,
+        lambda abi: binary.benchmark_binary(own, abi, cli.cache()),
+        Provenance.here(),
+        num_runs=FLAGS.num_runs,
+        min_secs=FLAGS.min_secs,
+        processes=FLAGS.processes,
+        progress=cli.say,
+    )
+    with closing(rows):
+        for row in rows:
+            failed += cli.record(row)
+    return failed
+
+
+if __name__ == "__main__":
+    cli.run(main)

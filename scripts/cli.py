@@ -1,0 +1,181 @@
+"""What every command shares: one-line errors, exit codes, the --output flag.
+
+Exit codes: 0 done, 1 a problem that the line on stderr tells, 2 wrong flags, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from absl import app, flags, logging
+
+from zoo.errors import UnknownNameError, ZooError, one_line
+from zoo.files import append_record
+from zoo.types import Accuracy, Measurement
+
+FLAGS = flags.FLAGS
+
+
+def define_output() -> None:
+    """Defines --output, the folder where every stage reads and writes."""
+    flags.DEFINE_string(
+        "output",
+        "output",
+        "folder for runs/, artifacts/, report/ and results.jsonl",
+    )
+
+
+def output() -> Path:
+    """The --output folder."""
+    return Path(FLAGS.output)
+
+
+def cache() -> Path:
+    """Where downloads are kept."""
+    from zoo.data import cache_folder
+
+    return cache_folder()
+
+
+def record(row: Measurement | Accuracy) -> int:
+    """Appends a row to the results and says it in one line; 1 for a failed one, else 0."""
+    append_record(output() / "results.jsonl", row)
+    c = row.configuration
+    where = "host" if row.device.kind == "host" else row.device.name
+    what = f"{row.model}, {where}, {c.runtime}, {c.delegate}"
+    if not row.valid:
+        say(f"  FAILED {what}: {'; '.join(row.reasons)}")
+        return 1
+    if isinstance(row, Accuracy):
+        say(f"  {what}: {100 * row.top1:.2f} % of {row.images} test images right")
+    else:
+        took = row.placement
+        nodes = f", {took.delegated}/{took.nodes} nodes delegated" if took and took.nodes else ""
+        say(f"  {what}: {row.latency.typical_us / 1000:.3f} ms{nodes}")
+    return 0
+
+
+def say(text: str) -> None:
+    """One line of progress, shown at once also when piped."""
+    print(text, flush=True)
+
+
+def required(name: str) -> str:
+    """The value of a flag that must be given."""
+    value = FLAGS[name].value
+    if not value:
+        raise ZooError(f"--{name} is missing", remedy=f"give --{name}, see --help")
+    return value
+
+
+def choice(name: str, allowed: Iterable[str]) -> str:
+    """The value of a required flag with a closed list of values."""
+    value = required(name)
+    if value not in allowed:
+        raise UnknownNameError(f"--{name}", value, allowed)
+    return value
+
+
+def choices(name: str, allowed: Iterable[str]) -> list[str]:
+    """The values of a required flag that takes a comma-separated list from a closed list."""
+    values = list(dict.fromkeys(FLAGS[name].value or []))
+    if not values:
+        raise ZooError(f"--{name} is empty", expected=", ".join(allowed))
+    for value in values:
+        if value not in allowed:
+            raise UnknownNameError(f"--{name}", value, allowed)
+    return values
+
+
+def file_name(value: str, flag: str) -> str:
+    """`value`, checked to be a plain name that can't leave its folder."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,119}", value):
+        raise ZooError(
+            f"{value!r} is not a name",
+            where=flag,
+            expected="letters, digits, '_', '-' and '.', not starting with '.' or '-'",
+        )
+    return value
+
+
+def import_tensorflow() -> None:
+    """Imports TensorFlow without its start-up chatter, which comes from C++ straight to stderr.
+
+    What it says is shown only where the import fails. Takes seconds: call it late.
+
+    Raises:
+        ZooError: TensorFlow is not installed or does not load.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # tfmot wants tf_keras
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as chatter:
+        stderr = os.dup(2)
+        os.dup2(chatter.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()
+        except ImportError as error:
+            raise ZooError(
+                "TensorFlow can't be imported",
+                got=error,
+                remedy="pip install 'mobile-model-zoo[train]', or run make setup",
+            ) from error
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+    logging.set_verbosity(logging.WARNING)
+
+
+def _parse(argv: list[str]) -> list[str]:
+    try:
+        return app.parse_flags_with_usage(argv) if _asks_help(argv) else FLAGS(argv)
+    except flags.Error as error:
+        program = Path(argv[0]).stem
+        print(
+            f"error: {one_line(error)} | to do: see python -m scripts.{program} --help",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+
+
+def _asks_help(argv: list[str]) -> bool:
+    return any(a.lstrip("-").split("=")[0] in ("help", "helpfull", "helpshort") for a in argv[1:])
+
+
+def run(main: Callable[[list[str]], int | None], positional: bool = False) -> None:
+    """Parses the flags, runs `main(argv)` and exits with its code (None is 0).
+
+    Args:
+        main: gets argv with the flags removed.
+        positional: whether arguments that are no flags are allowed.
+    """
+
+    def guarded(argv: list[str]) -> None:
+        try:
+            if len(argv) > 1 and not positional:
+                raise ZooError(
+                    f"unexpected argument {argv[1]!r}",
+                    expected="only --flags",
+                    remedy="write --name=value, or see --help",
+                )
+            code = main(argv)
+        except ZooError as error:
+            print(f"error: {error}", file=sys.stderr, flush=True)
+            code = 1
+        except KeyboardInterrupt:
+            print("interrupted: nothing half-written is left", file=sys.stderr, flush=True)
+            code = 130
+        except BrokenPipeError:  # the reader of our output, `head` say, has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = 0
+        sys.stdout.flush()
+        sys.exit(code)
+
+    app.run(guarded, flags_parser=_parse)

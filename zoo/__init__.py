@@ -1,0 +1,1 @@
+"""Mobile model zoo: catalogue, data, training and the types that every stage shares."""

@@ -1,0 +1,58 @@
+"""Errors that a user can act on: one line that says what, where, expected, got and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ZooError(Exception):
+    """A problem that the user can mend; command-line tools print it as one line and exit with 1.
+
+    Args:
+        what: what went wrong, as a short clause.
+        where: the file, flag or device concerned.
+        expected: what would have been right.
+        got: what was found.
+        remedy: what to do about it, as an imperative.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: object = None,
+        expected: object = None,
+        got: object = None,
+        remedy: str | None = None,
+    ):
+        self.what = what
+        parts = [what]
+        if where is not None:
+            parts.append(f"where: {where}")
+        if expected is not None:
+            parts.append(f"expected: {expected}")
+        if got is not None:
+            parts.append(f"got: {got}")
+        if remedy is not None:
+            parts.append(f"to do: {remedy}")
+        super().__init__(" | ".join(one_line(part) for part in parts))
+
+
+class UnknownNameError(ZooError):
+    """A name that is not in a closed list; says what is allowed and the nearest names."""
+
+    def __init__(self, kind: str, name: str, allowed: Iterable[str]):
+        allowed = sorted(allowed)
+        near = difflib.get_close_matches(name, allowed, n=3, cutoff=0.5)
+        super().__init__(
+            f"unknown {kind} {name!r}",
+            expected=f"one of {', '.join(allowed)}",
+            remedy=f"did you mean {' or '.join(near)}?" if near else None,
+        )
+
+
+def one_line(text: object, limit: int = 600) -> str:
+    """`text` without line breaks or other control characters, cut to `limit` characters."""
+    flat = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"

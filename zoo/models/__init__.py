@@ -1,0 +1,1 @@
+"""Architectures, one module a family, each with `build(...) -> tf_keras.Model`."""

@@ -1,0 +1,124 @@
+"""Run folders: what a stage leaves for the next one.
+
+    OUTPUT/runs/NAME/run.json      what it is; written last, so a folder with it is complete
+    OUTPUT/runs/NAME/best.h5       weights of the epoch that validated best
+    OUTPUT/runs/NAME/plan.json     the flags it was started with; a resumed run must match
+    OUTPUT/runs/NAME/epochs.csv, checkpoints/
+
+Weights alone are stored, never serialised code: the network is rebuilt from the catalogue.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo.catalog import build
+from zoo.errors import ZooError
+from zoo.files import read_bytes, read_model, sha256_of, write_text
+from zoo.types import Run
+
+if TYPE_CHECKING:
+    import tf_keras
+
+
+def load(folder: Path) -> Run:
+    """The finished run in a folder, with its weights' hash checked.
+
+    Raises:
+        ZooError: no such run, unfinished, damaged, or weights of another hash.
+    """
+    remedy = "run python -m scripts.train first, or name a finished run with --run"
+    if not folder.is_dir():
+        near = sorted(p.parent.name for p in folder.parent.glob("*/run.json"))
+        raise ZooError(
+            "no such run",
+            where=folder,
+            expected=f"one of {', '.join(near)}" if near else None,
+            remedy=remedy,
+        )
+    if not (folder / "run.json").exists():
+        raise ZooError(
+            "the run is not finished",
+            where=folder,
+            remedy="run the command that started it again: it goes on from its last epoch",
+        )
+    run = read_model(folder / "run.json", Run, "the run's description", remedy)
+    weights = folder / Path(run.weights).name
+    read_bytes(weights, "the run's weights", 2**30, remedy)
+    if (got := sha256_of(weights)) != run.weights_sha256:
+        raise ZooError(
+            "the run's weights are damaged or were replaced",
+            where=weights,
+            expected=f"sha256 {run.weights_sha256}",
+            got=got,
+            remedy="delete the run's folder and train it again",
+        )
+    return run
+
+
+def begin(folder: Path, plan: dict[str, object]) -> bool:
+    """Prepares a run folder for this plan.
+
+    Returns:
+        True where the run is finished already and nothing is left to do.
+
+    Raises:
+        ZooError: the folder holds a run with another plan.
+    """
+    path = folder / "plan.json"
+    text = json.dumps(plan, indent=1, sort_keys=True) + "\n"
+    if path.exists():
+        old = json.loads(read_bytes(path, "the run's plan", 2**20, f"delete {folder}"))
+        new = json.loads(text)
+        differing = sorted(k for k in old.keys() | new.keys() if old.get(k) != new.get(k))
+        if differing:
+            first = differing[0]
+            raise ZooError(
+                f"the folder holds a run with another {', '.join(differing)}",
+                where=folder,
+                expected=f"{first}={old.get(first)!r}",
+                got=f"{first}={new.get(first)!r}",
+                remedy="give the flags it was started with, another --name, or delete the folder",
+            )
+    else:
+        write_text(path, text)
+    return (folder / "run.json").exists()
+
+
+def save(folder: Path, run: Run) -> None:
+    """Marks a run as finished."""
+    write_text(folder / "run.json", run.model_dump_json(indent=1) + "\n")
+
+
+def keras_model(run: Run, folder: Path) -> tf_keras.Model:
+    """Rebuilds the run's network and loads its weights. Imports TensorFlow.
+
+    Raises:
+        ZooError: the weights do not fit the network.
+    """
+    model = build(run.config)
+    if "qat" in run.scheme:
+        from zoo import compress
+
+        model = compress.for_qat(model, preserve_sparsity="prune" in run.scheme)
+    load_weights(model, folder / Path(run.weights).name)
+    return model
+
+
+def load_weights(model: tf_keras.Model, path: Path) -> None:
+    """Loads HDF5 weights.
+
+    Raises:
+        ZooError: unreadable, or of another network.
+    """
+    try:
+        model.load_weights(path)
+    except (OSError, ValueError, KeyError) as error:
+        raise ZooError(
+            "the weights do not fit the network",
+            where=path,
+            got=str(error).splitlines()[0],
+            remedy="delete the run's folder and train it again",
+        ) from error

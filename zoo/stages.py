@@ -1,0 +1,210 @@
+"""The training stages: from a recipe or a finished run to a new run folder and a result line."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tf_keras
+
+from zoo import compress as compression
+from zoo import data, runs
+from zoo.catalog import build
+from zoo.errors import ZooError
+from zoo.files import append_record, atomic_path, sha256_of
+from zoo.provenance import Provenance
+from zoo.train import Outcome, Schedule, fit
+from zoo.types import ModelConfig, Recipe, Run, TrainRecord
+
+Say = Callable[[str], None]
+
+
+def train(recipe: Recipe, output: Path, name: str, provenance: Provenance, say: Say) -> Run:
+    """Trains a fresh network by the recipe, or goes on with the run of that name.
+
+    Raises:
+        ZooError: a wrong value, missing data, a folder with another run, a diverging loss.
+    """
+    folder = output / "runs" / name
+    if runs.begin(folder, {"stage": "train", **_plan(recipe)}):
+        say(f"{name} is trained already ({folder})")
+        return runs.load(folder)
+    dataset = data.load(recipe.dataset, recipe.image_size, recipe.validation_images)
+    config = ModelConfig(
+        model=recipe.model,
+        input_shape=dataset.train.images.shape[1:],
+        classes=len(dataset.labels),
+        batch_norm=recipe.batch_norm,
+    )
+    tf_keras.utils.set_random_seed(recipe.seed)
+    model = build(config)
+    say(
+        f"training {name}: {model.count_params():,} parameters, {len(dataset.train)} training, "
+        f"{len(dataset.validation)} validation images"
+    )
+    outcome = fit(
+        model,
+        dataset,
+        _schedule(recipe, recipe.epochs, recipe.learning_rate),
+        folder,
+        say,
+        interactive=sys.stdout.isatty(),
+    )
+    return _finish(
+        _Finished("train", name, config, recipe, (), None, model, outcome, recipe.epochs),
+        output,
+        provenance,
+        say,
+    )
+
+
+def compress(
+    recipe: Recipe,
+    output: Path,
+    parent: Run,
+    scheme: str,
+    name: str,
+    provenance: Provenance,
+    say: Say,
+) -> Run:
+    """Applies one scheme, `prune` or `qat`, to a finished run and fine-tunes.
+
+    Raises:
+        ZooError: a scheme that can't follow the parent's, and what `train` raises.
+    """
+    if "qat" in parent.scheme or scheme in parent.scheme:
+        raise ZooError(
+            f"{scheme} can't follow {'+'.join(parent.scheme)}",
+            where=parent.name,
+            expected="prune before qat, each once",
+            remedy="start from an earlier run",
+        )
+    folder = output / "runs" / name
+    plan = {"stage": scheme, "parent": parent.weights_sha256, **_plan(recipe)}
+    if runs.begin(folder, plan):
+        say(f"{name} is done already ({folder})")
+        return runs.load(folder)
+    dataset = data.load(recipe.dataset, recipe.image_size, recipe.validation_images)
+    tf_keras.utils.set_random_seed(recipe.seed)
+    dense = runs.keras_model(parent, output / "runs" / parent.name)
+    if scheme == "prune":
+        run = _prune(dense, dataset, recipe, parent, folder, say)
+    else:
+        run = _qat(dense, dataset, recipe, parent, folder, say)
+    return _finish(dataclasses.replace(run, name=name), output, provenance, say)
+
+
+@dataclass(frozen=True)
+class _Finished:
+    """A loop that has ended, before it is written down. `model` has the last epoch's weights."""
+
+    stage: Literal["train", "compress"]
+    name: str
+    config: ModelConfig
+    recipe: Recipe
+    scheme: tuple[str, ...]
+    parent: Run | None
+    model: tf_keras.Model
+    outcome: Outcome
+    epochs: int
+
+
+def _prune(dense, dataset, recipe: Recipe, parent: Run, folder: Path, say: Say) -> _Finished:
+    schedule = _schedule(recipe, recipe.prune_epochs, recipe.prune_learning_rate)
+    per_epoch = schedule.steps_per_epoch(len(dataset.train))
+    steps = per_epoch * schedule.epochs
+    model = compression.for_pruning(dense, recipe.prune_sparsity, steps)
+    say(f"pruning {parent.name} to {100 * recipe.prune_sparsity:.0f} % zeros")
+    outcome = fit(
+        model,
+        dataset,
+        schedule,
+        folder,
+        say,
+        interactive=sys.stdout.isatty(),
+        callbacks=[compression.pruning_callback()],
+        eligible=lambda epoch: epoch * per_epoch > compression.reached_at(steps),
+    )
+    runs.load_weights(model, outcome.weights)
+    plain = compression.strip_pruning(model)
+    with atomic_path(folder / "stripped.h5") as temporary:
+        plain.save_weights(temporary)
+    outcome = dataclasses.replace(outcome, weights=folder / "stripped.h5")
+    scheme = (*parent.scheme, "prune")
+    return _Finished(
+        "compress", "", parent.config, recipe, scheme, parent, plain, outcome, schedule.epochs
+    )
+
+
+def _qat(dense, dataset, recipe: Recipe, parent: Run, folder: Path, say: Say) -> _Finished:
+    schedule = _schedule(recipe, recipe.qat_epochs, recipe.qat_learning_rate)
+    model = compression.for_qat(dense, preserve_sparsity="prune" in parent.scheme)
+    say(f"quantisation-aware training of {parent.name}")
+    outcome = fit(model, dataset, schedule, folder, say, interactive=sys.stdout.isatty())
+    scheme = (*parent.scheme, "qat")
+    return _Finished(
+        "compress", "", parent.config, recipe, scheme, parent, model, outcome, schedule.epochs
+    )
+
+
+def _finish(done: _Finished, output: Path, provenance: Provenance, say: Say) -> Run:
+    folder = output / "runs" / done.name
+    runs.load_weights(done.model, done.outcome.weights)
+    zeros = compression.zeros(done.model)
+    run = Run(
+        name=done.name,
+        stage=done.stage,
+        config=done.config,
+        dataset=done.recipe.dataset,
+        recipe=dataclasses.asdict(done.recipe),
+        scheme=done.scheme,
+        parent=done.parent.name if done.parent else None,
+        parent_sha256=done.parent.weights_sha256 if done.parent else None,
+        weights=done.outcome.weights.name,
+        weights_sha256=sha256_of(done.outcome.weights),
+        validation_accuracy=done.outcome.validation_accuracy,
+        best_epoch=done.outcome.best_epoch,
+        versions=provenance.versions,
+    )
+    append_record(
+        output / "results.jsonl",
+        TrainRecord(
+            **provenance.fields(),
+            kind=done.stage,
+            model=done.name,
+            model_sha256=run.weights_sha256,
+            dataset=run.dataset,
+            scheme=run.scheme,
+            validation_accuracy=run.validation_accuracy,
+            epochs=done.epochs,
+            seconds=done.outcome.seconds,
+            zeros=zeros,
+        ),
+    )
+    runs.save(folder, run)
+    say(
+        f"{done.name}: validation accuracy {100 * run.validation_accuracy:.2f} % (epoch "
+        f"{run.best_epoch}), {100 * zeros:.0f} % of the kernels' weights are zero → {folder}"
+    )
+    return run
+
+
+def _schedule(recipe: Recipe, epochs: int, learning_rate: float) -> Schedule:
+    return Schedule(
+        epochs=epochs,
+        epoch_images=recipe.epoch_images,
+        batch_size=recipe.batch_size,
+        learning_rate=learning_rate,
+        warmup=recipe.warmup,
+        weight_decay=recipe.weight_decay,
+        flip=recipe.flip,
+        seed=recipe.seed,
+    )
+
+
+def _plan(recipe: Recipe) -> dict[str, object]:
+    return dataclasses.asdict(recipe)

@@ -1,0 +1,287 @@
+"""The training loop of every stage: checkpointed, resumable, the same result however interrupted.
+
+What a step sees depends on (seed, step) alone: the order of images and their augmentation are
+stateless functions of it, and the dropout generators' state is in the checkpoint. A run that was
+killed therefore goes on from its last epoch exactly as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tensorflow as tf
+import tf_keras
+
+from zoo.data import Dataset, Split
+from zoo.errors import ZooError
+from zoo.files import atomic_path, read_bytes, write_text
+
+# Dropout must draw from checkpointed generators, see above. A process-wide switch of tf_keras
+# without a per-layer equivalent.
+tf_keras.backend.experimental.enable_tf_random_generator()
+
+_LINE_EVERY_S = 10.0
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast: see `zoo.types.Recipe` for each field."""
+
+    epochs: int
+    epoch_images: int
+    batch_size: int
+    learning_rate: float
+    warmup: float
+    weight_decay: float
+    flip: bool
+    seed: int
+
+    def steps_per_epoch(self, train_images: int) -> int:
+        """Whole batches in one epoch."""
+        return max(1, (self.epoch_images or train_images) // self.batch_size)
+
+
+class WarmupCosine(tf_keras.optimizers.schedules.LearningRateSchedule):
+    """Linear rise to `peak` over the first `warmup` share of `steps`, then cosine to zero."""
+
+    def __init__(self, peak: float, warmup: float, steps: int):
+        self.peak, self.warmup, self.steps = peak, warmup, steps
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        """The rate at `step`, counted from 0."""
+        done = (tf.cast(step, tf.float32) + 1.0) / self.steps
+        rise = done / max(self.warmup, 1e-9)
+        fall = 0.5 * (1 + tf.cos(math.pi * (done - self.warmup) / max(1 - self.warmup, 1e-9)))
+        return self.peak * tf.where(done < self.warmup, rise, fall)
+
+    def get_config(self) -> dict[str, float]:
+        """The constructor's arguments."""
+        return {"peak": self.peak, "warmup": self.warmup, "steps": self.steps}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished loop leaves: `weights` are those of the epoch that validated best."""
+
+    weights: Path
+    validation_accuracy: float
+    best_epoch: int
+    seconds: float
+
+
+def batches(
+    dataset: Dataset, schedule: Schedule, first_step: int, end_step: int
+) -> tf.data.Dataset:
+    """The training batches of steps `first_step` to `end_step` - 1: float32 images, int32 labels.
+
+    Each pass over the data is a new permutation, drawn without keeping state, so that step k has
+    the same content whether or not the process was restarted before it.
+    """
+    images = tf.constant(dataset.train.images)
+    labels = tf.constant(dataset.train.labels)
+    count, size, seed = len(dataset.train), schedule.batch_size, schedule.seed
+
+    def batch(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        position = step * size + tf.range(size, dtype=tf.int64)
+        rounds = position // count
+        seeds = tf.stack(
+            [tf.fill([size], tf.constant(seed, tf.int64)), rounds, tf.ones_like(rounds)], 1
+        )
+        # The raw op, since its public wrapper takes no seed for each index.
+        index = tf.raw_ops.RandomIndexShuffle(
+            index=position % count, seed=seeds, max_index=tf.constant(count - 1, tf.int64)
+        )
+        x = tf.gather(images, index)
+        if schedule.flip:
+            draw = tf.random.stateless_uniform([size, 1, 1, 1], tf.stack([seed, step]))
+            x = tf.where(draw < 0.5, tf.reverse(x, [2]), x)
+        x = (tf.cast(x, tf.float32) - dataset.mean) / dataset.std
+        return x, tf.gather(labels, index)
+
+    numbers = tf.data.Dataset.range(first_step, end_step)
+    return numbers.map(batch, num_parallel_calls=2, deterministic=True).prefetch(4)
+
+
+def accuracy(model: tf_keras.Model, dataset: Dataset, split: Split) -> float:
+    """Top-1 accuracy of the Keras model on a split, 0 to 1."""
+    right = 0
+    for start in range(0, len(split), 500):
+        x = dataset.normalise(split.images[start : start + 500])
+        guess = tf.argmax(model(x, training=False), axis=1, output_type=tf.int32)
+        right += int(tf.reduce_sum(tf.cast(guess == split.labels[start : start + 500], tf.int32)))
+    return right / len(split)
+
+
+def fit(
+    model: tf_keras.Model,
+    dataset: Dataset,
+    schedule: Schedule,
+    folder: Path,
+    say: Callable[[str], None],
+    *,
+    interactive: bool = False,
+    callbacks: Sequence[tf_keras.callbacks.Callback] = (),
+    eligible: Callable[[int], bool] = lambda epoch: True,
+) -> Outcome:
+    """Trains, or goes on training, and leaves the best epoch's weights.
+
+    Args:
+        model: functional model, (n, h, w, c) → (n, classes) logits, freshly built.
+        dataset: its splits; the test split is not touched.
+        schedule: how long and how fast.
+        folder: gets `checkpoints/`, `epochs.csv` and `best.h5`.
+        say: gets a line about each epoch, and one about resuming.
+        interactive: draw a moving progress bar.
+        callbacks: further Keras callbacks (tfmot's pruning needs one).
+        eligible: whether an epoch (from 1) may become the best one; pruning refuses the epochs
+            before the sparsity is reached.
+
+    Raises:
+        ZooError: the loss is no longer finite, or a checkpoint can't be read or written.
+    """
+    per_epoch = schedule.steps_per_epoch(len(dataset.train))
+    optimizer = tf_keras.optimizers.SGD(
+        WarmupCosine(schedule.learning_rate, schedule.warmup, per_epoch * schedule.epochs),
+        momentum=0.9,
+        nesterov=True,
+        weight_decay=schedule.weight_decay or None,
+        jit_compile=False,
+    )
+    if schedule.weight_decay:
+        optimizer.exclude_from_weight_decay(
+            var_list=[v for v in model.trainable_variables if v.shape.rank < 2]
+        )
+    model.compile(
+        optimizer,
+        tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        jit_compile=False,
+    )
+    optimizer.build(model.trainable_variables)
+    epoch = tf.Variable(0, dtype=tf.int64, trainable=False, name="finished_epochs")
+    state = tf.train.Checkpoint(model=model, optimizer=optimizer, epoch=epoch)
+    manager = tf.train.CheckpointManager(state, str(folder / "checkpoints"), max_to_keep=2)
+    rows = _restore(state, manager, epoch, folder)
+    done = int(epoch.numpy())
+    if done:
+        say(f"resuming after epoch {done} of {schedule.epochs} ({folder})")
+
+    watch = _Watch(say, per_epoch, schedule.epochs)
+    began = time.monotonic()
+    for number in range(done + 1, schedule.epochs + 1):
+        started = time.monotonic()
+        history = model.fit(
+            batches(dataset, schedule, (number - 1) * per_epoch, number * per_epoch),
+            initial_epoch=number - 1,
+            epochs=number,
+            steps_per_epoch=per_epoch,
+            verbose=1 if interactive else 0,
+            callbacks=[*callbacks, watch],
+        )
+        row = {
+            "epoch": number,
+            "loss": round(float(history.history["loss"][-1]), 5),
+            "validation_accuracy": round(accuracy(model, dataset, dataset.validation), 5),
+            "seconds": round(time.monotonic() - started, 1),
+            "eligible": int(eligible(number)),
+        }
+        rows.append(row)
+        try:
+            if _best(rows) is row:
+                with atomic_path(folder / "best.h5") as temporary:
+                    model.save_weights(temporary)
+            write_text(folder / "epochs.csv", _to_csv(rows))
+            epoch.assign(number)
+            manager.save()
+        except (OSError, tf.errors.OpError) as error:
+            raise ZooError(
+                "can't write the checkpoint",
+                where=folder,
+                got=error,
+                remedy="free some space and run the same command again: it goes on from the last"
+                " checkpoint",
+            ) from error
+        say(
+            f"epoch {number}/{schedule.epochs}: loss {row['loss']:.4f}, validation accuracy "
+            f"{100 * row['validation_accuracy']:.2f} %, {row['seconds']:.0f} s"
+        )
+    best = _best(rows)
+    return Outcome(
+        weights=folder / "best.h5",
+        validation_accuracy=best["validation_accuracy"],
+        best_epoch=int(best["epoch"]),
+        seconds=round(time.monotonic() - began, 1),
+    )
+
+
+class _Watch(tf_keras.callbacks.Callback):
+    """Stops at the first loss that is not finite; says every ten seconds how far training is."""
+
+    def __init__(self, say: Callable[[str], None], steps: int, epochs: int):
+        super().__init__()
+        self._say, self._steps, self._epochs = say, steps, epochs
+        self._spoke, self._epoch = time.monotonic(), 0
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self._epoch = epoch + 1
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        loss = (logs or {}).get("loss", 0.0)
+        if not math.isfinite(loss):
+            raise ZooError(
+                "the loss is no longer a finite number",
+                where=f"epoch {self._epoch}, step {batch + 1}",
+                got=loss,
+                remedy="try a tenth of the learning rate, another seed, or --batch_norm",
+            )
+        if time.monotonic() - self._spoke > _LINE_EVERY_S:
+            self._spoke = time.monotonic()
+            self._say(
+                f"  epoch {self._epoch}/{self._epochs}, step {batch + 1}/{self._steps}, "
+                f"loss {loss:.3f}"
+            )
+
+
+def _restore(
+    state: tf.train.Checkpoint,
+    manager: tf.train.CheckpointManager,
+    epoch: tf.Variable,
+    folder: Path,
+) -> list[dict[str, float]]:
+    if manager.latest_checkpoint is None:
+        return []
+    remedy = f"delete {folder} and train again"
+    try:
+        state.restore(manager.latest_checkpoint).assert_consumed()
+    except (AssertionError, ValueError, tf.errors.OpError) as error:
+        raise ZooError(
+            "the checkpoint can't be read",
+            where=manager.latest_checkpoint,
+            expected="a checkpoint of this network",
+            got=str(error).splitlines()[0],
+            remedy=remedy,
+        ) from error
+    text = read_bytes(folder / "epochs.csv", "the log of epochs", 2**20, remedy).decode()
+    rows = [
+        {name: float(value) for name, value in row.items()}
+        for row in csv.DictReader(io.StringIO(text))
+    ]
+    # A kill between the log and the checkpoint leaves one row more than finished epochs.
+    return rows[: int(epoch.numpy())]
+
+
+def _best(rows: list[dict[str, float]]) -> dict[str, float]:
+    return max(rows, key=lambda row: (row["eligible"], row["validation_accuracy"], -row["epoch"]))
+
+
+def _to_csv(rows: list[dict[str, float]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
