@@ -1,0 +1,98 @@
+"""Builds a small real `.tflite` (convolution, fully connected, softmax) without TensorFlow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.tools import flatbuffer_utils
+
+_SEED = 7
+
+
+class _Builder:
+    """Collects tensors, buffers and operators of one subgraph."""
+
+    def __init__(self) -> None:
+        self.model = schema.ModelT()
+        self.model.version = 3
+        self.model.description = "tiny test model"
+        self.model.buffers = [schema.BufferT()]  # buffer 0 is empty by definition
+        self.model.operatorCodes = []
+        self.graph = schema.SubGraphT()
+        self.graph.name = "main"
+        self.graph.tensors, self.graph.operators = [], []
+
+    def tensor(self, name: str, shape: tuple[int, ...], values: np.ndarray | None = None) -> int:
+        tensor = schema.TensorT()
+        tensor.name, tensor.shape = name, list(shape)
+        tensor.type = schema.TensorType.FLOAT32
+        tensor.buffer = 0
+        if values is not None:
+            buffer = schema.BufferT()
+            buffer.data = np.frombuffer(values.astype("<f4").tobytes(), np.uint8)
+            self.model.buffers.append(buffer)
+            tensor.buffer = len(self.model.buffers) - 1
+        self.graph.tensors.append(tensor)
+        return len(self.graph.tensors) - 1
+
+    def operator(
+        self, code: int, inputs: list[int], output: int, kind: int, options: object
+    ) -> None:
+        operator_code = schema.OperatorCodeT()
+        operator_code.builtinCode = operator_code.deprecatedBuiltinCode = code
+        operator_code.version = 1
+        self.model.operatorCodes.append(operator_code)
+        operator = schema.OperatorT()
+        operator.opcodeIndex = len(self.model.operatorCodes) - 1
+        operator.inputs, operator.outputs = inputs, [output]
+        operator.builtinOptionsType, operator.builtinOptions = kind, options
+        self.graph.operators.append(operator)
+
+    def finish(self, source: int, result: int) -> bytes:
+        self.graph.inputs, self.graph.outputs = [source], [result]
+        self.model.subgraphs = [self.graph]
+        return bytes(flatbuffer_utils.convert_object_to_bytearray(self.model))
+
+
+def tiny_model(path: Path, *, image_size: int = 16, filters: int = 8, classes: int = 10) -> Path:
+    """Writes a float32 model to `path`: image → 3×3 convolution, ReLU → dense → softmax.
+
+    Args:
+        path: the file to write; its folder must exist.
+        image_size: height and width in pixels; input is (1, image_size, image_size, 1).
+        filters: of the convolution; more make it slower.
+        classes: length of the output.
+    """
+    random = np.random.default_rng(_SEED)
+    options = schema.BuiltinOptions
+    build = _Builder()
+    flat = image_size * image_size * filters
+    image = build.tensor("image", (1, image_size, image_size, 1))
+    kernel_shape = (filters, 3, 3, 1)
+    kernel = build.tensor("conv/kernel", kernel_shape, random.normal(0, 0.3, kernel_shape))
+    bias = build.tensor("conv/bias", (filters,), np.zeros(filters))
+    hidden = build.tensor("conv/relu", (1, image_size, image_size, filters))
+    dense_shape = (classes, flat)
+    dense = build.tensor("dense/kernel", dense_shape, random.normal(0, 0.05, dense_shape))
+    dense_bias = build.tensor("dense/bias", (classes,), np.zeros(classes))
+    logits = build.tensor("dense/logits", (1, classes))
+    probabilities = build.tensor("probabilities", (1, classes))
+
+    convolution = schema.Conv2DOptionsT()
+    convolution.padding = schema.Padding.SAME
+    convolution.strideH = convolution.strideW = 1
+    convolution.dilationHFactor = convolution.dilationWFactor = 1
+    convolution.fusedActivationFunction = schema.ActivationFunctionType.RELU
+    softmax = schema.SoftmaxOptionsT()
+    softmax.beta = 1.0
+    code = schema.BuiltinOperator
+    inputs = [image, kernel, bias]
+    build.operator(code.CONV_2D, inputs, hidden, options.Conv2DOptions, convolution)
+    fully = schema.FullyConnectedOptionsT()
+    inputs = [hidden, dense, dense_bias]
+    build.operator(code.FULLY_CONNECTED, inputs, logits, options.FullyConnectedOptions, fully)
+    build.operator(code.SOFTMAX, [logits], probabilities, options.SoftmaxOptions, softmax)
+    path.write_bytes(build.finish(image, probabilities))
+    return path

@@ -1,0 +1,96 @@
+"""The phone's side of the cable: its port, its connections, and how they go wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+
+from tests.virtual_phone.link import Link, Owner
+
+
+class Cable:
+    """Accepts connections on one port of 127.0.0.1 and hands each to a `Link`.
+
+    Attributes:
+        port: the phone's TCP port, the same for its whole life.
+        gate: closed (not set) while the phone is frozen.
+        greets: False while new connections are taken but never answered.
+    """
+
+    def __init__(self, owner: Owner):
+        self._owner = owner
+        self._lock = threading.RLock()
+        self._links: list[Link] = []
+        self._listener: socket.socket | None = None
+        self.gate = threading.Event()
+        self.gate.set()
+        self.greets = True
+        # A socket that never listens keeps the port ours while the phone is unplugged.
+        self._holder = _bound_socket(0)
+        self.port = int(self._holder.getsockname()[1])
+
+    def links(self) -> list[Link]:
+        """The connections that are up."""
+        with self._lock:
+            return [link for link in self._links if not link.dropped.is_set()]
+
+    def open(self) -> None:
+        """Accepts and answers (again)."""
+        with self._lock:
+            self.greets = True
+            self.gate.set()
+            if self._listener is None:
+                self._listener = _bound_socket(self.port)
+                self._listener.listen(16)
+                threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def cut(self) -> None:
+        """Drops every connection and refuses new ones; commands that hung on them are ended."""
+        with self._lock:
+            listener, self._listener = self._listener, None
+        if listener is not None:
+            with contextlib.suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)  # wakes the thread in accept()
+            listener.close()
+        self.drop_links()
+
+    def drop_links(self) -> None:
+        """Drops every connection, and waits until their threads have noticed."""
+        with self._lock:
+            links, self._links = self._links, []
+        for link in links:
+            link.drop()
+        frozen = not self.gate.is_set()
+        self.gate.set()  # lets the threads that a frozen phone holds notice
+        for link in links:
+            link.join(timeout_s=5)
+        if frozen and self._listener is not None:
+            self.gate.clear()
+
+    def close(self) -> None:
+        """Gives the port back; nothing works any more."""
+        self.cut()
+        self._holder.close()
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                sock, _ = listener.accept()
+            except OSError:
+                return  # cut
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with self._lock:
+                if self._listener is not listener:
+                    sock.close()
+                    return
+                link = Link(sock, self._owner, self.gate)
+                self._links = [*self.links(), link]
+                link.start()
+
+
+def _bound_socket(port: int) -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    sock.bind(("127.0.0.1", port))
+    return sock

@@ -1,0 +1,271 @@
+"""A phone that exists only as a folder, some threads and the processes of its commands."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from tests.virtual_phone.binary import JOURNAL, behaviour_json, read_journal
+from tests.virtual_phone.cable import Cable
+from tests.virtual_phone.link import Stream
+from tests.virtual_phone.namespace import NamespaceSandbox
+from tests.virtual_phone.processes import PhoneProcess, kill_all, processes_of
+from tests.virtual_phone.profile import PhoneProfile
+from tests.virtual_phone.record import LogEntry, Record
+from tests.virtual_phone.sandbox import FolderSandbox, Sandbox
+from tests.virtual_phone.shell import ShellService, parse_service
+from tests.virtual_phone.sync import SyncService
+from tests.virtual_phone.tree import put, write_properties
+
+
+class VirtualPhone:
+    """A phone that the real adb client can `connect` to, for the time of a `with` block.
+
+    Args:
+        profile: what kind of phone; a healthy Snapdragon 865 without one.
+        sandbox: None takes namespaces where this computer allows them, else a plain folder;
+            `namespace` or `shim` insists.
+
+    Attributes:
+        serial: `127.0.0.1:PORT`.
+        root: the phone's folder on the host (`path` tells where a given file really lies).
+        sandbox: `namespace` or `shim`.
+        boot_id: of the present boot.
+    """
+
+    def __init__(
+        self,
+        profile: PhoneProfile | None = None,
+        *,
+        sandbox: Literal["namespace", "shim"] | None = None,
+    ):
+        self.profile = profile or PhoneProfile()
+        self.known_keys: set[bytes] = set()
+        self.boot_id = ""
+        self._wanted_sandbox = sandbox
+        self._id = uuid.uuid4().hex
+        self._record = Record()
+        self._authorized = self.profile.auth != "unauthorized"
+        self._reboots: list[threading.Thread] = []
+        self._gone = threading.Event()
+
+    def __enter__(self) -> VirtualPhone:
+        self._folder = Path(tempfile.mkdtemp(prefix="virtual_phone_"))
+        self._cable = Cable(self)
+        try:
+            self._first_boot()
+            self.set_benchmark()
+            self.plug()
+        except BaseException:
+            self._clean_up()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._clean_up()
+        if self._record.hook_errors:
+            raise self._record.hook_errors[0]
+
+    @property
+    def log(self) -> list[LogEntry]:
+        """What the phone was asked and what happened to it, in order."""
+        return list(self._record.entries)
+
+    @property
+    def serial(self) -> str:
+        return f"127.0.0.1:{self._cable.port}"
+
+    @property
+    def root(self) -> Path:
+        return self._box.root
+
+    @property
+    def sandbox(self) -> str:
+        return self._box.kind
+
+    def path(self, phone_path: str) -> Path:
+        """Where the host finds a file of the phone, while it is up.
+
+        Use it as it is: in a namespace it leads through /proc, which `resolve` would leave.
+        """
+        return self._box.host_path(phone_path)
+
+    def processes(self) -> list[PhoneProcess]:
+        """Live processes that were started on the phone, by whatever means."""
+        return processes_of(self._id)
+
+    def wait_for_process(self, pattern: str, timeout_s: float = 20.0) -> PhoneProcess:
+        """The first live process whose command line matches.
+
+        Raises:
+            TimeoutError: none came up.
+        """
+        end_s = time.monotonic() + timeout_s
+        while time.monotonic() < end_s:
+            for process in self.processes():
+                if re.search(pattern, process.command):
+                    return process
+            time.sleep(0.02)
+        raise TimeoutError(f"no process like {pattern!r} on the phone; it has {self.processes()}")
+
+    def commands(self) -> list[str]:
+        """The shell commands that the phone was asked to run, in order."""
+        return [entry.text for entry in self.log if entry.kind == "command"]
+
+    def benchmarks(self) -> list[dict[str, object]]:
+        """What the stand-in `benchmark_model` noted about each of its runs."""
+        return read_journal(self.path(JOURNAL))
+
+    # What a test changes on a running phone.
+
+    def on_command(self, pattern: str, callback: Callable[[], object], times: int = 1) -> None:
+        """Calls `callback` in a thread of its own when a matching shell command has started."""
+        self._record.on_command(pattern, callback, times)
+
+    def set_dumpsys(self, service: str, text: str) -> None:
+        """What `dumpsys SERVICE` prints from now on."""
+        put(self.root, f"/system/stub/dumpsys/{service}", text)
+
+    def set_file(self, path: str, content: str) -> None:
+        """Overwrites a file outside /data, such as a node below /sys."""
+        put(self.root, path, content)
+
+    def set_property(self, name: str, value: str) -> None:
+        """Changes one value of `getprop` until the next boot."""
+        self._properties[name] = value
+        write_properties(self.root, self._properties)
+
+    def set_benchmark(self, **changes: object) -> None:
+        """Changes how `benchmark_model` behaves: fields of the profile such as `crash_exit`."""
+        text = behaviour_json(self.profile, self._box.inner_path(JOURNAL), changes)
+        put(self.root, "/system/stub/benchmark.json", text)
+
+    def authorize(self) -> None:
+        """Someone taps "Allow" on the phone: the keys offered so far are taken."""
+        self._authorized = True
+        for link in self._cable.links():
+            if link.offered_key is not None:
+                self.known_keys.add(link.offered_key)
+                link.welcome()
+
+    # The cable.
+
+    def unplug(self) -> None:
+        """Drops every connection at once and refuses new ones until `plug`."""
+        self.note("unplug")
+        self._cable.cut()
+
+    def plug(self) -> None:
+        """Accepts connections (again) and answers; undoes unplug, freeze and go_offline."""
+        self.note("plug")
+        self._cable.open()
+
+    def freeze(self) -> None:
+        """Keeps every link open, but answers nothing, until `thaw` or `plug`."""
+        self.note("freeze")
+        self._cable.gate.clear()
+
+    def thaw(self) -> None:
+        """Goes on where `freeze` stopped."""
+        self.note("thaw")
+        self._cable.gate.set()
+
+    def go_offline(self) -> None:
+        """Drops every connection; new ones are taken but never greeted, until `plug`."""
+        self.note("go_offline")
+        self._cable.greets = False
+        self._cable.drop_links()
+
+    def reboot(self, away_s: float = 0.5, boot_s: float = 0.0) -> None:
+        """Kills everything, then accepts connections after `away_s`, with a new boot id.
+
+        Args:
+            away_s: seconds without a connection; the call returns before they are over.
+            boot_s: seconds after that until `sys.boot_completed` is 1.
+        """
+        self.note("reboot")
+        self._cable.cut()
+        self._box.halt()
+        thread = threading.Thread(target=self._come_back, args=(away_s, boot_s), daemon=True)
+        self._reboots.append(thread)
+        thread.start()
+
+    def _come_back(self, away_s: float, boot_s: float) -> None:
+        if self._gone.wait(away_s):
+            return
+        self._boot(completed=boot_s == 0)
+        self.plug()
+        if boot_s and not self._gone.wait(boot_s):
+            self.set_property("sys.boot_completed", "1")
+
+    # What a link asks of its phone.
+
+    def accepts_keys(self) -> bool:
+        return self._authorized
+
+    def answers(self) -> bool:
+        return self._cable.greets
+
+    def note(self, kind: str, text: str = "", status: int | None = None) -> None:
+        """Adds to the log."""
+        self._record.note(kind, text, status)
+
+    def serve(self, service: str) -> Callable[[Stream], None] | None:
+        """What runs a service that a computer opens; None for what this phone lacks."""
+        command = parse_service(service, self.profile.shell_v2)
+        if command is not None:
+            return ShellService(self._box, command, self.note)
+        if service == "sync:":
+            return SyncService(self._box, self.note)
+        if service == "root:":
+            text = b"adbd cannot run as root in production builds\n"
+            return lambda stream: stream.write(text)
+        if service.startswith("reboot:"):
+            # In a thread of its own: it ends the link that asks for it.
+            return lambda stream: threading.Thread(target=self.reboot, daemon=True).start()
+        return None
+
+    # Life.
+
+    def _first_boot(self) -> None:
+        if self._wanted_sandbox != "shim":
+            try:
+                self._box: Sandbox = NamespaceSandbox(
+                    self._folder / "namespace", self.profile, self._id
+                )
+                self._boot()
+                return
+            except OSError:
+                if self._wanted_sandbox == "namespace":
+                    raise
+                if hasattr(self, "_box"):
+                    self._box.close()
+        self._box = FolderSandbox(self._folder / "shim", self.profile, self._id)
+        self._boot()
+
+    def _boot(self, completed: bool = True) -> None:
+        self.boot_id = str(uuid.uuid4())
+        self._properties = self.profile.all_properties()
+        if not completed:
+            self._properties["sys.boot_completed"] = ""
+        write_properties(self.root, self._properties)
+        self._box.boot(self.boot_id)
+        self.note("boot", self.boot_id)
+
+    def _clean_up(self) -> None:
+        self._gone.set()
+        for thread in self._reboots:
+            thread.join(timeout=20)
+        self._cable.close()
+        if hasattr(self, "_box"):
+            self._box.close()
+        kill_all(self._id)
+        self._record.finish(timeout_s=5)
+        shutil.rmtree(self._folder, ignore_errors=True)

@@ -1,0 +1,170 @@
+"""Where a phone's commands run: the common contract, and the variant that any user can have.
+
+`FolderSandbox` runs commands on the host with the phone's absolute paths rewritten to its folder,
+and that folder rewritten back in what they print. Where it may, `namespace.NamespaceSandbox` gives
+the phone a root, a process table and a disk of its own instead.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import IO, Literal
+
+from tests.virtual_phone.processes import MARK, kill_all
+from tests.virtual_phone.profile import PhoneProfile
+from tests.virtual_phone.stubs import DF_IN_A_FOLDER, ID_IN_A_FOLDER
+from tests.virtual_phone.tree import BOOT_ID_PATH, build_tree, put, write_program
+
+_PHONE_PATH = re.compile(
+    r"(?<![\w./)}-])/(?=(?:data|sdcard|sys|system|proc/sys/kernel/random/boot_id)(?![\w.-]))"
+)
+
+
+class Sandbox(ABC):
+    """A phone's file tree and the means to run commands in it.
+
+    Args:
+        folder: an empty folder of the host for the phone's use.
+        phone_id: marks the phone's processes.
+    """
+
+    kind: Literal["namespace", "shim"]
+
+    def __init__(self, folder: Path, profile: PhoneProfile, phone_id: str):
+        self.root = folder / "root"
+        self.root.mkdir(mode=0o755, parents=True)
+        self.profile = profile
+        self.phone_id = phone_id
+        build_tree(self.root, profile)
+
+    @abstractmethod
+    def boot(self, boot_id: str) -> None:
+        """Makes the phone able to run commands, with this boot id."""
+
+    @abstractmethod
+    def halt(self) -> None:
+        """Kills everything that runs on the phone; its files stay."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Kills everything and gives back what the host lent, except the folder."""
+
+    @abstractmethod
+    def host_path(self, path: str) -> Path:
+        """Where the host finds the phone's file `path`."""
+
+    @abstractmethod
+    def inner_path(self, path: str) -> str:
+        """What a program on the phone must open to reach the phone's file `path`."""
+
+    @abstractmethod
+    def spawn(self, command: str, stderr: int) -> subprocess.Popen[bytes]:
+        """Starts `sh -c command` (plain `sh` if it is empty) with pipes, in its own session."""
+
+    @property
+    def foreign_prefix(self) -> bytes:
+        """What stands before the phone's paths in the output of commands and must go."""
+        return b""
+
+    def may_write(self, path: str) -> bool:
+        """Whether the adb daemon, which is no root on a phone, may create the file `path`."""
+        return normal(path).startswith(("/data/local/tmp/", "/sdcard/"))
+
+    @abstractmethod
+    def free_bytes(self) -> int:
+        """What still fits on /data."""
+
+    def environment(self) -> dict[str, str]:
+        """The environment of a command on the phone, with the mark."""
+        return {
+            "ANDROID_DATA": "/data",
+            "ANDROID_ROOT": "/system",
+            "HOME": "/",
+            "PATH": self.inner_path("/system/bin"),
+            "SHELL": "/system/bin/sh",
+            "TMPDIR": self.inner_path("/data/local/tmp"),
+            "USER": "shell",
+            "VIRTUAL_PHONE_BENCHMARK": self.inner_path("/system/stub/benchmark.json"),
+            MARK: self.phone_id,
+        }
+
+    def _popen(
+        self, argv: list[str], environment: dict[str, str], stderr: int | IO[bytes]
+    ) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env=environment,
+            cwd=self.root,
+            bufsize=0,
+            start_new_session=True,
+        )
+
+
+def normal(path: str) -> str:
+    """An absolute path of the phone without `.`, `..` and doubled slashes.
+
+    `..` is taken away textually, so that no request leaves the phone's folder.
+    """
+    parts: list[str] = []
+    for part in path.split("/"):
+        if part == "..":
+            del parts[-1:]
+        elif part not in ("", "."):
+            parts.append(part)
+    return "/" + "/".join(parts)
+
+
+class FolderSandbox(Sandbox):
+    """A plain folder as the phone's root, for hosts without the right to make namespaces."""
+
+    kind = "shim"
+
+    def __init__(self, folder: Path, profile: PhoneProfile, phone_id: str):
+        super().__init__(folder, profile, phone_id)
+        programs = self.root / "system/bin"
+        disk = DF_IN_A_FOLDER.replace("@DISK_BYTES@", str(profile.disk_bytes))
+        write_program(programs / "df", disk)
+        write_program(programs / "id", ID_IN_A_FOLDER)
+        for path in profile.denied:  # to their owner too; only root still reads them
+            self.host_path(path).chmod(0)
+        shell = shutil.which("sh")
+        if shell is None:
+            raise RuntimeError("the virtual phone needs a POSIX sh on this computer")
+        self._shell = shell
+        if not re.fullmatch(r"[\w./-]+", str(self.root)):
+            raise RuntimeError(f"commands can't be rewritten to a folder like {self.root}")
+
+    def boot(self, boot_id: str) -> None:
+        put(self.root, BOOT_ID_PATH, boot_id + "\n")
+
+    def halt(self) -> None:
+        kill_all(self.phone_id)
+
+    def close(self) -> None:
+        self.halt()
+
+    def host_path(self, path: str) -> Path:
+        return self.root / normal(path).lstrip("/")
+
+    def inner_path(self, path: str) -> str:
+        return str(self.host_path(path))
+
+    def spawn(self, command: str, stderr: int) -> subprocess.Popen[bytes]:
+        inward = _PHONE_PATH.sub(lambda _: f"{self.root}/", command)
+        argv = [self._shell, "-c", inward] if command else [self._shell]
+        return self._popen(argv, self.environment(), stderr)
+
+    @property
+    def foreign_prefix(self) -> bytes:
+        return str(self.root).encode()
+
+    def free_bytes(self) -> int:
+        files = (path for path in (self.root / "data").rglob("*") if path.is_file())
+        return self.profile.disk_bytes - sum(path.stat().st_size for path in files)

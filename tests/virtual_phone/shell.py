@@ -1,0 +1,186 @@
+"""The services `shell`, `shell,v2` and `exec`: a command of the phone on an adb stream."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import struct
+import subprocess
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import IO, Literal
+
+from tests.virtual_phone.link import Stream
+from tests.virtual_phone.sandbox import Sandbox
+from tests.virtual_phone.wire import LinkLostError
+
+_STDIN, _STDOUT, _STDERR, _EXIT, _CLOSE_STDIN = range(5)
+_PACKET = struct.Struct("<BI")
+_BLOCK_BYTES = 32 * 1024
+_POLL_MS = 200  # how soon a silent command's output is let go when the link is lost
+_HANG_UP_S = 1.0
+
+Framing = Literal["v2", "raw", "crlf"]
+
+
+@dataclass(frozen=True)
+class Command:
+    """What a shell service was asked to run, and how its output travels."""
+
+    text: str
+    framing: Framing
+
+
+def parse_service(service: str, has_shell_v2: bool) -> Command | None:
+    """The command of `shell,v2,TERM=…,raw:text`, `shell:text` or `exec:text`; else None."""
+    head, colon, text = service.partition(":")
+    kind, *arguments = head.split(",")
+    if not colon or kind not in ("shell", "exec"):
+        return None
+    if "v2" in arguments:
+        return Command(text, "v2") if has_shell_v2 else None
+    # Up to Android 6 a shell has a terminal, which ends lines with CR LF.
+    return Command(text, "crlf" if kind == "shell" and not has_shell_v2 else "raw")
+
+
+class PrefixRemover:
+    """Takes a prefix out of a stream of bytes, also where two pieces share it."""
+
+    def __init__(self, prefix: bytes):
+        self._prefix = prefix
+        self._held = b""
+
+    def feed(self, data: bytes, last: bool = False) -> bytes:
+        """What can be passed on now."""
+        if not self._prefix:
+            return data
+        whole = (self._held + data).replace(self._prefix, b"")
+        keep = 0
+        if not last:
+            longest = min(len(whole), len(self._prefix) - 1)
+            keep = next(
+                (n for n in range(longest, 0, -1) if self._prefix.startswith(whole[-n:])), 0
+            )
+        self._held = whole[len(whole) - keep :]
+        return whole[: len(whole) - keep]
+
+
+class ShellService:
+    """Runs one command until its output ends, or the stream does."""
+
+    def __init__(
+        self, sandbox: Sandbox, command: Command, note: Callable[[str, str, int | None], None]
+    ):
+        self._sandbox = sandbox
+        self._command = command
+        self._note = note
+        self._over = threading.Event()
+
+    def __call__(self, stream: Stream) -> None:
+        """Serves `stream`.
+
+        Raises:
+            LinkLostError: the stream ended before the command did; the command got a SIGHUP.
+        """
+        stderr = subprocess.PIPE if self._command.framing == "v2" else subprocess.STDOUT
+        process = self._sandbox.spawn(self._command.text, stderr)
+        self._note("command", self._command.text, None)
+        assert process.stdin is not None and process.stdout is not None
+        pumps = [self._pump(stream, process.stdout, _STDOUT)]
+        if process.stderr is not None:
+            pumps.append(self._pump(stream, process.stderr, _STDERR))
+        threading.Thread(target=self._feed, args=(stream, process), daemon=True).start()
+        for pump in pumps:
+            pump.join()
+        if stream.closed.is_set():
+            hang_up(process)
+            try:
+                process.wait(timeout=_HANG_UP_S)
+            except subprocess.TimeoutExpired:
+                return  # it ignores SIGHUP and lives on, as it may on a phone
+        self._over.set()
+        status = process.wait()
+        code = 128 - status if status < 0 else status
+        self._note("exit", self._command.text, code)
+        if self._command.framing == "v2":
+            stream.write(_PACKET.pack(_EXIT, 1) + bytes([code & 0xFF]))
+
+    def _pump(self, stream: Stream, pipe: IO[bytes], packet_id: int) -> threading.Thread:
+        """Starts to carry one output of the command to the stream, until either ends."""
+        remover = PrefixRemover(self._sandbox.foreign_prefix)
+
+        def carry() -> None:
+            try:
+                with pipe:
+                    readable = select.poll()
+                    readable.register(pipe)
+                    while not stream.closed.is_set():
+                        if not readable.poll(_POLL_MS):
+                            continue
+                        data = pipe.read(_BLOCK_BYTES)
+                        if not data:
+                            self._send(stream, packet_id, remover.feed(b"", last=True))
+                            return
+                        self._send(stream, packet_id, remover.feed(data))
+            except LinkLostError:
+                pass  # _feed hangs up; a command that goes on meets a broken pipe
+
+        thread = threading.Thread(target=carry, daemon=True)
+        thread.start()
+        return thread
+
+    def _send(self, stream: Stream, packet_id: int, data: bytes) -> None:
+        if not data:
+            return
+        if self._command.framing == "v2":
+            data = _PACKET.pack(packet_id, len(data)) + data
+        elif self._command.framing == "crlf":
+            data = data.replace(b"\n", b"\r\n")
+        stream.write(data)
+
+    def _feed(self, stream: Stream, process: subprocess.Popen[bytes]) -> None:
+        """Carries input to the command; when the stream ends first, hangs up."""
+        assert process.stdin is not None
+        buffer = b""
+        try:
+            while True:
+                data = stream.read()
+                if self._command.framing != "v2":
+                    _write(process.stdin, data)
+                    continue
+                buffer += data
+                while len(buffer) >= _PACKET.size:
+                    packet_id, length = _PACKET.unpack_from(buffer)
+                    if len(buffer) < _PACKET.size + length:
+                        break
+                    body = buffer[_PACKET.size : _PACKET.size + length]
+                    buffer = buffer[_PACKET.size + length :]
+                    if packet_id == _STDIN:
+                        _write(process.stdin, body)
+                    elif packet_id == _CLOSE_STDIN:
+                        process.stdin.close()
+        except LinkLostError:
+            if not self._over.is_set():
+                hang_up(process)
+        finally:
+            process.stdin.close()
+
+
+def hang_up(process: subprocess.Popen[bytes]) -> None:
+    """What the end of a link does to the command that hung on it, and to its children."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGHUP)
+
+
+def _write(pipe: IO[bytes], data: bytes) -> None:
+    if pipe.closed:
+        return
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[pipe.write(view) :]
+    except BrokenPipeError:
+        pipe.close()  # the command does not read

@@ -1,0 +1,120 @@
+"""Android's own commands as small shell scripts, and which of the host's commands a phone has.
+
+The scripts find what they answer in ../stub beside their folder, so that they work both in a
+namespace (where that is /system/stub) and in a plain folder of the host.
+"""
+
+from __future__ import annotations
+
+# Commands of Android's toybox and shell that a harness may use, taken from the host where it has
+# them. There is no bash, python, awk -v GNU or curl on a phone: what is not listed is not found.
+HOST_COMMANDS = (
+    "sh", "[", "awk", "base64", "basename", "cat", "chgrp", "chmod", "chown", "cksum", "cmp", "cp",
+    "cut", "date", "dd", "df", "diff", "dirname", "du", "echo", "env", "expr", "false", "find",
+    "grep", "groups", "gunzip", "gzip", "head", "hostname", "id", "kill", "ln", "ls", "md5sum",
+    "mkdir", "mkfifo", "mktemp", "mv", "nice", "nohup", "nproc", "od", "paste", "pgrep", "pidof",
+    "pkill", "printenv", "printf", "ps", "pwd", "readlink", "realpath", "rm", "rmdir", "sed", "seq",
+    "setsid", "sha1sum", "sha256sum", "sleep", "sort", "split", "stat", "stty", "sync", "tail",
+    "tar", "tee", "test", "time", "timeout", "touch", "tr", "true", "truncate", "tty", "uname",
+    "uniq", "uptime", "wc", "which", "whoami", "xargs", "xxd", "yes",
+)  # fmt: skip
+
+_GETPROP = """#!/bin/sh
+props=${0%/*}/../stub/props
+if [ $# -eq 0 ]; then
+    while IFS='=' read -r name value; do echo "[$name]: [$value]"; done <"$props"
+    exit 0
+fi
+while IFS='=' read -r name value; do
+    if [ "$name" = "$1" ]; then printf '%s\\n' "$value"; exit 0; fi
+done <"$props"
+printf '%s\\n' "$2"
+"""
+
+# `unplug` and `set` freeze every value until `reset`, as healthd's test mode does.
+_DUMPSYS = """#!/bin/sh
+stub=${0%/*}/../stub
+case "$1" in *[!A-Za-z0-9._]*) exit 20;; esac
+frozen=$stub/state/battery_frozen
+if [ "$1" = battery ]; then
+    case "$2" in
+    unplug|set) : >"$frozen"; exit 0;;
+    reset) rm -f "$frozen"; exit 0;;
+    esac
+fi
+if [ ! -f "$stub/dumpsys/$1" ]; then
+    echo "Can't find service: $1" >&2
+    exit 0
+fi
+if [ "$1" = battery ] && [ -f "$frozen" ]; then
+    while IFS= read -r line; do
+        printf '%s\\n' "$line"
+        case "$line" in "Current Battery"*)
+            echo "  (UPDATES STOPPED -- use 'reset' to restart)";;
+        esac
+    done <"$stub/dumpsys/battery"
+else
+    cat "$stub/dumpsys/$1"
+fi
+"""
+
+_SETTINGS = """#!/bin/sh
+state=${0%/*}/../stub/state
+case "$2.$3" in */*) exit 1;; esac
+case "$1" in
+get) if [ -f "$state/$2.$3" ]; then cat "$state/$2.$3"; else echo null; fi;;
+put) printf '%s\\n' "$4" >"$state/$2.$3";;
+delete) rm -f "$state/$2.$3"; echo "Deleted 1 rows";;
+*) exit 1;;
+esac
+"""
+
+# The host seldom has the phone's cores, so the mask is checked and passed on, not applied.
+_TASKSET = """#!/bin/sh
+case "$1" in
+-p|-a|-ap|-pa) echo "pid $2's current affinity mask: @ALL@"; exit 0;;
+esac
+mask=$1
+case "$mask" in ''|*[!0-9a-fA-F]*) echo "taskset: bad mask '$mask'" >&2; exit 1;; esac
+case " @REFUSED@ " in *" $mask "*) bits=0;; *) bits=$((0x$mask & 0x@ALL@));; esac
+if [ "$bits" -eq 0 ]; then
+    echo "taskset: failed to set pid 0's affinity: Invalid argument" >&2
+    exit 1
+fi
+shift
+if [ $# -eq 0 ]; then echo "taskset: Needs 2 arguments" >&2; exit 1; fi
+VIRTUAL_PHONE_MASK=$mask
+export VIRTUAL_PHONE_MASK
+exec "$@"
+"""
+
+_NOTHING = "#!/bin/sh\nexit 0\n"
+
+# Only where the phone's /data is a plain folder: the host's df would tell the host's disk.
+DF_IN_A_FOLDER = """#!/bin/sh
+set -- $(du -sk "${0%/*}/../../data")
+total=$((@DISK_BYTES@ / 1024))
+echo "Filesystem      1K-blocks      Used Available Use% Mounted on"
+echo "/dev/block/dm-5 $total $1 $((total - $1)) $(($1 * 100 / total))% /data"
+"""
+
+ID_IN_A_FOLDER = """#!/bin/sh
+case "$1" in
+-u|-g|-G) echo 2000;;
+-un|-gn) echo shell;;
+*) echo "uid=2000(shell) gid=2000(shell) groups=2000(shell)";;
+esac
+"""
+
+
+def stub_scripts(cpus: tuple[int, ...], refused_masks: tuple[str, ...]) -> dict[str, str]:
+    """Name → text of the scripts in /system/bin."""
+    every_core = f"{sum(1 << cpu for cpu in cpus):x}"
+    taskset = _TASKSET.replace("@ALL@", every_core).replace("@REFUSED@", " ".join(refused_masks))
+    return {
+        "getprop": _GETPROP,
+        "dumpsys": _DUMPSYS,
+        "settings": _SETTINGS,
+        "taskset": taskset,
+        **dict.fromkeys(("am", "cmd", "input", "logcat", "pm", "svc", "wm"), _NOTHING),
+    }

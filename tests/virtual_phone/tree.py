@@ -1,0 +1,145 @@
+"""The files of a virtual phone, as a folder of the host."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from tests.virtual_phone.profile import PhoneProfile
+from tests.virtual_phone.stubs import HOST_COMMANDS, stub_scripts
+
+SHELL_UID = 2000
+BOOT_ID_PATH = "/proc/sys/kernel/random/boot_id"
+_EMPTY_FOLDERS = ("data/local/tmp", "sdcard", "proc/sys/kernel/random", "system/stub/state")
+
+
+def build_tree(root: Path, profile: PhoneProfile) -> None:
+    """Writes the phone's /system, /sys, /etc and an empty /data below `root`."""
+    for folder in _EMPTY_FOLDERS:
+        (root / folder).mkdir(parents=True)
+    programs = root / "system/bin"
+    programs.mkdir()
+    for name in HOST_COMMANDS:
+        found = shutil.which(name)
+        if found:
+            (programs / name).symlink_to(Path(found).resolve())
+    for name, text in stub_scripts(profile.cpus, profile.refused_masks).items():
+        write_program(programs / name, text)
+    write_properties(root, profile.all_properties())
+    services: dict[str, str | None] = {"battery": battery_text(profile)}
+    if profile.thermal_service:
+        services["thermalservice"] = thermal_text(profile.thermal_status)
+    for service, content in {**services, **profile.dumpsys}.items():
+        if content is not None:
+            put(root, f"/system/stub/dumpsys/{service}", content)
+    users = f"root:x:0:0::/:/system/bin/sh\nshell:x:{SHELL_UID}:{SHELL_UID}::/:/system/bin/sh\n"
+    files: dict[str, str | None] = {
+        "/etc/passwd": users,
+        "/etc/group": f"root:x:0:\nshell:x:{SHELL_UID}:\n",
+        **_sys_files(profile),
+        **profile.files,
+    }
+    for path, content in files.items():
+        if content is not None:
+            put(root, path, content)
+    for path in profile.denied:
+        (root / path.lstrip("/")).chmod(0o400)
+
+
+def put(root: Path, path: str, content: str) -> None:
+    """Writes the phone's file `path`, with its folders."""
+    target = root / path.lstrip("/")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(content)
+
+
+def write_program(path: Path, text: str) -> None:
+    """Replaces `path` (which may be a link to one of the host's commands) by a script."""
+    path.unlink(missing_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+def write_properties(root: Path, values: dict[str, str]) -> None:
+    """What `getprop` answers from now on."""
+    lines = "".join(f"{name}={value}\n" for name, value in sorted(values.items()))
+    put(root, "/system/stub/props", lines)
+
+
+def _sys_files(profile: PhoneProfile) -> dict[str, str]:
+    # `present` and `possible` are left out: LiteRT's own library would look for these cores.
+    cpufreq = "/sys/devices/system/cpu/cpufreq"
+    battery = "/sys/class/power_supply/battery"
+    gpu = "/sys/class/kgsl/kgsl-3d0"
+    files = {
+        f"{battery}/current_now": "-412000\n",
+        f"{battery}/voltage_now": "4101000\n",
+        f"{battery}/charge_counter": f"{profile.battery_level * 45_000}\n",
+        f"{battery}/temp": f"{round(profile.battery_temp_c * 10)}\n",
+        f"{battery}/status": "Charging\n" if profile.usb_powered else "Discharging\n",
+        f"{battery}/capacity": f"{profile.battery_level}\n",
+        f"{gpu}/gpuclk": "305000000\n",
+        f"{gpu}/gpubusy": "      0       0\n",
+        "/sys/class/thermal/thermal_zone0/type": "cpu-1-0-usr\n",
+        "/sys/class/thermal/thermal_zone0/temp": "35200\n",
+        "/sys/class/thermal/thermal_zone1/type": "pm8150-bcl\n",
+        "/sys/class/thermal/thermal_zone1/temp": "-40000\n",
+    }
+    for cluster in profile.clusters:
+        policy = f"{cpufreq}/policy{cluster.cpus[0]}"
+        files[f"{policy}/related_cpus"] = " ".join(map(str, cluster.cpus)) + "\n"
+        files[f"{policy}/cpuinfo_max_freq"] = f"{cluster.max_khz}\n"
+        files[f"{policy}/cpuinfo_min_freq"] = f"{cluster.min_khz}\n"
+        files[f"{policy}/scaling_max_freq"] = f"{cluster.max_khz}\n"
+        files[f"{policy}/scaling_min_freq"] = f"{cluster.min_khz}\n"
+        files[f"{policy}/scaling_cur_freq"] = f"{cluster.max_khz}\n"
+        files[f"{policy}/scaling_governor"] = "schedutil\n"
+    return files
+
+
+def battery_text(profile: PhoneProfile) -> str:
+    """`dumpsys battery` of Android 11."""
+    return f"""Current Battery Service state:
+  AC powered: false
+  USB powered: {str(profile.usb_powered).lower()}
+  Wireless powered: false
+  Max charging current: 500000
+  Max charging voltage: 5000000
+  Charge counter: {profile.battery_level * 45_000}
+  status: {2 if profile.usb_powered else 3}
+  health: 2
+  present: true
+  level: {profile.battery_level}
+  scale: 100
+  voltage: 4101
+  temperature: {round(profile.battery_temp_c * 10)}
+  technology: Li-ion
+"""
+
+
+def thermal_text(status: int) -> str:
+    """`dumpsys thermalservice`; the cached section is stale, as on real phones."""
+    skin_c = 31.5 + 4 * status
+    return f"""IsStatusOverride: false
+ThermalEventListeners:
+	callbacks: 1
+	killed: false
+	broadcasts count: -1
+ThermalStatusListeners:
+	callbacks: 1
+	killed: false
+	broadcasts count: -1
+Thermal Status: {status}
+Cached temperatures:
+	Temperature{{mValue=24.7, mType=3, mName=skin, mStatus=0}}
+HAL Ready: true
+HAL connection:
+	ThermalHAL 2.0 connected: yes
+Current temperatures from HAL:
+	Temperature{{mValue=35.2, mType=0, mName=cpu-1-0, mStatus=0}}
+	Temperature{{mValue=33.9, mType=1, mName=gpuss-0, mStatus=0}}
+	Temperature{{mValue=28.0, mType=2, mName=battery, mStatus=0}}
+	Temperature{{mValue={skin_c}, mType=3, mName=skin, mStatus={status}}}
+Current cooling devices from HAL:
+	CoolingDevice{{mValue=0, mType=2, mName=thermal-cpufreq-4}}
+"""
