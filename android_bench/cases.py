@@ -8,7 +8,6 @@ from pathlib import Path
 
 from zoo.errors import UnknownNameError, ZooError
 from zoo.files import read_model, sha256_of
-from zoo.provenance import Provenance as Provenance
 from zoo.types import Artifact, Configuration
 
 
@@ -87,9 +86,7 @@ def _names(paths: Iterable[Path]) -> list[str]:
 
 def _candidate(path: Path) -> Candidate:
     if not path.is_file():
-        raise ZooError(
-            "no such .tflite", where=path, remedy="name an existing file or an artifact"
-        )
+        raise ZooError("no such .tflite", where=path, remedy="name an existing file or an artifact")
     digest = sha256_of(path)
     manifest = path.with_suffix(".json")
     if not manifest.exists():

@@ -42,7 +42,7 @@ flags.DEFINE_float("min_secs", 0.5, "seconds a process measures, at least", lowe
 flags.DEFINE_integer("processes", 3, "processes a case; figures are medians over them", 1)
 flags.DEFINE_bool("accuracy", True, "score artifacts on their test split, on this computer")
 flags.DEFINE_string("benchmark_binary", None, "benchmark_model for the phone (default: download)")
-flags.DEFINE_string("adb", None, "the adb client (default: the one that adbutils bundles)")
+flags.DEFINE_string("adb", None, "the adb client (default: the one on PATH, else adbutils' own)")
 
 
 def main(_: list[str]) -> int:

@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -91,7 +92,7 @@ def read(folder: Path, key: str) -> np.ndarray:
         # One byte more than expected is enough to refuse a decompression bomb.
         with gzip.GzipFile(fileobj=io.BytesIO(packed)) as stream:
             data = stream.read(file.bytes + 1)
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise ZooError(
             "corrupt Fashion-MNIST file", where=path, got=error, remedy=_REMEDY
         ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,6 +102,14 @@ def load(content: bytes, runtime: str, delegate: str, threads: int, where: objec
     version(runtime)
     if delegate not in DELEGATES:
         raise UnknownNameError("delegate", delegate, DELEGATES)
+    # Their C++ symbols collide: whichever comes second fails with nonsense errors, or worse.
+    other = "tflite_runtime" if runtime == "litert" else "ai_edge_litert"
+    if f"{other}.interpreter" in sys.modules:
+        raise ZooError(
+            "two TFLite runtimes in one process",
+            expected=f"a process without {other}",
+            remedy="run each in a process of its own, as android_bench.host does",
+        )
     if runtime == "litert":
         from ai_edge_litert import interpreter as module
     else:

@@ -1,0 +1,101 @@
+"""Result rows of a phone: free of serial numbers, medians over processes."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from android_bench.adb import device_id
+from android_bench.cases import Case
+from android_bench.link import PhoneLost
+from zoo.errors import ZooError, one_line
+from zoo.provenance import Provenance
+from zoo.types import Configuration, Device, Latency, Measurement, Placement
+
+RUNTIME = "benchmark_model"
+_MIN_SERIAL = 4  # a shorter one would be found in innocent text
+
+
+@dataclass
+class PhoneRows:
+    """Makes result rows, free of serial numbers.
+
+    Attributes:
+        serial: of the phone that is measured.
+        provenance: goes into every row.
+        runtime_version: of the benchmark executable, as soon as it is known.
+        secret_serials: of other phones, which may stand on the command line.
+        device: the phone, so far as it is known by now.
+    """
+
+    serial: str
+    provenance: Provenance
+    runtime_version: str = "unknown"
+    secret_serials: Sequence[str] = ()
+    device: Device = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.device = Device(kind="phone", id=device_id(self.serial), name="unknown")
+
+    def clean(self, text: str) -> str:
+        """The text with hashes in place of serial numbers."""
+        for serial in sorted({self.serial, *self.secret_serials}, key=len, reverse=True):
+            if len(serial) >= _MIN_SERIAL:
+                text = text.replace(serial, device_id(serial))
+        return text
+
+    def failed(
+        self,
+        case: Case,
+        *reasons: str,
+        placement: Placement | None = None,
+        before: Mapping[str, str] | None = None,
+    ) -> Measurement:
+        """A row without latency."""
+        return self.row(
+            case,
+            placement=placement,
+            state_before=dict(before or {}),
+            valid=False,
+            reasons=tuple(one_line(self.clean(reason)) for reason in reasons),
+        )
+
+    def row(self, case: Case, **result: Any) -> Measurement:
+        """A row; `result` has the fields of `Measurement` that depend on how it went."""
+        fields = self.provenance.fields()
+        fields["command"] = tuple(self.clean(word) for word in self.provenance.command)
+        configuration = Configuration(
+            runtime=RUNTIME,
+            runtime_version=self.runtime_version,
+            delegate=case.configuration.delegate,
+            threads=case.configuration.threads,
+        )
+        return Measurement.model_validate(
+            {
+                **fields,
+                "model": case.model,
+                "model_sha256": case.sha256,
+                "precision": case.precision,
+                "device": self.device,
+                "configuration": configuration,
+                **result,
+            }
+        )
+
+
+def median_latency(parts: Sequence[Latency]) -> Latency:
+    """Each field's median over the processes; a field that any process lacks is None."""
+    merged: dict[str, float | int | None] = {}
+    for name in Latency.model_fields:
+        values = [getattr(part, name) for part in parts]
+        merged[name] = None if None in values else statistics.median(values)
+    merged["runs"] = int(merged["runs"] or 0)
+    merged["processes"] = len(parts)
+    return Latency.model_validate(merged)
+
+
+def reason_of(error: ZooError) -> str:
+    """What a row says: the clause for a lost phone, everything for what the user can mend."""
+    return error.what if isinstance(error, PhoneLost) else str(error)

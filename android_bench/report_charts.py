@@ -1,0 +1,106 @@
+"""Panels as Vega-Lite, turned into SVG and PNG by vl-convert: no network, no JavaScript."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from xml.etree import ElementTree
+
+from android_bench.report_panels import Panel
+from android_bench.report_vega import CHART, Specification, panel_chart
+
+# Okabe and Ito's palette, whose colours stay apart for all common kinds of colour blindness. Its
+# yellow is left out: it is too faint on white.
+PRECISION_COLOURS = {
+    "float32": "#0072B2",
+    "float16": "#56B4E9",
+    "dynamic_int8": "#009E73",
+    "int8": "#D55E00",
+    "int8_qat": "#CC79A7",
+}
+MORE_COLOURS = ("#E69F00", "#000000", "#7F7F7F", "#8B5A2B", "#4B0082")
+DELEGATE_SHAPES = {
+    "file": "circle",
+    "xnnpack": "circle",
+    "none": "square",
+    "gpu": "triangle-up",
+    "nnapi": "diamond",
+}
+MORE_SHAPES = ("triangle-down", "cross", "triangle-right", "triangle-left")
+
+
+def colours(panels: Sequence[Panel]) -> dict[str, str]:
+    """A colour for each precision, the same one whatever else is shown."""
+    found = sorted({point.precision for panel in panels for point in panel.points})
+    return _assign(found, PRECISION_COLOURS, MORE_COLOURS)
+
+
+def shapes(panels: Sequence[Panel]) -> dict[str, str]:
+    """A Vega shape for each delegate; `file` stands for what was not timed."""
+    found = sorted({point.delegate for panel in panels for point in panel.points})
+    return _assign(found, DELEGATE_SHAPES, MORE_SHAPES)
+
+
+def panel_svgs(panels: Sequence[Panel]) -> list[str]:
+    """One SVG a panel, to be put into HTML; marks carry their values as tooltips."""
+    looks = colours(panels), shapes(panels)
+    return [
+        _for_html(_svg({**panel_chart(panel, *looks, legend=False), **CHART})) for panel in panels
+    ]
+
+
+def picture(panels: Sequence[Panel], title: str, subtitle: str) -> tuple[str, bytes]:
+    """All panels with a title and a legend, as SVG text and as PNG bytes."""
+    import vl_convert
+
+    looks = colours(panels), shapes(panels)
+    svg = _svg(
+        {
+            **CHART,
+            "title": {
+                "text": title,
+                "subtitle": subtitle,
+                "anchor": "start",
+                "fontSize": 18,
+                "subtitleFontSize": 13,
+                "offset": 16,
+            },
+            "columns": 2,
+            "spacing": 30,
+            "concat": [panel_chart(panel, *looks, legend=True) for panel in panels],
+        }
+    )
+    png: bytes = vl_convert.svg_to_png(svg, scale=2)
+    return svg, png
+
+
+def _svg(chart: Specification) -> str:
+    import vl_convert
+
+    return _with_tooltips(vl_convert.vegalite_to_svg(chart))
+
+
+def _assign(found: Sequence[str], known: dict[str, str], more: Sequence[str]) -> dict[str, str]:
+    strangers = [name for name in found if name not in known]
+    assigned = {name: more[i % len(more)] for i, name in enumerate(strangers)}
+    return {
+        name: known.get(name) or assigned[name] for name in [*known, *strangers] if name in found
+    }
+
+
+def _with_tooltips(svg: str) -> str:
+    """Gives every mark that has a description a <title>, which browsers show as a tooltip."""
+    space = "http://www.w3.org/2000/svg"
+    ElementTree.register_namespace("", space)
+    ElementTree.register_namespace("xlink", "http://www.w3.org/1999/xlink")
+    root = ElementTree.fromstring(svg)  # noqa: S314 - vl-convert wrote it, and escapes all text
+    for mark in root.iter(f"{{{space}}}path"):
+        if mark.get("role") == "graphics-symbol" and (text := mark.get("aria-label")):
+            ElementTree.SubElement(mark, f"{{{space}}}title").text = text
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def _for_html(svg: str) -> str:
+    """Without a size of its own, so that the page's style decides."""
+    start, rest = _with_tooltips(svg).split(">", 1)
+    return re.sub(r'\s(?:width|height)="[^"]*"', "", start) + ">" + rest

@@ -1,0 +1,193 @@
+"""One result line of the report: its case, verdict and wording. Pure functions."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from zoo.errors import one_line
+from zoo.types import (
+    Accuracy,
+    Configuration,
+    ConvertRecord,
+    Device,
+    Measurement,
+    Placement,
+    Record,
+    TrainRecord,
+)
+
+Result = Accuracy | Measurement
+
+DELEGATES = {
+    "xnnpack": "XNNPACK",
+    "none": "no delegate",
+    "gpu": "GPU",
+    "nnapi": "NNAPI",
+    "hexagon": "Hexagon",
+    "coreml": "Core ML",
+}
+SHORTEST_US, LONGEST_US = 1e-3, 1e10  # a nanosecond, three hours: no inference takes that
+MOST_IMAGES = 10**9
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Where and how something was timed; latencies compare only within one setup."""
+
+    kind: str
+    device: str
+    device_id: str
+    runtime: str
+    threads: int
+
+
+@dataclass(frozen=True)
+class Line:
+    """One result line in words."""
+
+    time: str
+    what: str
+    result: str
+    command: str
+
+
+def clean(text: object, limit: int = 160) -> str:
+    """Text from a file, fit for a terminal, HTML and SVG once escaped: one line, bounded."""
+    return one_line(text, limit) or "(empty)"
+
+
+def instant(record: Record) -> datetime | None:
+    """When the line was written, in UTC; None where it does not say so legibly."""
+    try:
+        time = datetime.fromisoformat(record.time_utc)
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def failure_of(record: Result) -> str:
+    """Why a result is no number, in words; empty for a good one.
+
+    A line that calls itself valid is still doubted where its value makes no sense: the file may
+    come from anyone.
+    """
+    if not record.valid:
+        return clean("; ".join(record.reasons), 400) if record.reasons else "no reason was recorded"
+    if isinstance(record, Accuracy):
+        if record.top1 is None or not 1 <= record.images <= MOST_IMAGES:
+            return "the line holds no accuracy"
+        return "" if 0 <= record.top1 <= 1 else f"accuracy {record.top1:g} is not within 0–1"
+    if record.latency is None:
+        return "the line holds no latency"
+    typical_us = record.latency.typical_us
+    return (
+        ""
+        if SHORTEST_US <= typical_us <= LONGEST_US
+        else f"a latency of {typical_us:g} µs makes no sense"
+    )
+
+
+def age_order(record: Record) -> datetime:
+    """The key that sorts lines by age, oldest first."""
+    # Lines without a legible time count as oldest; sorting is stable, so they keep their order.
+    return instant(record) or datetime.min.replace(tzinfo=UTC)
+
+
+def case_of(record: Result | ConvertRecord) -> tuple[object, ...]:
+    """What makes two lines about one file the same case."""
+    if isinstance(record, ConvertRecord):
+        return (record.kind,)
+    ran: Configuration = record.configuration
+    case = (record.kind, record.device.id, ran.runtime, ran.delegate, ran.threads)
+    return (*case, record.dataset, record.split) if isinstance(record, Accuracy) else case
+
+
+def setup_of(record: Result) -> Setup:
+    """The setup of a line; a host's name is part of it, since every host has the id `host`."""
+    device: Device = record.device
+    return Setup(
+        kind=device.kind,
+        device=clean(device.name, 60),
+        device_id=clean(device.id, 60),
+        runtime=clean(record.configuration.runtime, 40),
+        threads=record.configuration.threads,
+    )
+
+
+def delegate_label(delegate: str) -> str:
+    """`xnnpack` → `XNNPACK`; an unknown delegate keeps its name."""
+    return DELEGATES.get(delegate, delegate)
+
+
+def threads_label(threads: int) -> str:
+    """`1 thread`, `4 threads`."""
+    return f"{threads} thread" if threads == 1 else f"{threads} threads"
+
+
+def when(record: Record) -> str:
+    """The line's time for people."""
+    time = instant(record)
+    return f"{time:%Y-%m-%d %H:%M:%S} UTC" if time else clean(record.time_utc, 40)
+
+
+def command_of(record: Record) -> str:
+    """The command as it could be typed again."""
+    return clean(shlex.join(record.command), 2000)
+
+
+def describe(record: Record) -> Line:
+    """One result line in words, for the page's details."""
+    return Line(when(record), what_ran(record), clean(_result(record), 400), command_of(record))
+
+
+def what_ran(record: Record) -> str:
+    """The case of a line in words: what was done, where and how."""
+    if isinstance(record, (Accuracy, Measurement)):
+        ran = record.configuration
+        subject = (
+            f"accuracy on {record.dataset}/{record.split}"
+            if isinstance(record, Accuracy)
+            else "latency"
+        )
+        where = f"{record.device.name}, {ran.runtime} {ran.runtime_version}"
+        how = f"{delegate_label(ran.delegate)}, {threads_label(ran.threads)}"
+        return clean(f"{subject} on {where}, {how}", 300)
+    return "conversion" if isinstance(record, ConvertRecord) else "training"
+
+
+def _result(record: Record) -> str:
+    if isinstance(record, ConvertRecord):
+        return f"{record.bytes:,} bytes, {record.gzip_bytes:,} with gzip"
+    if isinstance(record, TrainRecord):
+        return f"{100 * record.validation_accuracy:.2f} % of the validation images"
+    if not isinstance(record, (Accuracy, Measurement)):
+        return ""
+    if reason := failure_of(record):
+        return f"failed: {reason}"
+    if isinstance(record, Accuracy):
+        return f"{100 * (record.top1 or 0):.2f} % of {record.images:,} images"
+    if record.latency is None:
+        return ""
+    times = record.latency
+    which = "mean" if times.median_us is None else "median"
+    return (
+        f"{which} {times.typical_us / 1000:.3f} ms, {times.min_us / 1000:.3f} to "
+        f"{times.max_us / 1000:.3f} ms; first run {times.first_us / 1000:.3f} ms, initialisation "
+        f"{times.init_us / 1000:.3f} ms; {_times(times.runs, 'run')} in "
+        f"{_times(times.processes, 'process', 'processes')}"
+    )
+
+
+def nodes(placement: Placement | None) -> str:
+    """How much of the graph the delegate took: `41/41`, else `full`, `partial`, `none`."""
+    if placement is None:
+        return ""
+    if placement.nodes is not None and placement.delegated is not None:
+        return f"{placement.delegated}/{placement.nodes}"
+    return "" if placement.level == "unknown" else placement.level
+
+
+def _times(number: int, one: str, many: str = "") -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

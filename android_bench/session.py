@@ -1,0 +1,240 @@
+"""Measuring on one phone: every case becomes exactly one result row, whatever goes wrong."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from shlex import quote
+
+from android_bench.adb import Adb, Attached
+from android_bench.benchmark_model import ToolResult, parse, tool_flags
+from android_bench.binary import Binary
+from android_bench.cases import Case
+from android_bench.link import PhoneLost
+from android_bench.phone import Phone
+from android_bench.phone_rows import PhoneRows, median_latency, reason_of
+from zoo.errors import UnknownNameError, ZooError
+from zoo.provenance import Provenance
+from zoo.types import Device, Measurement
+
+FindBinary = Callable[[str], Binary]
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How the tool is run: at least `num_runs` inferences and `min_secs` seconds, per process.
+
+    Attributes:
+        num_runs: inferences.
+        min_secs: seconds of the regular run.
+        warmup_secs: seconds of running before it.
+        timeout_s: limit of one process of the tool, start and warm-up included.
+        processes: how often the tool is run; each figure is the median over them.
+        recovery_s: how long a lost phone is waited for, once per loss, before the rest is given up.
+    """
+
+    num_runs: int = 50
+    min_secs: float = 1.0
+    warmup_secs: float = 0.5
+    timeout_s: float = 300.0
+    processes: int = 1
+    recovery_s: float = 60.0
+
+
+def attached_phones(adb: Adb, wanted: str = "all") -> list[Attached]:
+    """The phones meant by `all`, or by serials with commas between.
+
+    `all` includes phones that can't be used now: measuring on them gives rows that say why.
+
+    Raises:
+        ZooError: no phone is attached, or not the one that was named.
+    """
+    attached = adb.devices()
+    if not attached:
+        raise ZooError(
+            "no phone is attached",
+            remedy="connect one by USB with USB debugging on, or run `adb connect HOST:PORT`",
+        )
+    if wanted == "all":
+        return attached
+    by_serial = {phone.serial: phone for phone in attached}
+    names = list(dict.fromkeys(name.strip() for name in wanted.split(",") if name.strip()))
+    for name in names:
+        if name not in by_serial:
+            raise UnknownNameError("phone", name, by_serial)
+    if not names:
+        raise UnknownNameError("phone", wanted, ["all", *by_serial])
+    return [by_serial[name] for name in names]
+
+
+def measure_on_phone(
+    adb: Adb,
+    serial: str,
+    cases: Sequence[Case],
+    find_binary: FindBinary,
+    provenance: Provenance,
+    *,
+    num_runs: int = 50,
+    min_secs: float = 1.0,
+    warmup_secs: float = 0.5,
+    timeout_s: float = 300.0,
+    processes: int = 1,
+    tolerance_s: float = 20.0,
+    recovery_s: float = 60.0,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Generator[Measurement, None, None]:
+    """Yields one row per case, in order; a failed one has no latency and says why.
+
+    The phone is locked meanwhile; at the end, also on Ctrl-C or when the generator is closed,
+    nothing of ours is left on it (so far as it can be reached). Wrap the generator in
+    `contextlib.closing`, so that an interrupt between two rows ends it at once.
+
+    Args:
+        adb: the client.
+        serial: of the phone; only a hash of it reaches the rows.
+        cases: with `benchmark_model` as their runtime.
+        find_binary: gives the benchmark executable for a processor, such as `arm64-v8a`.
+        provenance: goes into every row.
+        num_runs, min_secs, warmup_secs, timeout_s, processes, recovery_s: see `RunOptions`.
+        tolerance_s: how long the phone may be out of reach during a run without failing it.
+        progress: gets one line of text for each step.
+    """
+    options = RunOptions(num_runs, min_secs, warmup_secs, timeout_s, processes, recovery_s)
+    rows = PhoneRows(serial, provenance)
+    phone = Phone(adb, serial, tolerance_s=tolerance_s)
+    done = 0
+    try:
+        attached = adb.devices()
+        rows.secret_serials = [other.serial for other in attached]
+        _check_state(attached, serial)
+        with phone:
+            session = _Session(phone, find_binary, options, rows, progress)
+            for row in session.measure(cases):
+                done += 1
+                yield row
+    except ZooError as error:
+        progress(f"phone {phone.id}: {rows.clean(str(error))}")
+        for case in cases[done:]:
+            yield rows.failed(case, reason_of(error))
+
+
+def _check_state(attached: Sequence[Attached], serial: str) -> None:
+    """Raises PhoneLost for a phone in a state that waiting won't mend."""
+    for phone in attached:
+        if phone.serial == serial and not phone.usable and phone.state != "offline":
+            raise PhoneLost(phone.problem)
+
+
+class _Session:
+    """The phone's side of `measure_on_phone`, with the lock held."""
+
+    def __init__(
+        self,
+        phone: Phone,
+        find_binary: FindBinary,
+        options: RunOptions,
+        rows: PhoneRows,
+        progress: Callable[[str], None],
+    ):
+        self.phone = phone
+        self.find_binary = find_binary
+        self.options = options
+        self.rows = rows
+        self.progress = progress
+
+    def measure(self, cases: Sequence[Case]) -> Iterator[Measurement]:
+        """One row per case, or fewer and then PhoneLost, if the phone is gone for good."""
+        binary = self._get_ready()
+        for number, case in enumerate(cases, start=1):
+            c = case.configuration
+            what = f"{case.model} {case.precision}, {c.delegate}, {c.threads} threads"
+            self.progress(f"phone {self.phone.id}: {number}/{len(cases)} {what}")
+            try:
+                row = self._measure(case, binary)
+            except PhoneLost as lost:
+                self.progress(
+                    f"phone {self.phone.id}: {self.rows.clean(str(lost))}; waiting for it"
+                )
+                reason = reason_of(lost)
+                back = self.phone.wait_ready(self.options.recovery_s)
+                if back:
+                    reason = self._after_recovery(reason)
+                yield self.rows.failed(case, reason)
+                if not back:
+                    raise PhoneLost(f"not measured, the phone is gone: {reason}") from lost
+                continue
+            except ZooError as error:
+                row = self.rows.failed(case, reason_of(error))
+            yield row
+
+    def _get_ready(self) -> Binary:
+        try:
+            self.phone.shell("true", 5.0)
+        except PhoneLost:  # its reason is better than that of a failed reconnection
+            if not self.phone.wait_ready(min(self.options.recovery_s, 20.0)):
+                raise
+        if not self.phone.wait_ready(self.options.recovery_s):
+            raise PhoneLost("the phone has not finished booting")
+        details = self.phone.probe()
+        name = " ".join(details[key] for key in ("manufacturer", "model"))
+        self.rows.device = Device(kind="phone", id=self.phone.id, name=name, details=details)
+        self.phone.link.boot = self.phone.link.boot_id()
+        binary = self.find_binary(details["abi"])
+        self.rows.runtime_version = f"sha256:{binary.sha256[:12]}"
+        return binary
+
+    def _after_recovery(self, reason: str) -> str:
+        """Ends what the lost case left running; the reason, if it was a reboot after all."""
+        link = self.phone.link
+        try:
+            self.phone.jobs.kill_all()
+            before, link.boot = link.boot, link.boot_id()
+        except PhoneLost:
+            return reason  # gone again: the next case will say so
+        rebooted = link.boot and before and link.boot != before
+        if rebooted and "rebooted" not in reason:
+            return f"the phone rebooted in mid-run ({reason})"
+        return reason
+
+    def _measure(self, case: Case, binary: Binary) -> Measurement:
+        c, o, phone = case.configuration, self.options, self.phone
+        tool = phone.push(binary.path, binary.sha256, executable=True)
+        graph = phone.push(case.path, case.sha256)
+        flags = tool_flags(
+            graph,
+            c.delegate,
+            c.threads,
+            num_runs=o.num_runs,
+            min_secs=o.min_secs,
+            # Both the warm-up and the run may last this long; the rest is for loading.
+            max_secs=max(o.min_secs, 0.45 * o.timeout_s),
+            warmup_secs=o.warmup_secs,
+        )
+        command = " ".join(quote(word) for word in (tool, *flags))
+        losses, started = phone.link.losses, time.monotonic()
+        before = phone.link.patiently(phone.state)
+        results: list[ToolResult] = []
+        for number in range(1, o.processes + 1):
+            done = phone.run(command, o.timeout_s)
+            result = parse(done.stdout, done.stderr, done.exit_code, c.delegate)
+            results.append(result)
+            if result.problems:
+                of = f"process {number} of {o.processes}: " if o.processes > 1 else ""
+                reasons = tuple(of + problem for problem in result.problems)
+                return self.rows.failed(case, *reasons, placement=result.placement, before=before)
+        after = phone.link.patiently(phone.state) | dict(results[-1].notes)
+        if phone.link.losses > losses:
+            after["link_losses"] = str(phone.link.losses - losses)
+        after["seconds"] = f"{time.monotonic() - started:.1f}"
+        if any(result.placement != results[0].placement for result in results):
+            return self.rows.failed(case, "the processes were placed differently", before=before)
+        latency = median_latency([r.latency for r in results if r.latency is not None])
+        return self.rows.row(
+            case,
+            placement=results[0].placement,
+            latency=latency,
+            state_before=before,
+            state_after=after,
+            valid=True,
+        )

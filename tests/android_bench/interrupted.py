@@ -1,0 +1,38 @@
+"""Measures one endless case; run as a program that a test interrupts.
+
+python -m tests.android_bench.interrupted SERIAL BINARY MODEL
+"""
+
+import contextlib
+import sys
+from pathlib import Path
+
+from android_bench.adb import Adb
+from android_bench.binary import benchmark_binary
+from android_bench.cases import Case
+from android_bench.session import measure_on_phone
+from zoo.files import sha256_of
+from zoo.provenance import Provenance
+from zoo.types import Configuration
+
+serial, binary, model = sys.argv[1:]
+case = Case(
+    path=Path(model),
+    model="tiny",
+    sha256=sha256_of(Path(model)),
+    precision="float32",
+    configuration=Configuration(
+        runtime="benchmark_model", runtime_version="", delegate="none", threads=1
+    ),
+)
+rows = measure_on_phone(
+    Adb(),
+    serial,
+    [case],
+    lambda abi: benchmark_binary(Path(binary), abi, Path("unused")),
+    Provenance(("interrupted",), {}),
+    num_runs=10**5,
+)
+with contextlib.closing(rows):
+    for row in rows:
+        print("a row:", row)

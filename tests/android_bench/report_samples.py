@@ -1,0 +1,140 @@
+"""Realistic result lines and manifests for the report's tests."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from zoo.files import append_record, write_bytes, write_text
+from zoo.types import (
+    Accuracy,
+    Artifact,
+    Configuration,
+    Device,
+    Latency,
+    Measurement,
+    Placement,
+    Record,
+    TrainRecord,
+)
+
+HOST = Device(kind="host", id="host", name="Test CPU", details={"cpu": "Test CPU @ 2 GHz"})
+PHONE = Device(kind="phone", id="a3f19c", name="Pixel 7", details={"android": "14"})
+
+
+def sha256(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
+def artifact(name: str, precision: str = "int8", kilobytes: int = 800, **changes: Any) -> Artifact:
+    fields: dict[str, Any] = {
+        "name": name,
+        "model": "squeezenet_v1_1",
+        "dataset": "fashion_mnist",
+        "precision": precision,
+        "scheme": (),
+        "sha256": sha256(name),
+        "bytes": kilobytes * 1000,
+        "gzip_bytes": kilobytes * 900,
+        "parent_run": "squeeze",
+        "parent_sha256": "0" * 64,
+        "inputs": (),
+        "outputs": (),
+        "preprocessing": {},
+        "labels": ("a", "b"),
+        "operators": {"CONV_2D": 26},
+        "parameters": 730000,
+        "zeros": 0.0,
+        "validation_accuracy": 0.92,
+        "recipe": {},
+        "versions": {},
+    }
+    return Artifact(**fields | changes)
+
+
+def head(name: str, minute: int) -> dict[str, Any]:
+    return {
+        "time_utc": f"2025-11-22T02:{minute:02d}:00+00:00",
+        "command": ("scripts/benchmark.py", f"--artifact={name}"),
+        "versions": {"litert": "2.3.0"},
+        "model": name,
+        "model_sha256": sha256(name),
+    }
+
+
+def timed(
+    name: str,
+    latency_ms: float | None,
+    delegate: str = "xnnpack",
+    minute: int = 0,
+    device: Device = HOST,
+    **changes: Any,
+) -> Measurement:
+    """A timed case; with `latency_ms` None a failed one."""
+    us = 1000 * (latency_ms or 0)
+    latency = Latency(
+        runs=50,
+        processes=3,
+        init_us=9000,
+        first_us=2 * us,
+        avg_us=1.1 * us,
+        min_us=0.9 * us,
+        max_us=2 * us,
+        std_us=1,
+        median_us=us,
+    )
+    fields: dict[str, Any] = {
+        **head(name, minute),
+        "precision": "int8",
+        "device": device,
+        "configuration": Configuration(
+            runtime="litert", runtime_version="2.3.0", delegate=delegate, threads=1
+        ),
+        "placement": Placement(level="full", nodes=41, delegated=41),
+        "latency": None if latency_ms is None else latency,
+        "valid": latency_ms is not None,
+        "reasons": ("the delegate refused QUANTIZE",) if latency_ms is None else (),
+    }
+    return Measurement(**fields | changes)
+
+
+def scored(name: str, top1: float | None, minute: int = 0, **changes: Any) -> Accuracy:
+    """An accuracy on the test split; with `top1` None a failed one."""
+    fields: dict[str, Any] = {
+        **head(name, minute),
+        "precision": "int8",
+        "dataset": "fashion_mnist",
+        "split": "test",
+        "images": 10000,
+        "top1": top1,
+        "device": HOST,
+        "configuration": Configuration(
+            runtime="litert", runtime_version="2.3.0", delegate="xnnpack", threads=1
+        ),
+        "valid": top1 is not None,
+        "reasons": ("the interpreter crashed",) if top1 is None else (),
+    }
+    return Accuracy(**fields | changes)
+
+
+def trained(name: str = "squeeze") -> TrainRecord:
+    return TrainRecord(
+        **head(name, 0),
+        kind="train",
+        dataset="fashion_mnist",
+        validation_accuracy=0.9262,
+        epochs=10,
+        seconds=600,
+        zeros=0.0,
+    )
+
+
+def write_output(folder: Path, names: dict[str, Artifact], records: Sequence[Record]) -> None:
+    """An output folder; a manifest's SHA-256 is made to fit the `.tflite` beside it."""
+    for stem, manifest in names.items():
+        write_bytes(folder / "artifacts" / f"{stem}.tflite", manifest.name.encode())
+        write_text(folder / "artifacts" / f"{stem}.json", manifest.model_dump_json())
+    for record in records:
+        append_record(folder / "results.jsonl", record)

@@ -1,0 +1,80 @@
+"""Timing and scoring on this computer: real LiteRT in real worker processes."""
+
+import shutil
+
+import pytest
+
+from android_bench import host
+from android_bench.cases import candidates
+from tests.virtual_phone import AdbServer
+from zoo.errors import ZooError
+from zoo.files import read_records
+from zoo.provenance import Provenance
+
+QUICK = host.Timing(num_runs=5, min_secs=0.0, warmup_secs=0.0, processes=2)
+PRUNED = "squeezenet_v1_1-digits-pruned"
+
+
+def _measure(cases):
+    return list(host.measure(cases, QUICK, Provenance.here(), lambda _: None))
+
+
+def test_each_case_is_one_row(digits):
+    files = candidates([f"{PRUNED}-float32", f"{PRUNED}-int8"], digits / "artifacts")
+    cases = [file.case("litert", d, 1) for file in files for d in ("xnnpack", "none")]
+    rows = _measure(cases)
+    assert {(r.model, r.configuration.delegate) for r in rows} == {
+        (c.model, c.configuration.delegate) for c in cases
+    }
+    for row in rows:
+        assert row.valid
+        assert (row.latency.processes, row.latency.runs) == (2, 10)
+        assert row.latency.min_us <= row.latency.median_us <= row.latency.max_us
+        taken = row.placement.nodes if row.configuration.delegate == "xnnpack" else 0
+        assert row.placement.delegated == taken
+
+
+@pytest.mark.parametrize("damage", ["garbage", "truncated", "changed"])
+def test_a_bad_file_is_a_failed_row_and_costs_only_itself(digits, tmp_path, damage):
+    good = candidates([f"{PRUNED}-int8"], digits / "artifacts")[0]
+    bad = tmp_path / "bad.tflite"
+    content = good.path.read_bytes()
+    bad.write_bytes({"garbage": b"x" * 999, "truncated": content[:5000]}.get(damage, content))
+    case = candidates([str(bad)], tmp_path)[0].case("litert", "xnnpack", 1)
+    if damage == "changed":
+        bad.write_bytes(content + b"\0")
+    rows = {row.model: row for row in _measure([case, good.case("litert", "xnnpack", 1)])}
+    assert rows[good.model].valid
+    assert not rows["bad"].valid
+    assert rows["bad"].latency is None
+    assert rows["bad"].reasons
+    assert rows["bad"].precision == "unknown"
+
+
+def test_a_file_that_its_manifest_does_not_describe_is_refused(digits, tmp_path):
+    for suffix in ("tflite", "json"):
+        shutil.copy(digits / "artifacts" / f"{PRUNED}-int8.{suffix}", tmp_path)
+    path = tmp_path / f"{PRUNED}-int8.tflite"
+    path.write_bytes(path.read_bytes() + b"\0")
+    with pytest.raises(ZooError, match="not the one its manifest describes"):
+        candidates([f"{PRUNED}-int8"], tmp_path)
+
+
+def test_unknown_artifact_names_the_nearest(digits):
+    with pytest.raises(ZooError, match=f"did you mean {PRUNED}-int8"):
+        candidates([f"{PRUNED}-int9"], digits / "artifacts")
+
+
+def test_command_writes_rows_and_says_that_there_is_no_phone(command, digits, tmp_path):
+    shutil.copytree(digits / "artifacts", tmp_path / "artifacts")
+    flags = [f"--models={PRUNED}-int8", "--device=all", "--processes=1", "--min_secs=0"]
+    with AdbServer() as adb:
+        done = command("benchmark", f"--output={tmp_path}", *flags, **adb.env)
+    assert done.returncode == 0, done.stderr
+    assert "phones:" in done.stdout
+    records, problems = read_records(tmp_path / "results.jsonl")
+    assert problems == []
+    assert [r.kind for r in records] == ["latency", "latency", "accuracy"]
+    assert all(r.valid for r in records)
+    assert records[2].images == 397
+    assert records[2].top1 > 0.9

@@ -1,0 +1,230 @@
+"""One phone: commands with marks, pushing by content, jobs that outlive the link."""
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from android_bench.adb import Adb
+from android_bench.link import Link, PhoneLost, PhoneProblem, PhoneRebooted
+from android_bench.phone import ROOT, Phone
+from tests.android_bench.conftest import Bench, left_on
+from tests.virtual_phone import VirtualPhone
+from zoo.errors import ZooError
+from zoo.files import sha256_of
+
+
+def phone_of(bench: Bench, phone: VirtualPhone, tolerance_s: float = 5.0) -> Phone:
+    return Phone(bench.adb, phone.serial, tolerance_s=tolerance_s)
+
+
+# Commands
+
+
+@pytest.mark.parametrize("shell_v2", [True, False])
+def test_exit_codes_and_output(bench: Bench, shell_v2: bool):
+    with bench.phone(shell_v2=shell_v2) as phone:
+        link = Link(bench.adb, phone.serial)
+        assert link.shell("exit 7").code == 7
+        assert link.shell("printf 'no newline'").stdout == "no newline"
+        assert link.shell("printf 'a\\n\\nb\\n'").stdout == "a\n\nb\n"
+        assert link.shell("echo 'end-1234 0'; false").code == 1
+        assert link.shell("cd /nowhere 2>/dev/null || exit 3; echo here").code == 3
+        both = link.shell("echo out; echo err >&2")
+        assert "out" in both.stdout and "err" in both.stderr + both.stdout
+
+
+def test_a_link_lost_in_mid_command_is_no_success(bench: Bench):
+    with bench.phone() as phone:
+        phone.on_command("sleep 30", phone.unplug)
+        with pytest.raises(PhoneLost, match=r"lost in mid-command|offline|not found|failed"):
+            Link(bench.adb, phone.serial).shell("echo half; sleep 30")
+
+
+@pytest.mark.parametrize(
+    "said", ["", "echo half", "echo begin-0; echo end-0 0", 'echo "$4" | head -n 1']
+)
+def test_an_exit_code_of_0_alone_is_no_success(tmp_path: Path, said: str):
+    """Older adb clients exit with 0 when the phone drops out: here one that does."""
+    client = tmp_path / "adb"
+    client.write_text(f"#!/bin/sh\n{said}\n")
+    client.chmod(0o755)
+    with pytest.raises(PhoneLost, match="lost in mid-command"):
+        Link(Adb(client), "serial").shell("echo half")
+
+
+def test_a_frozen_phone_times_out(bench: Bench):
+    with bench.phone() as phone:
+        phone.freeze()
+        with pytest.raises(PhoneLost, match="does not answer"):
+            Link(bench.adb, phone.serial).shell("true", 1.0)
+        phone.thaw()
+
+
+def test_endless_output_is_cut(bench: Bench):
+    with bench.phone() as phone, pytest.raises(PhoneProblem, match="too much"):
+        Link(bench.adb, phone.serial).shell("yes")
+
+
+# Files
+
+
+def test_push_once_by_content(bench: Bench, tmp_path: Path):
+    first, same, other = (tmp_path / name for name in ("a b.tflite", "-c", "d'; rm -rf x"))
+    first.write_bytes(b"one" * 10_000)
+    same.write_bytes(first.read_bytes())
+    other.write_bytes(b"two")
+    with bench.phone() as phone:
+        mine = phone_of(bench, phone)
+        remote = mine.push(first, sha256_of(first))
+        assert phone.path(remote).read_bytes() == first.read_bytes()
+        assert mine.push(same, sha256_of(same)) == remote
+        assert mine.push(other, sha256_of(other)) != remote
+        pushes = [entry for entry in phone.log if entry.kind == "push"]
+        assert len(pushes) == 2
+        assert remote not in [entry.text for entry in pushes], "never straight to the final name"
+        phone.path(remote).write_bytes(b"spoilt")
+        assert mine.push(first, sha256_of(first)) == remote
+        assert phone.path(remote).read_bytes() == first.read_bytes()
+        mine.cleanup()
+        assert phone.path(remote).exists()
+        mine.cleanup(purge=True)
+        assert left_on(phone) == []
+
+
+def test_a_file_that_is_not_as_hashed_is_refused(bench: Bench, tmp_path: Path):
+    file = tmp_path / "m"
+    file.write_bytes(b"one")
+    with bench.phone() as phone:
+        with pytest.raises(PhoneProblem, match="changed on its way"):
+            phone_of(bench, phone).push(file, "0" * 64)
+        assert list(phone.path(f"{ROOT}/files").iterdir()) == []
+
+
+def test_push_to_a_full_phone(bench: Bench, tmp_path: Path):
+    file = tmp_path / "m"
+    file.write_bytes(bytes(2**20))
+    with bench.phone(disk_bytes=2**19) as phone:
+        with pytest.raises(PhoneProblem, match=r"storage is full.*free some storage"):
+            phone_of(bench, phone).push(file, sha256_of(file))
+        assert list(phone.path(f"{ROOT}/files").iterdir()) == []
+
+
+def test_push_survives_a_lost_link(bench: Bench, tmp_path: Path):
+    file = tmp_path / "m"
+    file.write_bytes(b"x" * 2**20)
+    with bench.phone() as phone:
+
+        def away() -> None:
+            phone.unplug()
+            time.sleep(0.5)
+            phone.plug()
+
+        phone.on_command("mkdir -p", away)
+        mine = phone_of(bench, phone, tolerance_s=15)
+        remote = mine.push(file, sha256_of(file))
+        assert sha256_of(phone.path(remote)) == sha256_of(file)
+        assert mine.link.losses >= 1
+
+
+# Jobs
+
+
+def test_a_jobs_result(bench: Bench):
+    with bench.phone() as phone:
+        mine = phone_of(bench, phone)
+        result = mine.run("echo out; echo err >&2; exit 42", 10)
+        assert (result.exit_code, result.stdout, result.stderr) == (42, "out\n", "err\n")
+        assert mine.run("kill -9 $(sh -c 'echo $PPID')", 10).exit_code == 137
+        assert mine.run("true", 10).stdout == ""
+        mine.cleanup(purge=True)
+        assert left_on(phone) == []
+
+
+def test_what_a_job_leaves_running_ends_with_it(bench: Bench):
+    with bench.phone() as phone:
+        mine = phone_of(bench, phone)
+        assert mine.run("sleep 321 & echo started", 10).stdout == "started\n"
+        time.sleep(0.2)
+        assert not [p for p in phone.processes() if "sleep 321" in p.command]
+
+
+def test_long_output_keeps_its_end(bench: Bench):
+    with bench.phone() as phone:
+        result = phone_of(bench, phone).run("yes | head -n 400000; echo last", 20)
+        assert result.stdout.endswith("y\nlast\n")
+        assert len(result.stdout) <= 2**18
+
+
+def test_a_job_that_the_phone_kills_whole(bench: Bench):
+    with bench.phone() as phone, pytest.raises(PhoneProblem, match="the phone killed the run"):
+        phone_of(bench, phone).run("kill -9 0; sleep 9", 10)
+
+
+def test_a_job_has_a_time_limit_on_the_phone_too(bench: Bench):
+    with bench.phone() as phone:
+        mine = phone_of(bench, phone)
+        mine.jobs.start("sleep 400", -59.0)  # the phone's limit comes 60 s later
+        assert phone.wait_for_process("sleep 400")
+        end_s = time.monotonic() + 10
+        while any("sleep 400" in p.command for p in phone.processes()):
+            assert time.monotonic() < end_s
+            time.sleep(0.1)
+
+
+def test_a_job_knows_a_reboot(bench: Bench):
+    with bench.phone() as phone:
+        mine = phone_of(bench, phone, tolerance_s=15)
+        job = mine.jobs.start("sleep 400", 60)
+        phone.reboot(away_s=0.2)
+        with pytest.raises(PhoneRebooted):
+            mine.jobs.poll(job)
+
+
+def test_a_recycled_pid_is_left_alone(bench: Bench):
+    with bench.phone() as phone:
+        mine = phone_of(bench, phone)
+        job = mine.jobs.start("sleep 400", 60)
+        mine.shell("setsid sleep 444 </dev/null >/dev/null 2>&1 &")
+        other = mine.shell("pgrep -f 'sleep 44[4]'").stdout.strip()
+        mine.shell(f"echo {other} >{job}/pid")
+        mine.jobs.kill_all()
+        assert [p.command for p in phone.processes() if "sleep 444" in p.command] == ["sleep 444"]
+
+
+# Lock
+
+
+def test_two_users_of_one_phone(bench: Bench):
+    with bench.phone() as phone, bench.phone() as second:
+        with Phone(bench.adb, phone.serial):
+            with pytest.raises(ZooError, match=r"another benchmark.*wait for it"):
+                Phone(bench.adb, phone.serial).acquire()
+            with Phone(bench.adb, second.serial):
+                pass
+        with Phone(bench.adb, phone.serial):
+            pass
+
+
+def test_two_phones_at_once(bench: Bench):
+    with bench.phone() as one, bench.phone(model="Other") as two:
+        found: dict[str, str] = {}
+
+        def use(phone: VirtualPhone) -> None:
+            with Phone(bench.adb, phone.serial) as mine:
+                found[phone.serial] = mine.run("getprop ro.product.model", 20).stdout.strip()
+
+        threads = [threading.Thread(target=use, args=(phone,)) for phone in (one, two)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert found == {one.serial: "VP865", two.serial: "Other"}
+
+
+def test_not_booted_yet(bench: Bench):
+    with bench.phone(properties={"sys.boot_completed": None}) as phone:
+        assert not phone_of(bench, phone).wait_ready(1.0)
+        phone.set_property("sys.boot_completed", "1")
+        assert phone_of(bench, phone).wait_ready(5.0)

@@ -1,0 +1,110 @@
+"""What phones say about themselves, in the forms that makers have given it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from android_bench.probe import parse_probe, parse_state, unknown_state
+
+ANDROID_9 = """\
+Current Battery Service state:
+  AC powered: false
+  USB powered: true
+  Wireless powered: false
+  Max charging current: 500000
+  status: 2
+  health: 2
+  present: true
+  level: 73
+  scale: 100
+  voltage: 4101
+  temperature: 287
+  technology: Li-ion
+"""
+SAMSUNG = ANDROID_9.replace("USB powered: true", "USB powered: false") + (
+    "  current now: -125\n  charge counter: 1\n  level: 5\n  temperature: 990\n"
+)
+THERMAL = """\
+IsStatusOverride: false
+Thermal Status: 3
+Cached temperatures:
+\tTemperature{mValue=24.7, mType=3, mName=skin, mStatus=0}
+"""
+POLICIES = (
+    "@policy 0|0 1 2 3|1804800|1804800|1804800\n"
+    "@policy 4|4 5 6|2419200|710400|2419200\n"
+    "@policy 7|7|2841600|844800|1900000\n"
+)
+
+
+def state(battery: str = ANDROID_9, thermal: str = THERMAL, policies: str = POLICIES):
+    return parse_state(f"@battery\n{battery}@thermal\n{thermal}{policies}")
+
+
+def test_state():
+    assert state() == {
+        "battery_percent": "73",
+        "battery_c": "28.7",
+        "powered": "USB",
+        "battery_readings": "live",
+        "thermal_status": "3 (severe)",
+        "big_core_khz": "844800",
+        "big_core_limit_khz": "1900000",
+    }
+
+
+def test_samsungs_repeated_keys_do_not_count():
+    got = state(SAMSUNG)
+    assert (got["battery_percent"], got["battery_c"], got["powered"]) == ("73", "28.7", "none")
+
+
+def test_frozen_readings_are_marked():
+    header = "  (UPDATES STOPPED -- use 'reset' to restart)\n"
+    assert state(header + ANDROID_9)["battery_readings"] == "frozen"
+
+
+def test_another_scale():
+    assert state(ANDROID_9.replace("scale: 100", "scale: 200"))["battery_percent"] == "36"
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ("level: 73", "battery_percent"),
+        ("temperature: 287", "battery_c"),
+    ],
+)
+@pytest.mark.parametrize("value", ["-40000", "99999", "", "x", "9" * 5000, "7 3"])
+def test_absurd_values_are_unknown(line: str, key: str, value: str):
+    got = state(ANDROID_9.replace(line, f"{line.split(':')[0]}: {value}"))
+    assert got[key] == "unknown"
+
+
+def test_nothing_is_unknown():
+    assert set(parse_state("").values()) == {"unknown"}
+    assert unknown_state() == parse_state("Permission denied\n")
+    assert set(parse_probe("").values()) == {"unknown"}
+    assert state(policies="@policy 0||||\n@policy 4|4|x|-5|\n")["big_core_khz"] == "unknown"
+
+
+def test_probe():
+    got = parse_probe(f"@model Pixel\t4a \n@manufacturer \n@sdk 30\n@abi arm64-v8a\n{POLICIES}")
+    assert got["model"] == "Pixel 4a"
+    assert got["manufacturer"] == "unknown"
+    assert got["clusters"] == (
+        "cores 0,1,2,3 @ 1804800 kHz; cores 4,5,6 @ 2419200 kHz; cores 7 @ 2841600 kHz"
+    )
+
+
+@given(st.text() | st.lists(st.sampled_from(
+    [*ANDROID_9.split("\n"), *THERMAL.split("\n"), *POLICIES.split("\n"), "@battery", "@thermal",
+     "@model \x00\x1b", "@policy 999|||", "level: ٣"]
+)).map("\n".join))  # fmt: skip
+def test_any_text(text: str):
+    for values in (parse_probe(text), parse_state(text)):
+        assert all(v.isprintable() and 0 < len(v) <= 200 for v in values.values())
+
+
+def test_size_is_bounded():
+    text = "@model " + "x" * 10**6 + "\n" + "@policy 0|" + "0 " * 10**5 + "|1|1|1\n" * 1000
+    assert sum(map(len, parse_probe(text).values())) < 1000

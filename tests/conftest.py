@@ -1,0 +1,53 @@
+"""Fixtures that several test modules share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def command() -> Run:
+    """Runs `python -m scripts.NAME FLAGS…` as a user would and returns its exit code and output."""
+
+    def run(
+        name: str, *flags: str, timeout: float = 300, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", f"scripts.{name}", *flags],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def digits(command: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output folder of a real, tiny chain on digits: trained, pruned, QAT, converted."""
+    output = tmp_path_factory.mktemp("digits")
+    shared = f"--output={output}"
+    run = "squeezenet_v1_1-digits"
+    for name, *flags in (
+        ("train", "--recipe=digits_quick", "--image_size=16"),
+        ("compress", f"--run={run}", "--scheme=prune"),
+        ("compress", f"--run={run}-pruned", "--scheme=qat"),
+        ("convert", f"--run={run}-pruned"),
+        ("convert", f"--run={run}-pruned-qat"),
+    ):
+        done = command(name, *flags, shared)
+        assert done.returncode == 0, done.stderr
+    return output

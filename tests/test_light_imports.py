@@ -1,0 +1,33 @@
+"""What must stay light: TensorFlow costs 4 seconds and more, so only training may import it."""
+
+import subprocess
+import sys
+
+import pytest
+
+TF_FREE = (
+    "zoo.catalog",
+    "zoo.data",
+    "zoo.runs",
+    "zoo.runtime",
+    "zoo.types",
+    "converters.flatbuffer",
+    "converters.precisions",
+    "android_bench.host",
+    "android_bench.report",
+    "android_bench.session",
+    "scripts.benchmark",
+    "scripts.compress",
+    "scripts.convert",
+    "scripts.data",
+    "scripts.demo",
+    "scripts.list",
+    "scripts.report",
+    "scripts.train",
+)
+
+
+@pytest.mark.parametrize("module", TF_FREE)
+def test_import_without_tensorflow(module):
+    code = f"import sys, {module}; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0

@@ -1,0 +1,151 @@
+"""Training on real digits: resuming after kill -9, equal weights, and what stops it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT
+from zoo.files import read_records, sha256_of
+
+FLAGS = (
+    "--recipe=digits_quick",
+    "--epochs=3",
+    "--epoch_images=128",
+    "--image_size=16",
+)
+
+
+def _train(output):
+    return [sys.executable, "-m", "scripts.train", *FLAGS, f"--output={output}"]
+
+
+def test_killed_run_goes_on_and_ends_with_the_same_weights(tmp_path):
+    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
+    subprocess.run(_train(unbroken), cwd=ROOT, check=True, capture_output=True, timeout=300)
+
+    log = broken / "runs" / "squeezenet_v1_1-digits" / "epochs.csv"
+    process = subprocess.Popen(_train(broken), cwd=ROOT, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 200
+    while not (log.exists() and log.read_text().count("\n") >= 2):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.05)
+    time.sleep(0.3)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (log.parent / "run.json").exists()
+
+    again = subprocess.run(
+        _train(broken), cwd=ROOT, check=True, capture_output=True, text=True, timeout=300
+    )
+    assert "resuming after epoch" in again.stdout
+    assert log.read_text().count("\n") == 4  # a header and three epochs, none twice
+
+    one, two = (_weights(output) for output in (unbroken, broken))
+    assert one.keys() == two.keys()
+    for name in one:
+        np.testing.assert_array_equal(one[name], two[name], err_msg=name)
+
+    third = subprocess.run(_train(broken), cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert third.returncode == 0
+    assert "is trained already" in third.stdout
+    records, _ = read_records(broken / "results.jsonl")
+    assert len(records) == 1
+
+
+def _weights(output):
+    import h5py
+
+    found = {}
+    with h5py.File(output / "runs" / "squeezenet_v1_1-digits" / "best.h5") as file:
+        file.visititems(
+            lambda name, item: found.__setitem__(name, item[()]) if hasattr(item, "shape") else None
+        )
+    return found
+
+
+def test_the_chain_keeps_its_promises(digits):
+    records, problems = read_records(digits / "results.jsonl")
+    assert problems == []
+    trained, pruned, qat = (r for r in records if r.kind in ("train", "compress"))
+    assert trained.validation_accuracy >= 0.9
+    assert qat.validation_accuracy >= 0.9
+    assert trained.zeros == 0
+    assert 0.55 < pruned.zeros < 0.6  # 60 % of all but the first and the last layer
+    assert qat.zeros == pytest.approx(pruned.zeros, abs=0.005)
+    for record in records:
+        assert record.command[:2] == ("python", "-m")
+        assert "tensorflow" in record.versions
+    for run in digits.glob("runs/*/run.json"):
+        description = json.loads(run.read_text())
+        assert sha256_of(run.parent / description["weights"]) == description["weights_sha256"]
+
+
+@pytest.mark.parametrize(
+    ("script", "flags", "message"),
+    [
+        ("train", ["--model=squeezenet_v11"], r"unknown model.*did you mean squeezenet_v1_1"),
+        ("train", ["--recipe=digits"], r"unknown recipe.*did you mean digits_quick"),
+        ("train", ["--dataset=digit"], r"unknown dataset.*did you mean digits"),
+        ("train", ["--epochs=0"], r"--epochs.*above 0"),
+        ("train", ["--name=../../etc"], r"--name"),
+        ("compress", ["--run=nothing", "--scheme=prune"], r"no such run.*scripts\.train"),
+        ("compress", ["--scheme=prune"], r"--run is missing"),
+        ("compress", ["--run=x", "--scheme=prun"], r"unknown --scheme.*did you mean prune"),
+        ("convert", ["--run=x", "--precisions=int4"], r"no such run|unknown --precisions"),
+        ("benchmark", ["--models=nothing"], r"unknown artifact"),
+        ("benchmark", ["--models=nothing.tflite"], r"no such \.tflite"),
+        ("benchmark", ["--runtime=litrt"], r"unknown runtime.*did you mean litert"),
+        ("benchmark", ["--delegate=xnpack"], r"unknown --delegate.*did you mean xnnpack"),
+    ],
+)
+def test_bad_input_is_one_line(command, tmp_path, script, flags, message):
+    import re
+
+    done = command(script, f"--output={tmp_path / 'output'}", *flags)
+    assert done.returncode == 1
+    assert re.search(message, done.stderr), done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.rglob("*.*"))
+
+
+def test_wrong_flag_is_one_line_and_exit_2(command):
+    done = command("train", "--epocs=3")
+    assert done.returncode == 2
+    assert "Did you mean: epochs" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_another_plan_in_the_same_folder_is_refused(command, digits):
+    done = command("train", "--recipe=digits_quick", "--epochs=9", f"--output={digits}")
+    assert done.returncode == 1
+    assert "another epochs" in done.stderr
+
+
+def test_divergence_stops_with_a_hint(command, tmp_path):
+    flags = [*FLAGS, "--learning_rate=1e9", "--nobatch_norm", f"--output={tmp_path}"]
+    done = command("train", *flags)
+    assert done.returncode == 1
+    assert "no longer a finite number" in done.stderr
+    assert "learning rate" in done.stderr
+
+
+@pytest.mark.parametrize("damage", ["weights", "json"])
+def test_damaged_run_is_refused(command, digits, tmp_path, damage):
+    import shutil
+
+    shutil.copytree(digits / "runs" / "squeezenet_v1_1-digits", tmp_path / "runs" / "r")
+    path = tmp_path / "runs" / "r" / ("best.h5" if damage == "weights" else "run.json")
+    path.write_bytes(path.read_bytes()[:-100])
+    done = command("convert", "--run=r", f"--output={tmp_path}")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert str(path) in done.stderr
+    assert not (tmp_path / "artifacts").exists()
