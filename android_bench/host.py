@@ -78,23 +78,24 @@ def measure(
 
 def score(case: Case, artifact: Artifact, provenance: Provenance) -> Accuracy:
     """Scores a case on its data set's whole test split; a failure is a row with its reason."""
-    statistics_of = artifact.preprocessing
+    top1: float | None = None
+    images, placement = 0, None
+    reasons: tuple[str, ...] = ()
     try:
         wanted = Score(
             dataset=artifact.dataset,
             image_size=artifact.inputs[0].shape[1],
-            validation_images=int(artifact.recipe["validation_images"] or 0),
-            mean=statistics_of["mean"][0],
-            std=statistics_of["std"][0],
+            validation_images=artifact.recipe.validation_images,
+            mean=artifact.preprocessing["mean"][0],
+            std=artifact.preprocessing["std"][0],
         )
         found = _ask(_request(case, Timing()).model_copy(update={"score": wanted}))
         top1, images = float(found["top1"]), int(found["images"])
-        placement, reasons = Placement.model_validate(found["placement"]), ()
+        placement = Placement.model_validate(found["placement"])
     except (KeyError, IndexError, TypeError, ValueError) as error:
-        top1, images, placement = None, 0, None
         reasons = (f"the manifest does not say how to score it: {one_line(error)}",)
     except ZooError as error:
-        top1, images, placement, reasons = None, 0, None, (str(error),)
+        reasons = (str(error),)
     return Accuracy(
         **provenance.fields(),
         model=case.model,

@@ -78,7 +78,7 @@ def measure(net: runtime.Net, request: Request, init_us: float, before_kb: int) 
     warm = time.perf_counter() + request.warmup_secs
     while time.perf_counter() < warm:
         net.interpreter.invoke()
-    times_us = []
+    times_us: list[float] = []
     end = time.perf_counter() + request.min_secs
     while len(times_us) < request.num_runs or time.perf_counter() < end:
         times_us.append(_invoke_us(net))

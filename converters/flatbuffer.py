@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from ai_edge_litert.tools import flatbuffer_utils
@@ -61,7 +62,7 @@ def contents(data: bytes, where: object) -> Contents:
         ) from error
 
 
-def _contents(model) -> Contents:
+def _contents(model: Any) -> Contents:
     operators: Counter[str] = Counter()
     parameters, weights, zeros = 0, 0, 0
     for graph in model.subgraphs:

@@ -13,7 +13,7 @@ from converters.convert import CALIBRATION_IMAGES, convert
 from zoo import data, runs, runtime
 from zoo.files import append_record, write_bytes, write_text
 from zoo.provenance import Provenance
-from zoo.types import Artifact, ConvertRecord, Recipe, Run
+from zoo.types import Artifact, ConvertRecord, Run
 
 
 def export(
@@ -31,8 +31,7 @@ def export(
     """
     for precision in wanted:
         precisions.check(run, precision)
-    recipe = Recipe(**run.recipe)
-    dataset = data.load(run.dataset, recipe.image_size, recipe.validation_images)
+    dataset = data.load(run.dataset, run.recipe.image_size, run.recipe.validation_images)
     model = runs.keras_model(run, output / "runs" / run.name)
     calibration = dataset.normalise(dataset.train.images[:CALIBRATION_IMAGES])
     made = []

@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -22,6 +23,10 @@ from scripts import cli
 from zoo import runtime
 from zoo.errors import UnknownNameError, ZooError
 from zoo.provenance import Provenance
+
+if TYPE_CHECKING:
+    from android_bench.adb import Attached
+    from android_bench.cases import Candidate
 
 FLAGS = flags.FLAGS
 cli.define_output()
@@ -55,37 +60,36 @@ def main(_: list[str]) -> int:
     from android_bench.cases import candidates
 
     files = candidates(FLAGS.models, cli.output() / "artifacts")
-    adb, phones = _phones()
+    phones = _phones()
     failed = 0
     if {"host", "all"} & set(FLAGS.device):
         failed += _on_host(files)
     for phone in phones:
-        failed += _on_phone(files, adb, phone)
+        failed += _on_phone(files, phone)
     if failed:
         cli.say(f"{failed} case(s) failed; each is a row with its reason in results.jsonl")
     return 1 if failed else 0
 
 
-def _phones():
-    """The adb client and the phones meant by --device; none without asking adb where none is."""
+def _phones() -> list[Attached]:
+    """The phones meant by --device; adb is not asked where none is."""
     wanted = [name for name in FLAGS.device if name != "host"]
     if not wanted:
-        return None, []
+        return []
     from android_bench.adb import Adb
     from android_bench.session import attached_phones
 
     every = "all" in wanted
     try:
-        adb = Adb(FLAGS.adb)
-        return adb, attached_phones(adb, "all" if every else ",".join(wanted))
+        return attached_phones(Adb(FLAGS.adb), "all" if every else ",".join(wanted))
     except ZooError as error:
         if not every:
             raise
         cli.say(f"phones: {error.what}; measuring on this computer only")
-        return None, []
+        return []
 
 
-def _on_host(files) -> int:
+def _on_host(files: list[Candidate]) -> int:
     from concurrent.futures import ThreadPoolExecutor
 
     from android_bench import host
@@ -95,9 +99,7 @@ def _on_host(files) -> int:
     configurations = [(r, d) for r in FLAGS.runtime for d in delegates]
     cases = [f.case(r, d, FLAGS.threads) for f in files for r, d in configurations]
     timing = host.Timing(FLAGS.num_runs, FLAGS.min_secs, 0.2, FLAGS.processes)
-    failed = 0
-    for row in host.measure(cases, timing, provenance, cli.say):
-        failed += cli.record(row)
+    failed = sum(map(cli.record, host.measure(cases, timing, provenance, cli.say)))
     if not FLAGS.accuracy:
         return failed
     scored = [
@@ -105,20 +107,20 @@ def _on_host(files) -> int:
     ]
     # Scoring is not timed, so it may use every core; timing above never shares the machine.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for row in pool.map(lambda pair: host.score(*pair, provenance), scored):
-            failed += cli.record(row)
-    return failed
+        rows = pool.map(lambda pair: host.score(pair[0], pair[1], provenance), scored)
+        return failed + sum(map(cli.record, rows))
 
 
-def _on_phone(files, adb, phone) -> int:
+def _on_phone(files: list[Candidate], phone: Attached) -> int:
     from android_bench import binary, session
+    from android_bench.adb import Adb
 
     delegates = FLAGS.delegate or list(_PHONE_DELEGATES)
     cases = [f.case("benchmark_model", d, FLAGS.threads) for f in files for d in delegates]
     own = Path(FLAGS.benchmark_binary) if FLAGS.benchmark_binary else None
     failed = 0
     rows = session.measure_on_phone(
-        adb,
+        Adb(FLAGS.adb),
         phone.serial,
         cases,
         lambda abi: binary.benchmark_binary(own, abi, cli.cache()),

@@ -48,16 +48,15 @@ def record(row: Measurement | Accuracy) -> int:
     c = row.configuration
     where = "host" if row.device.kind == "host" else row.device.name
     what = f"{row.model}, {where}, {c.runtime}, {c.delegate}"
-    if not row.valid:
-        say(f"  FAILED {what}: {'; '.join(row.reasons)}")
-        return 1
-    if isinstance(row, Accuracy):
+    if isinstance(row, Accuracy) and row.top1 is not None:
         say(f"  {what}: {100 * row.top1:.2f} % of {row.images} test images right")
-    else:
+    elif isinstance(row, Measurement) and row.latency is not None:
         took = row.placement
         nodes = f", {took.delegated}/{took.nodes} nodes delegated" if took and took.nodes else ""
         say(f"  {what}: {row.latency.typical_us / 1000:.3f} ms{nodes}")
-    return 0
+    if not row.valid:
+        say(f"  FAILED {what}: {'; '.join(row.reasons)}")
+    return 0 if row.valid else 1
 
 
 def say(text: str) -> None:

@@ -14,7 +14,6 @@ from absl import flags
 from scripts import cli, recipe_flags
 from zoo import runs
 from zoo.provenance import Provenance
-from zoo.types import Recipe
 
 FLAGS = flags.FLAGS
 cli.define_output()
@@ -44,7 +43,7 @@ def main(_: list[str]) -> None:
     run = cli.file_name(cli.required("run"), "--run")
     name = cli.file_name(FLAGS.name or f"{run}-{_SUFFIX[scheme]}", "--name")
     parent = runs.load(cli.output() / "runs" / run)
-    recipe = recipe_flags.chosen(Recipe(**parent.recipe))
+    recipe = recipe_flags.chosen(parent.recipe)
     cli.import_tensorflow()
     from zoo import stages
 

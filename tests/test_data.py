@@ -104,7 +104,7 @@ def test_fetch_repairs_a_damaged_cache(fashion, tmp_path, monkeypatch):
     monkeypatch.setattr(
         fashion_mnist, "_from_debian", lambda target, say, _: labels.write_bytes(good)
     )
-    said = []
+    said: list[str] = []
     fashion_mnist.fetch(tmp_path / "cache", said.append)
     assert "damaged" in said[0]
     assert labels.read_bytes() == good

@@ -62,7 +62,7 @@ def test_killed_run_goes_on_and_ends_with_the_same_weights(tmp_path):
 def _weights(output):
     import h5py
 
-    found = {}
+    found: dict[str, np.ndarray] = {}
     with h5py.File(output / "runs" / "squeezenet_v1_1-digits" / "best.h5") as file:
         file.visititems(
             lambda name, item: found.__setitem__(name, item[()]) if hasattr(item, "shape") else None

@@ -115,7 +115,7 @@ def load(name: str, image_size: int, validation_images: int) -> Dataset:
     check_name(name)
     if name == "fashion_mnist":
         images, labels, test_images, test_labels = _fashion_mnist()
-        names = fashion_mnist.LABELS
+        names: tuple[str, ...] = fashion_mnist.LABELS
     else:
         images, labels, test_images, test_labels = _digits()
         names = tuple("0123456789")

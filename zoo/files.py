@@ -13,7 +13,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from zoo.errors import ZooError
-from zoo.types import ANY_RECORD, Record
+from zoo.types import RESULT, Record, Result
 
 MAX_JSON_BYTES = 16 * 2**20
 MAX_MODEL_BYTES = 2 * 2**30  # a flatbuffer's offsets are 32 bits
@@ -102,7 +102,7 @@ def _first(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in first["loc"])
     more = error.error_count() - 1
-    return f"{place}: {first['msg']}" + (f" (and {more} more)" if more else "")
+    return (f"{place}: " if place else "") + first["msg"] + (f" (and {more} more)" if more else "")
 
 
 def append_record(path: Path, record: Record) -> None:
@@ -120,7 +120,7 @@ def append_record(path: Path, record: Record) -> None:
         os.close(handle)
 
 
-def read_records(path: Path) -> tuple[list[Record], list[str]]:
+def read_records(path: Path) -> tuple[list[Result], list[str]]:
     """All result lines of a JSON Lines file.
 
     Returns:
@@ -130,15 +130,15 @@ def read_records(path: Path) -> tuple[list[Record], list[str]]:
     Raises:
         ZooError: the file is missing or too large.
     """
-    remedy = "run scripts.benchmark first, or name the right --output folder"
+    remedy = "run python -m scripts.benchmark first, or name the right --output folder"
     data = read_bytes(path, "the results file", 512 * 2**20, remedy)
-    records: list[Record] = []
+    records: list[Result] = []
     problems: list[str] = []
     for number, line in enumerate(data.split(b"\n"), start=1):
         if not line.strip():
             continue
         try:
-            records.append(ANY_RECORD.validate_json(line))
+            records.append(RESULT.validate_json(line))
         except ValidationError as error:
             problems.append(f"{path}:{number}: not a result line: {_first(error)}")
     return records, problems

@@ -113,7 +113,14 @@ class _Finished:
     epochs: int
 
 
-def _prune(dense, dataset, recipe: Recipe, parent: Run, folder: Path, say: Say) -> _Finished:
+def _prune(
+    dense: tf_keras.Model,
+    dataset: data.Dataset,
+    recipe: Recipe,
+    parent: Run,
+    folder: Path,
+    say: Say,
+) -> _Finished:
     schedule = _schedule(recipe, recipe.prune_epochs, recipe.prune_learning_rate)
     per_epoch = schedule.steps_per_epoch(len(dataset.train))
     steps = per_epoch * schedule.epochs
@@ -140,7 +147,14 @@ def _prune(dense, dataset, recipe: Recipe, parent: Run, folder: Path, say: Say) 
     )
 
 
-def _qat(dense, dataset, recipe: Recipe, parent: Run, folder: Path, say: Say) -> _Finished:
+def _qat(
+    dense: tf_keras.Model,
+    dataset: data.Dataset,
+    recipe: Recipe,
+    parent: Run,
+    folder: Path,
+    say: Say,
+) -> _Finished:
     schedule = _schedule(recipe, recipe.qat_epochs, recipe.qat_learning_rate)
     model = compression.for_qat(dense, preserve_sparsity="prune" in parent.scheme)
     say(f"quantisation-aware training of {parent.name}")
@@ -160,7 +174,7 @@ def _finish(done: _Finished, output: Path, provenance: Provenance, say: Say) -> 
         stage=done.stage,
         config=done.config,
         dataset=done.recipe.dataset,
-        recipe=dataclasses.asdict(done.recipe),
+        recipe=done.recipe,
         scheme=done.scheme,
         parent=done.parent.name if done.parent else None,
         parent_sha256=done.parent.weights_sha256 if done.parent else None,

@@ -77,6 +77,8 @@ def _recipe(default: Any, help: str) -> Any:
 class Recipe:
     """How a model is trained and compressed. Every field is also a flag of `scripts.train`."""
 
+    __pydantic_config__ = ConfigDict(extra="forbid")  # run.json and manifests hold recipes
+
     name: str
     model: str = _recipe("squeezenet_v1_1", "catalogue name of the architecture")
     dataset: str = _recipe("fashion_mnist", "data set: fashion_mnist or digits")
@@ -126,7 +128,7 @@ class Run(Strict):
     stage: Literal["train", "compress"]
     config: ModelConfig
     dataset: str
-    recipe: dict[str, bool | int | float | str | None]
+    recipe: Recipe
     scheme: tuple[str, ...] = ()
     parent: str | None = None
     parent_sha256: Sha256 | None = None
@@ -168,7 +170,7 @@ class Artifact(Strict):
     parameters: int
     zeros: float
     validation_accuracy: float
-    recipe: dict[str, bool | int | float | str | None]
+    recipe: Recipe
     versions: dict[str, str]
 
 
@@ -287,9 +289,5 @@ class Measurement(Record):
     reasons: tuple[str, ...] = ()
 
 
-AnyRecord = Annotated[
-    TrainRecord | ConvertRecord | Accuracy | Measurement, Field(discriminator="kind")
-]
-ANY_RECORD: TypeAdapter[TrainRecord | ConvertRecord | Accuracy | Measurement] = TypeAdapter(
-    AnyRecord
-)
+Result = TrainRecord | ConvertRecord | Accuracy | Measurement
+RESULT: TypeAdapter[Result] = TypeAdapter(Annotated[Result, Field(discriminator="kind")])

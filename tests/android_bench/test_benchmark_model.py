@@ -344,7 +344,7 @@ def test_flags():
 )
 def test_flags_out_of_range(wrong: dict[str, float]):
     with pytest.raises(ZooError):
-        tool_flags("/m", "none", **{"threads": 1, **wrong})  # type: ignore[arg-type]
+        tool_flags("/m", "none", **{"threads": 1, **wrong})
 
 
 def test_unknown_delegate():

@@ -18,7 +18,7 @@ from tests.virtual_phone import AdbServer, VirtualPhone
 from zoo.errors import ZooError
 from zoo.files import sha256_of
 from zoo.provenance import Provenance
-from zoo.types import ANY_RECORD, Measurement
+from zoo.types import RESULT, Measurement
 
 Arrange = Callable[[VirtualPhone, Callable[[], object]], None]
 # Long enough to be disturbed: 100 inferences of 20 ms.
@@ -56,7 +56,7 @@ def test_the_whole_path(bench: Bench):
         assert row.state_before["battery_percent"] == "80"
         assert row.state_before["powered"] == "USB"
         assert row.state_after["thermal_status"] == "0 (none)"
-        assert ANY_RECORD.validate_json(row.model_dump_json()) == row
+        assert RESULT.validate_json(row.model_dump_json()) == row
     assert sum("tiny float32" in line for line in lines) == 3
 
 

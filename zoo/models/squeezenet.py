@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import tf_keras
 
 from zoo.errors import ZooError
 
 layers = tf_keras.layers
+Tensor = Any  # a symbolic Keras tensor; tf_keras has no type for it
 
 # (squeeze, expand) filters of fire2 … fire9; each expand half is 1×1 and half is 3×3.
 _FIRES = ((16, 64), (16, 64), (32, 128), (32, 128), (48, 192), (48, 192), (64, 256), (64, 256))
@@ -61,7 +62,14 @@ def build(
     filters, kernel, pool_after = _VERSIONS[version]
     small = min(height, width) < _SMALL_INPUT
 
-    def conv(x, filters: int, kernel: int, name: str, stride: int = 1, padding: str = "same"):
+    def conv(
+        x: Tensor,
+        filters: int,
+        kernel: int,
+        name: str,
+        stride: int = 1,
+        padding: str = "same",
+    ) -> Tensor:
         x = layers.Conv2D(
             filters,
             kernel,
@@ -75,14 +83,14 @@ def build(
             x = layers.BatchNormalization(momentum=0.9, epsilon=1e-3, name=f"{name}_bn")(x)
         return layers.ReLU(name=f"{name}_relu")(x)
 
-    def pool(x, name: str):
+    def pool(x: Tensor, name: str) -> Tensor:
         # Caffe rounds the output size up: the last, partial window counts. With "same" padding
         # the size is ceil(n / 2); Caffe's is ceil((n - 3) / 2) + 1, equal for even n and, for odd
         # n, "valid" is exact. Max-pooling ignores padded cells, so only the size matters.
         odd = x.shape[1] % 2 == 1 and x.shape[2] % 2 == 1
         return layers.MaxPooling2D(3, 2, padding="valid" if odd else "same", name=name)(x)
 
-    def fire(x, squeeze: int, expand: int, name: str):
+    def fire(x: Tensor, squeeze: int, expand: int, name: str) -> Tensor:
         x = conv(x, squeeze, 1, f"{name}_squeeze1x1")
         return layers.Concatenate(name=f"{name}_concat")(
             [conv(x, expand, 1, f"{name}_expand1x1"), conv(x, expand, 3, f"{name}_expand3x3")]
