@@ -46,6 +46,7 @@ flags.DEFINE_integer("num_runs", 50, "inferences a process, at least", lower_bou
 flags.DEFINE_float("min_secs", 0.5, "seconds a process measures, at least", lower_bound=0)
 flags.DEFINE_integer("processes", 3, "processes a case; figures are medians over them", 1)
 flags.DEFINE_bool("accuracy", True, "score artifacts on their test split, on this computer")
+flags.DEFINE_float("recovery_secs", 60, "how long to wait for a phone that left", lower_bound=0)
 flags.DEFINE_string("benchmark_binary", None, "benchmark_model for the phone (default: download)")
 flags.DEFINE_string("adb", None, "the adb client (default: the one on PATH, else adbutils' own)")
 
@@ -128,6 +129,8 @@ def _on_phone(files: list[Candidate], phone: Attached) -> int:
         num_runs=FLAGS.num_runs,
         min_secs=FLAGS.min_secs,
         processes=FLAGS.processes,
+        tolerance_s=min(20.0, FLAGS.recovery_secs),
+        recovery_s=FLAGS.recovery_secs,
         progress=cli.say,
     )
     with closing(rows):
