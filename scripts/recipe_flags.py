@@ -58,6 +58,14 @@ def chosen(default: Recipe) -> Recipe:
                 expected="above 0",
                 got=getattr(result, name),
             )
+    for name in ("dropout", "warmup"):
+        if not 0 <= getattr(result, name) < 1:
+            raise ZooError(
+                "a value out of range",
+                where=f"--{name}",
+                expected="0 or more, below 1",
+                got=getattr(result, name),
+            )
     for name in ("epoch_images", "weight_decay", "seed"):
         if getattr(result, name) < 0:
             raise ZooError(

@@ -39,6 +39,7 @@ def train(recipe: Recipe, output: Path, name: str, provenance: Provenance, say: 
         input_shape=dataset.train.images.shape[1:],
         classes=len(dataset.labels),
         batch_norm=recipe.batch_norm,
+        dropout=recipe.dropout,
     )
     tf_keras.utils.set_random_seed(recipe.seed)
     model = build(config)

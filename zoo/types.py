@@ -84,6 +84,7 @@ class Recipe:
     dataset: str = _recipe("fashion_mnist", "data set: fashion_mnist or digits")
     image_size: int = _recipe(32, "height and width that images are padded to, in pixels")
     batch_norm: bool = _recipe(True, "batch normalisation after every hidden convolution")
+    dropout: float = _recipe(0.5, "rate of dropout before the classifier")
     validation_images: int = _recipe(5000, "images split off the training set for model choice")
     epochs: int = _recipe(10, "epochs; a checkpoint is written after each")
     epoch_images: int = _recipe(0, "images an epoch; 0 means the whole training split")
@@ -119,6 +120,7 @@ class ModelConfig(Strict):
     input_shape: tuple[int, int, int]
     classes: int
     batch_norm: bool
+    dropout: float = Field(default=0.5, ge=0, lt=1)
 
 
 class Run(Strict):
