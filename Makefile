@@ -34,8 +34,8 @@ $(STAMP): requirements.lock
 	  { echo "error: Python 3.11 is needed | got: $$($(PYTHON) --version) | to do: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@echo "setting up $(VENV) (about 1 GB of downloads the first time; a few minutes)"
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
-	  --progress-bar=on -r requirements.lock
+	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --no-deps \
+	  -r requirements.lock
 	@touch $(STAMP)
 
 lock:

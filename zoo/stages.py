@@ -17,7 +17,8 @@ from zoo.catalog import build
 from zoo.errors import ZooError
 from zoo.files import append_record, atomic_path, sha256_of
 from zoo.provenance import Provenance
-from zoo.train import Outcome, Schedule, fit
+from zoo.steps import Schedule
+from zoo.train import Outcome, fit
 from zoo.types import ModelConfig, Recipe, Run, TrainRecord
 
 Say = Callable[[str], None]
