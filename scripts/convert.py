@@ -1,4 +1,4 @@
-"""Converts a finished run to TFLite in one or several precisions.
+"""Converts finished runs to TFLite in one or several precisions.
 
     python -m scripts.convert --run=squeezenet_v1_1-fashion_mnist-pruned
     python -m scripts.convert --run=squeezenet_v1_1-fashion_mnist-pruned-qat --precisions=int8_qat
@@ -13,30 +13,38 @@ from absl import flags
 from converters import precisions
 from scripts import cli
 from zoo import runs
+from zoo.errors import ZooError
 from zoo.provenance import Provenance
 
 FLAGS = flags.FLAGS
 cli.define_output()
-flags.DEFINE_string("run", None, "name of the run, under OUTPUT/runs")
+flags.DEFINE_list("run", [], "names of runs, under OUTPUT/runs")
 flags.DEFINE_list(
     "precisions",
     None,
-    f"of {', '.join(precisions.PRECISIONS)} (default: all that the run can have)",
+    f"of {', '.join(precisions.PRECISIONS)} (default: all that each run can have)",
 )
 
 
 def main(_: list[str]) -> None:
-    """Converts --run to --precisions."""
-    run = runs.load(cli.output() / "runs" / cli.file_name(cli.required("run"), "--run"))
-    wanted = precisions.possible(run)
+    """Converts each of --run to --precisions; checks every pair before the first conversion."""
+    chosen = None
     if FLAGS.precisions is not None:
-        wanted = tuple(cli.choices("precisions", precisions.PRECISIONS))
-    for precision in wanted:
-        precisions.check(run, precision)
+        chosen = cli.choices("precisions", precisions.PRECISIONS)
+    if not FLAGS.run:
+        raise ZooError("--run is missing", remedy="give --run, see --help")
+    work = []
+    for name in dict.fromkeys(FLAGS.run):
+        run = runs.load(cli.output() / "runs" / cli.file_name(name, "--run"))
+        wanted = chosen or precisions.possible(run)
+        for precision in wanted:
+            precisions.check(run, precision)
+        work.append((run, wanted))
     cli.import_tensorflow()
     from converters import publish
 
-    publish.export(run, wanted, cli.output(), Provenance.here(), cli.say)
+    for run, wanted in work:
+        publish.export(run, wanted, cli.output(), Provenance.here(), cli.say)
 
 
 if __name__ == "__main__":

@@ -38,8 +38,7 @@ def main(_: list[str]) -> int:
         ("compress", f"--run={run}", "--scheme=prune"),
         ("compress", f"--run={run}-pruned", "--scheme=qat"),
         ("convert", f"--run={run}", "--precisions=float32"),
-        ("convert", f"--run={run}-pruned", "--precisions=float32,float16,dynamic_int8,int8"),
-        ("convert", f"--run={run}-pruned-qat", "--precisions=int8_qat"),
+        ("convert", f"--run={run}-pruned,{run}-pruned-qat"),
         ("benchmark", "--device=all"),
         ("report",),
     )
