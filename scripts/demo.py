@@ -39,7 +39,7 @@ def main(_: list[str]) -> int:
         ("compress", f"--run={run}-pruned", "--scheme=qat"),
         ("convert", f"--run={run}", "--precisions=float32"),
         ("convert", f"--run={run}-pruned,{run}-pruned-qat"),
-        ("benchmark", "--device=all"),
+        ("benchmark", "--device=all", "--min_secs=0.3"),
         ("report",),
     )
     worst = 0
