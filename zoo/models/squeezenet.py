@@ -109,7 +109,7 @@ def build(
     x = layers.Conv2D(
         classes,
         1,
-        # The paper's 0.01 keeps a network without normalisation stable and one with it slow to start.
+        # The paper's gaussian of 0.01 slows the first steps down where there is batch norm.
         kernel_initializer="glorot_uniform"
         if batch_norm
         else tf_keras.initializers.RandomNormal(stddev=0.01),
