@@ -121,8 +121,8 @@ def import_tensorflow() -> None:
 
             tf.config.list_physical_devices()
             if (os.cpu_count() or 1) <= 2:
-                # Small layers don't split well: two operators at a time beat two threads for one
-                # (452 against 368 images/s training SqueezeNet at 32×32, means of 8 and 12 runs).
+                # Small layers don't split well: two operators at a time trained SqueezeNet at
+                # 32×32 faster than two threads for one operator did.
                 tf.config.threading.set_inter_op_parallelism_threads(2)
                 tf.config.threading.set_intra_op_parallelism_threads(1)
         except ImportError as error:
