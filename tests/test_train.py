@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -106,8 +107,6 @@ def test_the_chain_keeps_its_promises(digits):
     ],
 )
 def test_bad_input_is_one_line(command, tmp_path, script, flags, message):
-    import re
-
     done = command(script, f"--output={tmp_path / 'output'}", *flags)
     assert done.returncode == 1
     assert re.search(message, done.stderr), done.stderr
@@ -119,7 +118,7 @@ def test_bad_input_is_one_line(command, tmp_path, script, flags, message):
 def test_wrong_flag_is_one_line_and_exit_2(command):
     done = command("train", "--epocs=3")
     assert done.returncode == 2
-    assert "Did you mean: epochs" in done.stderr
+    assert re.search(r"Did you mean: .*\bepochs\b", done.stderr)
     assert done.stderr.count("\n") == 1
 
 
@@ -130,7 +129,7 @@ def test_another_plan_in_the_same_folder_is_refused(command, digits):
 
 
 def test_divergence_stops_with_a_hint(command, tmp_path):
-    flags = [*FLAGS, "--learning_rate=1e9", "--nobatch_norm", f"--output={tmp_path}"]
+    flags = [*FLAGS, "--learning_rate=1e30", f"--output={tmp_path}"]
     done = command("train", *flags)
     assert done.returncode == 1
     assert "no longer a finite number" in done.stderr

@@ -242,6 +242,8 @@ class TestFaults:
         assert phone.processes() == []
         until(lambda: phone.log[-1].kind == "plug")
         reconnect(adb, phone)
+        # The first answer can get lost in the reconnecting on a busy machine.
+        until(lambda: shell(adb, phone, "echo up").stdout == "up\n")
         answer = shell(adb, phone, f"cat /proc/sys/kernel/random/boot_id {FOLDER}/kept")
         assert answer.stdout == f"{phone.boot_id}\nkept\n"
         assert phone.boot_id != boot_id

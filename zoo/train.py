@@ -97,7 +97,9 @@ def fit(
     )
     optimizer.build(model.trainable_variables)
     epoch = tf.Variable(0, dtype=tf.int64, trainable=False, name="finished_epochs")
-    state = tf.train.Checkpoint(model=model, optimizer=optimizer, epoch=epoch)
+    state = tf.train.Checkpoint(
+        model=model, optimizer=optimizer, epoch=epoch, dropout=_generators(model)
+    )
     manager = tf.train.CheckpointManager(state, str(folder / "checkpoints"), max_to_keep=2)
     rows = _restore(state, manager, epoch, folder)
     done = int(epoch.numpy())
@@ -150,6 +152,16 @@ def fit(
         best_epoch=int(best["epoch"]),
         seconds=round(time.monotonic() - began, 1),
     )
+
+
+def _generators(model: tf_keras.Model) -> list[tf.random.Generator]:
+    """The generators that dropout draws from; Keras does not put them into checkpoints itself."""
+    found = []
+    for layer in model.submodules:
+        if isinstance(layer, tf_keras.layers.Dropout):
+            layer._random_generator._maybe_init()  # they are private, and made at first use
+            found.append(layer._random_generator._generator)
+    return found
 
 
 class _Watch(tf_keras.callbacks.Callback):

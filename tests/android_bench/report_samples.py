@@ -48,7 +48,7 @@ def artifact(name: str, precision: str = "int8", kilobytes: int = 800, **changes
         "parameters": 730000,
         "zeros": 0.0,
         "validation_accuracy": 0.92,
-        "recipe": {},
+        "recipe": {"name": "test"},
         "versions": {},
     }
     return Artifact(**fields | changes)
