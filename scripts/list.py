@@ -13,7 +13,7 @@ from absl import flags
 
 from scripts import cli
 from zoo.catalog import MODELS
-from zoo.types import ModelSpec
+from zoo.specs import ModelSpec
 
 FLAGS = flags.FLAGS
 flags.DEFINE_bool("json", False, "print one JSON array, one object a model")

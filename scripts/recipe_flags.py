@@ -9,7 +9,7 @@ from absl import flags
 
 from zoo.catalog import RECIPES, recipe
 from zoo.errors import ZooError
-from zoo.types import Recipe
+from zoo.specs import Recipe
 
 FLAGS = flags.FLAGS
 _DEFINE = {
@@ -50,7 +50,7 @@ def chosen(default: Recipe) -> Recipe:
         if field.name in FLAGS and FLAGS[field.name].value is not None
     }
     result = dataclasses.replace(base, **given)
-    for name in ("epochs", "batch_size", "learning_rate", "prune_epochs", "qat_epochs"):
+    for name in ("width", "epochs", "batch_size", "learning_rate", "prune_epochs", "qat_epochs"):
         if getattr(result, name) <= 0:
             raise ZooError(
                 "a value out of range",

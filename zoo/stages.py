@@ -17,9 +17,10 @@ from zoo.catalog import build
 from zoo.errors import ZooError
 from zoo.files import append_record, atomic_path, sha256_of
 from zoo.provenance import Provenance
+from zoo.specs import Recipe
 from zoo.steps import Schedule
 from zoo.train import Outcome, fit
-from zoo.types import ModelConfig, Recipe, Run, TrainRecord
+from zoo.types import ModelConfig, Run, TrainRecord
 
 Say = Callable[[str], None]
 
@@ -39,6 +40,7 @@ def train(recipe: Recipe, output: Path, name: str, provenance: Provenance, say: 
         model=recipe.model,
         input_shape=dataset.train.images.shape[1:],
         classes=len(dataset.labels),
+        width=recipe.width,
         batch_norm=recipe.batch_norm,
         dropout=recipe.dropout,
     )

@@ -1,110 +1,19 @@
-"""The central types: ModelSpec → Recipe → Artifact → Measurement.
+"""What is read back from files: run folders, manifests, result lines.
 
-What only our own code writes is a frozen dataclass. What is read back from a file (manifests,
-result lines, run folders) is a strict pydantic model: an unknown or missing key is an error, since
-such files may come from anyone. No TensorFlow here.
+Strict pydantic models: an unknown or missing key is an error, since such files may come from
+anyone. With the catalogue's rows (`zoo.specs`) they are the project's central types:
+ModelSpec → Recipe → Artifact → Measurement. No TensorFlow here.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from zoo.specs import Recipe
+
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-# --------------------------------------------------------------------------------------------
-# Catalogue rows
-
-
-@dataclass(frozen=True)
-class Published:
-    """An accuracy that the authors published: theirs, never ours."""
-
-    dataset: str
-    top1: float
-    top5: float | None = None
-    source: str = ""
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """From uint8 pixels to what the network was trained on: (pixel - mean) / std.
-
-    `mean` and `std` have one value a channel, in units of 0–255 pixel values, in `channels` order.
-    """
-
-    channels: Literal["RGB", "BGR", "grey"]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class ModelSpec:
-    """One architecture of the catalogue.
-
-    Attributes:
-        name: the catalogue name, `squeezenet_v1_1`.
-        family: the module under `zoo.models` that builds it.
-        arguments: keyword arguments of the family's `build`, besides input shape and classes.
-        input_shape: (height, width, channels) of the published network.
-        classes: number of outputs of the published network.
-        parameters: trainable parameters at that input shape and number of classes.
-        preprocessing: how the published weights want their input.
-        published: the authors' accuracies.
-        paper: citation with an address.
-        licence: of the architecture's public code.
-    """
-
-    name: str
-    family: str
-    arguments: dict[str, Any]
-    input_shape: tuple[int, int, int]
-    classes: int
-    parameters: int
-    preprocessing: Preprocessing
-    published: tuple[Published, ...]
-    paper: str
-    licence: str
-
-
-def _recipe(default: Any, help: str) -> Any:
-    return field(default=default, metadata={"help": help})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """How a model is trained and compressed. Every field is also a flag of `scripts.train`."""
-
-    __pydantic_config__ = ConfigDict(extra="forbid")  # run.json and manifests hold recipes
-
-    name: str
-    model: str = _recipe("squeezenet_v1_1", "catalogue name of the architecture")
-    dataset: str = _recipe("fashion_mnist", "data set: fashion_mnist or digits")
-    image_size: int = _recipe(32, "height and width that images are padded to, in pixels")
-    batch_norm: bool = _recipe(True, "batch normalisation after every hidden convolution")
-    dropout: float = _recipe(0.5, "rate of dropout before the classifier")
-    validation_images: int = _recipe(5000, "images split off the training set for model choice")
-    epochs: int = _recipe(10, "epochs; a checkpoint is written after each")
-    epoch_images: int = _recipe(0, "images an epoch; 0 means the whole training split")
-    batch_size: int = _recipe(64, "images a training step")
-    learning_rate: float = _recipe(0.05, "peak rate of SGD with Nesterov momentum 0.9")
-    warmup: float = _recipe(0.2, "share of the steps with a linearly rising rate; cosine after")
-    weight_decay: float = _recipe(5e-4, "decoupled decay of kernels, times the learning rate")
-    flip: bool = _recipe(True, "mirror training images at random")
-    seed: int = _recipe(1, "seeds the weights, the order of images and the augmentation")
-    prune_sparsity: float = _recipe(0.6, "share of zeros in each pruned convolution kernel")
-    prune_epochs: int = _recipe(3, "epochs of fine-tuning while pruning")
-    prune_learning_rate: float = _recipe(0.02, "peak learning rate while pruning")
-    qat_epochs: int = _recipe(2, "epochs of quantisation-aware fine-tuning")
-    qat_learning_rate: float = _recipe(0.005, "peak learning rate of quantisation-aware training")
-    expected_accuracy: float | None = None
-    cost: str = ""
-
-
-# --------------------------------------------------------------------------------------------
-# Files
 
 
 class Strict(BaseModel):
@@ -114,13 +23,17 @@ class Strict(BaseModel):
 
 
 class ModelConfig(Strict):
-    """What rebuilds a trained network: a catalogue name and the builder's arguments."""
+    """What rebuilds a network: a catalogue name and the builder's arguments.
+
+    `batch_norm` concerns the networks whose paper has none; `dropout` None is the paper's own.
+    """
 
     model: str
     input_shape: tuple[int, int, int]
     classes: int
-    batch_norm: bool
-    dropout: float = Field(default=0.5, ge=0, lt=1)
+    width: float = Field(default=1.0, gt=0, le=8)
+    batch_norm: bool = False
+    dropout: float | None = Field(default=None, ge=0, lt=1)
 
 
 class Run(Strict):

@@ -1,0 +1,111 @@
+"""The catalogue's rows: what is written by hand, in Python, and read by everything else.
+
+Plain frozen dataclasses, since nobody but us writes them; what comes from files is in `zoo.types`.
+No TensorFlow here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import ConfigDict
+
+
+@dataclass(frozen=True)
+class Published:
+    """An accuracy that the authors published: theirs, never ours."""
+
+    dataset: str
+    top1: float
+    top5: float | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """From uint8 pixels to what the network was trained on: (pixel - mean) / std.
+
+    `mean` and `std` have one value a channel, in units of 0–255 pixel values, in `channels` order.
+    """
+
+    channels: Literal["RGB", "BGR", "grey"]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """One architecture of the catalogue.
+
+    Attributes:
+        name: the catalogue name, `squeezenet_v1_1`.
+        family: the module under `zoo.models` that builds it.
+        arguments: keyword arguments of the family's `build` that make it this variant.
+        input_shape: (height, width, channels) of the published network.
+        classes: number of outputs of the published network.
+        parameters: trainable parameters at that input shape and number of classes.
+        parameters_total: likewise with the statistics of batch normalisation.
+        macs: multiply-accumulates of one inference there, by `zoo.counting`.
+        published_macs: what the authors, or their code, say; None where they say nothing that
+            can be compared.
+        preprocessing: how the published weights want their input.
+        published: the authors' accuracies.
+        paper: citation with an address.
+        licence: of the architecture's public code.
+        derivation: where the structure comes from, and each choice that the paper leaves open.
+        not_reproducible: published figures that can't be had from public sources.
+        batch_norm_optional: the paper has no batch normalisation and the builder can add it.
+    """
+
+    name: str
+    family: str
+    arguments: dict[str, Any]
+    input_shape: tuple[int, int, int]
+    classes: int
+    parameters: int
+    parameters_total: int
+    macs: int
+    published_macs: float | None = None
+    preprocessing: Preprocessing
+    published: tuple[Published, ...]
+    paper: str
+    licence: str
+    derivation: str
+    not_reproducible: str = ""
+    batch_norm_optional: bool = False
+
+
+def _recipe(default: Any, help: str) -> Any:
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a model is trained and compressed. Every field is also a flag of `scripts.train`."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")  # run.json and manifests hold recipes
+
+    name: str
+    model: str = _recipe("squeezenet_v1_1", "catalogue name of the architecture")
+    dataset: str = _recipe("fashion_mnist", "data set: fashion_mnist or digits")
+    image_size: int = _recipe(32, "height and width that images are padded to, in pixels")
+    width: float = _recipe(1.0, "multiplies the channels of every layer")
+    batch_norm: bool = _recipe(True, "batch normalisation also where the paper has none")
+    dropout: float = _recipe(0.5, "rate of dropout before the classifier")
+    validation_images: int = _recipe(5000, "images split off the training set for model choice")
+    epochs: int = _recipe(10, "epochs; a checkpoint is written after each")
+    epoch_images: int = _recipe(0, "images an epoch; 0 means the whole training split")
+    batch_size: int = _recipe(64, "images a training step")
+    learning_rate: float = _recipe(0.05, "peak rate of SGD with Nesterov momentum 0.9")
+    warmup: float = _recipe(0.2, "share of the steps with a linearly rising rate; cosine after")
+    weight_decay: float = _recipe(5e-4, "decoupled decay of kernels, times the learning rate")
+    flip: bool = _recipe(True, "mirror training images at random")
+    seed: int = _recipe(1, "seeds the weights, the order of images and the augmentation")
+    prune_sparsity: float = _recipe(0.6, "share of zeros in each pruned convolution kernel")
+    prune_epochs: int = _recipe(3, "epochs of fine-tuning while pruning")
+    prune_learning_rate: float = _recipe(0.02, "peak learning rate while pruning")
+    qat_epochs: int = _recipe(2, "epochs of quantisation-aware fine-tuning")
+    qat_learning_rate: float = _recipe(0.005, "peak learning rate of quantisation-aware training")
+    expected_accuracy: float | None = None
+    cost: str = ""
