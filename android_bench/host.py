@@ -6,7 +6,6 @@ import json
 import platform
 import random
 import signal
-import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -119,7 +118,7 @@ def _measurement(case: Case, answers: list, provenance: Provenance) -> Measureme
     latency, placement = None, None
     if good and not reasons:
         try:
-            latency = _combine([Latency.model_validate(a["latency"]) for a in good])
+            latency = Latency.over_processes([Latency.model_validate(a["latency"]) for a in good])
             placement = Placement.model_validate(good[0]["placement"])
         except (KeyError, ValidationError) as error:
             reasons.append(f"an answer that can't be: {one_line(error)}")
@@ -135,17 +134,6 @@ def _measurement(case: Case, answers: list, provenance: Provenance) -> Measureme
         latency=latency,
         valid=latency is not None,
         reasons=tuple(reasons),
-    )
-
-
-def _combine(runs: list[Latency]) -> Latency:
-    """Per-field medians over processes; `runs` is their sum."""
-    fields = {}
-    for name in Latency.model_fields:
-        values = [getattr(run, name) for run in runs]
-        fields[name] = None if None in values else statistics.median(values)
-    return Latency.model_validate(
-        {**fields, "runs": sum(run.runs for run in runs), "processes": len(runs)}
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +11,7 @@ from android_bench.cases import Case
 from android_bench.link import PhoneLost
 from zoo.errors import ZooError, one_line
 from zoo.provenance import Provenance
-from zoo.types import Configuration, Device, Latency, Measurement, Placement
+from zoo.types import Configuration, Device, Measurement, Placement
 
 RUNTIME = "benchmark_model"
 _MIN_SERIAL = 4  # a shorter one would be found in innocent text
@@ -83,17 +82,6 @@ class PhoneRows:
                 **result,
             }
         )
-
-
-def median_latency(parts: Sequence[Latency]) -> Latency:
-    """Each field's median over the processes; a field that any process lacks is None."""
-    merged: dict[str, float | int | None] = {}
-    for name in Latency.model_fields:
-        values = [getattr(part, name) for part in parts]
-        merged[name] = None if None in values else statistics.median(values)
-    merged["runs"] = int(merged["runs"] or 0)
-    merged["processes"] = len(parts)
-    return Latency.model_validate(merged)
 
 
 def reason_of(error: ZooError) -> str:

@@ -13,10 +13,10 @@ from android_bench.binary import Binary
 from android_bench.cases import Case
 from android_bench.link import PhoneLost
 from android_bench.phone import Phone
-from android_bench.phone_rows import PhoneRows, median_latency, reason_of
+from android_bench.phone_rows import PhoneRows, reason_of
 from zoo.errors import UnknownNameError, ZooError
 from zoo.provenance import Provenance
-from zoo.types import Device, Measurement
+from zoo.types import Device, Latency, Measurement
 
 FindBinary = Callable[[str], Binary]
 
@@ -229,7 +229,7 @@ class _Session:
         after["seconds"] = f"{time.monotonic() - started:.1f}"
         if any(result.placement != results[0].placement for result in results):
             return self.rows.failed(case, "the processes were placed differently", before=before)
-        latency = median_latency([r.latency for r in results if r.latency is not None])
+        latency = Latency.over_processes([r.latency for r in results if r.latency])
         return self.rows.row(
             case,
             placement=results[0].placement,

@@ -7,6 +7,8 @@ ModelSpec → Recipe → Artifact → Measurement. No TensorFlow here.
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -120,7 +122,11 @@ class Placement(Strict):
 
 
 class Latency(Strict):
-    """Times in microseconds. With several processes each field is the median over processes."""
+    """Times in microseconds.
+
+    With several processes `runs` is their sum and every other field the median over processes;
+    one that any process lacks is None.
+    """
 
     runs: int
     processes: int
@@ -134,6 +140,16 @@ class Latency(Strict):
     p5_us: float | None = None
     p95_us: float | None = None
     peak_memory_mb: float | None = None
+
+    @classmethod
+    def over_processes(cls, parts: Sequence[Latency]) -> Latency:
+        """One latency of what several processes measured, each once."""
+        merged: dict[str, float | None] = {}
+        for name in cls.model_fields:
+            values = [getattr(part, name) for part in parts]
+            merged[name] = None if None in values else statistics.median(values)
+        runs = sum(part.runs for part in parts)
+        return cls.model_validate({**merged, "runs": runs, "processes": len(parts)})
 
     @property
     def typical_us(self) -> float:

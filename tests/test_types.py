@@ -1,0 +1,20 @@
+"""What the central types compute."""
+
+from zoo.types import Latency
+
+
+def latency(**changes):
+    values = {
+        "runs": 10, "processes": 1, "init_us": 5, "first_us": 9, "avg_us": 4, "min_us": 3,
+        "max_us": 8, "std_us": 1, "median_us": 4,
+    }  # fmt: skip
+    return Latency.model_validate({**values, **changes})
+
+
+def test_latency_over_processes_sums_runs_and_takes_medians():
+    parts = [latency(runs=50, avg_us=a, median_us=m) for a, m in ((4, 3), (90, 70), (5, None))]
+    merged = Latency.over_processes(parts)
+    assert (merged.runs, merged.processes) == (150, 3)
+    assert merged.avg_us == 5
+    assert merged.median_us is None  # one process did not say
+    assert merged.typical_us == 5
