@@ -1,6 +1,10 @@
-"""Makes a data set available on this machine and checks it; trains nothing.
+"""Makes a data set or public weights available on this machine and checks them; trains nothing.
 
 python -m scripts.data --dataset=fashion_mnist
+python -m scripts.data --weights=squeezenet_v1_0_deep_compressed
+
+With --weights alone no data set is fetched. Weights are kept in $MODEL_ZOO_CACHE/weights (without
+that variable ~/.cache/mobile-model-zoo/weights) and their SHA-256 is checked at each use.
 """
 
 from __future__ import annotations
@@ -8,15 +12,20 @@ from __future__ import annotations
 from absl import flags
 
 from scripts import cli
-from zoo import data
+from zoo import data, weights
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("dataset", "fashion_mnist", f"one of {', '.join(data.DATASETS)}")
+flags.DEFINE_string("weights", None, f"public weights: {', '.join(weights.WEIGHTS)}")
 
 
 def main(_: list[str]) -> None:
-    """Fetches --dataset."""
-    data.fetch(FLAGS.dataset, cli.say)
+    """Fetches --weights, --dataset or both."""
+    row = None if FLAGS.weights is None else weights.public_weights(FLAGS.weights)
+    if row is None or FLAGS["dataset"].present:
+        data.fetch(FLAGS.dataset, cli.say)
+    if row is not None:
+        weights.fetch(row, cli.say)
 
 
 if __name__ == "__main__":

@@ -1,50 +1,130 @@
-"""Lists the catalogue's models.
+"""Lists the catalogue's models, sorted and filtered. Needs no TensorFlow.
 
-python -m scripts.list
-python -m scripts.list --json
+    python -m scripts.list
+    python -m scripts.list --sort=macs --max_parameters=500e3
+    python -m scripts.list --dataset=CIFAR-10 --sort=top1 --descending
+    python -m scripts.list --name=shift --json
+
+Parameters, MACs and size are those of the published network, at its input shape and number of
+classes. top-1 is what the authors published, never ours: see scripts.describe for the source.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 
 from absl import flags
 
 from scripts import cli
 from zoo.catalog import MODELS
+from zoo.errors import UnknownNameError, ZooError
 from zoo.specs import ModelSpec
 
 FLAGS = flags.FLAGS
+
+_KEYS: dict[str, Callable[[ModelSpec], float | str]] = {
+    "name": lambda spec: spec.name,
+    "input": lambda spec: spec.input_shape[0] * spec.input_shape[1],
+    "parameters": lambda spec: spec.parameters,
+    "total": lambda spec: spec.parameters_total,
+    "macs": lambda spec: spec.macs,
+    "top1": lambda spec: _top1(spec) or 0.0,
+}
+_FAMILIES = sorted({spec.family for spec in MODELS.values()})
+_DATASETS = sorted({p.dataset for spec in MODELS.values() for p in spec.published})
+
+flags.DEFINE_string("name", None, "only models whose name contains this")
+flags.DEFINE_list("family", [], f"only these families: {', '.join(_FAMILIES)}")
+flags.DEFINE_string("dataset", None, f"only models with a published accuracy on: {_DATASETS}")
+flags.DEFINE_float("max_parameters", None, "only models with at most so many, 500e3 say")
+flags.DEFINE_float("max_macs", None, "only models with at most so many multiply-accumulates")
+flags.DEFINE_string("sort", None, f"sort by: {', '.join(_KEYS)} (default: the catalogue's order)")
+flags.DEFINE_bool("descending", False, "largest first")
 flags.DEFINE_bool("json", False, "print one JSON array, one object a model")
 
 
 def main(_: list[str]) -> None:
-    """Prints every model."""
+    """Prints the models that pass the filters."""
+    specs = _sorted([spec for spec in MODELS.values() if _wanted(spec)])
     if FLAGS.json:
-        cli.say(json.dumps([_row(spec) for spec in MODELS.values()], indent=1))
-        return
+        cli.say(json.dumps([_row(spec) for spec in specs], indent=1))
+    elif not specs:
+        raise ZooError("no model passes the filters", remedy="see python -m scripts.list")
+    else:
+        _table(specs)
+
+
+def _wanted(spec: ModelSpec) -> bool:
+    for family in FLAGS.family:
+        if family not in _FAMILIES:
+            raise UnknownNameError("--family", family, _FAMILIES)
+    if FLAGS.dataset and FLAGS.dataset not in _DATASETS:
+        raise UnknownNameError("--dataset", FLAGS.dataset, _DATASETS)
+    return (
+        (not FLAGS.name or FLAGS.name in spec.name)
+        and (not FLAGS.family or spec.family in FLAGS.family)
+        and (not FLAGS.dataset or any(p.dataset == FLAGS.dataset for p in spec.published))
+        and (FLAGS.max_parameters is None or spec.parameters <= FLAGS.max_parameters)
+        and (FLAGS.max_macs is None or spec.macs <= FLAGS.max_macs)
+    )
+
+
+def _sorted(specs: list[ModelSpec]) -> list[ModelSpec]:
+    if not FLAGS.sort:
+        return specs[::-1] if FLAGS.descending else specs
+    if FLAGS.sort not in _KEYS:
+        raise UnknownNameError("--sort", FLAGS.sort, _KEYS)
+    if FLAGS.sort == "top1" and not FLAGS.dataset:
+        raise ZooError(
+            "accuracies on different data sets can't be compared",
+            where="--sort=top1",
+            remedy=f"say on which, --dataset={_DATASETS[0]} for example",
+        )
+    return sorted(specs, key=_KEYS[FLAGS.sort], reverse=FLAGS.descending)
+
+
+def _top1(spec: ModelSpec) -> float | None:
+    return next((p.top1 for p in spec.published if p.dataset == FLAGS.dataset), None)
+
+
+def _row(spec: ModelSpec) -> dict[str, object]:
+    return {**dataclasses.asdict(spec), "float32_bytes": 4 * spec.parameters_total}
+
+
+def _table(specs: list[ModelSpec]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title="Models", caption="top-1: as published, on that data set")
-    for column in ("model", "input", "classes", "parameters", "float32 MB", "top-1 %", "paper"):
-        table.add_column(column, justify="left" if column in ("model", "paper") else "right")
-    for spec in MODELS.values():
+    table = Table(title=f"{len(specs)} models", caption="top-1 %: as published, on that data set")
+    for column, justify in (
+        ("model", "left"),
+        ("input", "right"),
+        ("classes", "right"),
+        ("trainable", "right"),
+        ("total", "right"),
+        ("M MACs", "right"),
+        ("float32 MB", "right"),
+        ("published top-1 %", "left"),
+        ("paper", "left"),
+    ):
+        table.add_column(column, justify=justify, no_wrap=column != "published top-1 %")  # type: ignore[arg-type]
+    for spec in specs:
         table.add_row(
             spec.name,
             "×".join(map(str, spec.input_shape)),
             str(spec.classes),
             f"{spec.parameters:,}",
-            f"{4 * spec.parameters / 1e6:.2f}",
-            ", ".join(f"{p.top1} {p.dataset}" for p in spec.published) or "none published",
-            spec.paper,
+            f"{spec.parameters_total:,}",
+            f"{spec.macs / 1e6:,.1f}",
+            f"{4 * spec.parameters_total / 1e6:.2f}",
+            ", ".join(f"{p.top1:g} {p.dataset}" for p in spec.published) or "none",
+            spec.paper.split(", http")[0],
         )
-    Console().print(table)
-
-
-def _row(spec: ModelSpec) -> dict[str, object]:
-    return {**dataclasses.asdict(spec), "float32_bytes": 4 * spec.parameters}
+    # Piped output has no width of its own; a table must not be cut there.
+    console = Console()
+    (console if console.is_terminal else Console(width=180)).print(table)
 
 
 if __name__ == "__main__":

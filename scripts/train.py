@@ -2,6 +2,13 @@
 
     python -m scripts.train --recipe=fashion_mnist_demo
     python -m scripts.train --dataset=digits --recipe=digits_quick --epochs=20 --name=my_digits
+    python -m scripts.train --model=squeezenet_v1_0 --nobatch_norm --learning_rate=0.004 \\
+        --init_from=squeezenet_v1_0_deep_compressed
+
+--init_from starts from other weights of the same architecture: public ones by name (python -m
+scripts.data --weights=NAME fetches them), a Deep Compression FILE.net, or a finished run by its
+name under OUTPUT/runs or its folder. The classifier starts afresh where the number of classes
+differs; the first layer is adapted to the data set's pictures, also to grey ones.
 
 Leaves OUTPUT/runs/NAME (weights, run.json, epochs.csv) and one line in OUTPUT/results.jsonl.
 """
@@ -10,7 +17,7 @@ from __future__ import annotations
 
 from absl import flags
 
-from scripts import cli, recipe_flags
+from scripts import cli, initial, recipe_flags
 from zoo import data
 from zoo.catalog import DEFAULT_RECIPE, RECIPES, model_spec
 from zoo.provenance import Provenance
@@ -19,6 +26,7 @@ FLAGS = flags.FLAGS
 cli.define_output()
 recipe_flags.define()
 flags.DEFINE_string("name", None, "name of the run (default: MODEL-DATASET)")
+flags.DEFINE_string("init_from", None, "public weights, a FILE.net or a run to start from")
 
 
 def main(_: list[str]) -> None:
@@ -27,10 +35,11 @@ def main(_: list[str]) -> None:
     model_spec(recipe.model)
     data.check_name(recipe.dataset)
     name = cli.file_name(FLAGS.name or f"{recipe.model}-{recipe.dataset}", "--name")
+    start = initial.load(FLAGS.init_from, cli.output()) if FLAGS.init_from else None
     cli.import_tensorflow()
     from zoo import stages
 
-    stages.train(recipe, cli.output(), name, Provenance.here(), cli.say)
+    stages.train(recipe, cli.output(), name, Provenance.here(), cli.say, start)
 
 
 if __name__ == "__main__":

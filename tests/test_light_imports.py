@@ -10,7 +10,10 @@ TF_FREE = (
     "zoo.data",
     "zoo.runs",
     "zoo.runtime",
+    "zoo.specs",
     "zoo.types",
+    "zoo.weights",
+    "converters.deep_compression",
     "converters.flatbuffer",
     "converters.precisions",
     "android_bench.host",
@@ -21,8 +24,11 @@ TF_FREE = (
     "scripts.convert",
     "scripts.data",
     "scripts.demo",
+    "scripts.describe",
+    "scripts.evaluate",
     "scripts.list",
     "scripts.report",
+    "scripts.speed",
     "scripts.train",
 )
 

@@ -11,17 +11,18 @@ import tf_keras
 
 from zoo.errors import ZooError
 
-_Conv = tf_keras.layers.Conv2D
+_PRUNED = (tf_keras.layers.Conv2D, tf_keras.layers.Dense)  # exactly these, no subclass
 _quantize = tfmot.quantization.keras
 _prune = tfmot.sparsity.keras
 
 
 def for_pruning(model: tf_keras.Model, sparsity: float, steps: int) -> tf_keras.Model:
-    """A copy whose hidden convolutions are pruned by magnitude while it trains.
+    """A copy whose hidden convolutions and dense layers are pruned by magnitude while it trains.
 
     The sparsity of each kernel rises from a quarter of the goal along a cubic (Zhu & Gupta 2017)
     during the first half of the steps, then stays. The first convolution and the classifier are
-    left dense: together they hold about 1 % of the weights and most of the sensitivity.
+    left alone: they are the most sensitive ones. So are depthwise convolutions, which hold few
+    weights, and what has no kernel.
 
     Args:
         model: trained, functional; its weights are copied.
@@ -35,7 +36,7 @@ def for_pruning(model: tf_keras.Model, sparsity: float, steps: int) -> tf_keras.
         raise ZooError(
             "impossible sparsity", where="--prune_sparsity", expected="0 to 0.99", got=sparsity
         )
-    hidden = [layer.name for layer in model.layers if type(layer) is _Conv][1:-1]
+    hidden = [layer.name for layer in model.layers if type(layer) in _PRUNED][1:-1]
     schedule = _prune.PolynomialDecay(
         initial_sparsity=sparsity / 4,
         final_sparsity=sparsity,
@@ -77,11 +78,21 @@ def for_qat(model: tf_keras.Model, preserve_sparsity: bool) -> tf_keras.Model:
     Args:
         model: functional, without wrappers; its weights are copied.
         preserve_sparsity: keep every weight that is zero at zero (tfmot's PQAT).
+
+    Raises:
+        ZooError: the network has a layer that tfmot can't quantise.
     """
-    if not preserve_sparsity:
-        return _quantize.quantize_model(model)
-    scheme = tfmot.experimental.combine.Default8BitPrunePreserveQuantizeScheme()
-    return _quantize.quantize_apply(_quantize.quantize_annotate_model(model), scheme)
+    try:
+        if not preserve_sparsity:
+            return _quantize.quantize_model(model)
+        scheme = tfmot.experimental.combine.Default8BitPrunePreserveQuantizeScheme()
+        return _quantize.quantize_apply(_quantize.quantize_annotate_model(model), scheme)
+    except (RuntimeError, ValueError) as error:
+        raise ZooError(
+            f"{model.name} can't be trained for int8",
+            got=str(error).splitlines()[0],
+            remedy="convert it with --precisions=int8, which calibrates instead of training",
+        ) from error
 
 
 def zeros(model: tf_keras.Model) -> float:

@@ -47,8 +47,9 @@ class ModelSpec:
         parameters: trainable parameters at that input shape and number of classes.
         parameters_total: likewise with the statistics of batch normalisation.
         macs: multiply-accumulates of one inference there, by `zoo.counting`.
-        published_macs: what the authors, or their code, say; None where they say nothing that
-            can be compared.
+        published_macs: what the authors, or those who measured their network, say; None where
+            nothing that can be compared is known.
+        published_macs_size: the input's height that `published_macs` is for; None is the row's own.
         preprocessing: how the published weights want their input.
         published: the authors' accuracies.
         paper: citation with an address.
@@ -67,6 +68,7 @@ class ModelSpec:
     parameters_total: int
     macs: int
     published_macs: float | None = None
+    published_macs_size: int | None = None
     preprocessing: Preprocessing
     published: tuple[Published, ...]
     paper: str

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import tensorflow as tf
 import tf_keras
 
 from zoo import compress as compression
-from zoo import data, runs
+from zoo import data, runs, transfer
 from zoo.catalog import build
 from zoo.errors import ZooError
 from zoo.files import append_record, atomic_path, sha256_of
@@ -25,14 +26,32 @@ from zoo.types import ModelConfig, Run, TrainRecord
 Say = Callable[[str], None]
 
 
-def train(recipe: Recipe, output: Path, name: str, provenance: Provenance, say: Say) -> Run:
-    """Trains a fresh network by the recipe, or goes on with the run of that name.
+def train(
+    recipe: Recipe,
+    output: Path,
+    name: str,
+    provenance: Provenance,
+    say: Say,
+    initial: transfer.Initial | None = None,
+) -> Run:
+    """Trains a network by the recipe, or goes on with the run of that name.
+
+    Args:
+        recipe: what is trained, on what and how.
+        output: the run's folder is OUTPUT/runs/NAME.
+        name: of the run.
+        provenance: goes into the result line.
+        say: gets the lines of progress.
+        initial: weights to start from; None is the builder's random ones. A run that goes on
+            takes its checkpoint's, and refuses other initial weights than it began with.
 
     Raises:
-        ZooError: a wrong value, missing data, a folder with another run, a diverging loss.
+        ZooError: a wrong value, missing data, a folder with another run, initial weights that do
+            not fit, a diverging loss.
     """
     folder = output / "runs" / name
-    if runs.begin(folder, {"stage": "train", **_plan(recipe)}):
+    begun_with = _Origin() if initial is None else _Origin(initial.source, initial.sha256)
+    if runs.begin(folder, {"stage": "train", **_plan(recipe), **dataclasses.asdict(begun_with)}):
         say(f"{name} is trained already ({folder})")
         return runs.load(folder)
     dataset = data.load(recipe.dataset, recipe.image_size, recipe.validation_images)
@@ -46,6 +65,9 @@ def train(recipe: Recipe, output: Path, name: str, provenance: Provenance, say: 
     )
     tf_keras.utils.set_random_seed(recipe.seed)
     model = build(config)
+    if initial is not None and tf.train.latest_checkpoint(str(folder / "checkpoints")) is None:
+        said = transfer.apply(model, recipe.model, initial, transfer.of_dataset(dataset))
+        say("; ".join([f"starting from {initial.source}", *said]))
     say(
         f"training {name}: {model.count_params():,} parameters, {len(dataset.train)} training, "
         f"{len(dataset.validation)} validation images"
@@ -58,12 +80,10 @@ def train(recipe: Recipe, output: Path, name: str, provenance: Provenance, say: 
         say,
         interactive=sys.stdout.isatty(),
     )
-    return _finish(
-        _Finished("train", name, config, recipe, (), None, model, outcome, recipe.epochs),
-        output,
-        provenance,
-        say,
+    done = _Finished(
+        "train", name, config, recipe, (), None, model, outcome, recipe.epochs, begun_with
     )
+    return _finish(done, output, provenance, say)
 
 
 def compress(
@@ -95,11 +115,33 @@ def compress(
     dataset = data.load(recipe.dataset, recipe.image_size, recipe.validation_images)
     tf_keras.utils.set_random_seed(recipe.seed)
     dense = runs.keras_model(parent, output / "runs" / parent.name)
-    if scheme == "prune":
-        run = _prune(dense, dataset, recipe, parent, folder, say)
-    else:
-        run = _qat(dense, dataset, recipe, parent, folder, say)
-    return _finish(dataclasses.replace(run, name=name), output, provenance, say)
+    tune, epochs = (_prune, recipe.prune_epochs) if scheme == "prune" else (_qat, recipe.qat_epochs)
+    model, outcome = tune(_Start(dense, dataset, recipe, parent, folder, say))
+    schemes = (*parent.scheme, scheme)
+    done = _Finished(
+        "compress", name, parent.config, recipe, schemes, parent, model, outcome, epochs
+    )
+    return _finish(done, output, provenance, say)
+
+
+@dataclass(frozen=True)
+class _Start:
+    """What fine-tuning by a scheme begins with. `dense` has the parent's weights."""
+
+    dense: tf_keras.Model
+    dataset: data.Dataset
+    recipe: Recipe
+    parent: Run
+    folder: Path
+    say: Say
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """The initial weights that a run began with, as in `Run` and in its plan."""
+
+    init_from: str | None = None
+    init_sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -115,57 +157,46 @@ class _Finished:
     model: tf_keras.Model
     outcome: Outcome
     epochs: int
+    origin: _Origin = _Origin()
 
 
-def _prune(
-    dense: tf_keras.Model,
-    dataset: data.Dataset,
-    recipe: Recipe,
-    parent: Run,
-    folder: Path,
-    say: Say,
-) -> _Finished:
+def _prune(start: _Start) -> tuple[tf_keras.Model, Outcome]:
+    recipe = start.recipe
     schedule = _schedule(recipe, recipe.prune_epochs, recipe.prune_learning_rate)
-    per_epoch = schedule.steps_per_epoch(len(dataset.train))
+    per_epoch = schedule.steps_per_epoch(len(start.dataset.train))
     steps = per_epoch * schedule.epochs
-    model = compression.for_pruning(dense, recipe.prune_sparsity, steps)
-    say(f"pruning {parent.name} to {100 * recipe.prune_sparsity:.0f} % zeros")
+    model = compression.for_pruning(start.dense, recipe.prune_sparsity, steps)
+    start.say(f"pruning {start.parent.name} to {100 * recipe.prune_sparsity:.0f} % zeros")
     outcome = fit(
         model,
-        dataset,
+        start.dataset,
         schedule,
-        folder,
-        say,
+        start.folder,
+        start.say,
         interactive=sys.stdout.isatty(),
         callbacks=[compression.pruning_callback()],
         eligible=lambda epoch: epoch * per_epoch > compression.reached_at(steps),
     )
     runs.load_weights(model, outcome.weights)
     plain = compression.strip_pruning(model)
-    with atomic_path(folder / "stripped.h5") as temporary:
+    with atomic_path(start.folder / "stripped.h5") as temporary:
         plain.save_weights(temporary)
-    outcome = dataclasses.replace(outcome, weights=folder / "stripped.h5")
-    scheme = (*parent.scheme, "prune")
-    return _Finished(
-        "compress", "", parent.config, recipe, scheme, parent, plain, outcome, schedule.epochs
-    )
+    return plain, dataclasses.replace(outcome, weights=start.folder / "stripped.h5")
 
 
-def _qat(
-    dense: tf_keras.Model,
-    dataset: data.Dataset,
-    recipe: Recipe,
-    parent: Run,
-    folder: Path,
-    say: Say,
-) -> _Finished:
+def _qat(start: _Start) -> tuple[tf_keras.Model, Outcome]:
+    recipe = start.recipe
     schedule = _schedule(recipe, recipe.qat_epochs, recipe.qat_learning_rate)
-    model = compression.for_qat(dense, preserve_sparsity="prune" in parent.scheme)
-    say(f"quantisation-aware training of {parent.name}")
-    outcome = fit(model, dataset, schedule, folder, say, interactive=sys.stdout.isatty())
-    scheme = (*parent.scheme, "qat")
-    return _Finished(
-        "compress", "", parent.config, recipe, scheme, parent, model, outcome, schedule.epochs
+    keep = "prune" in start.parent.scheme
+    model = compression.for_qat(start.dense, preserve_sparsity=keep)
+    start.say(f"quantisation-aware training of {start.parent.name}")
+    return model, fit(
+        model,
+        start.dataset,
+        schedule,
+        start.folder,
+        start.say,
+        interactive=sys.stdout.isatty(),
     )
 
 
@@ -182,6 +213,7 @@ def _finish(done: _Finished, output: Path, provenance: Provenance, say: Say) -> 
         scheme=done.scheme,
         parent=done.parent.name if done.parent else None,
         parent_sha256=done.parent.weights_sha256 if done.parent else None,
+        **dataclasses.asdict(done.origin),
         weights=done.outcome.weights.name,
         weights_sha256=sha256_of(done.outcome.weights),
         validation_accuracy=done.outcome.validation_accuracy,

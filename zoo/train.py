@@ -18,6 +18,7 @@ from pathlib import Path
 import tensorflow as tf
 import tf_keras
 
+from zoo import shift_training
 from zoo.data import Dataset, Split
 from zoo.errors import ZooError
 from zoo.files import atomic_path, read_bytes, write_text
@@ -64,6 +65,8 @@ def fit(
 ) -> Outcome:
     """Trains, or goes on training, and leaves the best epoch's weights.
 
+    Sparse shifts are learned for half of the steps.
+
     Args:
         model: functional model, (n, h, w, c) → (n, classes) logits, freshly built.
         dataset: its splits; the test split is not touched.
@@ -89,6 +92,7 @@ def fit(
     if schedule.weight_decay:
         optimizer.exclude_from_weight_decay(
             var_list=[v for v in model.trainable_variables if v.shape.rank < 2]
+            + shift_training.shift_variables(model)
         )
     model.compile(
         optimizer,
@@ -116,7 +120,11 @@ def fit(
             epochs=number,
             steps_per_epoch=per_epoch,
             verbose=1 if interactive else 0,
-            callbacks=[*callbacks, watch],
+            callbacks=[
+                *callbacks,
+                *shift_training.callbacks(model, schedule.epochs, per_epoch),
+                watch,
+            ],
         )
         row = {
             "epoch": number,
@@ -125,6 +133,9 @@ def fit(
             "seconds": round(time.monotonic() - started, 1),
             "eligible": int(eligible(number)),
         }
+        unshifted = shift_training.unshifted_share(model)
+        if unshifted is not None:
+            row["unshifted"] = round(unshifted, 5)
         rows.append(row)
         try:
             if _best(rows) is row:
@@ -144,6 +155,7 @@ def fit(
         say(
             f"epoch {number}/{schedule.epochs}: loss {row['loss']:.4f}, validation accuracy "
             f"{100 * row['validation_accuracy']:.2f} %, {row['seconds']:.0f} s"
+            + ("" if unshifted is None else f", {100 * unshifted:.1f} % of the channels unshifted")
         )
     best = _best(rows)
     return Outcome(

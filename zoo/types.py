@@ -49,6 +49,8 @@ class Run(Strict):
     scheme: tuple[str, ...] = ()
     parent: str | None = None
     parent_sha256: Sha256 | None = None
+    init_from: str | None = None
+    init_sha256: Sha256 | None = None
     weights: str
     weights_sha256: Sha256
     validation_accuracy: float

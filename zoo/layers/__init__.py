@@ -1,1 +1,22 @@
-"""The layers that tf_keras lacks; each saves, loads, clones and runs under XLA and mixed precision."""
+"""The layers that tf_keras lacks; each saves, loads, clones and runs under XLA and mixed precision.
+
+Importing this package registers them all, which loading a `.keras` file needs.
+"""
+
+from zoo.layers.active_shift import ActiveShift, LearnedShift
+from zoo.layers.channels import ChannelMean, ChannelShuffle, ChannelSplit
+from zoo.layers.normalisation import LocalResponseNormalization
+from zoo.layers.shift import Shift, shifts
+from zoo.layers.sparse_shift import SparseShift
+
+__all__ = [
+    "ActiveShift",
+    "ChannelMean",
+    "ChannelShuffle",
+    "ChannelSplit",
+    "LearnedShift",
+    "LocalResponseNormalization",
+    "Shift",
+    "SparseShift",
+    "shifts",
+]

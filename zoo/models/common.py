@@ -98,6 +98,21 @@ def depthwise_bn(
     return x if activation is None else activation(x)
 
 
+def caffe_max_pool(x: Tensor, name: str) -> Tensor:
+    """3×3 max-pool with stride 2 whose output size is rounded up, as Caffe's is.
+
+    The last, partial window counts: n pixels become ⌈(n − 3) / 2⌉ + 1.
+    """
+    # For even n that is "same" padding, which then adds one cell behind the last; for odd n
+    # "valid" is exact. Where only one side is even each axis has its own pool: a maximum over 3×3
+    # is one over rows of one over columns.
+    rows, columns = ("valid" if n % 2 else "same" for n in x.shape[1:3])
+    if rows == columns:
+        return layers.MaxPooling2D(3, 2, padding=rows, name=name)(x)
+    x = layers.MaxPooling2D((3, 1), (2, 1), padding=rows, name=f"{name}_rows")(x)
+    return layers.MaxPooling2D((1, 3), (1, 2), padding=columns, name=name)(x)
+
+
 def classifier(x: Tensor, classes: int, dropout: float) -> Tensor:
     """Global average pool, dropout where its rate is above 0, and a dense layer to the logits.
 

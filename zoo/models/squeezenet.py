@@ -1,34 +1,122 @@
-"""SqueezeNet 1.0 and 1.1 (Iandola et al. 2016, https://arxiv.org/abs/1602.07360, table 1)."""
+"""SqueezeNet, its bypass variants and its design space (Iandola et al. 2016, arXiv 1602.07360)."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
 
 import tf_keras
 
-from zoo.errors import ZooError
+from zoo.errors import UnknownNameError, ZooError
+from zoo.models import common
+from zoo.models.common import Tensor
 
 layers = tf_keras.layers
-Tensor = Any  # a symbolic Keras tensor; tf_keras has no type for it
 
-# (squeeze, expand) filters of fire2 … fire9; each expand half is 1×1 and half is 3×3.
-_FIRES = ((16, 64), (16, 64), (32, 128), (32, 128), (48, 192), (48, 192), (64, 256), (64, 256))
-# Version → (filters and kernel of conv1, fires after which a max-pool follows).
-_VERSIONS = {"1.0": (96, 7, (4, 8)), "1.1": (64, 3, (3, 5))}
-# Below this height the stem does not halve twice: 32 pixels would leave 1×1 maps at fire9.
-_SMALL_INPUT = 96
+FIRES = 8  # fire2 … fire9
+_BYPASSES = ("none", "simple", "complex")
+
+
+class Fire(NamedTuple):
+    """Filters of one fire module."""
+
+    squeeze: int
+    expand1x1: int
+    expand3x3: int
+
+
+class _Version(NamedTuple):
+    """What sets 1.0 and 1.1 apart: conv1, and the fires after which a max-pool follows."""
+
+    filters: int
+    kernel: int
+    pool_after: tuple[int, int]
+
+
+_VERSIONS = {"1.0": _Version(96, 7, (4, 8)), "1.1": _Version(64, 3, (3, 5))}
+
+
+@dataclass(frozen=True)
+class Metaparameters:
+    """A point of the design space of fire modules (paper, section 5.1).
+
+    Fire i of 0 … 7 has e = base_e + incr_e · ⌊i / freq⌋ expand filters. Of these pct3x3 · e are
+    3×3 and the others 1×1, and squeeze_ratio · e filters squeeze its input. Both products are
+    rounded to the nearest integer, which is what gives the model sizes of the paper's figure 3.
+    SqueezeNet is (128, 128, 2, 0.125, 0.5).
+
+    Attributes:
+        base_e: expand filters of the first fires.
+        incr_e: expand filters that are added after every `freq` fires; 0 adds none.
+        freq: number of neighbouring fires with as many expand filters.
+        squeeze_ratio: squeeze filters for one expand filter, above 0 and at most 1.
+        pct3x3: share, not per cent, of 3×3 among the expand filters, between 0 and 1.
+
+    Raises:
+        ZooError: a value outside its range, or so small that a convolution has no filters.
+    """
+
+    base_e: int
+    incr_e: int
+    freq: int
+    squeeze_ratio: float
+    pct3x3: float
+
+    def __post_init__(self) -> None:
+        for name, expected, fits in (
+            ("base_e", "at least 2", self.base_e >= 2),
+            ("incr_e", "at least 0", self.incr_e >= 0),
+            ("freq", "at least 1", self.freq >= 1),
+            ("squeeze_ratio", "above 0 and at most 1", 0 < self.squeeze_ratio <= 1),
+            ("pct3x3", "above 0 and below 1", 0 < self.pct3x3 < 1),
+        ):
+            if not fits:
+                raise ZooError(
+                    "impossible metaparameter of SqueezeNet",
+                    where=name,
+                    expected=expected,
+                    got=getattr(self, name),
+                )
+        # Filters only grow from fire to fire, so that the first one tells for all.
+        if min(self.fires()[0]) < 1:
+            raise ZooError(
+                "these metaparameters leave a convolution of fire2 without filters",
+                got=f"{self.fires()[0]}",
+                remedy="raise base_e, or move squeeze_ratio or pct3x3 away from their limits",
+            )
+
+    def fires(self) -> tuple[Fire, ...]:
+        """Filters of fire2 … fire9."""
+        expands = [self.base_e + self.incr_e * (i // self.freq) for i in range(FIRES)]
+        threes = [_nearest(self.pct3x3 * e) for e in expands]
+        return tuple(
+            Fire(_nearest(self.squeeze_ratio * e), e - three, three)
+            for e, three in zip(expands, threes, strict=True)
+        )
+
+
+def _nearest(x: float) -> int:
+    return int(x + 0.5)
 
 
 def build(
     *,
     version: Literal["1.0", "1.1"],
+    base_e: int,
+    incr_e: int,
+    freq: int,
+    squeeze_ratio: float,
+    pct3x3: float,
+    bypass: Literal["none", "simple", "complex"],
     input_shape: tuple[int, int, int],
     classes: int,
+    width: float = 1.0,
+    include_top: bool = True,
     batch_norm: bool = False,
     dropout: float = 0.5,
     name: str = "squeezenet",
 ) -> tf_keras.Model:
-    """Builds SqueezeNet ending in logits.
+    """Builds SqueezeNet, or another point of its design space, ending in logits.
 
     Inputs of 96 pixels and more get the paper's layout: conv1 with stride 2, then three 3×3/2
     max-pools with Caffe's ceil mode. Smaller ones (32×32 CIFAR or padded Fashion-MNIST) keep
@@ -40,71 +128,85 @@ def build(
     negative slow training down.
 
     Args:
-        version: "1.0" or "1.1".
+        version: "1.0" or "1.1": which conv1, and where the pools are.
+        base_e: see `Metaparameters`, as for the next four.
+        incr_e: likewise.
+        freq: likewise.
+        squeeze_ratio: likewise.
+        pct3x3: likewise.
+        bypass: "simple" adds the input of a fire to its output where both have as many channels
+            (paper, section 6: fire3, 5, 7 and 9); "complex" moreover adds, around the others,
+            the input through a 1×1 convolution. Nothing follows the addition.
         input_shape: (height, width, channels).
         classes: number of logits.
+        width: multiplies the filters of every convolution but conv10.
+        include_top: end in logits; else in the maps of fire9.
         batch_norm: adds batch normalisation to every convolution but conv10 and drops their
             biases. The paper has none; without it training is fragile.
         dropout: rate after fire9.
         name: name of the Keras model.
 
     Returns:
-        A functional model, (batch, height, width, channels) float32 → (batch, classes) float32.
+        A functional model, (batch, height, width, channels) → (batch, classes) float32.
 
     Raises:
-        ZooError: the input is smaller than 16×16.
+        ZooError: the input is smaller than 16×16, or a metaparameter is impossible.
+        UnknownNameError: no such version or bypass.
     """
-    height, width, _ = input_shape
-    if min(height, width) < 16:
-        raise ZooError(
-            "input too small for SqueezeNet", expected="at least 16×16", got=f"{height}×{width}"
-        )
+    common.check_input(input_shape, 16, "SqueezeNet")
+    if version not in _VERSIONS:
+        raise UnknownNameError("version of SqueezeNet", version, _VERSIONS)
+    if bypass not in _BYPASSES:
+        raise UnknownNameError("bypass of SqueezeNet", bypass, _BYPASSES)
     filters, kernel, pool_after = _VERSIONS[version]
-    small = min(height, width) < _SMALL_INPUT
+    fires = Metaparameters(base_e, incr_e, freq, squeeze_ratio, pct3x3).fires()
 
-    def conv(
-        x: Tensor,
-        filters: int,
-        kernel: int,
-        name: str,
-        stride: int = 1,
-        padding: str = "same",
-    ) -> Tensor:
+    def plain(x: Tensor, filters: int, kernel: int, name: str, **options: Any) -> Tensor:
         x = layers.Conv2D(
             filters,
             kernel,
-            strides=stride,
-            padding=padding,
             use_bias=not batch_norm,
             kernel_initializer="he_uniform" if batch_norm else "glorot_uniform",
             name=name,
+            **{"padding": "same", **options},
         )(x)
-        if batch_norm:
-            x = layers.BatchNormalization(momentum=0.9, epsilon=1e-3, name=f"{name}_bn")(x)
+        return common.batch_norm(x, f"{name}_bn") if batch_norm else x
+
+    def conv(x: Tensor, filters: int, kernel: int, name: str, **options: Any) -> Tensor:
+        x = plain(x, common.scaled(filters, width), kernel, name, **options)
         return layers.ReLU(name=f"{name}_relu")(x)
 
-    def pool(x: Tensor, name: str) -> Tensor:
-        # Caffe rounds the output size up: the last, partial window counts. With "same" padding
-        # the size is ceil(n / 2); Caffe's is ceil((n - 3) / 2) + 1, equal for even n and, for odd
-        # n, "valid" is exact. Max-pooling ignores padded cells, so only the size matters.
-        odd = x.shape[1] % 2 == 1 and x.shape[2] % 2 == 1
-        return layers.MaxPooling2D(3, 2, padding="valid" if odd else "same", name=name)(x)
-
-    def fire(x: Tensor, squeeze: int, expand: int, name: str) -> Tensor:
-        x = conv(x, squeeze, 1, f"{name}_squeeze1x1")
-        return layers.Concatenate(name=f"{name}_concat")(
-            [conv(x, expand, 1, f"{name}_expand1x1"), conv(x, expand, 3, f"{name}_expand3x3")]
+    def fire(x: Tensor, filters: Fire, name: str) -> Tensor:
+        inner = conv(x, filters.squeeze, 1, f"{name}_squeeze1x1")
+        y = layers.Concatenate(name=f"{name}_concat")(
+            [
+                conv(inner, filters.expand1x1, 1, f"{name}_expand1x1"),
+                conv(inner, filters.expand3x3, 3, f"{name}_expand3x3"),
+            ]
         )
+        if x.shape[-1] != y.shape[-1] and bypass == "complex":
+            x = plain(x, y.shape[-1], 1, f"{name}_bypass1x1")
+        elif x.shape[-1] != y.shape[-1] or bypass == "none":
+            return y
+        return layers.Add(name=f"{name}_add")([x, y])
 
     image = layers.Input(input_shape, name="image")
-    if small:
-        x = conv(image, filters, kernel, "conv1", stride=2)
+    if common.is_small(input_shape):
+        x = conv(image, filters, kernel, "conv1", strides=2)
     else:
-        x = pool(conv(image, filters, kernel, "conv1", stride=2, padding="valid"), "pool1")
-    for number, (squeeze, expand) in enumerate(_FIRES, start=2):
-        x = fire(x, squeeze, expand, f"fire{number}")
+        x = conv(image, filters, kernel, "conv1", strides=2, padding="valid")
+        x = common.caffe_max_pool(x, "pool1")
+    for number, of_fire in enumerate(fires, start=2):
+        x = fire(x, of_fire, f"fire{number}")
         if number in pool_after:
-            x = pool(x, f"pool{number}")
+            x = common.caffe_max_pool(x, f"pool{number}")
+    if include_top:
+        x = _top(x, classes, dropout, batch_norm)
+    return tf_keras.Model(image, x, name=name)
+
+
+def _top(x: Tensor, classes: int, dropout: float, batch_norm: bool) -> Tensor:
+    """Dropout, conv10 and the global average, to float32 logits."""
     x = layers.Dropout(dropout, name="drop9")(x)
     x = layers.Conv2D(
         classes,
@@ -117,5 +219,4 @@ def build(
     )(x)
     if not batch_norm:
         x = layers.ReLU(name="conv10_relu")(x)
-    x = layers.GlobalAveragePooling2D(name="pool10")(x)
-    return tf_keras.Model(image, x, name=name)
+    return layers.GlobalAveragePooling2D(name="pool10", dtype="float32")(x)

@@ -1,0 +1,191 @@
+"""Reads the public Deep Compression file of SqueezeNet 1.0 (Han et al. 2016, arXiv:1510.00149).
+
+All numbers are little endian. First one uint32 for each of the 26 layers: how many entries it
+stores. Then, layer by layer in the network's order:
+
+    float32[256]       codebook; code 0 stands for zero
+    float32[filters]   biases
+    uint8[n]           codes, one for each stored entry
+    uint8[(n + 1)//2]  gaps of 4 bits, low half first: zeros skipped since the entry before
+
+Weights are counted in Caffe's order (filter, input channel, row, column). A gap is at most 15, so
+a longer run of zeros holds entries with code 0. NumPy alone; the file may come from anyone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from zoo.errors import ZooError
+
+CODES = 256
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One convolution of the network: its Keras name and kernel (height, width, in, filters)."""
+
+    name: str
+    kernel: tuple[int, int, int, int]
+
+    @property
+    def entries(self) -> int:
+        """Weights of the kernel."""
+        return prod(self.kernel)
+
+    @property
+    def filters(self) -> int:
+        """Output channels, which is also the number of biases."""
+        return self.kernel[3]
+
+
+def _fire(number: int, channels: int, squeeze: int, expand: int) -> tuple[Layer, Layer, Layer]:
+    return (
+        Layer(f"fire{number}_squeeze1x1", (1, 1, channels, squeeze)),
+        Layer(f"fire{number}_expand1x1", (1, 1, squeeze, expand)),
+        Layer(f"fire{number}_expand3x3", (3, 3, squeeze, expand)),
+    )
+
+
+# SqueezeNet 1.0, table 1 of its paper: what the file holds, whatever our builders do.
+LAYERS: tuple[Layer, ...] = (
+    Layer("conv1", (7, 7, 3, 96)),
+    *_fire(2, 96, 16, 64),
+    *_fire(3, 128, 16, 64),
+    *_fire(4, 128, 32, 128),
+    *_fire(5, 256, 32, 128),
+    *_fire(6, 256, 48, 192),
+    *_fire(7, 384, 48, 192),
+    *_fire(8, 384, 64, 256),
+    *_fire(9, 512, 64, 256),
+    Layer("conv10", (1, 1, 512, 1000)),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Coded:
+    """One layer exactly as the file has it; nothing is lost, so it could be written back.
+
+    Attributes:
+        layer: which one.
+        codebook: float32 (256,), the first of them zero.
+        bias: float32 (filters,).
+        codes: uint8 (n,), indices into the codebook.
+        gaps: uint8 (n,), 0 to 15 zeros before each entry.
+    """
+
+    layer: Layer
+    codebook: np.ndarray
+    bias: np.ndarray
+    codes: np.ndarray
+    gaps: np.ndarray
+
+    def positions(self) -> np.ndarray:
+        """int64 (n,): where each entry lies among the layer's weights in Caffe's order."""
+        return np.cumsum(self.gaps.astype(np.int64) + 1) - 1
+
+    def kernel(self) -> np.ndarray:
+        """float32 (height, width, in, filters), as Keras has it."""
+        height, width, channels, filters = self.layer.kernel
+        flat = np.zeros(self.layer.entries, np.float32)
+        flat[self.positions()] = self.codebook[self.codes]
+        caffe = flat.reshape(filters, channels, height, width)
+        return np.ascontiguousarray(caffe.transpose(2, 3, 1, 0))
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """The network's weights, and how many of the kernels' entries the file stores.
+
+    `weights` is {layer name: (kernel, bias)}, float32, in the network's order. Entries that only
+    bridge a long run of zeros count as stored.
+    """
+
+    weights: dict[str, tuple[np.ndarray, np.ndarray]]
+    stored: int
+    entries: int
+
+
+def decode(data: bytes, where: str, layers: tuple[Layer, ...] = LAYERS) -> Decoded:
+    """The weights in a Deep Compression file.
+
+    Args:
+        data: the whole file.
+        where: its name, for messages.
+        layers: the network's convolutions.
+
+    Raises:
+        ZooError: as `parse`.
+    """
+    coded = parse(data, where, layers)
+    return Decoded(
+        weights={each.layer.name: (each.kernel(), each.bias) for each in coded},
+        stored=sum(len(each.codes) for each in coded),
+        entries=sum(layer.entries for layer in layers),
+    )
+
+
+def parse(data: bytes, where: str, layers: tuple[Layer, ...] = LAYERS) -> list[Coded]:
+    """The file's layers, each number checked before it is used.
+
+    Memory is bounded by the network's size: counts are compared with it before anything is read.
+
+    Raises:
+        ZooError: cut off or too long, a count above its layer's size, a gap that leaves the layer,
+            a codebook or a bias that is not finite, a codebook that does not start with zero.
+    """
+
+    def refuse(what: str, layer: Layer | None, expected: object, got: object) -> ZooError:
+        place = where if layer is None else f"{where}, layer {layer.name}"
+        return ZooError(
+            f"not a Deep Compression file of this network: {what}",
+            where=place,
+            expected=expected,
+            got=got,
+            remedy="get the file again, see python -m scripts.data --help",
+        )
+
+    header = 4 * len(layers)
+    if len(data) < header:
+        raise refuse(
+            "it ends within the table of counts", None, f"{header} bytes", f"{len(data)} bytes"
+        )
+    counts = [int(n) for n in np.frombuffer(data, "<u4", len(layers))]
+    end = header
+    for layer, count in zip(layers, counts, strict=True):
+        if count > layer.entries:
+            raise refuse("too many entries", layer, f"at most {layer.entries}", count)
+        end += 4 * (CODES + layer.filters) + count + (count + 1) // 2
+        if end > len(data):
+            raise refuse("it is cut off", layer, f"at least {end} bytes", f"{len(data)} bytes")
+    if end != len(data):
+        raise refuse("bytes are left over", None, f"{end} bytes", f"{len(data)} bytes")
+
+    found, offset = [], header
+    for layer, count in zip(layers, counts, strict=True):
+        codebook, offset = _take(data, "<f4", CODES, offset)
+        bias, offset = _take(data, "<f4", layer.filters, offset)
+        codes, offset = _take(data, "u1", count, offset)
+        packed, offset = _take(data, "u1", (count + 1) // 2, offset)
+        gaps = np.stack([packed & 15, packed >> 4], 1).reshape(-1)
+        for what, values in (("codebook", codebook), ("bias", bias)):
+            if not np.isfinite(values).all():
+                index = int(np.flatnonzero(~np.isfinite(values))[0])
+                raise refuse(f"its {what}", layer, "finite numbers", f"{values[index]} at {index}")
+        if codebook[0] != 0:
+            raise refuse("its codebook", layer, "0 for code 0", codebook[0])
+        if gaps[count:].any():
+            raise refuse("its gaps", layer, "0 in the unused last half byte", gaps[-1])
+        coded = Coded(layer, codebook, bias, codes, gaps[:count])
+        if count and (last := int(coded.positions()[-1])) >= layer.entries:
+            raise refuse("an entry outside the layer", layer, f"below {layer.entries}", last)
+        found.append(coded)
+    return found
+
+
+def _take(data: bytes, dtype: str, count: int, offset: int) -> tuple[np.ndarray, int]:
+    values = np.frombuffer(data, dtype, count, offset)
+    return values.astype(values.dtype.newbyteorder("="), copy=False), offset + values.nbytes

@@ -1,0 +1,159 @@
+"""Describes one model of the catalogue: its layers, its paper, and where its structure comes from.
+
+    python -m scripts.describe --model=squeezenet_v1_1
+    python -m scripts.describe --model=mobilenet_v2_cse_mix --preset=cifar100
+    python -m scripts.describe --model=resnet50 --input_shape=64x64x3 --classes=5 --width=0.5
+
+Builds the network, which takes a few seconds. Without --preset and --input_shape it is the
+published one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from typing import TYPE_CHECKING
+
+from absl import flags
+
+from scripts import cli
+from zoo import catalog
+from zoo.errors import UnknownNameError, ZooError
+from zoo.specs import ModelSpec
+from zoo.types import ModelConfig
+
+if TYPE_CHECKING:
+    from zoo.counting import LayerCount
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("model", None, "catalogue name, see scripts.list")
+flags.DEFINE_string("preset", None, f"input and classes of: {', '.join(catalog.PRESETS)}")
+flags.DEFINE_string("input_shape", None, "HEIGHTxWIDTHxCHANNELS, 96x96x1 say")
+flags.DEFINE_integer("classes", None, "number of logits")
+flags.DEFINE_float("width", 1.0, "multiplies the channels of every layer")
+flags.DEFINE_bool("batch_norm", False, "batch normalisation also where the paper has none")
+flags.DEFINE_bool("include_top", True, "with the classifier; without it, the feature maps")
+flags.DEFINE_bool("all_layers", False, "also the layers that neither compute nor move anything")
+flags.DEFINE_bool("json", False, "print one JSON object")
+
+# Folded into their neighbours by conversion, or only a change of shape: hidden by default.
+_MINOR = ("BatchNormalization", "ReLU", "PReLU", "Activation", "Dropout", "Reshape", "Rescaling")
+
+
+def main(_: list[str]) -> None:
+    """Prints the description."""
+    spec = catalog.model_spec(cli.required("model"))
+    config = _config(spec)
+    cli.import_tensorflow()
+    from zoo import counting
+
+    model = catalog.build(config, include_top=FLAGS.include_top)
+    rows = counting.layer_counts(model)
+    if FLAGS.json:
+        described = {
+            **dataclasses.asdict(spec),
+            "config": config.model_dump(),
+            "layers": [dataclasses.asdict(row) for row in rows],
+        }
+        cli.say(json.dumps(described, indent=1))
+        return
+    from rich.console import Console
+
+    console = Console()
+    console = console if console.is_terminal else Console(width=120)
+    console.print(_head(spec), highlight=False)
+    shape = "×".join(map(str, config.input_shape))
+    console.print(_layers(f"{spec.name}, {shape} → {'×'.join(map(str, rows[-1].output))}", rows))
+
+
+def _config(spec: ModelSpec) -> ModelConfig:
+    input_shape, classes = spec.input_shape, spec.classes
+    if FLAGS.preset:
+        if FLAGS.preset not in catalog.PRESETS:
+            raise UnknownNameError("--preset", FLAGS.preset, catalog.PRESETS)
+        input_shape, classes = catalog.PRESETS[FLAGS.preset]
+    if FLAGS.input_shape:
+        found = re.fullmatch(r"(\d{1,4})[x×](\d{1,4})[x×](\d{1,2})", FLAGS.input_shape)
+        if not found:
+            raise ZooError(
+                "not a shape", where="--input_shape", expected="32x32x3", got=FLAGS.input_shape
+            )
+        height, width, channels = map(int, found.groups())
+        input_shape = (height, width, channels)
+    if FLAGS.classes is not None:
+        classes = FLAGS.classes
+    if classes < 1:
+        raise ZooError("too few classes", where="--classes", expected="1 or more", got=classes)
+    if not 0 < FLAGS.width <= 8:
+        raise ZooError("no such width", where="--width", expected="over 0 to 8", got=FLAGS.width)
+    return ModelConfig(
+        model=spec.name,
+        input_shape=input_shape,
+        classes=classes,
+        width=FLAGS.width,
+        batch_norm=FLAGS.batch_norm,
+    )
+
+
+def _head(spec: ModelSpec) -> str:
+    lines = [f"[bold]{spec.name}[/bold]", f"paper:      {spec.paper}"]
+    for p in spec.published:
+        top5 = f", top-5 {p.top5:g} %" if p.top5 else ""
+        lines.append(f"published:  top-1 {p.top1:g} %{top5} on {p.dataset} ({p.source})")
+    if spec.published_macs:
+        size = spec.published_macs_size or spec.input_shape[0]
+        lines.append(f"published:  {spec.published_macs / 1e6:,.1f} M MACs at {size} pixels")
+    pixels = spec.preprocessing
+    lines.append(
+        f"pixels:     {pixels.channels}, minus ({', '.join(f'{m:g}' for m in pixels.mean)}), "
+        f"divided by ({', '.join(f'{s:g}' for s in pixels.std)})"
+    )
+    lines.append(f"licence:    {spec.licence}")
+    lines.append(f"structure:  {spec.derivation}")
+    if spec.not_reproducible:
+        lines.append(f"not reproducible: {spec.not_reproducible}")
+    return "\n".join([*lines, ""])
+
+
+def _layers(title: str, rows: list[LayerCount]) -> object:
+    from rich.table import Table
+
+    hidden = () if FLAGS.all_layers else _MINOR
+    table = Table(title=title, show_footer=True)
+    shown = [row for row in rows if row.kind not in hidden]
+    left = [row for row in rows if row.kind in hidden]
+    total = [
+        f"{len(rows)} layers",
+        "",
+        "",
+        f"{sum(row.parameters for row in rows):,}",
+        f"{sum(row.trainable for row in rows):,}",
+        f"{sum(row.macs for row in rows):,}",
+    ]
+    headings = ("layer", "kind", "output", "parameters", "trainable", "MACs")
+    for number, (heading, footer) in enumerate(zip(headings, total, strict=True)):
+        table.add_column(heading, footer=footer, justify="right" if number > 1 else "left")
+    for row in shown:
+        table.add_row(
+            row.name,
+            row.kind,
+            "×".join(map(str, row.output)),
+            f"{row.parameters:,}",
+            f"{row.trainable:,}",
+            f"{row.macs:,}",
+        )
+    if left:
+        table.add_row(
+            f"({len(left)} more: --all_layers)",
+            "batch norm, activations",
+            "",
+            f"{sum(row.parameters for row in left):,}",
+            f"{sum(row.trainable for row in left):,}",
+            "0",
+        )
+    return table
+
+
+if __name__ == "__main__":
+    cli.run(main)

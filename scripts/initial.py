@@ -1,0 +1,67 @@
+"""What --init_from and --weights name: public weights, a Deep Compression file, a finished run."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+
+from converters import deep_compression
+from scripts import cli
+from zoo import runs, transfer, weights
+from zoo.catalog import model_spec
+from zoo.errors import UnknownNameError, ZooError
+from zoo.files import read_bytes
+
+SUFFIX = ".net"
+
+
+def public(value: str, file: Path | None = None) -> transfer.Initial:
+    """Named public weights, or any Deep Compression file of SqueezeNet 1.0.
+
+    Args:
+        value: a name of `zoo.weights.WEIGHTS`, or the path of a `.net` file.
+        file: where the named weights are, instead of in the cache.
+
+    Raises:
+        ZooError: an unknown name; a file that is missing or damaged, or not the named one.
+    """
+    if value.endswith(SUFFIX):
+        if file is not None:
+            raise ZooError("--weights_file is for named weights", got=value, remedy="leave it out")
+        path = Path(value)
+        data = read_bytes(path, "the weights", weights.MAX_BYTES, "name a .net file")
+        source, model = path.name, "squeezenet_v1_0"
+    else:
+        row = weights.public_weights(value)
+        data = weights.read(row, file)
+        source, model = row.name, row.model
+    decoded = deep_compression.decode(data, source)
+    return transfer.Initial(
+        source=source,
+        sha256=sha256(data).hexdigest(),
+        model=model,
+        weights=decoded.weights,
+        preprocessing=model_spec(model).preprocessing,
+        note=f"{decoded.stored:,} of {decoded.entries:,} kernel entries stored",
+    )
+
+
+def load(value: str, output: Path) -> transfer.Initial:
+    """What --init_from names: as `public`, or a finished run, which imports TensorFlow.
+
+    Args:
+        value: as for `public`, or the name of a run under OUTPUT/runs, or a run's folder.
+        output: the --output folder.
+
+    Raises:
+        ZooError: nothing of that name, or it can't be read.
+    """
+    if value in weights.WEIGHTS or value.endswith(SUFFIX):
+        return public(value)
+    folder = Path(value) if "/" in value else output / "runs" / value
+    if not folder.is_dir():
+        finished = (path.parent.name for path in (output / "runs").glob("*/run.json"))
+        raise UnknownNameError("--init_from", value, [*weights.WEIGHTS, *finished, f"FILE{SUFFIX}"])
+    run = runs.load(folder)
+    cli.import_tensorflow()
+    return transfer.from_run(run, folder)

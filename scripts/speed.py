@@ -1,0 +1,86 @@
+"""How fast the networks build and train on this machine.
+
+    python -m scripts.speed --what=build
+    python -m scripts.speed --what=step --models=shiftresnet20_e3,mobilenet_v2_cse_mix
+
+`build` times the building of each model at its published size. `step` times training steps of each
+model against its twin: the same network where tf_keras has a plain layer in the place of each of
+ours, a trained depthwise convolution in the place of a shift. The two take turns in one process and
+only their ratio is printed as a result, since seconds depend on what else the machine does. A model
+that has no layer of ours is its own twin: its ratio shows how exact the measurement is.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+from absl import flags
+
+from scripts import cli
+from zoo import catalog
+from zoo.errors import ZooError
+from zoo.types import ModelConfig
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("what", "step", "build or step")
+flags.DEFINE_list("models", [], "catalogue names (default: all for build; three for step)")
+flags.DEFINE_integer("image_size", 32, "height and width for step, in pixels")
+flags.DEFINE_integer("batch_size", 64, "images a training step")
+flags.DEFINE_integer("steps", 10, "steps in one turn")
+flags.DEFINE_integer("turns", 9, "turns of each of the two, after one that is not counted")
+
+_STEP_MODELS = ("squeezenet_v1_1", "shiftresnet20_e3", "mobilenet_v2_cse_mix")
+
+
+def main(_: list[str]) -> None:
+    """Times what the flags say and prints a Markdown table."""
+    what = cli.choice("what", ("build", "step"))
+    for flag in ("image_size", "batch_size", "steps", "turns"):
+        if FLAGS[flag].value < 1:
+            raise ZooError("too small", where=f"--{flag}", expected="1 or more")
+    default = tuple(catalog.MODELS) if what == "build" else _STEP_MODELS
+    specs = [catalog.model_spec(name) for name in FLAGS.models or default]
+    cli.import_tensorflow()
+    if what == "build":
+        cli.say("| model | input | seconds to build |\n|---|---|---|")
+        for spec in specs:
+            began = time.perf_counter()
+            catalog.build(catalog.published_config(spec))
+            seconds = time.perf_counter() - began
+            cli.say(f"| {spec.name} | {'×'.join(map(str, spec.input_shape))} | {seconds:.1f} |")
+        return
+    cli.say("| model | ours / plain layers, time of a step | least and most over turns |")
+    cli.say("|---|---|---|")
+    for spec in specs:
+        ratios = _ratios(spec.name)
+        low, high = min(ratios), max(ratios)
+        middle = statistics.median(ratios)
+        cli.say(f"| {spec.name} | {middle:.2f} | {low:.2f} – {high:.2f} |")
+
+
+def _ratios(name: str) -> list[float]:
+    """Time of a turn of steps of ours, divided by the twin's next to it."""
+    from zoo import twins
+
+    config = ModelConfig(
+        model=name,
+        input_shape=(FLAGS.image_size, FLAGS.image_size, 3),
+        classes=10,
+        batch_norm=True,
+    )
+    ours = catalog.build(config)
+    trainers = [twins.Stepper(model, FLAGS.batch_size) for model in (ours, twins.plain(ours))]
+    for trainer in trainers:
+        trainer.seconds(FLAGS.steps)  # traces the graph and fills the caches
+    ratios = []
+    for turn in range(FLAGS.turns):
+        # Alternate who goes first, so that a machine that slows down favours neither.
+        order = (0, 1) if turn % 2 == 0 else (1, 0)
+        took = {which: trainers[which].seconds(FLAGS.steps) for which in order}
+        ratios.append(took[0] / took[1])
+    return ratios
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,175 @@
+"""What every network of the catalogue must be able to do, at its published input's size."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from zoo import catalog, layers
+from zoo.types import ModelConfig
+
+# Trainable weights that no gradient reaches, by a part of their name, and why.
+UNREACHED: dict[str, str] = {}
+
+# One network of each kind of layer, small enough for the slower ways to run and save one.
+REPRESENTATIVES = (
+    "squeezenet_v1_0_complex_bypass",
+    "alexnet",
+    "shiftresnet20_e1",
+    "asnet16_e1",
+    "sslresnet20_e6",
+    "mobilenet_v2_cse_mix",
+    "mobilenet_v3_small",
+    "se_resnet20",
+    "shufflenet_v2",
+)
+
+
+def image(shape, count=2):
+    return np.random.default_rng(1).standard_normal((count, *shape)).astype(np.float32)
+
+
+def small(name, size=32):
+    """The network at a quarter of its width, on CIFAR's pictures."""
+    return catalog.build(
+        ModelConfig(model=name, input_shape=(size, size, 3), classes=10, width=0.25)
+    )
+
+
+@pytest.mark.parametrize("name", catalog.MODELS)
+def test_runs_learns_and_saves(name, tmp_path):
+    spec = catalog.model_spec(name)
+    model = catalog.build(catalog.published_config(spec))
+    x = image(spec.input_shape, count=1)
+
+    with tf.GradientTape() as tape:
+        logits = model(x, training=True)
+        loss = tf_keras.losses.sparse_categorical_crossentropy([1], logits, from_logits=True)
+        loss = tf.reduce_sum(loss) + sum(model.losses)
+    assert logits.shape == (1, spec.classes)
+    assert logits.dtype == tf.float32
+    gradients = tape.gradient(loss, model.trainable_variables)
+    for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
+        if not any(part in variable.name for part in UNREACHED):
+            assert gradient is not None, variable.name
+            dense = tf.convert_to_tensor(gradient).numpy()
+            assert np.isfinite(dense).all(), variable.name
+            assert dense.any(), variable.name
+
+    path = tmp_path / "model.keras"
+    model.save(path)
+    loaded = tf_keras.models.load_model(path)
+    assert [w.shape for w in loaded.weights] == [w.shape for w in model.weights]
+    before = model(x, training=False).numpy()
+    assert before.any()
+    np.testing.assert_array_equal(loaded(x, training=False).numpy(), before)
+
+
+@pytest.mark.parametrize("name", catalog.MODELS)
+@pytest.mark.parametrize("shape", [(32, 32, 1), (224, 224, 3)], ids=["fashion_mnist", "imagenet"])
+def test_small_and_large_pictures(name, shape):
+    config = ModelConfig(model=name, input_shape=shape, classes=7, width=0.25)
+    model = catalog.build(config)
+    assert model.input_shape == (None, *shape)
+    assert model.output_shape == (None, 7)
+    features = catalog.build(config, include_top=False)
+    _, height, width, _ = features.output_shape
+    # Neither so small that the place is lost, nor so large that a step takes minutes.
+    assert 2 <= height <= 16
+    assert 2 <= width <= 16
+    own = {layer.name for layer in features.layers}
+    assert own < {layer.name for layer in model.layers}, "features are the network without its end"
+
+
+@pytest.mark.parametrize("name", catalog.MODELS)
+def test_only_layers_that_save_and_compress(name):
+    model = small(name)
+    known = {value for value in vars(layers).values() if isinstance(value, type)}
+    for layer in model.layers:
+        kind = type(layer)
+        assert kind in known or kind.__module__.startswith("tf_keras."), layer.name
+        assert kind.__name__ not in ("Lambda", "TFOpLambda", "SlicingOpLambda"), layer.name
+    assert isinstance(model, tf_keras.Model)
+    assert model.input_names == ["image"]
+    again = small(name)
+    assert [w.name for w in again.weights] == [w.name for w in model.weights]
+
+
+@pytest.mark.parametrize("name", catalog.MODELS)
+def test_dropout_and_width_are_arguments(name):
+    def build(**changes):
+        config = ModelConfig(model=name, input_shape=(32, 32, 3), classes=10, **changes)
+        return catalog.build(config)
+
+    rates = [
+        layer.rate
+        for layer in build(width=0.25, dropout=0.125).layers
+        if isinstance(layer, tf_keras.layers.Dropout)
+    ]
+    assert set(rates) == {0.125}
+    assert build(width=0.5).count_params() < build().count_params()
+
+
+@pytest.mark.parametrize("name", REPRESENTATIVES)
+def test_clones_and_saves_as_savedmodel(name, tmp_path):
+    model = small(name)
+    x = image((32, 32, 3))
+    before = model(x, training=False).numpy()
+
+    clone = tf_keras.models.clone_model(model)
+    clone.set_weights(model.get_weights())
+    np.testing.assert_array_equal(clone(x, training=False).numpy(), before)
+
+    model.save(tmp_path / "saved", save_format="tf")
+    loaded = tf_keras.models.load_model(tmp_path / "saved")
+    np.testing.assert_allclose(loaded(x, training=False).numpy(), before, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", REPRESENTATIVES)
+def test_xla(name):
+    model = small(name)
+    x = tf.constant(image((32, 32, 3)))
+
+    def step(x):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(model(x, training=False) ** 2)
+        return loss, tape.gradient(loss, model.trainable_variables)
+
+    plain, gradients = tf.function(step)(x)
+    compiled, compiled_gradients = tf.function(step, jit_compile=True)(x)
+    np.testing.assert_allclose(compiled, plain, rtol=1e-3)
+    for one, other in zip(gradients, compiled_gradients, strict=True):
+        scale = float(tf.reduce_max(tf.abs(one)))
+        np.testing.assert_allclose(other, one, atol=1e-3 * scale + 1e-6)
+
+
+@pytest.mark.parametrize("name", REPRESENTATIVES)
+def test_mixed_precision(name):
+    reference = small(name)
+    tf_keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        model = small(name)
+    finally:
+        tf_keras.mixed_precision.set_global_policy("float32")
+    model.set_weights(reference.get_weights())
+    assert {w.dtype for w in model.trainable_weights} == {tf.float32}
+    x = image((32, 32, 3))
+    with tf.GradientTape() as tape:
+        logits = model(x, training=False)
+        loss = tf.reduce_sum(logits**2)
+    assert logits.dtype == tf.float32  # the loss needs it
+    hidden = model.layers[len(model.layers) // 2]
+    assert hidden.output.dtype == tf.bfloat16
+    assert all(g is not None for g in tape.gradient(loss, model.trainable_variables))
+    exact = reference(x, training=False).numpy()
+    assert np.abs(logits.numpy() - exact).max() < 0.1 * np.abs(exact).max() + 0.05
+
+
+@pytest.mark.parametrize("name", REPRESENTATIVES)
+def test_prunes(name):
+    from zoo import compress
+
+    model = small(name)
+    pruned = compress.strip_pruning(compress.for_pruning(model, 0.5, steps=10))
+    x = image((32, 32, 3))
+    np.testing.assert_array_equal(pruned(x, training=False), model(x, training=False))

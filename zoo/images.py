@@ -1,0 +1,221 @@
+"""Labelled ImageNet pictures from a tar or a folder: read, decoded and cropped for a network.
+
+The label is the WordNet synset in a picture's name, `n01440764_tench.jpg`, or in its folder's,
+`n01440764/anything.JPEG`; its index is the place among the sorted 1000 of ILSVRC-2012. Any subset
+of the classes can be scored so; a synset that is not among them is refused.
+
+Nothing is unpacked to disk and every size is bounded, since the pictures may come from anyone.
+"""
+
+from __future__ import annotations
+
+import re
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from zoo.errors import ZooError
+from zoo.files import read_bytes
+from zoo.specs import Preprocessing
+from zoo.synsets import ILSVRC2012
+
+MAX_PICTURES = 100_000  # the validation set has 50,000
+MAX_PICTURE_BYTES = 32 * 2**20
+MAX_PIXELS = 2**26  # 200 MB when decoded; the largest picture of ImageNet has 61 million
+SHORT_SIDE = 256
+
+_INDEX = {synset: index for index, synset in enumerate(ILSVRC2012)}
+_SUFFIXES = (".jpg", ".jpeg")
+_LONGEST_HEADER = 2**16
+_EXTENDING = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An encoded JPEG: its name within the set, its class's index from 0, its bytes."""
+
+    name: str
+    label: int
+    data: bytes
+
+
+def pictures(path: Path) -> Iterator[Picture]:
+    """All JPEGs of an uncompressed tar, in its order, or of a folder, by name.
+
+    Raises:
+        ZooError: missing, damaged or without JPEGs; a picture that is too large, without a synset,
+            or of one that ILSVRC-2012 does not have.
+    """
+    if not path.exists():
+        raise ZooError(
+            "no such pictures",
+            where=path,
+            expected="a .tar or a folder of JPEGs",
+            remedy="give --images=PATH",
+        )
+    count = 0
+    for picture in _in_folder(path) if path.is_dir() else _in_tar(path):
+        count += 1
+        if count > MAX_PICTURES:
+            raise ZooError("too many pictures", where=path, expected=f"at most {MAX_PICTURES}")
+        yield picture
+    if not count:
+        raise ZooError(
+            "no pictures in there", where=path, expected=f"files that end in {_SUFFIXES}"
+        )
+
+
+def _in_folder(path: Path) -> Iterator[Picture]:
+    for file in sorted(path.rglob("*")):
+        if file.suffix.lower() in _SUFFIXES and not file.is_dir():
+            name = file.relative_to(path.parent).as_posix()
+            label = _label(name, path)
+            data = read_bytes(file, "a picture", MAX_PICTURE_BYTES, "take it out of the folder")
+            yield Picture(name, label, data)
+
+
+class _BoundedHeader(tarfile.TarInfo):
+    """A tar header; refuses an extended one so long that reading it would fill the memory."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _BoundedHeader:
+        """As TarInfo's."""
+        header = super().frombuf(buf, encoding, errors)
+        if header.type in _EXTENDING and header.size > _LONGEST_HEADER:
+            raise ZooError(
+                "a damaged tar: too long a header",
+                expected=f"at most {_LONGEST_HEADER} bytes",
+                got=header.size,
+            )
+        return header
+
+
+def _in_tar(path: Path) -> Iterator[Picture]:
+    try:
+        with tarfile.open(path, "r:", tarinfo=_BoundedHeader) as tar:
+            for number, member in enumerate(tar):
+                if number >= 2 * MAX_PICTURES:
+                    raise ZooError("too many entries", where=path, expected=2 * MAX_PICTURES)
+                named = PurePosixPath(member.name).suffix.lower() in _SUFFIXES
+                if not named or not member.isreg() or member.issparse():
+                    continue
+                label = _label(member.name, path)
+                if member.size > MAX_PICTURE_BYTES:
+                    raise ZooError(
+                        "a picture is too large",
+                        where=f"{path}: {member.name}",
+                        expected=f"at most {MAX_PICTURE_BYTES} bytes",
+                        got=member.size,
+                    )
+                stream = tar.extractfile(member)
+                yield Picture(member.name, label, stream.read() if stream else b"")
+    except (tarfile.TarError, OSError, EOFError, ValueError, OverflowError) as error:
+        raise ZooError(
+            "the tar can't be read",
+            where=path,
+            expected="an uncompressed tar of JPEGs",
+            got=error,
+            remedy="unpack it where it is compressed, or get it again",
+        ) from error
+
+
+def _label(name: str, where: Path) -> int:
+    parts = PurePosixPath(name).parts
+    match = re.match(r"(n\d{8})_", parts[-1]) or re.fullmatch(
+        r"(n\d{8})(?:_.*)?", parts[-2] if len(parts) > 1 else ""
+    )
+    if match is None:
+        raise ZooError(
+            "a picture without a label",
+            where=f"{where}: {name}",
+            expected="n01440764_NAME.jpg or n01440764/NAME.jpg",
+        )
+    if match[1] not in _INDEX:
+        raise ZooError(
+            f"{match[1]} is not a class of ILSVRC-2012",
+            where=f"{where}: {name}",
+            expected=f"one of the 1000 synsets {ILSVRC2012[0]} … {ILSVRC2012[-1]}",
+        )
+    return _INDEX[match[1]]
+
+
+def decode(picture: Picture) -> np.ndarray:
+    """The picture's pixels, uint8 (height, width, 3) in RGB. Imports TensorFlow.
+
+    By libjpeg's accurate inverse transform: TensorFlow's default is a faster, coarser one, other
+    libraries' is this one, and a pixel can differ by a few levels between them.
+
+    Raises:
+        ZooError: broken, no JPEG, or too large when decoded.
+    """
+    import tensorflow as tf
+
+    try:
+        height, width, _ = (int(n) for n in tf.io.extract_jpeg_shape(picture.data))
+        if height * width > MAX_PIXELS:
+            raise ZooError(
+                "a picture has too many pixels",
+                where=picture.name,
+                expected=f"at most {MAX_PIXELS}",
+                got=f"{height}×{width}",
+            )
+        return tf.io.decode_jpeg(picture.data, channels=3, dct_method="INTEGER_ACCURATE").numpy()
+    except tf.errors.OpError as error:
+        raise ZooError(
+            "a broken picture", where=picture.name, expected="a whole JPEG", got=error.message
+        ) from error
+
+
+def crop(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The central height × width of a picture whose shorter side is brought to 256 pixels first.
+
+    A picture that has that size already is not resampled. Others are, bilinearly with
+    antialiasing. Imports TensorFlow where it resamples.
+
+    Args:
+        pixels: uint8 (h, w, c).
+        height: of the crop, at most 256.
+        width: of the crop, at most 256.
+
+    Returns:
+        float32 (height, width, c), 0 to 255.
+
+    Raises:
+        ZooError: a crop larger than 256 pixels.
+    """
+    if max(height, width) > SHORT_SIDE:
+        raise ZooError(
+            "the network's input is too large for this evaluation",
+            expected=f"at most {SHORT_SIDE}×{SHORT_SIDE}",
+            got=f"{height}×{width}",
+        )
+    short = min(pixels.shape[:2])
+    if short != SHORT_SIDE:
+        import tensorflow as tf
+
+        size = [max(SHORT_SIDE, round(side * SHORT_SIDE / short)) for side in pixels.shape[:2]]
+        pixels = tf.clip_by_value(tf.image.resize(pixels, size, antialias=True), 0, 255).numpy()
+    top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
+    return pixels[top : top + height, left : left + width].astype(np.float32)
+
+
+def normalise(pixels: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
+    """RGB pixels (…, 3), 0 to 255 → what the network was trained on, float32 in its channels.
+
+    Raises:
+        ZooError: a network that wants grey pictures.
+    """
+    if preprocessing.channels == "grey":
+        raise ZooError("the network wants grey pictures", expected="RGB or BGR")
+    ordered = pixels[..., ::-1] if preprocessing.channels == "BGR" else pixels
+    mean, std = (np.array(values, np.float32) for values in (preprocessing.mean, preprocessing.std))
+    return (ordered.astype(np.float32) - mean) / std

@@ -1,0 +1,90 @@
+"""Normalisation that tf_keras lacks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+from zoo.errors import ZooError
+
+
+@tf_keras.saving.register_keras_serializable("zoo")
+class LocalResponseNormalization(tf_keras.layers.Layer):
+    """Local response normalisation across channels, as Caffe's LRN layer computes it.
+
+    y[c] = x[c] / (k + alpha / size · Σ x[j]²) ** beta, where j runs over the `size` channels
+    around c and channels outside count as zero. The division of alpha by `size` is Caffe's;
+    TensorFlow's function and the AlexNet paper (section 3.3, with k = 2) multiply the sum by alpha
+    itself.
+
+    In a TFLite graph it is one operator that stays float32, also in int8 models, and runs outside
+    XNNPACK. The same formula in smaller operators would be delegated, but its squares span too many
+    orders of magnitude for 8 bits. Quantisation-aware training refuses the layer, as it does every
+    layer that is not tf_keras' own: networks have batch normalisation instead where they are to
+    be quantised so.
+
+    Args:
+        size: number of channels in the window, odd.
+        alpha: factor of the mean square of the window.
+        beta: exponent.
+        k: added to the mean square, above 0.
+
+    Raises:
+        ZooError: `size` is not odd and positive, or `k` is not above 0.
+    """
+
+    def __init__(
+        self,
+        size: int = 5,
+        alpha: float = 1e-4,
+        beta: float = 0.75,
+        k: float = 1.0,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        if size < 1 or size % 2 == 0:
+            raise ZooError(
+                "impossible window of local response normalisation",
+                where=self.name,
+                expected="an odd number of channels",
+                got=size,
+            )
+        if not k > 0:
+            raise ZooError(
+                "local response normalisation would divide by zero",
+                where=self.name,
+                expected="k above 0",
+                got=k,
+            )
+        self.size = size
+        self.alpha = alpha
+        self.beta = beta
+        self.k = k
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """(batch, height, width, channels) to the same shape, in the layer's compute dtype."""
+        # Squares of what mean-subtracted 0–255 pixels become exceed float16's 65,504.
+        y = tf.nn.local_response_normalization(
+            tf.cast(inputs, tf.float32),
+            depth_radius=self.size // 2,
+            bias=self.k,
+            alpha=self.alpha / self.size,
+            beta=self.beta,
+        )
+        return tf.cast(y, self.compute_dtype)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The input's."""
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {
+            **super().get_config(),
+            "size": self.size,
+            "alpha": self.alpha,
+            "beta": self.beta,
+            "k": self.k,
+        }

@@ -1,0 +1,102 @@
+"""The sparse shift of Chen et al. 2019, https://arxiv.org/abs/1903.05285."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from zoo.layers.active_shift import LearnedShift, bilinear, with_gradient
+
+
+@tf_keras.saving.register_keras_serializable("zoo")
+class SparseShift(LearnedShift):
+    """Moves every channel by a learned whole number of pixels, zero for most.
+
+    (batch, h, w, c) → (batch, ⌈h/s⌉, ⌈w/s⌉, c), in the compute dtype. Forward, the shifts are
+    rounded and no pixel is interpolated: the output is exact. Backward, the shifts get the bilinear
+    gradient at their unrounded position (straight through), the inputs that of the rounded shift.
+    An L1 penalty drives the shifts towards zero.
+
+    As in the authors' public code the gradient is neither normalised nor scaled, unlike
+    `ActiveShift`'s; both are arguments. Their code for ImageNet starts from the nine directions of
+    a 3×3 neighbourhood, and has a weight decay in the penalty's place; here the start is
+    `ActiveShift`'s and the penalty the paper's.
+
+    `freeze` ends the learning of the shifts, half-way in the paper. It rounds them, and from then
+    on they have neither gradient nor penalty, and whatever momentum is left in the optimizer, the
+    weight constraint rounds back. A step of half a pixel or more would be needed to move one.
+
+    Args:
+        penalty: λ of the loss λ·Σ|shift|, the sum over both directions of every channel.
+        normalise_gradient: see `LearnedShift`.
+        learning_rate_multiplier: likewise; it holds for the penalty's gradient too.
+        **kwargs: the other arguments of `LearnedShift`.
+
+    Attributes:
+        frozen: 1 once `freeze` was called, else 0; saved as an untrained weight.
+    """
+
+    def __init__(
+        self,
+        penalty: float = 5e-4,
+        normalise_gradient: bool = False,
+        learning_rate_multiplier: float = 1.0,
+        **kwargs: Any,
+    ):
+        super().__init__(
+            normalise_gradient=normalise_gradient,
+            learning_rate_multiplier=learning_rate_multiplier,
+            **kwargs,
+        )
+        self.penalty = penalty
+
+    def build(self, input_shape: tf.TensorShape) -> None:
+        """Makes the weights and the penalty."""
+        super().build(input_shape)
+        self.frozen = self.add_weight(
+            name="frozen",
+            shape=(),
+            initializer="zeros",
+            trainable=False,
+            experimental_autocast=False,
+        )
+        self.add_loss(self._loss)
+
+    def freeze(self) -> None:
+        """Rounds the shifts and keeps them so. Calling it again changes nothing."""
+        self.shift.assign(_rounded(self.shift))
+        self.frozen.assign(1.0)
+
+    @property
+    def integer_shifts(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """(channels, 2): dy and dx that the forward pass uses, in pixels."""
+        clipped = tf.clip_by_value(self.shift, -self.radius, self.radius)
+        return _rounded(clipped).numpy().astype(np.int64)
+
+    def _weights(self, shift: tf.Tensor, corner: tf.Tensor) -> tf.Tensor:
+        smooth = bilinear(shift - corner)
+        sharp = tf.stop_gradient(bilinear(tf.round(shift) - corner))
+        # The difference is exactly zero and has the gradient of the bilinear weights.
+        return sharp + (smooth - tf.stop_gradient(smooth))
+
+    def _gradient_factor(self) -> tf.Tensor:
+        return self.learning_rate_multiplier * (1 - self.frozen)
+
+    def _constrain(self, shift: tf.Tensor) -> tf.Tensor:
+        return tf.where(self.frozen > 0, _rounded(shift), super()._constrain(shift))
+
+    def _loss(self) -> tf.Tensor:
+        shift = with_gradient(self.shift, self.learning_rate_multiplier)
+        return self.penalty * (1 - self.frozen) * tf.reduce_sum(tf.abs(shift))
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "penalty": self.penalty}
+
+
+def _rounded(shift: tf.Tensor) -> tf.Tensor:
+    # Without negative zeros, which would make equal shifts differ in their bytes.
+    return tf.where(tf.abs(shift) <= 0.5, tf.zeros_like(shift), tf.round(shift))

@@ -1,0 +1,125 @@
+"""The networks of active shifts (Jeon & Kim 2018, https://arxiv.org/abs/1806.07370).
+
+With sparse shifts in the active shifts' place, AS-ResNet is a network of sparse shifts (Chen et
+al. 2019, https://arxiv.org/abs/1903.05285).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import tf_keras
+
+from zoo.layers.active_shift import ActiveShift
+from zoo.layers.sparse_shift import SparseShift
+from zoo.models.common import Tensor, batch_norm, check_input, classifier, is_small, scaled
+
+layers = tf_keras.layers
+
+# Of each stage: channels over `base`, blocks, stride of the first block; and whether that block has
+# a convolution in its shortcut.
+_STAGES = {
+    "asnet": ((1, 3, 1, False), (2, 3, 2, True), (4, 3, 2, True)),
+    "as_resnet": (
+        (1, 1, 1, False),
+        (1, 3, 2, True),
+        (2, 4, 2, True),
+        (4, 6, 2, True),
+        (8, 3, 2, True),
+    ),
+}
+
+
+def build(
+    *,
+    network: Literal["asnet", "as_resnet"],
+    base: int,
+    expansion: float = 1.0,
+    shift: Literal["active", "sparse"] = "active",
+    input_shape: tuple[int, int, int],
+    classes: int,
+    width: float = 1.0,
+    include_top: bool = True,
+    dropout: float = 0.0,
+    name: str = "active_shift",
+) -> tf_keras.Model:
+    """Builds the paper's CIFAR network (ASNet) or AS-ResNet, its ImageNet network.
+
+    A 3×3 convolution without batch norm, then pre-activated blocks: batch norm, ReLU, 1×1
+    convolution to `expansion` times the block's channels, batch norm, ReLU, active shift with the
+    stride, 1×1 convolution, plus the input. The first block of a stage that halves the maps has a
+    1×1 convolution without batch norm, from its activated input, for a shortcut. Batch norm and
+    ReLU end the last stage. ASNet has three stages of three blocks of 1, 2 and 4 times `base`
+    channels. AS-ResNet has a first convolution of stride 2, a single block of `base` channels, then
+    stages of 3, 4, 6 and 3 blocks of 1, 2, 4 and 8 times `base`, each halving the maps.
+
+    ASNet for inputs of 96 pixels and more: the 3×3 convolution has stride 2 and a 3×3/2 max-pool
+    follows, so that 224 ends at 14×14. AS-ResNet below 96 pixels: the first convolution and the
+    stage after the single block have stride 1, so that 32×32 ends at 4×4; the shortcut keeps its
+    convolution. At 224×224 it is 7×7.
+
+    Args:
+        network: which of the two.
+        base: channels of the first convolution; the paper's width.
+        expansion: of the channels within a block.
+        shift: "active" is the paper's; "sparse" learns sparse shifts.
+        input_shape: (height, width, channels).
+        classes: number of logits.
+        width: multiplies all channels.
+        include_top: end in logits; else in the last feature maps.
+        dropout: rate before the classifier.
+        name: name of the Keras model.
+
+    Returns:
+        A functional model, (batch, height, width, channels) float32 → (batch, classes) float32.
+
+    Raises:
+        ZooError: the input is smaller than 8×8.
+    """
+    check_input(input_shape, 8, network)
+
+    def conv(x: Tensor, filters: int, kernel: int, name: str, stride: int = 1) -> Tensor:
+        return layers.Conv2D(
+            filters,
+            kernel,
+            strides=stride,
+            padding="same",
+            use_bias=False,
+            kernel_initializer="he_normal",
+            name=name,
+        )(x)
+
+    def activated(x: Tensor, name: str) -> Tensor:
+        return layers.ReLU(name=f"{name}_relu")(batch_norm(x, f"{name}_bn"))
+
+    def block(x: Tensor, filters: int, stride: int, shortcut: bool, name: str) -> Tensor:
+        y = activated(x, f"{name}_in")
+        if shortcut:
+            x = conv(y, filters, 1, f"{name}_shortcut", stride)
+        y = conv(y, int(filters * expansion), 1, f"{name}_conv1")
+        y = activated(y, f"{name}_mid")
+        kind = ActiveShift if shift == "active" else SparseShift
+        y = kind(strides=stride, name=f"{name}_shift")(y)
+        y = conv(y, filters, 1, f"{name}_conv2")
+        return layers.Add(name=f"{name}_add")([y, x])
+
+    image = layers.Input(input_shape, name="image")
+    small = is_small(input_shape)
+    x = conv(image, scaled(base, width), 3, "stem_conv", stride=1 if small else 2)
+    if network == "asnet" and not small:
+        x = layers.MaxPooling2D(3, 2, padding="same", name="stem_pool")(x)
+    for stage, (times, blocks, first, shortcut) in enumerate(_STAGES[network], start=1):
+        if network == "as_resnet" and small and stage == 2:
+            first = 1
+        for number in range(1, blocks + 1):
+            x = block(
+                x,
+                scaled(base * times, width),
+                first if number == 1 else 1,
+                shortcut and number == 1,
+                f"stage{stage}_block{number}",
+            )
+    x = activated(x, "head")
+    if include_top:
+        x = classifier(x, classes, dropout)
+    return tf_keras.Model(image, x, name=name)

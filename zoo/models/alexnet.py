@@ -1,0 +1,121 @@
+"""AlexNet as Caffe has it (Krizhevsky et al. 2012), the network SqueezeNet is compared with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tf_keras
+
+from zoo.layers.normalisation import LocalResponseNormalization
+from zoo.models import common
+from zoo.models.common import Tensor
+
+layers = tf_keras.layers
+
+
+def build(
+    *,
+    input_shape: tuple[int, int, int],
+    classes: int,
+    width: float = 1.0,
+    include_top: bool = True,
+    batch_norm: bool = False,
+    dropout: float = 0.5,
+    name: str = "alexnet",
+) -> tf_keras.Model:
+    """Builds AlexNet ending in logits.
+
+    conv2, conv4 and conv5 have two groups, what is left of the paper's two GPUs. Each of conv1
+    and conv2 is followed by ReLU, local response normalisation and a 3×3/2 max-pool, in this order;
+    conv5 by ReLU and a pool; fc6 and fc7 by ReLU and dropout.
+
+    Inputs of 96 pixels and more get conv1 with 11×11 kernels, stride 4 and no padding. Smaller
+    ones get it as in Krizhevsky's networks for CIFAR-10: 5×5, stride 1, padded, so that the three
+    pools take 32×32 to 4×4. fc6 has one column of weights for each value of pool5 and so shrinks
+    or grows with the input: 6×6×256 → 4096 at 227×227, 4×4×256 → 4096 at 32×32. Weights of the
+    dense layers therefore fit one input size only.
+
+    Args:
+        input_shape: (height, width, channels).
+        classes: number of logits.
+        width: multiplies the filters of every convolution, and the 4096 of both dense layers.
+        include_top: end in logits; else in the maps of pool5.
+        batch_norm: adds batch normalisation to the convolutions, drops their biases and the local
+            response normalisation. Initial weights before fc8 are He's then, not the paper's small
+            Gaussians. The dense layers have none: quantisation-aware training would leave them
+            float32 behind it.
+        dropout: rate after fc6 and after fc7.
+        name: name of the Keras model.
+
+    Returns:
+        A functional model, (batch, height, width, channels) → (batch, classes) float32.
+
+    Raises:
+        ZooError: the input is smaller than 16×16.
+    """
+    common.check_input(input_shape, 16, "AlexNet")
+
+    def initial(bias: float, stddev: float) -> dict[str, Any]:
+        """Initial weights of one layer, as in Caffe's file, or what batch norm wants."""
+        if batch_norm:
+            return {"kernel_initializer": "he_uniform"}
+        return {
+            "bias_initializer": tf_keras.initializers.Constant(bias),
+            "kernel_initializer": tf_keras.initializers.RandomNormal(stddev=stddev),
+        }
+
+    def conv(
+        x: Tensor,
+        filters: int,
+        kernel: int,
+        name: str,
+        *,
+        bias: float,
+        groups: int = 1,
+        stride: int = 1,
+        padding: str = "same",
+    ) -> Tensor:
+        x = layers.Conv2D(
+            common.scaled(filters, width),
+            kernel,
+            strides=stride,
+            padding=padding,
+            groups=groups,
+            use_bias=not batch_norm,
+            name=name,
+            **initial(bias, 0.01),
+        )(x)
+        if batch_norm:
+            x = common.batch_norm(x, f"{name}_bn")
+        return layers.ReLU(name=f"{name}_relu")(x)
+
+    def normalise(x: Tensor, name: str) -> Tensor:
+        return x if batch_norm else LocalResponseNormalization(name=name)(x)
+
+    def dense(x: Tensor, number: int) -> Tensor:
+        name = f"fc{number}"
+        x = layers.Dense(common.scaled(4096, width), name=name, **initial(0.1, 0.005))(x)
+        x = layers.ReLU(name=f"{name}_relu")(x)
+        return layers.Dropout(dropout, name=f"drop{number}")(x)
+
+    image = layers.Input(input_shape, name="image")
+    if common.is_small(input_shape):
+        x = conv(image, 96, 5, "conv1", bias=0.0)
+    else:
+        x = conv(image, 96, 11, "conv1", bias=0.0, stride=4, padding="valid")
+    x = common.caffe_max_pool(normalise(x, "norm1"), "pool1")
+    x = conv(x, 256, 5, "conv2", bias=0.1, groups=2)
+    x = common.caffe_max_pool(normalise(x, "norm2"), "pool2")
+    x = conv(x, 384, 3, "conv3", bias=0.0)
+    x = conv(x, 384, 3, "conv4", bias=0.1, groups=2)
+    x = conv(x, 256, 3, "conv5", bias=0.1, groups=2)
+    x = common.caffe_max_pool(x, "pool5")
+    if include_top:
+        x = dense(dense(layers.Flatten(name="flatten")(x), 6), 7)
+        x = layers.Dense(
+            classes,
+            kernel_initializer=tf_keras.initializers.RandomNormal(stddev=0.01),
+            dtype="float32",
+            name="fc8",
+        )(x)
+    return tf_keras.Model(image, x, name=name)

@@ -1,0 +1,113 @@
+"""EfficientNet-Lite (Liu 2020): EfficientNet (Tan & Le 2019) without what phones do badly.
+
+https://arxiv.org/abs/1905.11946, table 1, and
+https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite: no squeeze and
+excitation, ReLU6 instead of swish, stem and head of fixed size.
+"""
+
+from __future__ import annotations
+
+import tf_keras
+
+from zoo.models.common import (
+    Tensor,
+    check_input,
+    classifier,
+    conv_bn,
+    depthwise_bn,
+    is_small,
+    scaled,
+)
+
+layers = tf_keras.layers
+
+_STEM, _HEAD = 32, 1280
+# (expansion, channels, blocks, stride, kernel) of B0's seven stages.
+_STAGES = (
+    (1, 16, 1, 1, 3),
+    (6, 24, 2, 2, 3),
+    (6, 40, 2, 2, 5),
+    (6, 80, 3, 2, 3),
+    (6, 112, 3, 1, 5),
+    (6, 192, 4, 2, 5),
+    (6, 320, 1, 1, 3),
+)
+
+
+def build(
+    *,
+    input_shape: tuple[int, int, int],
+    classes: int,
+    width: float = 1.0,
+    include_top: bool = True,
+    dropout: float = 0.2,
+    name: str = "efficientnet_lite",
+) -> tf_keras.Model:
+    """Builds EfficientNet-Lite0 ending in logits.
+
+    The weights fit every input size. Below 96 pixels the stem and stage 2 have stride 1: 32×32
+    ends at 4×4. EfficientNet's stochastic depth, which acts in training only, is left out.
+
+    Args:
+        input_shape: (height, width, channels).
+        classes: number of logits.
+        width: multiplies the channels of the stages; stem and head stay, as in the larger Lites.
+        include_top: end in logits; else in the head convolution's maps.
+        dropout: rate before the classifier.
+        name: name of the Keras model.
+
+    Returns:
+        A functional model, (batch, height, width, channels) float32 → (batch, classes) float32.
+
+    Raises:
+        ZooError: the input is smaller than 16×16.
+    """
+    check_input(input_shape, 16, "EfficientNet-Lite")
+    small = is_small(input_shape)
+    image = layers.Input(input_shape, name="image")
+    x = conv_bn(
+        image, _STEM, 3, "stem_conv", stride=1 if small else 2, activation=_relu6("stem_relu6")
+    )
+    for stage, (expansion, channels, repeats, stride, kernel) in enumerate(_STAGES, start=1):
+        if small and stage == 2:
+            stride = 1
+        for number in range(repeats):
+            x = _block(
+                x,
+                expansion,
+                scaled(channels, width),
+                stride if number == 0 else 1,
+                kernel,
+                f"stage{stage}_block{number + 1}",
+            )
+    x = conv_bn(x, _HEAD, 1, "head_conv", activation=_relu6("head_relu6"))
+    if include_top:
+        x = classifier(x, classes, dropout)
+    return tf_keras.Model(image, x, name=name)
+
+
+def _relu6(name: str) -> tf_keras.layers.Layer:
+    return layers.ReLU(6.0, name=name)
+
+
+def _block(x: Tensor, expansion: int, filters: int, stride: int, kernel: int, block: str) -> Tensor:
+    entry = x
+    if expansion != 1:
+        x = conv_bn(
+            x,
+            x.shape[-1] * expansion,
+            1,
+            f"{block}_expand",
+            activation=_relu6(f"{block}_expand_relu6"),
+        )
+    x = depthwise_bn(
+        x,
+        kernel,
+        f"{block}_depthwise",
+        stride=stride,
+        activation=_relu6(f"{block}_depthwise_relu6"),
+    )
+    x = conv_bn(x, filters, 1, f"{block}_project")
+    if stride == 1 and entry.shape[-1] == filters:
+        x = layers.Add(name=f"{block}_add")([x, entry])
+    return x
