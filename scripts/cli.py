@@ -102,10 +102,14 @@ def file_name(value: str, flag: str) -> str:
     return value
 
 
-def import_tensorflow() -> None:
+def import_tensorflow(small_layers: bool = True) -> None:
     """Imports TensorFlow without its start-up chatter, which comes from C++ straight to stderr.
 
     What it says is shown only where the import fails. Takes seconds: call it late.
+
+    Args:
+        small_layers: the work is on CIFAR-sized maps, whose operators are too small to be split
+            over threads.
 
     Raises:
         ZooError: TensorFlow is not installed or does not load.
@@ -120,9 +124,9 @@ def import_tensorflow() -> None:
             import tensorflow as tf
 
             tf.config.list_physical_devices()
-            if (os.cpu_count() or 1) <= 2:
-                # Small layers don't split well: two operators at a time trained SqueezeNet at
-                # 32×32 faster than two threads for one operator did.
+            if small_layers and (os.cpu_count() or 1) <= 2:
+                # Two operators at a time trained SqueezeNet at 32×32 faster than two threads for
+                # one operator did.
                 tf.config.threading.set_inter_op_parallelism_threads(2)
                 tf.config.threading.set_intra_op_parallelism_threads(1)
         except ImportError as error:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).parent.parent
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -37,8 +38,20 @@ def command() -> Run:
 
 @pytest.fixture(scope="session")
 def digits(command: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The output folder of a real, tiny chain on digits: trained, pruned, QAT, converted."""
-    output = tmp_path_factory.mktemp("digits")
+    """The output folder of a real, tiny chain on digits: trained, pruned, QAT, converted.
+
+    One folder for all the processes that share the tests; nobody writes into it afterwards.
+    """
+    base = tmp_path_factory.getbasetemp()
+    output = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "digits"
+    with FileLock(f"{output}.lock"):
+        if not (output / "done").exists():
+            _make_digits(command, output)
+            (output / "done").touch()
+    return output
+
+
+def _make_digits(command: Run, output: Path) -> None:
     shared = f"--output={output}"
     run = "squeezenet_v1_1-digits"
     for name, *flags in (
@@ -50,4 +63,3 @@ def digits(command: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         done = command(name, *flags, shared)
         assert done.returncode == 0, done.stderr
-    return output

@@ -175,10 +175,14 @@ def decode(picture: Picture) -> np.ndarray:
         ) from error
 
 
-def crop(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The central height × width of a picture whose shorter side is brought to 256 pixels first.
+def central_crops(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Every central height × width of a picture whose shorter side is brought to 256 pixels first.
 
-    A picture that has that size already is not resampled. Others are, bilinearly with
+    Where the margin is odd, as for 227 of 256, no crop is in the middle and two are equally near
+    it, on each axis. They are all returned, since which one is taken can move an accuracy on 1,000
+    pictures by more than half a point.
+
+    A picture that has the right size already is not resampled. Others are, bilinearly with
     antialiasing. Imports TensorFlow where it resamples.
 
     Args:
@@ -187,7 +191,7 @@ def crop(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
         width: of the crop, at most 256.
 
     Returns:
-        float32 (height, width, c), 0 to 255.
+        float32 (crops, height, width, c), 0 to 255; 1, 2 or 4 crops.
 
     Raises:
         ZooError: a crop larger than 256 pixels.
@@ -204,8 +208,14 @@ def crop(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
 
         size = [max(SHORT_SIDE, round(side * SHORT_SIDE / short)) for side in pixels.shape[:2]]
         pixels = tf.clip_by_value(tf.image.resize(pixels, size, antialias=True), 0, 255).numpy()
-    top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
-    return pixels[top : top + height, left : left + width].astype(np.float32)
+    starts = [
+        sorted({(have - want) // 2, (have - want + 1) // 2})
+        for have, want in zip(pixels.shape[:2], (height, width), strict=True)
+    ]
+    crops = [
+        pixels[top : top + height, left : left + width] for top in starts[0] for left in starts[1]
+    ]
+    return np.stack(crops).astype(np.float32)
 
 
 def normalise(pixels: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
