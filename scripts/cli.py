@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 a problem that the line on stderr tells, 2 wrong flags, 13
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -127,8 +128,9 @@ def import_tensorflow(small_layers: bool = True) -> None:
             if small_layers and (os.cpu_count() or 1) <= 2:
                 # Two operators at a time trained SqueezeNet at 32×32 faster than two threads for
                 # one operator did.
-                tf.config.threading.set_inter_op_parallelism_threads(2)
-                tf.config.threading.set_intra_op_parallelism_threads(1)
+                with contextlib.suppress(RuntimeError):  # it runs already, with what it has
+                    tf.config.threading.set_inter_op_parallelism_threads(2)
+                    tf.config.threading.set_intra_op_parallelism_threads(1)
         except ImportError as error:
             raise ZooError(
                 "TensorFlow can't be imported",

@@ -98,29 +98,27 @@ def _table(specs: list[ModelSpec]) -> None:
     from rich.table import Table
 
     table = Table(title=f"{len(specs)} models", caption="top-1 %: as published, on that data set")
-    for column, justify in (
-        ("model", "left"),
-        ("input", "right"),
-        ("classes", "right"),
-        ("trainable", "right"),
-        ("total", "right"),
-        ("M MACs", "right"),
-        ("float32 MB", "right"),
-        ("published top-1 %", "left"),
-        ("paper", "left"),
+    for figures in (
+        "model",
+        "input → classes",
+        "trainable",
+        "total",
+        "M MACs",
+        "float32 MB",
     ):
-        table.add_column(column, justify=justify, no_wrap=column != "published top-1 %")  # type: ignore[arg-type]
+        table.add_column(figures, justify="left" if figures == "model" else "right", no_wrap=True)
+    for words in ("published top-1 %", "paper"):  # these wrap in a narrow terminal
+        table.add_column(words, min_width=14)
     for spec in specs:
         table.add_row(
             spec.name,
-            "×".join(map(str, spec.input_shape)),
-            str(spec.classes),
+            f"{'×'.join(map(str, spec.input_shape))} → {spec.classes}",
             f"{spec.parameters:,}",
             f"{spec.parameters_total:,}",
             f"{spec.macs / 1e6:,.1f}",
             f"{4 * spec.parameters_total / 1e6:.2f}",
             ", ".join(f"{p.top1:g} {p.dataset}" for p in spec.published) or "none",
-            spec.paper.split(", http")[0],
+            spec.paper.split(",")[0],
         )
     # Piped output has no width of its own; a table must not be cut there.
     console = Console()

@@ -15,6 +15,19 @@ ROOT = Path(__file__).parent.parent
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
+# Their tests share nothing, so that they fill both processes evenly; a file's usually share
+# fixtures or built networks.
+_SPREAD = ("test_architectures.py", "test_catalog.py")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keeps each file's tests in one process, but for those of `_SPREAD`."""
+    for item in items:
+        if item.path.name not in _SPREAD:
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
+
+
 @pytest.fixture(scope="session")
 def command() -> Run:
     """Runs `python -m scripts.NAME FLAGS…` as a user would and returns its exit code and output."""

@@ -10,9 +10,6 @@ import tf_keras
 from zoo import catalog, layers
 from zoo.types import ModelConfig
 
-# Trainable weights that no gradient reaches, by a part of their name, and why. There are none.
-UNREACHED: dict[str, str] = {}
-
 # Without the rows that differ from another one only in how many blocks or channels they have.
 STRUCTURES = [
     name
@@ -20,53 +17,52 @@ STRUCTURES = [
     if not re.search(r"^(shiftres|as)net.*_e[169]$|resnet(56|110)|_w50|_w68|shiftnet_b", name)
 ]
 
-# One network of each kind of layer, small enough for the slower ways to run and save one.
+# One network for each layer of ours, for the slower ways to run and save one.
 REPRESENTATIVES = (
-    "squeezenet_v1_0_complex_bypass",
     "alexnet",
     "shiftresnet20_e1",
     "asnet16_e1",
     "sslresnet20_e6",
     "mobilenet_v2_cse_mix",
-    "mobilenet_v3_small",
-    "se_resnet20",
     "shufflenet_v2",
 )
 
 
-def image(shape, count=2):
-    return np.random.default_rng(1).standard_normal((count, *shape)).astype(np.float32)
+def image(shape, count=2, seed=1):
+    return np.random.default_rng(seed).standard_normal((count, *shape)).astype(np.float32)
 
 
 def small(name, **changes):
     """The network at a quarter of its width, on CIFAR's pictures."""
-    config = {"model": name, "input_shape": (32, 32, 3), "classes": 10, "width": 0.25}
+    usual = {"model": name, "input_shape": (32, 32, 3), "classes": 10, "width": 0.25}
     include_top = changes.pop("include_top", True)
-    config = ModelConfig.model_validate({**config, **changes})
-    return catalog.build(config, include_top=include_top)
+    return catalog.build(ModelConfig.model_validate({**usual, **changes}), include_top=include_top)
 
 
 @pytest.mark.parametrize("name", catalog.MODELS)
 def test_runs_learns_and_saves(name, tmp_path):
     spec = catalog.model_spec(name)
     model = catalog.build(catalog.published_config(spec))
-    # Two pictures: batch norm takes the mean of a single one's maps off, and then a squeeze gate
-    # behind it sees zeros.
-    x = image(spec.input_shape, count=2)
-
-    with tf.GradientTape() as tape:
-        logits = model(x, training=True)
-        loss = tf_keras.losses.sparse_categorical_crossentropy([1, 2], logits, from_logits=True)
-        loss = tf.reduce_sum(loss) + sum(model.losses)
-    assert logits.shape == (2, spec.classes)
-    assert logits.dtype == tf.float32
-    gradients = tape.gradient(loss, model.trainable_variables)
-    for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
-        if not any(part in variable.name for part in UNREACHED):
+    unreached = {variable.name for variable in model.trainable_variables}
+    # The few hidden units of a gate can be dead for some pictures: others must reach them. Always
+    # two: batch norm takes the mean of a single one's maps off, and a gate behind it sees zeros.
+    for seed in range(10):
+        x = image(spec.input_shape, count=2, seed=seed)
+        with tf.GradientTape() as tape:
+            logits = model(x, training=True)
+            loss = tf_keras.losses.sparse_categorical_crossentropy([1, 2], logits, from_logits=True)
+            loss = tf.reduce_sum(loss) + sum(model.losses)
+        assert logits.shape == (2, spec.classes)
+        assert logits.dtype == tf.float32
+        gradients = tape.gradient(loss, model.trainable_variables)
+        for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
             assert gradient is not None, variable.name
-            dense = tf.convert_to_tensor(gradient).numpy()
-            assert np.isfinite(dense).all(), variable.name
-            assert dense.any(), variable.name
+            assert np.isfinite(gradient.numpy()).all(), variable.name
+            if gradient.numpy().any():
+                unreached.discard(variable.name)
+        if not unreached:
+            break
+    assert not unreached
 
     path = tmp_path / "model.keras"
     model.save(path)
@@ -149,14 +145,14 @@ def test_mixed_precision(name):
         tf_keras.mixed_precision.set_global_policy("float32")
     model.set_weights(reference.get_weights())
     assert {w.dtype for w in model.trainable_weights} == {tf.float32}
-    x = image((32, 32, 3))
+    x = image((32, 32, 3), count=1)
     with tf.GradientTape() as tape:
         logits = model(x, training=False)
         loss = tf.reduce_sum(logits**2)
     assert logits.dtype == tf.float32  # the loss needs it
+    assert all(g is not None for g in tape.gradient(loss, model.trainable_variables))
     hidden = model.layers[len(model.layers) // 2]
     assert hidden.output.dtype == tf.bfloat16
-    assert all(g is not None for g in tape.gradient(loss, model.trainable_variables))
     exact = reference(x, training=False).numpy()
     assert np.abs(logits.numpy() - exact).max() < 0.1 * np.abs(exact).max() + 0.05
 

@@ -116,14 +116,18 @@ class LearnedShift(tf_keras.layers.Layer):
         shift = with_gradient(self.shift, self._gradient_factor(), self.normalise_gradient)
         shift = tf.clip_by_value(shift, -self.radius, self.radius)
         corner = tf.stop_gradient(tf.floor(shift))
+        # On CPUs TensorFlow's bfloat16 depthwise convolution can hang for kernels as wide as these;
+        # moving whole pixels gives the same in float32.
+        moving = tf.float32 if inputs.dtype == tf.bfloat16 else inputs.dtype
         one_hot = tf.one_hot(
-            tf.cast(corner, tf.int32) + self.radius, 2 * self.radius + 1, axis=0, dtype=inputs.dtype
+            tf.cast(corner, tf.int32) + self.radius, 2 * self.radius + 1, axis=0, dtype=moving
         )
         # One more row and column, for the lower right neighbours of the last pixels.
-        x = tf.pad(inputs, [[0, 0], [0, 1], [0, 1], [0, 0]])
+        x = tf.pad(tf.cast(inputs, moving), [[0, 0], [0, 1], [0, 1], [0, 0]])
         x = tf.nn.depthwise_conv2d(x, one_hot[:, None, :, :1], [1, 1, 1, 1], "SAME")
         x = tf.nn.depthwise_conv2d(x, one_hot[None, :, :, 1:], [1, 1, 1, 1], "SAME")
         kernel = tf.cast(self._weights(shift, corner), inputs.dtype)
+        x = tf.cast(x, inputs.dtype)
         return tf.nn.depthwise_conv2d(x, kernel, [1, self.strides, self.strides, 1], "VALID")
 
     def _weights(self, shift: tf.Tensor, corner: tf.Tensor) -> tf.Tensor:
