@@ -54,7 +54,8 @@ def test_counts_of_sparse_shifts(name, parameters):
     statistics = sum(
         2 * layer.output_shape[-1] for layer in model.layers if layer.name.endswith("_bn")
     )
-    assert model.count_params() == spec.parameters_total == parameters + statistics + len(shifts)
+    kept = learned + len(shifts)  # a copy of each shift, and a flag a layer: is it frozen?
+    assert model.count_params() == spec.parameters_total == parameters + statistics + kept
 
 
 def test_shiftresnet_block():

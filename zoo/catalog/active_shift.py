@@ -23,9 +23,9 @@ _AS_RESNET = (
     "Shifts are kept within 8 pixels; the paper sets no bound."
 )
 _SSL = (
-    "with sparse shifts in the shifts' place: two trained parameters a shifted channel, and an "
-    "untrained one a layer that says whether its shifts are frozen. They start as active shifts "
-    "do, uniformly within a pixel."
+    "with sparse shifts in the shifts' place: two trained parameters a shifted channel. The "
+    "untrained ones are a copy of them, taken when they are frozen, and a flag a layer. They start "
+    "as active shifts do, uniformly within a pixel."
 )
 
 ROWS: tuple[ModelSpec, ...] = (
@@ -153,7 +153,7 @@ ROWS: tuple[ModelSpec, ...] = (
         input_shape=(32, 32, 3),
         classes=10,
         parameters=190_778,
-        parameters_total=195_715,
+        parameters_total=199_747,
         macs=32_162_432,
         preprocessing=CIFAR10,
         published=(Published("CIFAR-10", 91.97, source="paper"),),
@@ -169,7 +169,7 @@ ROWS: tuple[ModelSpec, ...] = (
         input_shape=(224, 224, 3),
         classes=1000,
         parameters=901_256,
-        parameters_total=909_017,
+        parameters_total=912_857,
         macs=166_840_320,
         preprocessing=_AS_BGR,
         published=(),

@@ -27,7 +27,7 @@ class SparseShift(LearnedShift):
 
     `freeze` ends the learning of the shifts, half-way in the paper. It rounds them, and from then
     on they have neither gradient nor penalty, and whatever momentum is left in the optimizer, the
-    weight constraint rounds back. A step of half a pixel or more would be needed to move one.
+    weight constraint puts back what was kept of them.
 
     Args:
         penalty: λ of the loss λ·Σ|shift|, the sum over both directions of every channel.
@@ -37,6 +37,7 @@ class SparseShift(LearnedShift):
 
     Attributes:
         frozen: 1 once `freeze` was called, else 0; saved as an untrained weight.
+        kept: the shifts at that moment, likewise.
     """
 
     def __init__(
@@ -63,11 +64,19 @@ class SparseShift(LearnedShift):
             trainable=False,
             experimental_autocast=False,
         )
+        self.kept = self.add_weight(
+            name="kept",
+            shape=self.shift.shape,
+            initializer="zeros",
+            trainable=False,
+            experimental_autocast=False,
+        )
         self.add_loss(self._loss)
 
     def freeze(self) -> None:
         """Rounds the shifts and keeps them so. Calling it again changes nothing."""
-        self.shift.assign(_rounded(self.shift))
+        self.kept.assign(_rounded(self.shift))
+        self.shift.assign(self.kept)
         self.frozen.assign(1.0)
 
     @property
@@ -86,7 +95,7 @@ class SparseShift(LearnedShift):
         return self.learning_rate_multiplier * (1 - self.frozen)
 
     def _constrain(self, shift: tf.Tensor) -> tf.Tensor:
-        return tf.where(self.frozen > 0, _rounded(shift), super()._constrain(shift))
+        return tf.where(self.frozen > 0, self.kept, super()._constrain(shift))
 
     def _loss(self) -> tf.Tensor:
         shift = with_gradient(self.shift, self.learning_rate_multiplier)
