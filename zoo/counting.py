@@ -18,8 +18,8 @@ from zoo.errors import ZooError
 _keras = tf_keras.layers
 
 # Layers whose weights of rank 2 and more are no matrices to multiply by: PReLU's slopes, and the
-# shifts of channels. Interpolating between four pixels is counted as nothing, as a whole shift is:
-# the active shift's paper does so.
+# shifts of channels. By our rule interpolating between four pixels counts as nothing, as moving by
+# whole pixels does.
 _NO_MACS = (_keras.PReLU, own.LearnedShift)
 
 

@@ -164,8 +164,8 @@ class VirtualPhone:
 
     def plug(self) -> None:
         """Accepts connections (again) and answers; undoes unplug, freeze and go_offline."""
-        self.note("plug")
         self._cable.open()
+        self.note("plug")
 
     def freeze(self) -> None:
         """Keeps every link open, but answers nothing, until `thaw` or `plug`."""

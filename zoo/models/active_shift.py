@@ -12,7 +12,7 @@ import tf_keras
 
 from zoo.layers.active_shift import ActiveShift
 from zoo.layers.sparse_shift import SparseShift
-from zoo.models.common import Tensor, batch_norm, check_input, classifier, is_small, scaled
+from zoo.models.common import Tensor, bn_relu, check_input, classifier, conv, is_small, scaled
 
 layers = tf_keras.layers
 
@@ -78,26 +78,12 @@ def build(
     """
     check_input(input_shape, 8, network)
 
-    def conv(x: Tensor, filters: int, kernel: int, name: str, stride: int = 1) -> Tensor:
-        return layers.Conv2D(
-            filters,
-            kernel,
-            strides=stride,
-            padding="same",
-            use_bias=False,
-            kernel_initializer="he_normal",
-            name=name,
-        )(x)
-
-    def activated(x: Tensor, name: str) -> Tensor:
-        return layers.ReLU(name=f"{name}_relu")(batch_norm(x, f"{name}_bn"))
-
     def block(x: Tensor, filters: int, stride: int, shortcut: bool, name: str) -> Tensor:
-        y = activated(x, f"{name}_in")
+        y = bn_relu(x, f"{name}_in")
         if shortcut:
             x = conv(y, filters, 1, f"{name}_shortcut", stride)
         y = conv(y, int(filters * expansion), 1, f"{name}_conv1")
-        y = activated(y, f"{name}_mid")
+        y = bn_relu(y, f"{name}_mid")
         kind = ActiveShift if shift == "active" else SparseShift
         y = kind(strides=stride, name=f"{name}_shift")(y)
         y = conv(y, filters, 1, f"{name}_conv2")
@@ -119,7 +105,7 @@ def build(
                 shortcut and number == 1,
                 f"stage{stage}_block{number}",
             )
-    x = activated(x, "head")
+    x = bn_relu(x, "head")
     if include_top:
         x = classifier(x, classes, dropout)
     return tf_keras.Model(image, x, name=name)

@@ -54,6 +54,29 @@ def batch_norm(x: Tensor, name: str) -> Tensor:
     return layers.BatchNormalization(momentum=0.9, epsilon=1e-3, name=name)(x)
 
 
+def bn_relu(x: Tensor, name: str) -> Tensor:
+    """Batch norm, `NAME_bn`, and ReLU, `NAME_relu`: what a pre-activated block begins with."""
+    return layers.ReLU(name=f"{name}_relu")(batch_norm(x, f"{name}_bn"))
+
+
+def relu6(name: str) -> tf_keras.layers.Layer:
+    """ReLU cut off at 6, the activation of MobileNets."""
+    return layers.ReLU(6.0, name=name)
+
+
+def conv(x: Tensor, filters: int, kernel: int, name: str, stride: int = 1) -> Tensor:
+    """Convolution with same padding and without bias, for a batch norm somewhere behind it."""
+    return layers.Conv2D(
+        filters,
+        kernel,
+        strides=stride,
+        padding="same",
+        use_bias=False,
+        kernel_initializer="he_normal",
+        name=name,
+    )(x)
+
+
 def conv_bn(
     x: Tensor,
     filters: int,
@@ -64,16 +87,7 @@ def conv_bn(
     activation: tf_keras.layers.Layer | None = None,
 ) -> Tensor:
     """Convolution without bias, `NAME`, batch norm, `NAME_bn`, and the activation layer if any."""
-    x = layers.Conv2D(
-        filters,
-        kernel,
-        strides=stride,
-        padding="same",
-        use_bias=False,
-        kernel_initializer="he_normal",
-        name=name,
-    )(x)
-    x = batch_norm(x, f"{name}_bn")
+    x = batch_norm(conv(x, filters, kernel, name, stride), f"{name}_bn")
     return x if activation is None else activation(x)
 
 

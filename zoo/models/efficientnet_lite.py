@@ -16,6 +16,7 @@ from zoo.models.common import (
     conv_bn,
     depthwise_bn,
     is_small,
+    relu6,
     scaled,
 )
 
@@ -66,7 +67,7 @@ def build(
     small = is_small(input_shape)
     image = layers.Input(input_shape, name="image")
     x = conv_bn(
-        image, _STEM, 3, "stem_conv", stride=1 if small else 2, activation=_relu6("stem_relu6")
+        image, _STEM, 3, "stem_conv", stride=1 if small else 2, activation=relu6("stem_relu6")
     )
     for stage, (expansion, channels, repeats, stride, kernel) in enumerate(_STAGES, start=1):
         if small and stage == 2:
@@ -80,14 +81,10 @@ def build(
                 kernel,
                 f"stage{stage}_block{number + 1}",
             )
-    x = conv_bn(x, _HEAD, 1, "head_conv", activation=_relu6("head_relu6"))
+    x = conv_bn(x, _HEAD, 1, "head_conv", activation=relu6("head_relu6"))
     if include_top:
         x = classifier(x, classes, dropout)
     return tf_keras.Model(image, x, name=name)
-
-
-def _relu6(name: str) -> tf_keras.layers.Layer:
-    return layers.ReLU(6.0, name=name)
 
 
 def _block(x: Tensor, expansion: int, filters: int, stride: int, kernel: int, block: str) -> Tensor:
@@ -98,14 +95,14 @@ def _block(x: Tensor, expansion: int, filters: int, stride: int, kernel: int, bl
             x.shape[-1] * expansion,
             1,
             f"{block}_expand",
-            activation=_relu6(f"{block}_expand_relu6"),
+            activation=relu6(f"{block}_expand_relu6"),
         )
     x = depthwise_bn(
         x,
         kernel,
         f"{block}_depthwise",
         stride=stride,
-        activation=_relu6(f"{block}_depthwise_relu6"),
+        activation=relu6(f"{block}_depthwise_relu6"),
     )
     x = conv_bn(x, filters, 1, f"{block}_project")
     if stride == 1 and entry.shape[-1] == filters:

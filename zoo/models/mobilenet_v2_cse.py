@@ -15,11 +15,13 @@ import tf_keras
 from zoo.layers.channels import ChannelMean
 from zoo.models.common import (
     Tensor,
+    batch_norm,
     check_input,
     classifier,
     conv_bn,
     depthwise_bn,
     is_small,
+    relu6,
     scaled,
 )
 
@@ -149,7 +151,7 @@ def build(
         3,
         "stem_conv",
         stride=1 if small else 2,
-        activation=_prelu("stem_prelu") if rows.modified else _relu6("stem_relu6"),
+        activation=_prelu("stem_prelu") if rows.modified else relu6("stem_relu6"),
     )
     strides = rows.small if small else rows.large
     for stage, (expansion, channels, repeats, stride) in enumerate(
@@ -170,17 +172,13 @@ def build(
             depthwise_initializer="he_normal",
             name="tail_depthwise",
         )(x)
-        x = layers.BatchNormalization(momentum=0.9, epsilon=1e-3, name="tail_depthwise_bn")(x)
+        x = batch_norm(x, "tail_depthwise_bn")
         x = _prelu("tail_prelu")(x)
     else:
-        x = conv_bn(x, scaled(1280, width), 1, "tail_conv", activation=_relu6("tail_relu6"))
+        x = conv_bn(x, scaled(1280, width), 1, "tail_conv", activation=relu6("tail_relu6"))
     if include_top:
         x = classifier(x, classes, dropout)
     return tf_keras.Model(image, x, name=name)
-
-
-def _relu6(name: str) -> tf_keras.layers.Layer:
-    return layers.ReLU(6.0, name=name)
 
 
 def _prelu(name: str) -> tf_keras.layers.Layer:
@@ -193,9 +191,9 @@ def _prelu(name: str) -> tf_keras.layers.Layer:
 def _bottleneck(x: Tensor, expansion: int, filters: int, stride: int, block: str) -> Tensor:
     """Inverted bottleneck; the counts have its first convolution also without expansion."""
     entry, inner = x, x.shape[-1] * expansion
-    x = conv_bn(x, inner, 1, f"{block}_expand", activation=_relu6(f"{block}_expand_relu6"))
+    x = conv_bn(x, inner, 1, f"{block}_expand", activation=relu6(f"{block}_expand_relu6"))
     x = depthwise_bn(
-        x, 3, f"{block}_depthwise", stride=stride, activation=_relu6(f"{block}_depthwise_relu6")
+        x, 3, f"{block}_depthwise", stride=stride, activation=relu6(f"{block}_depthwise_relu6")
     )
     x = conv_bn(x, filters, 1, f"{block}_project")
     if stride != 1:

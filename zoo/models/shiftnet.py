@@ -5,7 +5,7 @@ from __future__ import annotations
 import tf_keras
 
 from zoo.layers.shift import Shift
-from zoo.models.common import Tensor, batch_norm, check_input, classifier, is_small, scaled
+from zoo.models.common import Tensor, bn_relu, check_input, classifier, conv, is_small, scaled
 
 layers = tf_keras.layers
 
@@ -52,24 +52,10 @@ def build(
     """
     check_input(input_shape, 8, "ShiftNet")
 
-    def conv(x: Tensor, filters: int, kernel: int, name: str, stride: int = 1) -> Tensor:
-        return layers.Conv2D(
-            filters,
-            kernel,
-            strides=stride,
-            padding="same",
-            use_bias=False,
-            kernel_initializer="he_normal",
-            name=name,
-        )(x)
-
-    def activated(x: Tensor, name: str) -> Tensor:
-        return layers.ReLU(name=f"{name}_relu")(batch_norm(x, f"{name}_bn"))
-
     def block(x: Tensor, expansion: int, kernel: int, stride: int, down: bool, name: str) -> Tensor:
         filters = x.shape[-1]
-        y = conv(activated(x, f"{name}_in"), expansion * filters, 1, f"{name}_conv1")
-        y = activated(y, f"{name}_mid")
+        y = conv(bn_relu(x, f"{name}_in"), expansion * filters, 1, f"{name}_conv1")
+        y = bn_relu(y, f"{name}_mid")
         y = Shift(kernel, strides=stride, name=f"{name}_shift")(y)
         y = conv(y, filters, 1, f"{name}_conv2")
         if not down:
@@ -86,7 +72,7 @@ def build(
             stride = 2 if down and not (small and group == 1) else 1
             expansion = first if down else rest
             x = block(x, expansion, kernel, stride, down, f"stage{group}_block{number}")
-    x = activated(x, "head")
+    x = bn_relu(x, "head")
     if include_top:
         x = classifier(x, classes, dropout)
     return tf_keras.Model(image, x, name=name)
