@@ -1,20 +1,103 @@
-"""Keras to TFLite in every precision."""
+"""Keras to TFLite in every precision: converted once to float32, then quantised."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from functools import cached_property
 
 import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from zoo import runtime
+from converters import flatbuffer_edit as edit
+from converters import quantise, weights_only
+from converters.inspection import runtimes
+from converters.inspection.reading import read
+from converters.lowering import lower
+from converters.pixels import pixels_in
+from converters.quantise import Calibration
 from zoo.errors import ZooError, one_line
+from zoo.quiet import quiet
+from zoo.specs import Preprocessing
 
 CALIBRATION_IMAGES = 200
-# Activations of a normalised network stay far inside; a scale outside says that calibration, or
-# quantisation-aware training, never saw real data (an untrained one leaves 3.9e-9).
-_SANE_SCALE = (1e-6, 1e3)
+
+
+class Conversions:
+    """One network's flatbuffers; what precisions have in common is done once.
+
+    Each has one signature, `image` → `logits`, and a fixed batch of 1.
+
+    Args:
+        model: functional, one image in, logits out; with fake quantisation for `int8_qat`, which
+            is then the only precision.
+        calibration: for `int8` and `int16x8`; with `raw`, of whole pixels.
+        raw: the network's preprocessing, to be done inside the graph: the input then is uint8,
+            RGB or grey, as an image decoder gives it.
+    """
+
+    def __init__(
+        self,
+        model: tf_keras.Model,
+        calibration: Calibration,
+        raw: Preprocessing | None = None,
+    ):
+        self.name = model.name
+        self._model = model
+        self._calibration = calibration
+        self._raw = raw
+
+    def flatbuffer(self, precision: str) -> bytes:
+        """The network in one of `converters.precisions`.
+
+        Raises:
+            ZooError: the converter or the quantiser refuses, unfit calibration images, or an
+                absurd scale.
+        """
+        if precision == "int8_qat":
+            return self._quantised_in_training()
+        content = self._of_normalised(precision)
+        return _stamped(content if self._raw is None else pixels_in(content))
+
+    def _of_normalised(self, precision: str) -> bytes:
+        if precision == "float16":
+            return weights_only.float16(self._for_floats, self.name)
+        if precision == "dynamic_int8":
+            return weights_only.dynamic_int8(self._for_floats)
+        if precision == "float32":
+            return self._for_floats
+        self._calibration.check(self._model.input_shape[1:])
+        quantiser = quantise.int8 if precision == "int8" else quantise.int16x8
+        return quantiser(
+            self._for_integers, self._calibration, self.name, float_input=self._raw is not None
+        )
+
+    @cached_property
+    def _for_floats(self) -> bytes:
+        return self._float32(lower(self._model))
+
+    @cached_property
+    def _for_integers(self) -> bytes:
+        # Some operators have an integer form that delegates take and a float one that is faster.
+        lowered = lower(self._model, integer=True)
+        return self._float32(lowered)
+
+    def _float32(self, model: tf_keras.Model) -> bytes:
+        return _converted(model, "float32", self._raw)
+
+    def _quantised_in_training(self) -> bytes:
+        content = _converted(self._model, "int8_qat", integer=True)
+        quantise.check_scales(content, f"{self.name} in int8_qat")
+        return content
+
+
+def _stamped(content: bytes) -> bytes:
+    # Our edits and the quantiser leave the float32 file's word on the oldest runtime.
+    oldest = runtimes.oldest(read(content, "converted")).version
+    model = edit.unpacked(content)
+    if oldest is not None:
+        edit.set_metadata(model, "min_runtime_version", oldest.encode().ljust(16, b"\0"))
+    return edit.packed(model)
 
 
 class _Network(tf.Module):
@@ -24,80 +107,56 @@ class _Network(tf.Module):
     several times: 6 to 10 times slower, with the same flatbuffer in the end.
     """
 
-    def __init__(self, model: tf_keras.Model):
+    def __init__(self, model: tf_keras.Model, raw: Preprocessing | None):
         super().__init__()
         self._variables = list(model.variables)  # tf.Module saves what its attributes hold
         shape = (1, *model.input_shape[1:])  # a fixed batch: a dynamic one breaks delegation
 
         @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="image")])
         def infer(image: tf.Tensor) -> dict[str, tf.Tensor]:
+            if raw is not None:
+                image = _normalised(image, raw)
             return {"logits": model(image, training=False)}
 
         self.infer = infer
 
 
-def convert(model: tf_keras.Model, precision: str, calibration: np.ndarray) -> bytes:
-    """Converts a Keras model to a flatbuffer with one signature, `image` → `logits`.
+def _normalised(pixels: tf.Tensor, preprocessing: Preprocessing) -> tf.Tensor:
+    # One 1×1 convolution scales, shifts and orders the channels: every delegate takes it, and in
+    # int8 its scales are those of each channel. Folding it into the network's first convolution
+    # would not be exact, as that one pads with zeros.
+    mean, std = (np.array(v, np.float32) for v in (preprocessing.mean, preprocessing.std))
+    kernel = np.diag(1 / std)
+    if preprocessing.channels == "BGR":
+        kernel = kernel[::-1]
+    return tf.nn.conv2d(pixels, kernel[np.newaxis, np.newaxis], 1, "VALID") - mean / std
 
-    Args:
-        model: functional, one image in, logits out; with fake quantisation for `int8_qat`.
-        precision: see `converters.precisions`.
-        calibration: float32 normalised images (n, height, width, channels), used by `int8` only,
-            one after the other, so that the result is deterministic.
 
-    Raises:
-        ZooError: the converter refuses, or the calibration leaves an absurd scale.
-    """
-    network = _Network(model)
-    converter = tf.lite.TFLiteConverter.from_concrete_functions(
-        [network.infer.get_concrete_function()], network
-    )
-    if precision != "float32":
+def _converted(
+    model: tf_keras.Model, precision: str, raw: Preprocessing | None = None, integer: bool = False
+) -> bytes:
+    network = _Network(model, raw)
+    traced = network.infer.get_concrete_function()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([traced], network)
+    if integer:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if precision == "float16":
-        converter.target_spec.supported_types = [tf.float16]
-    if precision in ("int8", "int8_qat"):
         converter.inference_input_type = tf.int8
         converter.inference_output_type = tf.int8
-    if precision == "int8":
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        _check_calibration(calibration, model.input_shape[1:])
-
-        def images() -> Iterable[list[np.ndarray]]:
-            for image in calibration:
-                yield [image[np.newaxis]]
-
-        converter.representative_dataset = images
     try:
-        content: bytes = converter.convert()
+        with quiet():
+            return bytes(converter.convert())
     except Exception as error:  # the converter raises bare Exception subclasses of many kinds
         raise ZooError(
             f"TensorFlow's converter refuses {model.name} in {precision}",
+            where=_place(traced.graph, str(error)),
             got=one_line(error, 400),
             remedy="keep to operators that TFLite has built in",
         ) from error
-    _check_scales(content, precision)
-    return content
 
 
-def _check_calibration(images: np.ndarray, shape: tuple[int, ...]) -> None:
-    if len(images) == 0 or images.shape[1:] != tuple(shape) or not np.isfinite(images).all():
-        raise ZooError(
-            "unfit calibration images",
-            expected=f"at least one, of shape {tuple(shape)}, with finite values",
-            got=f"{len(images)} of shape {images.shape[1:]}",
-        )
-
-
-def _check_scales(content: bytes, precision: str) -> None:
-    net = runtime.load(content, "litert", "none", threads=1, where=precision)
-    low, high = _SANE_SCALE
-    for tensor in net.inputs() + net.outputs():
-        if tensor.scale is not None and not low <= tensor.scale <= high:
-            raise ZooError(
-                "quantisation left an absurd scale",
-                where=f"{precision}, tensor {tensor.name}",
-                expected=f"{low:g} to {high:g}",
-                got=f"{tensor.scale:g}",
-                remedy="calibrate with real, normalised images; train a QAT model first",
-            )
+def _place(graph: tf.Graph, message: str) -> str | None:
+    # The message tells operators, `'tf.Igamma' op`, and only the graph what they are called, after
+    # their layers.
+    kinds = set(re.findall(r"'?tf\.([A-Z]\w*)'? ", message))
+    names = [node.name for node in graph.get_operations() if node.type in kinds]
+    return f"operator {names[0]}" if names else None

@@ -1,19 +1,30 @@
-"""Reading what a `.tflite` holds: operators, weights, zeros. No TensorFlow."""
+"""What a `.tflite` holds: operators, weights, zeros. No TensorFlow."""
 
 from __future__ import annotations
 
-import struct
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from ai_edge_litert.tools import flatbuffer_utils
 
-from zoo.errors import ZooError
+from converters.inspection.model import Model, Tensor
+from converters.inspection.reading import read
 
-_NUMPY = {0: np.float32, 1: np.float16, 2: np.int32, 9: np.int8}
 _WEIGHT_RANK = 2  # biases and folded batch norms have rank 1
+_UNPACKED = {"INT2": 2, "INT4": 4, "UINT4": 4}
+_NUMPY = {
+    "FLOAT32": "<f4",
+    "FLOAT16": "<f2",
+    "BFLOAT16": "<u2",
+    "FLOAT64": "<f8",
+    "INT8": "i1",
+    "UINT8": "u1",
+    "INT16": "<i2",
+    "INT32": "<i4",
+    "INT64": "<i8",
+}
+
+Place = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -22,7 +33,8 @@ class Contents:
 
     Attributes:
         operators: name → count, over all subgraphs.
-        parameters: elements of all constant tensors that hold weights or biases.
+        parameters: elements of all constant tensors that hold weights or biases; sparse ones
+            count as dense.
         zeros: share of zeros (at the zero point, where quantised) in the weights of rank 2 and
             more, 0 to 1.
     """
@@ -33,56 +45,53 @@ class Contents:
 
 
 def contents(data: bytes, where: object) -> Contents:
-    """Reads a `.tflite`.
+    """Reads a `.tflite` and counts.
 
     Raises:
         ZooError: it is no TFLite flatbuffer, or a damaged one.
     """
-    if data[4:8] != b"TFL3":
-        raise ZooError(
-            "not a .tflite file", where=where, expected="TFL3 at byte 4", got=repr(data[4:8])
-        )
-    try:
-        model = flatbuffer_utils.read_model_from_bytearray(bytearray(data))
-        return _contents(model)
-    except (
-        ValueError,
-        IndexError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        OverflowError,
-        struct.error,
-    ) as error:
-        raise ZooError(
-            "damaged .tflite file",
-            where=where,
-            got=f"{type(error).__name__}: {error}",
-            remedy="convert or download it again",
-        ) from error
+    return count(read(data, where))
 
 
-def _contents(model: Any) -> Contents:
-    operators: Counter[str] = Counter()
+def count(model: Model) -> Contents:
+    """Operators, parameters and zeros of a model; weights that subgraphs share count once."""
     parameters, weights, zeros = 0, 0, 0
-    for graph in model.subgraphs:
-        for operator in graph.operators:
-            code = flatbuffer_utils.get_builtin_code_from_operator_code(
-                model.operatorCodes[operator.opcodeIndex]
-            )
-            operators[
-                flatbuffer_utils.opcode_to_name(model, operator.opcodeIndex) or str(code)
-            ] += 1
-        for tensor in graph.tensors:
-            raw = model.buffers[tensor.buffer].data
-            dtype = _NUMPY.get(tensor.type)
-            # int32 constants are biases only where they carry a scale; others are shapes and axes.
-            scaled = tensor.quantization is not None and tensor.quantization.scale is not None
-            if raw is None or dtype is None or (dtype is np.int32 and not scaled):
-                continue
-            values = np.frombuffer(bytes(raw), dtype)
-            parameters += values.size
-            if tensor.shape is not None and len(tensor.shape) >= _WEIGHT_RANK:
-                weights += values.size
-                zeros += int((values == 0).sum())
+    elsewhere: set[Place] = set()
+    known: dict[tuple[object, ...], int] = {}  # tensors may share a buffer, which may be large
+    for graph in model.graphs:
+        constants = [t for t in graph.tensors if t.parameter and t.data not in elsewhere]
+        for tensor in constants:
+            parameters += tensor.elements
+            if len(tensor.shape) >= _WEIGHT_RANK:
+                key = (tensor.data, tensor.type, tensor.shape, tensor.quantisation, tensor.sparse)
+                if key not in known:
+                    known[key] = _zeros(model, tensor)
+                weights += tensor.elements
+                zeros += known[key]
+        elsewhere.update(t.data for t in constants if t.data is not None)
+    operators = Counter(operator.name for _, operator in model.operators())
     return Contents(dict(sorted(operators.items())), parameters, zeros / max(1, weights))
+
+
+def _zeros(model: Model, tensor: Tensor) -> int:
+    values = _values(model, tensor)
+    if tensor.sparse:  # what is not stored is zero
+        return max(0, tensor.elements - int(np.count_nonzero(values)))
+    quantised = tensor.quantisation
+    if quantised is None or not any(quantised.zero_points):
+        return int(values.size - np.count_nonzero(values))
+    shape = [1] * len(tensor.shape)
+    if len(quantised.zero_points) > 1:
+        shape[quantised.axis] = -1
+    points = np.array(quantised.zero_points, np.int64).reshape(shape)
+    return int((values.reshape(tensor.shape) == points).sum())
+
+
+def _values(model: Model, tensor: Tensor) -> np.ndarray:
+    raw = model.raw(tensor.data or (0, 0))
+    if tensor.type not in _UNPACKED:
+        return np.frombuffer(raw, _NUMPY[tensor.type])
+    bits = _UNPACKED[tensor.type]
+    packed = np.frombuffer(raw, np.uint8)
+    parts = [(packed >> shift) & (2**bits - 1) for shift in range(0, 8, bits)]
+    return np.stack(parts, 1).reshape(-1)[: tensor.elements]

@@ -7,12 +7,18 @@ import time
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
-from converters import flatbuffer, precisions
-from converters.convert import CALIBRATION_IMAGES, convert
+import numpy as np
+
+from converters import card, flatbuffer, precisions
+from converters.convert import CALIBRATION_IMAGES, Conversions
+from converters.quantise import Calibration
 from zoo import data, runs, runtime
+from zoo.catalog import model_spec
 from zoo.files import append_record, write_bytes, write_text
 from zoo.provenance import Provenance
+from zoo.transfer import of_dataset
 from zoo.types import Artifact, ConvertRecord, Run
 
 
@@ -22,6 +28,7 @@ def export(
     output: Path,
     provenance: Provenance,
     say: Callable[[str], None],
+    raw_input: bool = False,
 ) -> list[Artifact]:
     """Converts a run to each precision: OUTPUT/artifacts/NAME.tflite and NAME.json.
 
@@ -30,16 +37,20 @@ def export(
             written before stay; none is half-written.
     """
     for precision in wanted:
-        precisions.check(run, precision)
+        precisions.check(run, precision, raw_input)
     dataset = data.load(run.dataset, run.recipe.image_size, run.recipe.validation_images)
-    model = runs.keras_model(run, output / "runs" / run.name)
-    calibration = dataset.normalise(dataset.train.images[:CALIBRATION_IMAGES])
+    conversions = Conversions(
+        runs.keras_model(run, output / "runs" / run.name),
+        _calibration(dataset, raw_input),
+        of_dataset(dataset) if raw_input else None,
+    )
     made = []
     for precision in wanted:
         began = time.monotonic()
-        content = convert(model, precision, calibration)
+        told = _card(run, precision, dataset, provenance, raw_input)
+        content = card.attach(conversions.flatbuffer(precision), told)
         seconds = round(time.monotonic() - began, 1)
-        artifact = describe(content, run, precision, dataset, provenance)
+        artifact = describe(content, run, precision, told, provenance)
         folder = output / "artifacts"
         write_bytes(folder / f"{artifact.name}.tflite", content)
         write_text(folder / f"{artifact.name}.json", artifact.model_dump_json(indent=1) + "\n")
@@ -58,17 +69,52 @@ def export(
         say(
             f"{artifact.name}.tflite: {artifact.bytes / 1000:.0f} kB, gzip "
             f"{artifact.gzip_bytes / 1000:.0f} kB, {sum(artifact.operators.values())} operators, "
-            f"converted in {seconds:.0f} s"
+            f"converted in {seconds:.1f} s"
         )
         made.append(artifact)
     return made
 
 
+def _calibration(dataset: data.Dataset, raw_input: bool) -> Calibration:
+    pixels = dataset.train.images[:CALIBRATION_IMAGES]
+    if raw_input:
+        return Calibration(pixels.astype(np.float32), 0, 255)
+    return Calibration.of_pixels(pixels, of_dataset(dataset))
+
+
+def _card(
+    run: Run, precision: str, dataset: data.Dataset, provenance: Provenance, raw_input: bool
+) -> dict[str, Any]:
+    spec = model_spec(run.config.model)
+    preprocessing = dataset.preprocessing()
+    if raw_input:
+        nothing = {"formula": "none: whole pixels, 0..255", "mean": [0.0], "std": [1.0]}
+        preprocessing = {**preprocessing, **nothing}
+    name = precisions.artifact_name(run, precision, raw_input)
+    return {
+        "name": name,
+        "description": f"{spec.name} for {run.dataset}, {precision}; {spec.paper}",
+        "model": spec.name,
+        "paper": spec.paper,
+        "licence": f"the architecture's public code: {spec.licence}",
+        "dataset": run.dataset,
+        "precision": precision,
+        "scheme": list(run.scheme),
+        "output": "logits, before the soft-max",
+        "labels": list(dataset.labels),
+        "preprocessing": preprocessing,
+        "metrics": {"validation_accuracy_in_keras": run.validation_accuracy},
+        "parent_run": run.name,
+        "parent_sha256": run.weights_sha256,
+        "versions": provenance.versions,
+    }
+
+
 def describe(
-    content: bytes, run: Run, precision: str, dataset: data.Dataset, provenance: Provenance
+    content: bytes, run: Run, precision: str, told: dict[str, Any], provenance: Provenance
 ) -> Artifact:
     """The manifest of a flatbuffer; what the file itself tells is read from it, not assumed."""
-    name = precisions.artifact_name(run, precision)
+    name = told["name"]
     found = flatbuffer.contents(content, name)
     net = runtime.load(content, "litert", "none", threads=1, where=name)
     return Artifact(
@@ -84,8 +130,8 @@ def describe(
         parent_sha256=run.weights_sha256,
         inputs=net.inputs(),
         outputs=net.outputs(),
-        preprocessing=dataset.preprocessing(),
-        labels=dataset.labels,
+        preprocessing=told["preprocessing"],
+        labels=told["labels"],
         operators=found.operators,
         parameters=found.parameters,
         zeros=round(found.zeros, 6),

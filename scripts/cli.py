@@ -9,7 +9,6 @@ import contextlib
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from absl import app, flags, logging
 
 from zoo.errors import UnknownNameError, ZooError, one_line
 from zoo.files import append_record
+from zoo.quiet import quiet
 from zoo.types import Accuracy, Measurement
 
 FLAGS = flags.FLAGS
@@ -117,11 +117,8 @@ def import_tensorflow(small_layers: bool = True) -> None:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # tfmot wants tf_keras
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as chatter:
-        stderr = os.dup(2)
-        os.dup2(chatter.fileno(), 2)
-        try:
+    try:
+        with quiet():
             import tensorflow as tf
 
             tf.config.list_physical_devices()
@@ -131,15 +128,12 @@ def import_tensorflow(small_layers: bool = True) -> None:
                 with contextlib.suppress(RuntimeError):  # it runs already, with what it has
                     tf.config.threading.set_inter_op_parallelism_threads(2)
                     tf.config.threading.set_intra_op_parallelism_threads(1)
-        except ImportError as error:
-            raise ZooError(
-                "TensorFlow can't be imported",
-                got=error,
-                remedy="pip install 'mobile-model-zoo[train]', or run make setup",
-            ) from error
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
+    except ImportError as error:
+        raise ZooError(
+            "TensorFlow can't be imported",
+            got=error,
+            remedy="pip install 'mobile-model-zoo[train]', or run make setup",
+        ) from error
     logging.set_verbosity(logging.WARNING)
 
 

@@ -2,11 +2,19 @@
 
     python -m scripts.convert --run=squeezenet_v1_1-fashion_mnist-pruned
     python -m scripts.convert --run=squeezenet_v1_1-fashion_mnist-pruned-qat --precisions=int8_qat
+    python -m scripts.convert --run=squeezenet_v1_1-fashion_mnist --precisions=int8 --raw_input
 
-Leaves OUTPUT/artifacts/NAME.tflite, its manifest NAME.json and lines in OUTPUT/results.jsonl.
+Leaves OUTPUT/artifacts/NAME.tflite, its manifest NAME.json and lines in OUTPUT/results.jsonl. Each
+.tflite holds its own card: labels, preprocessing, where it comes from and how good it is.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from pathlib import Path
 
 from absl import flags
 
@@ -15,6 +23,7 @@ from scripts import cli
 from zoo import runs
 from zoo.errors import ZooError
 from zoo.provenance import Provenance
+from zoo.types import Run
 
 FLAGS = flags.FLAGS
 cli.define_output()
@@ -22,11 +31,15 @@ flags.DEFINE_list("run", [], "names of runs, under OUTPUT/runs")
 flags.DEFINE_list(
     "precisions",
     None,
-    f"of {', '.join(precisions.PRECISIONS)} (default: all that each run can have)",
+    f"of {', '.join(precisions.PRECISIONS)} (default: all that each run can have but int16x8)",
 )
+flags.DEFINE_bool(
+    "raw_input", False, "take uint8 pixels as an image decoder gives them; the graph normalises"
+)
+flags.DEFINE_integer("jobs", 1, "runs converted at a time, each in a process", lower_bound=1)
 
 
-def main(_: list[str]) -> None:
+def main(_: list[str]) -> int:
     """Converts each of --run to --precisions; checks every pair before the first conversion."""
     chosen = None
     if FLAGS.precisions is not None:
@@ -36,15 +49,38 @@ def main(_: list[str]) -> None:
     work = []
     for name in dict.fromkeys(FLAGS.run):
         run = runs.load(cli.output() / "runs" / cli.file_name(name, "--run"))
-        wanted = chosen or precisions.possible(run)
+        wanted = chosen or precisions.usual(run)
         for precision in wanted:
-            precisions.check(run, precision)
+            precisions.check(run, precision, FLAGS.raw_input)
         work.append((run, wanted))
+    provenance = Provenance.here()
+    if FLAGS.jobs == 1 or len(work) == 1:
+        for run, wanted in work:
+            _export(run, wanted, cli.output(), provenance, FLAGS.raw_input)
+        return 0
+    # TensorFlow's threads don't survive a fork.
+    failures = 0
+    with ProcessPoolExecutor(min(FLAGS.jobs, len(work)), get_context("spawn")) as pool:
+        jobs = [
+            pool.submit(_export, run, wanted, cli.output(), provenance, FLAGS.raw_input)
+            for run, wanted in work
+        ]
+        for (run, _wanted), job in zip(work, jobs, strict=True):
+            try:
+                job.result()
+            except (ZooError, BrokenProcessPool) as error:
+                failures += 1
+                cli.say(f"{run.name} failed: {error}")
+    return 1 if failures else 0
+
+
+def _export(
+    run: Run, wanted: Sequence[str], output: Path, provenance: Provenance, raw_input: bool
+) -> None:
     cli.import_tensorflow()
     from converters import publish
 
-    for run, wanted in work:
-        publish.export(run, wanted, cli.output(), Provenance.here(), cli.say)
+    publish.export(run, wanted, output, provenance, cli.say, raw_input)
 
 
 if __name__ == "__main__":

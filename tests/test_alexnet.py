@@ -226,7 +226,8 @@ def test_gradients_reach_every_weight(policy, jit, batch_norm):
 
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_converts(batch_norm):
-    from converters.convert import convert
+    from converters.convert import Conversions
+    from converters.quantise import Calibration
     from zoo import runtime
 
     model = build((32, 32, 3), width=0.1, batch_norm=batch_norm)
@@ -237,8 +238,9 @@ def test_converts(batch_norm):
             layer.kernel.assign(draw.standard_normal(shape) * np.sqrt(2 / np.prod(shape[:-1])))
     images = image((32, 32, 3), count=16)
     expected = model(images).numpy()
+    conversions = Conversions(model, Calibration(images, images.min(), images.max()))
     for precision, tolerance in (("float32", 1e-4), ("int8", 0.2)):
-        content = convert(model, precision, images)
+        content = conversions.flatbuffer(precision)
         net = runtime.load(content, "litert", "none", threads=1, where=precision)
         found = np.stack([net.run(x) for x in images])
         assert np.abs(found - expected).max() < tolerance * np.abs(expected).max()

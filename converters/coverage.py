@@ -1,0 +1,151 @@
+"""What becomes of a catalogue network in a precision: where it runs, and how close it stays."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import tf_keras
+
+from converters.convert import Conversions
+from converters.coverage_table import OnRuntime, Row
+from converters.inspection.gather import inspect
+from converters.parity.difference import compare
+from converters.quantise import Calibration
+from zoo import compress, images
+from zoo.catalog import build, model_spec, published_config
+from zoo.errors import ZooError
+from zoo.files import write_bytes
+from zoo.isolated import Runner
+from zoo.specs import ModelSpec
+
+SETTLING = 32  # pictures that batch norm's statistics, and the integer ranges, come from
+COMPARED = 16  # other pictures, on which Keras and TFLite are compared
+_LATENCY_S = 0.4
+_QAT_PASSES = 4
+_CHIP = "snapdragon_865_gpu"
+
+
+def examine(
+    name: str, precisions: Sequence[str], pictures: Pictures, runners: dict[str, Runner], to: Path
+) -> Iterator[Row]:
+    """One row for each precision.
+
+    The network has random weights. Batch normalisation gets the statistics of real pictures, so
+    that activations are as large as in a trained network; nothing else is trained.
+
+    Args:
+        name: catalogue name; the network has its published input and classes.
+        precisions: of `converters.precisions`.
+        pictures: real ones.
+        runners: by runtime.
+        to: folder for the files.
+    """
+    spec = model_spec(name)
+    tf_keras.utils.set_random_seed(1)
+    model = build(published_config(spec))
+    settling, others = pictures.of(spec)
+    _settle(model, settling)
+    low, high = Calibration.limits(spec.preprocessing)
+    conversions = Conversions(model, Calibration(settling, low, high))
+    for precision in precisions:
+        try:
+            network, source = model, conversions
+            if precision == "int8_qat":
+                network = _fake_quantised(model, settling)
+                source = Conversions(network, Calibration(settling, low, high))
+            content = source.flatbuffer(precision)
+        except ZooError as error:
+            yield Row(model=name, precision=precision, reason=str(error))
+            continue
+        found = inspect(content, name, _CHIP)
+        file = to / f"{name}-{precision}.tflite"
+        write_bytes(file, content)
+        reference = network.predict_on_batch(others)
+        yield Row(
+            model=name,
+            precision=precision,
+            sha256=sha256(content).hexdigest(),
+            bytes=len(content),
+            operators=sum(row.count for row in found.operators),
+            gpu_refusals=tuple(
+                f"{one.count} {one.operator}: {one.reason}" for one in found.gpu.refusals
+            ),
+            gpu_warnings=found.gpu.warnings,
+            oldest_runtime=found.runtime.version,
+            on={key: _on(runner, file, others, reference) for key, runner in runners.items()},
+        )
+        file.unlink()
+
+
+def _on(runner: Runner, file: Path, pictures: np.ndarray, reference: np.ndarray) -> OnRuntime:
+    try:
+        placement = runner.placement(file)
+        difference = compare(reference, runner.outputs(file, pictures))
+        latency = statistics.median(runner.latency_us(file, "xnnpack", 1, _LATENCY_S))
+    except ZooError as error:
+        return OnRuntime(reason=str(error))
+    return OnRuntime(
+        placement=placement,
+        relative=difference.relative,
+        agreement=difference.agreement,
+        latency_us=latency,
+    )
+
+
+def _settle(model: tf_keras.Model, pictures: np.ndarray) -> None:
+    norms = [x for x in model.layers if isinstance(x, tf_keras.layers.BatchNormalization)]
+    momentum = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    if norms:
+        model(pictures, training=True)
+    for norm, before in zip(norms, momentum, strict=True):
+        norm.momentum = before
+
+
+def _fake_quantised(model: tf_keras.Model, pictures: np.ndarray) -> tf_keras.Model:
+    network = compress.for_qat(model, preserve_sparsity=False)
+    for _ in range(_QAT_PASSES):
+        network(pictures, training=True)
+    return network
+
+
+class Pictures:
+    """Real pictures for any network: read once, brought to each network's input.
+
+    Args:
+        path: a tar or a folder, see `zoo.images.pictures`.
+
+    Raises:
+        ZooError: they can't be read, or are too few.
+    """
+
+    def __init__(self, path: Path):
+        self._pixels: list[np.ndarray] = []
+        for picture in images.pictures(path):
+            self._pixels.append(images.decode(picture))
+            if len(self._pixels) == SETTLING + COMPARED:
+                return
+        raise ZooError(
+            "too few pictures", where=path, expected=SETTLING + COMPARED, got=len(self._pixels)
+        )
+
+    def of(self, spec: ModelSpec) -> tuple[np.ndarray, np.ndarray]:
+        """Those to settle with and those to compare on: float32 (n, h, w, c), normalised."""
+        import tensorflow as tf
+
+        height, width, _ = spec.input_shape
+        square = [_square(pixels) for pixels in self._pixels]
+        sized = [tf.image.resize(each, (height, width), antialias=True).numpy() for each in square]
+        stacked = images.normalise(np.clip(np.stack(sized), 0, 255), spec.preprocessing)
+        return stacked[:SETTLING], stacked[SETTLING:]
+
+
+def _square(pixels: np.ndarray) -> np.ndarray:
+    side = min(pixels.shape[:2])
+    top, left = ((have - side) // 2 for have in pixels.shape[:2])
+    return pixels[top : top + side, left : left + side]

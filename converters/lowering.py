@@ -1,0 +1,297 @@
+"""Layers without a good TFLite operator → builtin ones, without changing what a network gives.
+
+| layer | becomes | file |
+|---|---|---|
+| `Shift`, `SparseShift`, `ActiveShift` | constant depthwise convolutions | `shift_forms` |
+| `LocalResponseNormalization`, float32 | 1×1 convolution of the squares, roots | `operator_forms` |
+| hard-swish, integers | operators that the converter does not fuse | `operator_forms` |
+| PReLU of one weight, integers | leaky ReLU | `operator_forms` |
+| average pool, integers | constant depthwise convolution | `operator_forms` |
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from converters import operator_forms, shift_forms
+from zoo import layers as own
+from zoo.errors import ZooError
+
+layers = tf_keras.layers
+Tensor = Any  # a symbolic Keras tensor; tf_keras has no type for it
+
+_SHIFTS = (own.Shift, own.SparseShift, own.ActiveShift)
+
+
+def lower(model: tf_keras.Model, integer: bool = False) -> tf_keras.Model:
+    """An equivalent network for inference, of layers that TFLite has as builtin operators.
+
+    Shifts are taken as they are now: the result does not learn them.
+
+    Args:
+        model: functional, with one input and one output of known sizes; it is not changed.
+        integer: whether the result will be quantised to integers, where other forms are faster.
+
+    Returns:
+        A network with copies of the weights, the same name and the same input; `model` itself where
+        there is nothing to lower.
+
+    Raises:
+        ZooError: a model that is not functional, has several inputs or outputs, holds a shift
+            within another layer or model, or does not know the size of its maps.
+    """
+    if not getattr(model, "_is_graph_network", False):
+        raise _refusal(model, "a functional model", type(model).__name__)
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise _refusal(
+            model,
+            "one input and one output",
+            f"{len(model.inputs)} inputs, {len(model.outputs)} outputs",
+        )
+    graph = _Graph(model)
+    hidden = [
+        layer.name
+        for layer in model.submodules
+        if isinstance(layer, _SHIFTS) and layer not in graph.calls
+    ]
+    if hidden:
+        raise _refusal(model, "shifts as layers of the model itself", f"{hidden[0]} within a layer")
+    swishes = graph.hard_swishes() if integer else {}
+    if not swishes and not any(
+        isinstance(layer, _SHIFTS) or operator_forms.form(layer, integer) for layer in graph.calls
+    ):
+        return model
+    return _Lowering(model, graph, swishes, integer).run()
+
+
+class _Graph:
+    """Who makes and who uses each tensor of a functional model.
+
+    Attributes:
+        nodes: calls of layers, each after those that it depends on.
+        calls: layer → how often it is called.
+    """
+
+    def __init__(self, model: tf_keras.Model):
+        depths = sorted(model._nodes_by_depth, reverse=True)
+        self.nodes = [node for depth in depths for node in model._nodes_by_depth[depth]]
+        self.calls: Counter[tf_keras.layers.Layer] = Counter(node.layer for node in self.nodes)
+        self._maker = {id(t): node for node in self.nodes for t in tf.nest.flatten(node.outputs)}
+        self._users: dict[int, list[Any]] = {}
+        for node in self.nodes:
+            for tensor in node.keras_inputs:
+                self._users.setdefault(id(tensor), []).append(node)
+        self._ends = {id(tensor) for tensor in model.outputs}
+
+    def before(self, node: Any) -> Any:
+        """The call that alone feeds this one, or None."""
+        return self._maker.get(id(node.keras_inputs[0])) if len(node.keras_inputs) == 1 else None
+
+    def only_user(self, node: Any) -> Any:
+        """The call that alone uses what this one makes, or None."""
+        users = self._users.get(id(node.outputs), [])
+        return users[0] if len(users) == 1 and id(node.outputs) not in self._ends else None
+
+    def hard_swishes(self) -> dict[int, Tensor]:
+        """The id of each product x · relu6(x + 3) / 6 → x."""
+        found = {}
+        for node in self.nodes:
+            if type(node.layer) is not layers.Multiply or len(node.keras_inputs) != 2:
+                continue
+            for x, gate in (node.keras_inputs, node.keras_inputs[::-1]):
+                if self._is_gate(self._maker[id(gate)], x):
+                    found[id(node)] = x
+        return found
+
+    def _is_gate(self, scale: Any, x: Tensor) -> bool:
+        cut = self.before(scale)
+        add = self.before(cut) if cut is not None else None
+        return (
+            add is not None
+            and add.keras_inputs
+            and add.keras_inputs[0] is x
+            and _is_rescaling(scale.layer, 1 / 6, 0.0)
+            and type(cut.layer) is layers.ReLU
+            and (cut.layer.max_value, cut.layer.negative_slope, cut.layer.threshold) == (6, 0, 0)
+            and _is_rescaling(add.layer, 1.0, 3.0)
+        )
+
+    def around(self, shift: Any) -> list[Any] | None:
+        """The calls 1×1 convolution (, batch norm) (, ReLU), shift, convolution around a shift.
+
+        None where something else stands there, or anyone else uses what is between.
+        """
+        chain = [shift]
+        while type(chain[0].layer) is not layers.Conv2D:
+            earlier = self.before(chain[0])
+            allowed = layers.Conv2D, layers.BatchNormalization, layers.ReLU
+            if earlier is None or type(earlier.layer) not in allowed:
+                return None
+            if self.only_user(earlier) is not chain[0]:
+                return None
+            chain.insert(0, earlier)
+        chain.append(self.only_user(shift))
+        if chain[-1] is None or any(self.calls[node.layer] != 1 for node in chain):
+            return None
+        convs = chain[0].layer, chain[-1].layer
+        plain = all(type(conv) is layers.Conv2D and conv.groups == 1 for conv in convs)
+        return chain if plain and convs[0].kernel_size == (1, 1) else None
+
+
+def _is_rescaling(layer: tf_keras.layers.Layer, scale: float, offset: float) -> bool:
+    if type(layer) is not layers.Rescaling:
+        return False
+    return bool(np.isclose(layer.scale, scale) and np.isclose(layer.offset, offset))
+
+
+class _Lowering:
+    """Calls copies of a network's layers, or what they are lowered to, in the same order."""
+
+    def __init__(
+        self, model: tf_keras.Model, graph: _Graph, swishes: dict[int, Tensor], integer: bool
+    ):
+        self._model = model
+        self._graph = graph
+        self._swishes = swishes
+        self._integer = integer
+        self._copies: dict[tf_keras.layers.Layer, tf_keras.layers.Layer] = {}
+        self._tensors: dict[int, Tensor] = {}
+        self._skipped: set[int] = set()
+        # Layer → the order of its input's channels, where that is no longer the original one.
+        self._orders: dict[tf_keras.layers.Layer, np.ndarray] = {}
+        self._splits: dict[int, list[Any]] = {}
+        self._met: Counter[tf_keras.layers.Layer] = Counter()
+
+    def run(self) -> tf_keras.Model:
+        for node in self._graph.nodes:
+            self._plan_split(node)
+        for node in self._graph.nodes:
+            outputs = self._call(node)
+            made = tf.nest.flatten(node.outputs)
+            for old, new in zip(made, tf.nest.flatten(outputs), strict=True):
+                self._tensors[id(old)] = new
+        for layer, copy in self._copies.items():
+            weights = layer.get_weights()
+            if layer in self._orders:
+                weights[0] = weights[0][:, :, self._orders[layer]]
+            copy.set_weights(weights)
+        ends = [self._tensors[id(t)] for t in (*self._model.inputs, *self._model.outputs)]
+        return tf_keras.Model(*ends, name=self._model.name)
+
+    def _plan_split(self, node: Any) -> None:
+        if not isinstance(node.layer, _SHIFTS) or isinstance(node.layer, own.ActiveShift):
+            return
+        table, size = _table(node.layer), node.outputs.shape[1:3]
+        chain = self._graph.around(node)
+        stride = node.layer.strides
+        if chain and shift_forms.worth_splitting(table, size, stride, self._integer):
+            self._splits[id(node)] = chain
+            self._skipped |= {id(each) for each in chain[:-2]}
+            still = ~table.any(axis=1)
+            self._orders[chain[-1].layer] = np.argsort(still, kind="stable")
+
+    def _call(self, node: Any) -> Any:
+        layer = node.layer
+        if node.is_input:
+            return layers.Input(layer.input_shape[0][1:], name=layer.name, dtype=layer.dtype)
+        inputs = [self._tensors[id(t)] for t in node.keras_inputs]
+        if id(node) in self._skipped:
+            return inputs[0]
+        if id(node) in self._splits:
+            return self._split(self._splits[id(node)], inputs[0])
+        if id(node) in self._swishes:
+            return operator_forms.hard_swish(self._tensors[id(self._swishes[id(node)])])
+        if isinstance(layer, _SHIFTS):
+            return self._shift(layer, inputs[0], _table(layer))
+        form = operator_forms.form(layer, self._integer)
+        if form is not None and self._graph.calls[layer] == 1:
+            return form(layer, inputs[0])
+        if layer not in self._copies:
+            self._copies[layer] = layer.__class__.from_config(layer.get_config())
+        arguments, keywords = tf.nest.map_structure(
+            lambda value: self._tensors.get(id(value), value), (node.call_args, node.call_kwargs)
+        )
+        return self._copies[layer](*arguments, **keywords)
+
+    def _shift(self, layer: tf_keras.layers.Layer, x: Tensor, table: np.ndarray) -> Tensor:
+        size = x.shape[1:3]
+        if None in size:
+            raise _refusal(self._model, "maps of known size", f"{layer.name} gets {x.shape}")
+        self._met[layer] += 1
+        call = f"_call{self._met[layer]}" if self._met[layer] > 1 else ""
+        name = f"{layer.name}{call}"
+        parts = shift_forms.steps(table, size, layer.strides, self._integer)
+        for number, step in enumerate(parts):
+            x = _apply(step, x, name if number == 0 else f"{name}_part{number + 1}")
+        return x
+
+    def _split(self, chain: list[Any], x: Tensor) -> Tensor:
+        """The moved channels, shifted, and behind them the others; each has its own convolution."""
+        shift = chain[-2].layer
+        table = _table(shift)
+        order = self._orders[chain[-1].layer]
+        moved = int(table.any(axis=1).sum())
+        parts = []
+        for suffix, channels in (("_moved", order[:moved]), ("_still", order[moved:])):
+            y = x
+            for node in chain[:-2]:
+                config = node.layer.get_config()
+                config["name"] += suffix
+                if "filters" in config:
+                    config["filters"] = len(channels)
+                copy = type(node.layer).from_config(config)
+                y = copy(y)
+                copy.set_weights([w[..., channels] for w in node.layer.get_weights()])
+            parts.append(y)
+        parts[0] = self._shift(shift, parts[0], table[order[:moved]])
+        return layers.Concatenate(name=f"{shift.name}_concat")(parts)
+
+
+def _apply(step: shift_forms.Step, x: Tensor, name: str) -> Tensor:
+    paddings = []
+    for size, length, start in zip(x.shape[1:3], step.kernel.shape, step.origin, strict=False):
+        last = (-(-size // step.stride) - 1) * step.stride + start + (length - 1) * step.dilation
+        paddings.append((-start, max(last - size + 1, 0)))
+    same = [
+        shift_forms.same_padding(size, step.stride, (length - 1) * step.dilation + 1)
+        for size, length in zip(x.shape[1:3], step.kernel.shape, strict=False)
+    ]
+    if paddings != same:
+        # XNNPACK does it within a float convolution; in int8 it is a copy, hardly to be measured.
+        x = layers.ZeroPadding2D(paddings, name=f"{name}_pad")(x)
+    convolution = layers.DepthwiseConv2D(
+        step.kernel.shape[:2],
+        strides=step.stride,
+        padding="same" if paddings == same else "valid",
+        dilation_rate=step.dilation,
+        use_bias=False,
+        trainable=False,
+        name=name,
+    )
+    y = convolution(x)
+    convolution.set_weights([step.kernel[..., np.newaxis]])
+    return y
+
+
+def _table(layer: tf_keras.layers.Layer) -> np.ndarray:
+    """(channels, 2) dy and dx in pixels of a built shift layer."""
+    if isinstance(layer, own.Shift):
+        return own.shifts(layer.input_shape[-1], layer.kernel_size, layer.dilation)
+    if isinstance(layer, own.SparseShift):
+        return layer.integer_shifts
+    return np.clip(layer.shift.numpy(), -layer.radius, layer.radius)
+
+
+def _refusal(model: tf_keras.Model, expected: str, got: str) -> ZooError:
+    return ZooError(
+        "this model can't be lowered",
+        where=getattr(model, "name", None),
+        expected=expected,
+        got=got,
+        remedy="build it with zoo.catalog.build, and convert it before wrapping it",
+    )

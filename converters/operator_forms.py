@@ -1,0 +1,99 @@
+"""Layers whose TFLite operator XNNPACK leaves out, in operators that it takes.
+
+Each form is for one kind of number only, since in the other one XNNPACK has the operator itself, or
+the form would cost accuracy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from converters.shift_forms import same_padding
+from zoo import layers as own
+
+layers = tf_keras.layers
+Tensor = Any  # a symbolic Keras tensor; tf_keras has no type for it
+Form = Callable[[Any, Tensor], Tensor]
+
+_LRN_BETA = 0.75  # s ** −0.75 is rsqrt(s) · √rsqrt(s); a general power has no delegated operator
+_POOL_TAPS = 25  # larger depthwise kernels are slower than the pool outside the delegate
+
+
+def form(layer: tf_keras.layers.Layer, integer: bool) -> Form | None:
+    """The function (layer, input) → output that replaces a built layer, or None."""
+    if isinstance(layer, own.LocalResponseNormalization):
+        fits = not integer and layer.beta == _LRN_BETA
+        return local_response_normalization if fits else None
+    if not integer:
+        return None
+    if type(layer) is layers.PReLU and layer.alpha.shape.num_elements() == 1:
+        return leaky_relu
+    if type(layer) is layers.AveragePooling2D and layer.data_format == "channels_last":
+        known = None not in layer.input_shape[1:3]
+        return average if known and np.prod(layer.pool_size) <= _POOL_TAPS else None
+    return None
+
+
+def hard_swish(x: Tensor) -> Tensor:
+    """x · relu6(x + 3) / 6, written so that the converter does not fuse it into HARD_SWISH.
+
+    relu6(x + 3) / 6 = 1 − relu(1 − relu(x / 6 + 0.5)).
+    """
+    return x * (1.0 - tf.nn.relu(1.0 - tf.nn.relu(x * (1 / 6) + 0.5)))
+
+
+def local_response_normalization(layer: own.LocalResponseNormalization, x: Tensor) -> Tensor:
+    """x · s ** −0.75 with s = k + alpha / size · (sum of the squares of the channels around).
+
+    The sum is a 1×1 convolution whose kernel is a band matrix. In int8 roots stay outside XNNPACK
+    as the operator itself does, so that there is nothing to gain.
+    """
+    channels = x.shape[-1]
+    distance = np.abs(np.subtract.outer(np.arange(channels), np.arange(channels)))
+    band = (distance <= layer.size // 2).astype(np.float32) * (layer.alpha / layer.size)
+    sums = layers.Conv2D(channels, 1, trainable=False, name=layer.name)
+    root = tf.math.rsqrt(sums(x * x))
+    sums.set_weights([band[np.newaxis, np.newaxis], np.full(channels, layer.k, np.float32)])
+    return x * (root * tf.sqrt(root))
+
+
+def leaky_relu(layer: tf_keras.layers.PReLU, x: Tensor) -> Tensor:
+    """A PReLU with one weight for the whole map, which XNNPACK has in int8 as LEAKY_RELU."""
+    return layers.LeakyReLU(float(layer.alpha.numpy().item()), name=layer.name)(x)
+
+
+def average(layer: tf_keras.layers.AveragePooling2D, x: Tensor) -> Tensor:
+    """An average pool: a constant depthwise convolution, and a factor where windows are cut off."""
+    window, strides = layer.pool_size, layer.strides
+    mean = layers.DepthwiseConv2D(
+        window,
+        strides=strides,
+        padding=layer.padding,
+        use_bias=False,
+        trainable=False,
+        name=layer.name,
+    )
+    y = mean(x)
+    taps = window[0] * window[1]
+    mean.set_weights([np.full((*window, x.shape[-1], 1), 1 / taps, np.float32)])
+    if layer.padding == "valid":
+        return y
+    rows, columns = (
+        _inside(size, stride, length)
+        for size, stride, length in zip(x.shape[1:3], strides, window, strict=True)
+    )
+    factor = taps / np.outer(rows, columns)
+    if (factor == 1).all():
+        return y
+    return y * factor[np.newaxis, :, :, np.newaxis].astype(np.float32)
+
+
+def _inside(size: int, stride: int, length: int) -> np.ndarray:
+    """How many pixels of each "SAME" window of `length` lie within the map."""
+    first = np.arange(-(-size // stride)) * stride - same_padding(size, stride, length)[0]
+    return np.minimum(first + length, size) - np.maximum(first, 0)

@@ -1,0 +1,158 @@
+"""What `scripts.verify` prints: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Sequence
+from typing import Any, TextIO
+
+from converters.parity.layers import Layers
+from converters.parity.localise import LayerError
+from converters.parity.verify import Row
+
+
+def wrong(found: Sequence[Row | Layers]) -> bool:
+    """Whether a limit is broken or a case failed."""
+    return any(isinstance(item, Row) and item.reasons for item in found)
+
+
+def as_json(found: Sequence[Row | Layers]) -> str:
+    """One object, `rows` and `layers`; what is infinite or not a number is null."""
+    rows = [_plain(row) for row in found if isinstance(row, Row)]
+    layers = [_plain(each) for each in found if isinstance(each, Layers)]
+    return json.dumps({"rows": rows, "layers": layers}, indent=1, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "model_dump"):
+        return value.model_dump()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def tables(found: Sequence[Row | Layers], file: TextIO, every_layer: bool) -> None:
+    """Prints all rows, what is wrong with them, and where the error begins.
+
+    Args:
+        found: what `verify` yielded.
+        file: where to.
+        every_layer: print each layer's error, too.
+    """
+    from rich.console import Console
+
+    rows = [row for row in found if isinstance(row, Row)]
+    # Piped output has no width of its own; a table must not be cut there.
+    console = Console(file=file, highlight=False)
+    if not console.is_terminal:
+        console = Console(file=file, highlight=False, width=220)
+    _rows(console, rows)
+    for row in rows:
+        for reason in row.reasons:
+            text = f"WRONG {row.artifact}, {row.runtime}, {row.delegate}: {reason}"
+            console.print(text, markup=False, soft_wrap=True)
+    for layers in found:
+        if isinstance(layers, Layers):
+            _layers(console, layers, every_layer)
+
+
+def _rows(console: Any, rows: Sequence[Row]) -> None:
+    from rich.table import Table
+
+    table = Table(
+        caption="differences of the logits from Keras'; relative: RMS of the difference by RMS of "
+        "the logits about each image's mean; accuracies: on the same images"
+    )
+    table.add_column("artifact", overflow="fold")
+    for name in ("runtime", "delegate"):
+        table.add_column(name, no_wrap=True)
+    for name in ("largest", "mean", "relative", "dB", "agrees", "Keras top-1", "own top-1"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("delegated", justify="right", no_wrap=True)
+    table.add_column("verdict")
+    for row in rows:
+        d, took = row.difference, row.placement
+        table.add_row(
+            row.artifact,
+            f"{row.runtime} {row.runtime_version}",
+            row.delegate,
+            *(
+                ("–",) * 5
+                if d is None
+                else (
+                    f"{d.largest:.2g}",
+                    f"{d.mean:.2g}",
+                    f"{d.relative:.2g}",
+                    _db(d.sqnr_db),
+                    _percent(d.agreement),
+                )
+            ),
+            _percent(row.keras_accuracy),
+            _percent(row.accuracy),
+            f"{took.delegated}/{took.nodes}" if took else "–",
+            "wrong" if row.reasons and d else "failed" if row.reasons else "good",
+        )
+    console.print(table)
+
+
+def _layers(console: Any, layers: Layers, every_layer: bool) -> None:
+    from rich.table import Table
+
+    table = Table(title=_heading(layers))
+    table.add_column("layer", overflow="fold")
+    table.add_column("operator", no_wrap=True)
+    table.add_column("SQNR dB", justify="right")
+    table.add_column("worst input dB", justify="right")
+    table.add_column("")
+    for error in layers.errors:
+        mark = "first jump" if error is layers.first else "jump" if error.jump else ""
+        table.add_row(error.layer, error.operator, _db(error.sqnr_db), _db(error.before_db), mark)
+    if every_layer and layers.errors:
+        console.print(table)
+    text = f"{layers.artifact}: {verdict(layers)} ({_heading(layers)})"
+    console.print(text, markup=False, soft_wrap=True)
+
+
+def _heading(layers: Layers) -> str:
+    return (
+        f"against {layers.against}, plain kernels of {layers.runtime}, {len(layers.errors)} of "
+        f"{layers.computed} tensors compared"
+    )
+
+
+def verdict(layers: Layers) -> str:
+    """Where the error begins, in a sentence."""
+    if layers.reason:
+        return f"its layers can't be told: {layers.reason}"
+    if layers.first is not None:
+        return f"the error begins at layer {_words(layers.first)}"
+    steepest = max(layers.errors, key=_fall)
+    return f"no layer's error jumps; the steepest fall is at {_words(steepest)}"
+
+
+def _fall(error: LayerError) -> float:
+    fall = error.before_db - error.sqnr_db
+    return fall if math.isfinite(fall) else -math.inf
+
+
+def _words(error: LayerError) -> str:
+    return (
+        f"{error.layer} ({error.operator}): SQNR {_db(error.sqnr_db)} dB, its worst input "
+        f"{_db(error.before_db)} dB"
+    )
+
+
+def _db(value: float) -> str:
+    if math.isnan(value):
+        return "not finite"
+    return f"{value:.1f}" if math.isfinite(value) else "∞" if value > 0 else "-∞"
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f} %"

@@ -1,0 +1,142 @@
+"""Public ImageNet weights scored on labelled pictures, in Keras and converted."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from converters.convert import Conversions
+from converters.quantise import Calibration
+from zoo import images
+from zoo.catalog import build, model_spec, published_config
+from zoo.errors import ZooError
+from zoo.files import write_bytes
+from zoo.isolated import Runner
+from zoo.specs import ModelSpec
+from zoo.transfer import Initial, apply
+
+KERAS = "keras"
+CALIBRATION_PICTURES = 100
+_BATCH = 10  # pictures; four crops of each are 25 MB
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """How many classes come before the right one, 0 for a hit.
+
+    Attributes:
+        places: by `keras` or a precision, (pictures, crops).
+        labels: (pictures,).
+        calibrated: (pictures,), whether the calibration of the integer precisions saw it.
+        bytes: of each precision's flatbuffer.
+    """
+
+    places: dict[str, np.ndarray]
+    labels: np.ndarray
+    calibrated: np.ndarray
+    bytes: dict[str, int]
+
+
+def score(
+    start: Initial, path: Path, precisions: Sequence[str], progress: Callable[[str], None]
+) -> Scores:
+    """Scores the weights on every central crop of every picture.
+
+    The calibration gets the first crop of pictures evenly spread over the set, without labels.
+
+    Args:
+        start: public weights.
+        path: see `zoo.images.pictures`.
+        precisions: none, or those to convert to and run on LiteRT with XNNPACK.
+        progress: gets a line now and then.
+
+    Raises:
+        ZooError: weights that do not fit, pictures that can't be used, outputs that are not
+            finite, and what converting raises.
+    """
+    spec = model_spec(start.model)
+    model = build(published_config(spec))
+    apply(model, spec.name, start, spec.preprocessing)
+    calibrating = _spread(path) if set(precisions) & {"int8", "int16x8"} else frozenset()
+    with ExitStack() as stack:
+        run: dict[str, Callable[[np.ndarray], np.ndarray]] = {KERAS: model.predict_on_batch}
+        sizes = {}
+        if precisions:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            runner = stack.enter_context(Runner("litert"))
+            conversions = Conversions(model, _calibration(spec, path, calibrating))
+            for precision in precisions:
+                progress(f"converting to {precision}")
+                content = conversions.flatbuffer(precision)
+                sizes[precision] = len(content)
+                file = folder / f"{spec.name}-{precision}.tflite"
+                write_bytes(file, content)
+                run[precision] = partial(runner.outputs, file)
+        return _scored(spec, path, run, calibrating, sizes, progress)
+
+
+def _scored(
+    spec: ModelSpec,
+    path: Path,
+    run: dict[str, Callable[[np.ndarray], np.ndarray]],
+    calibrating: frozenset[int],
+    sizes: dict[str, int],
+    progress: Callable[[str], None],
+) -> Scores:
+    found: dict[str, list[np.ndarray]] = {name: [] for name in run}
+    labels: list[int] = []
+    pictures = _cropped(spec, path)
+    while group := list(islice(pictures, _BATCH)):
+        crops = np.concatenate([each for _, each in group])
+        ends = np.cumsum([len(each) for _, each in group])[:-1]
+        for name, infer in run.items():
+            logits = infer(crops)
+            if not np.isfinite(logits).all():
+                raise ZooError("the network's outputs are not finite", where=f"{spec.name}, {name}")
+            for (label, _), own in zip(group, np.split(logits, ends), strict=True):
+                order = np.argsort(-own, axis=1, kind="stable")
+                found[name].append(np.argmax(order == label, axis=1))
+        labels += [label for label, _ in group]
+        progress(f"{len(labels)} pictures scored")
+    # A margin that is even on one axis has fewer crops: repeated, their mean stays the same.
+    most = max(len(place) for place in found[KERAS])
+    return Scores(
+        {name: np.stack([np.resize(p, most) for p in places]) for name, places in found.items()},
+        np.array(labels),
+        np.isin(np.arange(len(labels)), sorted(calibrating)),
+        sizes,
+    )
+
+
+def _cropped(spec: ModelSpec, path: Path) -> Iterator[tuple[int, np.ndarray]]:
+    height, width, _ = spec.input_shape
+    for picture in images.pictures(path):
+        crops = images.central_crops(images.decode(picture), height, width)
+        yield picture.label, images.normalise(crops, spec.preprocessing)
+
+
+def _spread(path: Path) -> frozenset[int]:
+    count = sum(1 for _ in images.pictures(path))
+    return frozenset(
+        np.linspace(0, count - 1, min(count, CALIBRATION_PICTURES)).astype(int).tolist()
+    )
+
+
+def _calibration(spec: ModelSpec, path: Path, chosen: frozenset[int]) -> Calibration:
+    height, width, _ = spec.input_shape
+    pixels = [
+        images.central_crops(images.decode(picture), height, width)[0]
+        for index, picture in enumerate(images.pictures(path))
+        if index in chosen
+    ]
+    stacked = np.array(pixels, np.float32).reshape(-1, height, width, 3)
+    if spec.preprocessing.channels == "BGR":
+        stacked = stacked[..., ::-1]
+    return Calibration.of_pixels(stacked, spec.preprocessing)
