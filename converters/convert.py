@@ -80,7 +80,7 @@ class Conversions:
     def _for_integers(self) -> bytes:
         # Some operators have an integer form that delegates take and a float one that is faster.
         lowered = lower(self._model, integer=True)
-        return self._float32(lowered)
+        return self._for_floats if lowered is self._model else self._float32(lowered)
 
     def _float32(self, model: tf_keras.Model) -> bytes:
         return _converted(model, "float32", self._raw)

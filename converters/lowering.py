@@ -3,9 +3,9 @@
 | layer | becomes | file |
 |---|---|---|
 | `Shift`, `SparseShift`, `ActiveShift` | constant depthwise convolutions | `shift_forms` |
-| `LocalResponseNormalization`, float32 | 1×1 convolution of the squares, roots | `operator_forms` |
+| `LocalResponseNormalization` | 1×1 convolution of squares, roots: float32 | `operator_forms` |
 | hard-swish, integers | operators that the converter does not fuse | `operator_forms` |
-| PReLU of one weight, integers | leaky ReLU | `operator_forms` |
+| PReLU of one weight | leaky ReLU | `operator_forms` |
 | average pool, integers | constant depthwise convolution | `operator_forms` |
 """
 

@@ -1,7 +1,6 @@
 """Layers whose TFLite operator XNNPACK leaves out, in operators that it takes.
 
-Each form is for one kind of number only, since in the other one XNNPACK has the operator itself, or
-the form would cost accuracy.
+Some forms are for integers only, since in float32 XNNPACK has the operator itself.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
+from converters.quantise import IN_FLOAT
 from converters.shift_forms import same_padding
 from zoo import layers as own
 
@@ -27,12 +27,11 @@ _POOL_TAPS = 25  # larger depthwise kernels are slower than the pool outside the
 def form(layer: tf_keras.layers.Layer, integer: bool) -> Form | None:
     """The function (layer, input) → output that replaces a built layer, or None."""
     if isinstance(layer, own.LocalResponseNormalization):
-        fits = not integer and layer.beta == _LRN_BETA
-        return local_response_normalization if fits else None
-    if not integer:
-        return None
+        return local_response_normalization if layer.beta == _LRN_BETA else None
     if type(layer) is layers.PReLU and layer.alpha.shape.num_elements() == 1:
         return leaky_relu
+    if not integer:
+        return None
     if type(layer) is layers.AveragePooling2D and layer.data_format == "channels_last":
         known = None not in layer.input_shape[1:3]
         return average if known and np.prod(layer.pool_size) <= _POOL_TAPS else None
@@ -47,23 +46,49 @@ def hard_swish(x: Tensor) -> Tensor:
     return x * (1.0 - tf.nn.relu(1.0 - tf.nn.relu(x * (1 / 6) + 0.5)))
 
 
-def local_response_normalization(layer: own.LocalResponseNormalization, x: Tensor) -> Tensor:
+@tf_keras.saving.register_keras_serializable("zoo")
+class BandNormalization(layers.Layer):
     """x · s ** −0.75 with s = k + alpha / size · (sum of the squares of the channels around).
 
-    The sum is a 1×1 convolution whose kernel is a band matrix. In int8 roots stay outside XNNPACK
-    as the operator itself does, so that there is nothing to gain.
+    The sum is a 1×1 convolution whose kernel is a band matrix. Squares span too many orders of
+    magnitude for 8 bits, and int8 roots stay outside XNNPACK: the name keeps it in float32.
+
+    Args:
+        size: channels in the window.
+        alpha: factor of their mean square.
+        k: added to it.
     """
-    channels = x.shape[-1]
-    distance = np.abs(np.subtract.outer(np.arange(channels), np.arange(channels)))
-    band = (distance <= layer.size // 2).astype(np.float32) * (layer.alpha / layer.size)
-    sums = layers.Conv2D(channels, 1, trainable=False, name=layer.name)
-    root = tf.math.rsqrt(sums(x * x))
-    sums.set_weights([band[np.newaxis, np.newaxis], np.full(channels, layer.k, np.float32)])
-    return x * (root * tf.sqrt(root))
+
+    def __init__(self, size: int, alpha: float, k: float, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.size, self.alpha, self.k = size, alpha, k
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """(batch, height, width, channels) to the same shape."""
+        channels = inputs.shape[-1]
+        distance = np.abs(np.subtract.outer(np.arange(channels), np.arange(channels)))
+        band = (distance <= self.size // 2).astype(np.float32) * (self.alpha / self.size)
+        sums = tf.nn.conv2d(inputs * inputs, band[np.newaxis, np.newaxis], 1, "VALID")
+        root = tf.math.rsqrt(tf.nn.bias_add(sums, np.full(channels, self.k, np.float32)))
+        return inputs * (root * tf.sqrt(root))
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "size": self.size, "alpha": self.alpha, "k": self.k}
+
+
+def local_response_normalization(layer: own.LocalResponseNormalization, x: Tensor) -> Tensor:
+    """See `BandNormalization`."""
+    name = layer.name + IN_FLOAT
+    return BandNormalization(layer.size, layer.alpha, layer.k, name=name)(x)
 
 
 def leaky_relu(layer: tf_keras.layers.PReLU, x: Tensor) -> Tensor:
-    """A PReLU with one weight for the whole map, which XNNPACK has in int8 as LEAKY_RELU."""
+    """A PReLU with one weight for the whole map, as LEAKY_RELU.
+
+    XNNPACK has no PRELU in int8, and tflite_runtime 2.14 computes nonsense for a PRELU of one
+    weight: it reads one for every channel.
+    """
     return layers.LeakyReLU(float(layer.alpha.numpy().item()), name=layer.name)(x)
 
 

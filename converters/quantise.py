@@ -21,6 +21,9 @@ from zoo.errors import ZooError, one_line
 from zoo.quiet import quiet
 from zoo.specs import Preprocessing
 
+# A layer whose name ends so stays in float32 within an int8 network, between a DEQUANTIZE and a
+# QUANTIZE, which delegates take.
+IN_FLOAT = "_in_float"
 # Of the range that pixels can have: a set of real pictures that spans less was scaled wrongly.
 _LEAST_SPAN = 0.1
 _TOLERANCE = 1e-3
@@ -28,6 +31,8 @@ _TOLERANCE = 1e-3
 # outside says that the calibration, or the quantisation-aware training, never did: a QAT network
 # that was not trained leaves 1e-6.
 _SANE_RANGE = (2.5e-4, 2.5e5)
+# Of the median range of a network's activations: what a narrower one is widened to.
+_LEAST_SHARE = 1e-4
 _LEVELS = {
     schema.TensorType.INT8: 2**8,
     schema.TensorType.UINT8: 2**8,
@@ -100,10 +105,12 @@ def int8(content: bytes, calibration: Calibration, where: str, float_input: bool
     try:
         with quiet():
             calibrate = calibrator.Calibrator(calibrator.add_intermediate_tensors(content))
+            with_ranges = _widened(calibrate.calibrate(lambda: calibration))
             quantised = mlir_quantize(
-                calibrate.calibrate(lambda: calibration),
+                with_ranges,
                 input_data_type=tf.float32 if float_input else tf.int8,
                 output_data_type=tf.int8,
+                denylisted_nodes=_in_float(with_ranges),
             )
             quantised = bytes(deduplicate_readonly_buffers(quantised))
     except Exception as error:  # bare RuntimeError, ValueError and the converter's own
@@ -157,6 +164,40 @@ def check_scales(content: bytes, where: str) -> None:
                 got=f"{scale:g}",
                 remedy="calibrate with real, normalised images; train a QAT model first",
             )
+
+
+def _widened(content: bytes) -> bytes:
+    """Gives activations that hardly vary, dead units say, a range that kernels can compute with.
+
+    XNNPACK refuses a whole model where the scale of one output is too far below its input's.
+    """
+    model = edit.unpacked(content)
+    graph = model.subgraphs[0]
+    borders = {int(index) for index in [*graph.inputs, *graph.outputs]}  # see `check_scales`
+    ranges = {
+        index: tensor.quantization
+        for index, tensor in enumerate(graph.tensors)
+        if tensor.quantization is not None and tensor.quantization.max is not None
+    }
+    spans = [float(each.max[0] - each.min[0]) for each in ranges.values()]
+    least = _LEAST_SHARE * float(np.median([span for span in spans if span > 0] or [0]))
+    narrow = [
+        each
+        for index, each in ranges.items()
+        if index not in borders and each.max[0] - each.min[0] < least
+    ]
+    if not narrow:
+        return content
+    for each in narrow:
+        each.max = each.min + np.float32(least)
+    return edit.packed(model)
+
+
+def _in_float(content: bytes) -> list[str]:
+    model = edit.unpacked(content)
+    graph = model.subgraphs[0]
+    names = [edit.name(graph.tensors[i]) for op in graph.operators for i in op.outputs]
+    return [name for name in names if f"{IN_FLOAT}/" in name]
 
 
 def _statistics(preprocessing: Preprocessing) -> tuple[np.ndarray, np.ndarray]:

@@ -10,9 +10,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from converters import shift_forms
+from converters.convert import Conversions
 from converters.lowering import lower
+from converters.quantise import Calibration
 from zoo import catalog, runtime
 from zoo.errors import ZooError
+from zoo.isolated import Runner
 from zoo.layers import (
     ActiveShift,
     ChannelMean,
@@ -254,7 +257,6 @@ def squeeze(x):
     [
         swish,
         squeeze,
-        layers.PReLU(tf_keras.initializers.Constant(0.3), shared_axes=(1, 2, 3)),
         layers.AveragePooling2D(3, 2, padding="same"),
         layers.AveragePooling2D(2),
         layers.AveragePooling2D((3, 2), 1, padding="same"),
@@ -286,6 +288,58 @@ def test_local_response_normalisation_runs_on_xnnpack_in_float32():
     padded = np.pad(x.astype(np.float64) ** 2, ((0, 0), (0, 0), (2, 2)))
     sums = sum(padded[..., i : i + 9] for i in range(5))
     np.testing.assert_allclose(net.run(x), x * (1.5 + 0.4 * sums) ** -0.75, atol=1e-5)
+
+
+def one_slope(x):
+    return layers.PReLU(tf_keras.initializers.Constant(0.3), shared_axes=(1, 2, 3))(x)
+
+
+@pytest.mark.parametrize("runtime_name", ["litert", "tflite_runtime"])
+def test_a_prelu_of_one_slope_is_right_on_every_runtime(tmp_path, runtime_name):
+    try:
+        runner = Runner(runtime_name)
+    except ZooError as error:
+        pytest.skip(str(error))
+    model = activation_network(one_slope)
+    file = tmp_path / "prelu.tflite"
+    file.write_bytes(flatbuffer(lower(model)))
+    x = np.random.default_rng(7).standard_normal((3, 8, 8, 6), np.float32)
+    with runner:
+        found = runner.outputs(file, x)
+        assert runner.placement(file).level == "full"
+    np.testing.assert_allclose(found, model(x), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "make", [one_slope, lambda x: LocalResponseNormalization(alpha=2.0, k=1.5)(x)]
+)
+def test_layers_without_an_int8_operator_run_on_xnnpack(make):
+    tf_keras.utils.set_random_seed(1)
+    model = activation_network(make)
+    x = np.random.default_rng(8).standard_normal((20, 8, 8, 6), np.float32).clip(-2, 2)
+    content = Conversions(model, Calibration(x, -2, 2)).flatbuffer("int8")
+    net = runtime.load(content, "litert", "xnnpack", 1, "int8")
+    assert (net.placement().level, net.placement().partitions) == ("full", 1)
+    expected = model(x[:4]).numpy()
+    found = np.stack([net.run(image) for image in x[:4]])
+    assert np.abs(found - expected).max() < 0.1 * np.abs(expected).max()
+
+
+def test_dead_units_do_not_make_xnnpack_refuse_the_model():
+    image = layers.Input((8, 8, 6), name="image")
+    dead = layers.Conv2D(1, 1, bias_initializer=tf_keras.initializers.Constant(-100.0))
+    gate = layers.Conv2D(6, 1)(layers.ReLU()(dead(layers.Conv2D(6, 1)(image))))
+    model = tf_keras.Model(image, layers.Multiply()([gate, layers.Conv2D(6, 1)(image)]), name="se")
+    x = np.random.default_rng(8).standard_normal((20, 8, 8, 6), np.float32).clip(-2, 2)
+    for layer in model.layers:
+        if isinstance(layer, layers.Conv2D) and layer is not dead:
+            layer.bias.assign(np.ones(layer.bias.shape))
+    content = Conversions(model, Calibration(x, -2, 2)).flatbuffer("int8")
+    net = runtime.load(content, "litert", "xnnpack", 1, "int8")
+    assert net.placement().level == "full"
+    expected = model(x[:2]).numpy()
+    found = np.stack([net.run(image) for image in x[:2]])
+    assert np.abs(found - expected).max() < 0.1 * np.abs(expected).max()
 
 
 def test_nothing_to_lower_is_returned_as_it_is():
