@@ -139,6 +139,8 @@ def _placed(where: Placement) -> str:
 
 
 def _share(value: float | None) -> str:
+    if value == 0:
+        return "equal"
     return "" if value is None else f"{value:.0e}" if value < 1e-3 else f"{100 * value:.1f} %"
 
 

@@ -74,6 +74,22 @@ def test_score_on_some_classes(command, sample, tmp_path):
     assert result["top5"] == pytest.approx(0.8, abs=0.03)
 
 
+def test_converted_weights_score_as_in_keras(command, sample, tmp_path):
+    with tarfile.open(sample) as tar:
+        members = [member for member in tar if member.isreg()][::20]
+        chosen = [(member.name, tar.extractfile(member).read()) for member in members]
+    every = tar_of(tmp_path / "some.tar", chosen)
+    result = score(command, every, "--precisions=float16,int8")
+    half, whole = result["precisions"]["float16"], result["precisions"]["int8"]
+    assert half["top1"] == pytest.approx(result["top1"], abs=0.005)  # 1 of 200 crops
+    assert whole["top1"] == pytest.approx(result["top1"], abs=0.03)
+    assert whole["top5"] == pytest.approx(result["top5"], abs=0.03)
+    assert whole["calibration_images"] == 50
+    # 1,248,424 parameters, two bytes each or one, and what else a file holds.
+    assert 2_496_848 < half["bytes"] < 2_560_000
+    assert 1_248_424 < whole["bytes"] < 1_400_000
+
+
 @pytest.mark.slow
 def test_score_on_all_classes(command, sample):
     result = score(command, sample)
