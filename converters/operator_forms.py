@@ -47,7 +47,7 @@ def hard_swish(x: Tensor) -> Tensor:
 
 
 @tf_keras.saving.register_keras_serializable("zoo")
-class BandNormalization(layers.Layer):
+class BandNormalization(tf_keras.layers.Layer):
     """x · s ** −0.75 with s = k + alpha / size · (sum of the squares of the channels around).
 
     The sum is a 1×1 convolution whose kernel is a band matrix. Squares span too many orders of

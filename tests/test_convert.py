@@ -1,6 +1,8 @@
 """Artifacts of the digits chain against Keras, the flatbuffer and LiteRT itself."""
 
 import json
+import shutil
+import zipfile
 
 import numpy as np
 import pytest
@@ -8,9 +10,10 @@ import pytest
 from android_bench import host
 from android_bench.cases import candidates
 from converters import flatbuffer, precisions
+from converters.inspection.reading import read
 from zoo import data, runs, runtime
 from zoo.errors import ZooError
-from zoo.files import read_model, sha256_of
+from zoo.files import read_model, read_records, sha256_of
 from zoo.provenance import Provenance
 from zoo.types import Artifact, Run
 
@@ -148,3 +151,34 @@ def test_damaged_flatbuffer_is_refused(digits, cut):
     path, _ = _artifact(digits, "int8")
     with pytest.raises(ZooError, match=r"tflite"):
         flatbuffer.contents(path.read_bytes()[:cut], path)
+
+
+def test_jobs_convert_several_runs_at_a_time(command, digits, tmp_path):
+    names = ("squeezenet_v1_1-digits", RUN)
+    for name in names:
+        shutil.copytree(digits / "runs" / name, tmp_path / "runs" / name)
+    flags = (f"--run={','.join(names)}", "--precisions=float32,int8", "--jobs=2")
+    done = command("convert", *flags, "--raw_input", f"--output={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    records, problems = read_records(tmp_path / "results.jsonl")
+    assert problems == []
+    made = {record.model for record in records}
+    assert made == {f"{name}-raw_input-{p}" for name in names for p in ("float32", "int8")}
+    for name in made:
+        artifact = read_model(tmp_path / "artifacts" / f"{name}.json", Artifact, "manifest", "")
+        assert artifact.inputs[0].dtype == "uint8"
+        assert (artifact.preprocessing["mean"], artifact.preprocessing["std"]) == ([0], [1])
+
+
+def test_a_card_tells_what_the_manifest_tells(digits):
+    for precision in ALL:
+        path, artifact = _artifact(digits, precision)
+        model = read(path.read_bytes(), path)
+        (entry,) = (one for one in model.metadata if one.name == "MODEL_CARD_JSON")
+        card = json.loads(bytes(model.raw(entry.data)))
+        assert card["name"] == artifact.name
+        assert card["labels"] == list(artifact.labels)
+        assert card["preprocessing"] == artifact.preprocessing
+        assert card["parent_sha256"] == artifact.parent_sha256
+        with zipfile.ZipFile(path) as files:
+            assert files.read("labels.txt").decode().split() == list(artifact.labels)
