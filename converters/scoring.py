@@ -32,10 +32,10 @@ class Scores:
     """How many classes come before the right one, 0 for a hit.
 
     Attributes:
-        places: by `keras` or a precision, (pictures, crops).
+        places: by `keras`, a precision or a file, (pictures, crops).
         labels: (pictures,).
         calibrated: (pictures,), whether the calibration of the integer precisions saw it.
-        bytes: of each precision's flatbuffer.
+        bytes: of each file.
     """
 
     places: dict[str, np.ndarray]
@@ -45,7 +45,12 @@ class Scores:
 
 
 def score(
-    start: Initial, path: Path, precisions: Sequence[str], progress: Callable[[str], None]
+    start: Initial,
+    path: Path,
+    precisions: Sequence[str],
+    files: Sequence[Path],
+    keep: Path | None,
+    progress: Callable[[str], None],
 ) -> Scores:
     """Scores the weights on every central crop of every picture.
 
@@ -55,6 +60,8 @@ def score(
         start: public weights.
         path: see `zoo.images.pictures`.
         precisions: none, or those to convert to and run on LiteRT with XNNPACK.
+        files: other `.tflite` of the same network to run so, whoever made them.
+        keep: folder for the converted files; None leaves none.
         progress: gets a line now and then.
 
     Raises:
@@ -68,17 +75,19 @@ def score(
     with ExitStack() as stack:
         run: dict[str, Callable[[np.ndarray], np.ndarray]] = {KERAS: model.predict_on_batch}
         sizes = {}
-        if precisions:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        if precisions or files:
             runner = stack.enter_context(Runner("litert"))
+            folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
             conversions = Conversions(model, _calibration(spec, path, calibrating))
+            made = {}
             for precision in precisions:
                 progress(f"converting to {precision}")
-                content = conversions.flatbuffer(precision)
-                sizes[precision] = len(content)
-                file = folder / f"{spec.name}-{precision}.tflite"
-                write_bytes(file, content)
-                run[precision] = partial(runner.outputs, file)
+                made[precision] = folder / f"{spec.name}-{precision}.tflite"
+                write_bytes(made[precision], conversions.flatbuffer(precision))
+            for name, file in {**made, **{str(file): file for file in files}}.items():
+                runner.placement(file)  # a file that can't run is told of before the long part
+                sizes[name] = file.stat().st_size
+                run[name] = partial(runner.outputs, file)
         return _scored(spec, path, run, calibrating, sizes, progress)
 
 

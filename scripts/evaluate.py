@@ -9,7 +9,8 @@ size, its centre is cropped to the network's input, and its pixels are normalise
 catalogue row says. Where two or four crops are equally near the centre, as for 227 of 256 pixels,
 each is scored and the accuracy is their mean.
 
-With --precisions=float32,float16,int8 the network is also converted and run on LiteRT with XNNPACK.
+With --precisions=float32,float16,int8 the network is also converted and run on LiteRT with XNNPACK,
+and with --tflite=FILE a file that another tool made of it.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ _PRECISIONS = tuple(p for p in precisions.PRECISIONS if p != "int8_qat")
 flags.DEFINE_list(
     "precisions", [], f"also convert to these of {', '.join(_PRECISIONS)} and score on LiteRT"
 )
+flags.DEFINE_list("tflite", [], "files of the same network to score too, whoever made them")
+flags.DEFINE_string("keep", None, "folder to leave the converted files in")
 flags.DEFINE_bool("json", False, "print one JSON object instead of sentences")
 _LINE_EVERY_S = 10.0
 
@@ -73,7 +76,9 @@ def main(_: list[str]) -> None:
     cli.import_tensorflow(small_layers=False)
     from converters import scoring
 
-    scores = scoring.score(start, path, wanted, _progress())
+    files = [Path(file) for file in FLAGS.tflite]
+    keep = Path(FLAGS.keep) if FLAGS.keep else None
+    scores = scoring.score(start, path, wanted, files, keep, _progress())
     keras = scores.places[scoring.KERAS]
     result: dict[str, object] = {
         "weights": start.source,
@@ -100,16 +105,16 @@ def main(_: list[str]) -> None:
             "dense, on the 50,000 validation images)"
         )
     converted = {}
-    for precision in wanted:
-        places = scores.places[precision]
-        own: dict[str, object] = {"bytes": scores.bytes[precision]}
-        lines.append(f"{precision}.tflite, {scores.bytes[precision] / 1e6:.2f} MB, on LiteRT:")
+    for name, size in scores.bytes.items():
+        places = scores.places[name]
+        own: dict[str, object] = {"bytes": size}
+        lines.append(f"{name.removesuffix('.tflite')}.tflite, {size / 1e6:.2f} MB, on LiteRT:")
         for k in (1, 5):
             text, figures = _line(places, k)
             against = 100 * float((places < k).mean() - (keras < k).mean())
             lines.append(f"  {text}, {against:+.1f} points against Keras")
             own |= figures
-        if precision in ("int8", "int16x8"):
+        if name in ("int8", "int16x8"):
             seen = scores.calibrated
             own["calibration_images"] = int(seen.sum())
             if not seen.all():
@@ -119,9 +124,9 @@ def main(_: list[str]) -> None:
                     f"  calibrated on {seen.sum()} of the pictures, without their labels; on the "
                     f"others top-1 is {points:+.1f} points against Keras"
                 )
-        converted[precision] = own
+        converted[name] = own
     if converted:
-        result["precisions"] = converted
+        result["converted"] = converted
     print(json.dumps(result) if FLAGS.json else "\n".join(lines), flush=True)
 
 
