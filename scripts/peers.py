@@ -28,6 +28,7 @@ FLAGS = flags.FLAGS
 _PEERS = ("mobilenet_v1", "mobilenet_v2")
 _BY_HAND = "## Why"
 _PRECISIONS = ("float16", "dynamic_int8", "int8")
+flags.DEFINE_list("peers", list(_PEERS), "networks of tf_keras.applications to compare with")
 flags.DEFINE_list(
     "models",
     [
@@ -46,6 +47,7 @@ flags.DEFINE_string("markdown", None, "write the tables to this file")
 def main(_: list[str]) -> None:
     """Prints both tables."""
     models = cli.choices("models", MODELS)
+    peers = cli.choices("peers", _PEERS) if FLAGS.peers else []
     cli.import_tensorflow(small_layers=False)
     lines = [
         "# Speed of converted networks",
@@ -63,7 +65,7 @@ def main(_: list[str]) -> None:
         "|---|---|---|",
     ]
     with tempfile.TemporaryDirectory() as folder, Runner("litert") as runner:
-        for name in _PEERS:
+        for name in peers:
             pair = [_against_peer(name, p, Path(folder), runner) for p in ("float32", "int8")]
             lines.append(f"| {name} | " + " | ".join(pair) + " |")
             cli.say(lines[-1])

@@ -1,6 +1,7 @@
 """The table of networks and precisions, and ratios of latencies."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,19 @@ def test_every_refusal_has_its_reason():
         "4. it refuses this .tflite",
     ]
     assert "| int8 | 2 | 2 | 1 | 1 | 1 |" in coverage_table.summary(rows)
+
+
+def test_the_speed_command_keeps_what_is_written_by_hand(command, tmp_path):
+    page = tmp_path / "speed.md"
+    page.write_text("# Old\n\n## Why\n\nBecause.\n")
+    flags = ("--peers=", "--models=resnet20", "--turns=3", "--seconds=0.01", f"--markdown={page}")
+    done = command("peers", *flags)
+    assert done.returncode == 0, done.stderr
+    (row,) = (line for line in page.read_text().splitlines() if line.startswith("| resnet20"))
+    assert row == done.stdout.strip()
+    assert len(re.findall(r"\d+\.\d\d \(\d+\.\d\d – \d+\.\d\d\)", row)) == 3
+    assert page.read_text().endswith("\n\n## Why\n\nBecause.\n")
+    assert "# Old" not in page.read_text()
 
 
 class Scripted:
