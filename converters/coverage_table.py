@@ -64,7 +64,10 @@ def markdown(rows: Iterable[Row], heading: str) -> str:
     precisions = [p for p in PRECISIONS if any(key[1] == p for key in by_pair)]
     notes: dict[str, int] = {}
 
-    def note(reason: str) -> str:
+    def note(reason: str, model: str = "") -> str:
+        # The same reason of many networks is told once: without names of networks and layers.
+        reason = re.sub(rf"\b{re.escape(model)}\b", "the network", reason) if model else reason
+        reason = re.sub(r"Layer [^ :]+:<", "Layer <", reason.partition(" | to do: ")[0])
         return f"[{notes.setdefault(reason, len(notes) + 1)}]"
 
     def table(title: str, cell) -> list[str]:  # type: ignore[no-untyped-def]
@@ -75,15 +78,18 @@ def markdown(rows: Iterable[Row], heading: str) -> str:
             lines.append(f"| {model} | " + " | ".join(cells) + " |")
         return [*lines, ""]
 
+    def no(row: Row, on: OnRuntime | None) -> str:
+        return "no " + note(row.reason or (on and on.reason) or "not run", row.model)
+
     def on_litert(row: Row) -> str:
         on = row.on.get("litert")
         if row.reason is not None or on is None or on.placement is None:
-            return "no " + note(row.reason or (on.reason if on and on.reason else "not run"))
+            return no(row, on)
         return f"{_placed(on.placement)}, {_share(on.relative)}"
 
     def on_gpu(row: Row) -> str:
         if row.reason is not None:
-            return "no " + note(row.reason)
+            return "no " + note(row.reason, row.model)
         marks = dict.fromkeys(note(text.split(": ", 1)[1]) for text in row.gpu_refusals)
         warned = [note(re.sub(r"^\d+ ", "", text)) for text in row.gpu_warnings]
         return " ".join([("no" if marks else "yes"), *marks, *warned])
@@ -91,7 +97,7 @@ def markdown(rows: Iterable[Row], heading: str) -> str:
     def on_old(row: Row) -> str:
         on = row.on.get("tflite_runtime")
         if row.reason is not None or on is None or on.placement is None:
-            return "no " + note(row.reason or (on.reason if on and on.reason else "not run"))
+            return no(row, on)
         cost = ""
         new = row.on.get("litert")
         if new and new.latency_us and on.latency_us:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections import Counter
 
+import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.tools import flatbuffer_utils
@@ -251,3 +252,21 @@ def test_text_starts_with_the_verdict_and_hides_control_characters(tmp_path):
     assert lines[1].startswith("  XNNPACK")
     assert all(c.isprintable() for line in lines for c in line)
     assert len(found.tensors) == 8
+
+
+def test_int16_activations_need_a_runtime_that_has_them():
+    """TensorFlow's 16x8 quantiser leaves the versions of the int8 forms in the file."""
+    import tf_keras
+
+    from converters.convert import Conversions
+    from converters.quantise import Calibration
+
+    image = tf_keras.layers.Input((6, 6, 2), name="image")
+    x = tf_keras.layers.Conv2D(3, 3)(image)
+    model = tf_keras.Model(image, tf_keras.layers.GlobalAveragePooling2D()(x), name="wide")
+    noise = np.random.default_rng(1).uniform(-1, 1, (8, 6, 6, 2)).astype(np.float32)
+    conversions = Conversions(model, Calibration(noise, -1, 1))
+    found = runtimes.oldest(read(conversions.flatbuffer("int16x8"), "int16x8"))
+    assert (found.version, found.because) == ("2.4.0", ("MEAN v3",))
+    assert found.stated == "2.4.0"
+    assert runtimes.oldest(read(conversions.flatbuffer("int8"), "int8")).version == "1.14.0"

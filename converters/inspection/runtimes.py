@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from converters.inspection.model import Model
+from converters.inspection.model import Graph, Model, Operator
 
 # Operator → the release that brought its version 1, 2, 3…; "-" for one that never came out.
 _RELEASES = {
@@ -186,6 +186,32 @@ _RELEASES = {
     "WHILE": "1.15",
     "ZEROS_LIKE": "1.12",
 }
+# Operator → the version that brought int16 activations (op_version.cc beside the above). Files of
+# TensorFlow's 16x8 quantiser tell lower ones, those of their int8 forms.
+_INT16 = {
+    "ADD": 3,
+    "AVERAGE_POOL_2D": 3,
+    "BATCH_MATMUL": 3,
+    "CONCATENATION": 3,
+    "CONV_2D": 4,
+    "DEPTHWISE_CONV_2D": 5,
+    "DEQUANTIZE": 3,
+    "FULLY_CONNECTED": 7,
+    "LEAKY_RELU": 2,
+    "LOGISTIC": 3,
+    "MAX_POOL_2D": 3,
+    "MEAN": 3,
+    "MUL": 4,
+    "PAD": 3,
+    "QUANTIZE": 2,
+    "RELU": 3,
+    "RELU6": 3,
+    "SOFTMAX": 3,
+    "SPLIT": 4,
+    "SUB": 5,
+    "TANH": 3,
+    "TRANSPOSE": 5,
+}
 _METADATA = "min_runtime_version"
 _METADATA_BYTES = 16
 
@@ -209,7 +235,11 @@ class Runtime:
 
 def oldest(model: Model) -> Runtime:
     """The oldest runtime for all builtin operators of a model; custom ones are the user's own."""
-    used = {(op.name, op.version) for _, op in model.operators() if op.kind == "builtin"}
+    used = {
+        (op.name, max(op.version, _least(graph, op)))
+        for graph, op in model.operators()
+        if op.kind == "builtin"
+    }
     releases = {pair: release(*pair) for pair in sorted(used)}
     known = {pair: found for pair, found in releases.items() if found is not None}
     newest = max(known.values(), default=None)
@@ -219,6 +249,12 @@ def oldest(model: Model) -> Runtime:
         unknown=tuple(f"{n} v{v}" for (n, v), found in releases.items() if found is None),
         stated=_stated(model),
     )
+
+
+def _least(graph: Graph, operator: Operator) -> int:
+    tensors = [*graph.input_tensors(operator), *graph.output_tensors(operator)]
+    wide = any(tensor.type == "INT16" and tensor.quantisation is not None for tensor in tensors)
+    return _INT16.get(operator.name, 1) if wide else 1
 
 
 def release(name: str, version: int) -> tuple[int, int, int] | None:
