@@ -48,7 +48,7 @@ def examine(
     tf_keras.utils.set_random_seed(1)
     model = build(published_config(spec))
     settling, others = pictures.of(spec)
-    _settle(model, settling)
+    settle(model, settling)
     low, high = Calibration.limits(spec.preprocessing)
     conversions = Conversions(model, Calibration(settling, low, high))
     for precision in precisions:
@@ -96,7 +96,8 @@ def _on(runner: Runner, file: Path, pictures: np.ndarray, reference: np.ndarray)
     )
 
 
-def _settle(model: tf_keras.Model, pictures: np.ndarray) -> None:
+def settle(model: tf_keras.Model, pictures: np.ndarray) -> None:
+    """Gives batch normalisation the statistics of these pictures, (n, h, w, c) as the input is."""
     norms = [x for x in model.layers if isinstance(x, tf_keras.layers.BatchNormalization)]
     momentum = [norm.momentum for norm in norms]
     for norm in norms:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import statistics
 from collections.abc import Iterable, Sequence
 
 from pydantic import Field
@@ -98,11 +99,9 @@ def markdown(rows: Iterable[Row], heading: str) -> str:
         on = row.on.get("tflite_runtime")
         if row.reason is not None or on is None or on.placement is None:
             return no(row, on)
-        cost = ""
-        new = row.on.get("litert")
-        if new and new.latency_us and on.latency_us:
-            cost = f", ×{on.latency_us / new.latency_us:.1f}"
-        return f"{_placed(on.placement)}{cost}, from {row.oldest_runtime}"
+        cost = _cost(row)
+        times = "" if cost is None else f", ×{cost:.1f}"
+        return f"{_placed(on.placement)}{times}, from {row.oldest_runtime}"
 
     text = [heading.rstrip(), ""]
     text += table("LiteRT with XNNPACK, and the difference from Keras", on_litert)
@@ -115,8 +114,10 @@ def markdown(rows: Iterable[Row], heading: str) -> str:
 
 def summary(rows: Sequence[Row]) -> list[str]:
     """For each precision, how many networks convert, are wholly on XNNPACK and on the GPU."""
-    lines = ["| precision | networks | convert | whole on XNNPACK | GPU takes all | run on 2.14 |"]
-    lines.append("|---" * 6 + "|")
+    titles = (
+        "networks | convert | whole on XNNPACK | GPU takes all | run on 2.14 | its time / LiteRT's"
+    )
+    lines = [f"| precision | {titles} |", "|---" * 7 + "|"]
     for precision in PRECISIONS:
         own = [row for row in rows if row.precision == precision]
         if own:
@@ -127,9 +128,24 @@ def summary(rows: Sequence[Row]) -> list[str]:
                 sum(_whole(row.on.get("litert")) for row in made),
                 sum(not row.gpu_refusals for row in made),
                 sum(row.on.get("tflite_runtime", OnRuntime()).reason is None for row in made),
+                _typical([cost for row in made if (cost := _cost(row)) is not None]),
             )
             lines.append(f"| {precision} | " + " | ".join(map(str, counts)) + " |")
     return lines
+
+
+def _cost(row: Row) -> float | None:
+    old, new = (row.on.get(name) for name in ("tflite_runtime", "litert"))
+    if old is None or new is None or not old.latency_us or not new.latency_us:
+        return None
+    return old.latency_us / new.latency_us
+
+
+def _typical(costs: Sequence[float]) -> str:
+    if len(costs) < 2:
+        return "".join(f"×{cost:.1f}" for cost in costs)
+    low, middle, high = statistics.quantiles(costs, n=4)
+    return f"×{middle:.1f} (middle half {low:.1f} – {high:.1f})"
 
 
 def _whole(on: OnRuntime | None) -> bool:

@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
 from absl import flags
 from pydantic import ValidationError
 
+from android_bench import host
 from converters import coverage_table, precisions
 from converters.coverage_table import Row
 from scripts import cli
@@ -51,7 +53,11 @@ def main(_: list[str]) -> None:
     if FLAGS.markdown:
         order = list(MODELS)
         found = sorted(rows.values(), key=lambda row: order.index(row.model))
-        made_by = f"Made by `{' '.join(Provenance.here().command)}`"
+        made_by = (
+            f"The rows come from `python -m scripts.conversions --images=TAR` on "
+            f"{host.device().name}, one thread, with 48 ImageNet pictures; this page was made by "
+            f"`{' '.join(Provenance.here().command)}`, {datetime.now(UTC).date()}."
+        )
         told = [coverage_table.HEADING, made_by, "", *coverage_table.summary(found)]
         write_text(Path(FLAGS.markdown), coverage_table.markdown(found, "\n".join(told)))
         cli.say(f"{len(rows)} rows → {FLAGS.markdown}")

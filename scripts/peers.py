@@ -4,7 +4,8 @@
 
 Two tables: our MobileNets against `tf_keras.applications` converted plainly, and each network's
 precisions against its float32. LiteRT with XNNPACK, one thread; weights are random, which latencies
-do not depend on. Seconds are not printed: they depend on what else the computer does.
+do not depend on, with batch normalisation settled. Seconds are not printed: they depend on what else
+the computer does.
 """
 
 from __future__ import annotations
@@ -124,10 +125,12 @@ def _precisions(name: str, folder: Path, runner: Runner) -> list[str]:
 
 def _conversions(name: str) -> Any:
     from converters.convert import Conversions
+    from converters.coverage import settle
     from converters.quantise import Calibration
 
     model = build(published_config(model_spec(name)))
     noise = _noise(model.input_shape[1:])
+    settle(model, noise)
     return Conversions(model, Calibration(noise, float(noise.min()), float(noise.max())))
 
 
@@ -139,6 +142,7 @@ def _plain(name: str, precision: str) -> bytes:
     import tensorflow as tf
     import tf_keras
 
+    from converters.coverage import settle
     from zoo.quiet import quiet
 
     kinds = {
@@ -146,9 +150,10 @@ def _plain(name: str, precision: str) -> bytes:
         "mobilenet_v2": tf_keras.applications.MobileNetV2,
     }
     model = kinds[name](weights=None)
+    noise = _noise(model.input_shape[1:])
+    settle(model, noise)
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
     if precision == "int8":
-        noise = _noise(model.input_shape[1:])
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = lambda: ([image[None]] for image in noise)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]

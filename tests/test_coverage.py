@@ -89,7 +89,7 @@ def test_every_refusal_has_its_reason():
         "3. another reason",
         "4. it refuses this .tflite",
     ]
-    assert "| int8 | 2 | 2 | 1 | 1 | 1 |" in coverage_table.summary(rows)
+    assert "| int8 | 2 | 2 | 1 | 1 | 1 | ×2.5 |" in coverage_table.summary(rows)
 
 
 def test_the_speed_command_keeps_what_is_written_by_hand(command, tmp_path):
