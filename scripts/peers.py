@@ -3,9 +3,9 @@
     python -m scripts.peers --markdown=docs/speed.md
 
 Two tables: our MobileNets against `tf_keras.applications` converted plainly, and each network's
-precisions against its float32. LiteRT with XNNPACK, one thread; weights are random, which latencies
-do not depend on, with batch normalisation settled. Seconds are not printed: they depend on what else
-the computer does.
+precisions against its float32. LiteRT with XNNPACK, one thread. Weights are random, which latencies
+do not depend on, with batch normalisation settled. Seconds are not printed: they depend on what
+else the computer does.
 """
 
 from __future__ import annotations
@@ -128,14 +128,16 @@ def _conversions(name: str) -> Any:
     from converters.coverage import settle
     from converters.quantise import Calibration
 
-    model = build(published_config(model_spec(name)))
-    noise = _noise(model.input_shape[1:])
+    spec = model_spec(name)
+    model = build(published_config(spec))
+    low, high = Calibration.limits(spec.preprocessing)
+    noise = _noise(model.input_shape[1:], low, high)
     settle(model, noise)
-    return Conversions(model, Calibration(noise, float(noise.min()), float(noise.max())))
+    return Conversions(model, Calibration(noise, low, high))
 
 
-def _noise(shape: tuple[int, ...]) -> np.ndarray:
-    return np.random.default_rng(1).standard_normal((4, *shape)).astype(np.float32)
+def _noise(shape: tuple[int, ...], low: float, high: float) -> np.ndarray:
+    return np.random.default_rng(1).uniform(low, high, (4, *shape)).astype(np.float32)
 
 
 def _plain(name: str, precision: str) -> bytes:
@@ -150,7 +152,7 @@ def _plain(name: str, precision: str) -> bytes:
         "mobilenet_v2": tf_keras.applications.MobileNetV2,
     }
     model = kinds[name](weights=None)
-    noise = _noise(model.input_shape[1:])
+    noise = _noise(model.input_shape[1:], -1, 1)
     settle(model, noise)
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
     if precision == "int8":
