@@ -74,16 +74,15 @@ class Conversions:
 
     @cached_property
     def _for_floats(self) -> bytes:
-        return self._float32(lower(self._model))
+        return _converted(lower(self._model), "float32", self._raw)
 
     @cached_property
     def _for_integers(self) -> bytes:
         # Some operators have an integer form that delegates take and a float one that is faster.
         lowered = lower(self._model, integer=True)
-        return self._for_floats if lowered is self._model else self._float32(lowered)
-
-    def _float32(self, model: tf_keras.Model) -> bytes:
-        return _converted(model, "float32", self._raw)
+        if lowered is self._model:
+            return self._for_floats
+        return _converted(lowered, "float32", self._raw)
 
     def _quantised_in_training(self) -> bytes:
         content = _converted(self._model, "int8_qat", integer=True)

@@ -49,14 +49,14 @@ def examine(
     model = build(published_config(spec))
     settling, others = pictures.of(spec)
     settle(model, settling)
-    low, high = Calibration.limits(spec.preprocessing)
-    conversions = Conversions(model, Calibration(settling, low, high))
+    calibration = Calibration.of(settling, spec.preprocessing)
+    conversions = Conversions(model, calibration)
     for precision in precisions:
         try:
             network, source = model, conversions
             if precision == "int8_qat":
                 network = _fake_quantised(model, settling)
-                source = Conversions(network, Calibration(settling, low, high))
+                source = Conversions(network, calibration)
             content = source.flatbuffer(precision)
         except ZooError as error:
             yield Row(model=name, precision=precision, reason=str(error))

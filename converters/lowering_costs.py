@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 import tf_keras
 
-from converters.lowering import lower
+from converters.convert import Conversions
+from converters.quantise import Calibration
 from zoo import layers as own
 from zoo import runtime
 
@@ -165,7 +165,7 @@ def table(size: int, channels: int, integer: bool, turns: int, runs: int) -> str
     """Lines of the table for maps of size×size×channels, float32 or int8."""
     nets = [
         runtime.load(
-            _flatbuffer(_block(case, size, channels, integer), integer), "litert", "xnnpack", 1,
+            _flatbuffer(_block(case, size, channels), integer), "litert", "xnnpack", 1,
             case.form,
         )
         for case in _CASES
@@ -206,7 +206,7 @@ def _goal(case: _Case, number: int, reference: int, whole: float) -> str:
     return "met" if whole <= 1 + _TOLERANCE else "not met"
 
 
-def _block(case: _Case, size: int, channels: int, integer: bool) -> tf_keras.Model:
+def _block(case: _Case, size: int, channels: int) -> tf_keras.Model:
     image = layers.Input((size, size, channels), name="image")
     x = image
     if not case.form.startswith(_WHOLE):
@@ -219,7 +219,7 @@ def _block(case: _Case, size: int, channels: int, integer: bool) -> tf_keras.Mod
     for layer in model.layers:
         if isinstance(layer, own.LearnedShift):
             layer.shift.assign(_offsets(case.table, channels))
-    return lower(model, integer)
+    return model
 
 
 def _offsets(kind: str, channels: int) -> np.ndarray:
@@ -236,25 +236,9 @@ def _offsets(kind: str, channels: int) -> np.ndarray:
 
 
 def _flatbuffer(model: tf_keras.Model, integer: bool) -> bytes:
-    shape = (1, *model.input_shape[1:])
-    module = tf.Module()
-    module.kept = list(model.variables)
-    module.infer = tf.function(
-        lambda image: model(image, training=False),
-        input_signature=[tf.TensorSpec(shape, tf.float32)],
-    )
-    converter = tf.lite.TFLiteConverter.from_concrete_functions(
-        [module.infer.get_concrete_function()], module
-    )
-    if integer:
-        images = np.random.default_rng(2)
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = converter.inference_output_type = tf.int8
-        converter.representative_dataset = lambda: (
-            [images.standard_normal(shape, np.float32)] for _ in range(4)
-        )
-    return bytes(converter.convert())
+    noise = np.random.default_rng(2).standard_normal((4, *model.input_shape[1:]), np.float32)
+    calibration = Calibration(noise, float(noise.min()), float(noise.max()))
+    return Conversions(model, calibration).flatbuffer("int8" if integer else "float32")
 
 
 def _interleaved(nets: list[runtime.Net], turns: int, runs: int) -> list[list[float]]:

@@ -79,7 +79,7 @@ def _calibration(dataset: data.Dataset, raw_input: bool) -> Calibration:
     pixels = dataset.train.images[:CALIBRATION_IMAGES]
     if raw_input:
         return Calibration(pixels.astype(np.float32), 0, 255)
-    return Calibration.of_pixels(pixels, of_dataset(dataset))
+    return Calibration.of(dataset.normalise(pixels), of_dataset(dataset))
 
 
 def _card(

@@ -56,15 +56,14 @@ class Calibration:
     high: float
 
     @classmethod
-    def of_pixels(cls, pixels: np.ndarray, preprocessing: Preprocessing) -> Calibration:
-        """From (n, height, width, channels) values 0 to 255, channels in the network's order."""
-        mean, std = _statistics(preprocessing)
-        return cls((pixels.astype(np.float32) - mean) / std, *cls.limits(preprocessing))
+    def of(cls, images: np.ndarray, preprocessing: Preprocessing) -> Calibration:
+        """Of images that were normalised so."""
+        return cls(images, *cls.limits(preprocessing))
 
     @staticmethod
     def limits(preprocessing: Preprocessing) -> tuple[float, float]:
         """The least and the largest value that a normalised pixel can have."""
-        mean, std = _statistics(preprocessing)
+        mean, std = (np.array(v, np.float32) for v in (preprocessing.mean, preprocessing.std))
         return float(((0 - mean) / std).min()), float(((255 - mean) / std).max())
 
     def check(self, shape: tuple[int, ...]) -> None:
@@ -198,10 +197,6 @@ def _in_float(content: bytes) -> list[str]:
     graph = model.subgraphs[0]
     names = [edit.name(graph.tensors[i]) for op in graph.operators for i in op.outputs]
     return [name for name in names if f"{IN_FLOAT}/" in name]
-
-
-def _statistics(preprocessing: Preprocessing) -> tuple[np.ndarray, np.ndarray]:
-    return np.array(preprocessing.mean, np.float32), np.array(preprocessing.std, np.float32)
 
 
 def _refusal(error: Exception, where: str, precision: str) -> ZooError:

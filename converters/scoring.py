@@ -146,6 +146,4 @@ def _calibration(spec: ModelSpec, path: Path, chosen: frozenset[int]) -> Calibra
         if index in chosen
     ]
     stacked = np.array(pixels, np.float32).reshape(-1, height, width, 3)
-    if spec.preprocessing.channels == "BGR":
-        stacked = stacked[..., ::-1]
-    return Calibration.of_pixels(stacked, spec.preprocessing)
+    return Calibration.of(images.normalise(stacked, spec.preprocessing), spec.preprocessing)

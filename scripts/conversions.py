@@ -80,6 +80,8 @@ def _add(models: list[str], wanted: list[str], rows: Rows, log: Path) -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         for number, name in enumerate(models, start=1):
             missing = [p for p in wanted if (name, p) not in rows]
+            if not missing:
+                continue
             for row in coverage.examine(name, missing, pictures, runners, folder):
                 file.write(row.model_dump_json() + "\n")
                 file.flush()

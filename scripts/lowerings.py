@@ -11,11 +11,11 @@ does: of the whole block, and of the time that the layer adds to the block witho
 from __future__ import annotations
 
 import datetime
-import platform
 from pathlib import Path
 
 from absl import flags
 
+from android_bench import host
 from scripts import cli
 from zoo.errors import ZooError
 from zoo.files import write_text
@@ -51,7 +51,7 @@ def main(_: list[str]) -> None:
         today = datetime.datetime.now(datetime.UTC).date()
         path = Path(FLAGS.markdown)
         written = path.read_text().partition(_HEADING)[0] if path.exists() else ""
-        source = f"`{command}` on {_processor()}, {today}."
+        source = f"`{command}` on {host.device().name}, one thread, {today}."
         write_text(path, f"{written}{_HEADING}\n\n{source}\n\n{rows}\n")
 
 
@@ -60,15 +60,6 @@ def _map(text: str) -> tuple[int, int]:
     if not (size.isdecimal() and channels.isdecimal()) or min(int(size), int(channels)) < 9:
         raise ZooError("not a map", where="--maps", expected="56x64, at least 9x9", got=text)
     return int(size), int(channels)
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor() or platform.machine()}, one thread"
 
 
 if __name__ == "__main__":

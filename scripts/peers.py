@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from absl import flags
 
+from android_bench import host
 from scripts import cli
 from zoo.catalog import MODELS, build, model_spec, published_config
 from zoo.errors import ZooError, one_line
@@ -53,7 +54,7 @@ def main(_: list[str]) -> None:
     lines = [
         "# Speed of converted networks",
         "",
-        f"`{' '.join(Provenance.here().command)}` on {_processor()}, one thread, LiteRT with "
+        f"`{' '.join(Provenance.here().command)}` on {host.device().name}, one thread, LiteRT with "
         f"XNNPACK, {datetime.now(UTC).date()}. Ratios of latencies: the median over "
         f"{FLAGS.turns} turns and, in brackets, the middle half of them.",
         "",
@@ -169,12 +170,6 @@ def _written(folder: Path, name: str, content: bytes) -> Path:
     path = folder / f"{name}.tflite"
     write_bytes(path, content)
     return path
-
-
-def _processor() -> str:
-    from android_bench import host
-
-    return host.device().name
 
 
 if __name__ == "__main__":

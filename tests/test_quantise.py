@@ -15,7 +15,7 @@ from ai_edge_litert.tools import flatbuffer_utils
 from converters import card, quantise, weights_only
 from converters.convert import Conversions
 from converters.quantise import Calibration
-from zoo import runtime
+from zoo import images, runtime
 from zoo.errors import UnknownNameError, ZooError
 from zoo.models.common import classifier, conv_bn, depthwise_bn
 from zoo.specs import Preprocessing
@@ -52,7 +52,7 @@ def pixels():
 
 
 def normalised(pixels):
-    return Calibration.of_pixels(pixels[..., ::-1], BGR)
+    return Calibration.of(images.normalise(pixels, BGR), BGR)
 
 
 @pytest.fixture(scope="module")
