@@ -16,7 +16,6 @@ and with --tflite=FILE a file that another tool made of it.
 from __future__ import annotations
 
 import json
-import math
 import sys
 import time
 from collections.abc import Callable
@@ -29,6 +28,7 @@ from converters import precisions
 from scripts import cli, initial
 from zoo import weights
 from zoo.catalog import model_spec
+from zoo.intervals import wilson
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("weights", None, f"{', '.join(weights.WEIGHTS)}, or a FILE.net")
@@ -42,15 +42,6 @@ flags.DEFINE_list("tflite", [], "files of the same network to score too, whoever
 flags.DEFINE_string("keep", None, "folder to leave the converted files in")
 flags.DEFINE_bool("json", False, "print one JSON object instead of sentences")
 _LINE_EVERY_S = 10.0
-
-
-def wilson(share: float, count: int) -> tuple[float, float]:
-    """The 95 % interval of a share of `count` pictures (Wilson 1927), 0 to 1."""
-    z = 1.959964
-    scale = 1 + z * z / count
-    centre = (share + z * z / (2 * count)) / scale
-    half = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count)) / scale
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def _line(places: np.ndarray, k: int) -> tuple[str, dict[str, object]]:

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scripts.evaluate import wilson
 from tests.conftest import ROOT
 from tests.test_deep_compression import REAL
 from zoo import images, weights
@@ -144,13 +143,6 @@ def test_network_is_the_one_of_caffe(sample):
     got = model.predict_on_batch(x)
     np.testing.assert_allclose(got, logits, rtol=1e-3, atol=1e-3)
     assert picture.label == 0 == got.argmax()  # the tench
-
-
-@pytest.mark.parametrize(("right", "count"), [(0, 10), (3, 10), (626, 1000), (1, 1)])
-def test_interval_is_wilsons(right, count):
-    stats = pytest.importorskip("scipy.stats")
-    interval = stats.binomtest(right, count).proportion_ci(method="wilson")
-    assert wilson(right / count, count) == pytest.approx((interval.low, interval.high), abs=1e-6)
 
 
 def test_synsets_are_the_sorted_thousand():
