@@ -1,6 +1,7 @@
 """Makes a data set or public weights available on this machine and checks them; trains nothing.
 
 python -m scripts.data --dataset=fashion_mnist
+python -m scripts.data --dataset=cifar10_jpeg --archive=cifar10_jpeg.tar.xz
 python -m scripts.data --weights=squeezenet_v1_0_deep_compressed
 
 With --weights alone no data set is fetched. Weights are kept in $MODEL_ZOO_CACHE/weights (without
@@ -9,6 +10,8 @@ that variable ~/.cache/mobile-model-zoo/weights) and their SHA-256 is checked at
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from absl import flags
 
 from scripts import cli
@@ -16,6 +19,7 @@ from zoo import data, weights
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("dataset", "fashion_mnist", f"one of {', '.join(data.DATASETS)}")
+flags.DEFINE_string("archive", None, "the pictures of cifar10_jpeg, which has no public address")
 flags.DEFINE_string("weights", None, f"public weights: {', '.join(weights.WEIGHTS)}")
 
 
@@ -23,7 +27,8 @@ def main(_: list[str]) -> None:
     """Fetches --weights, --dataset or both."""
     row = None if FLAGS.weights is None else weights.public_weights(FLAGS.weights)
     if row is None or FLAGS["dataset"].present:
-        data.fetch(FLAGS.dataset, cli.say)
+        archive = None if FLAGS.archive is None else Path(FLAGS.archive)
+        data.fetch(FLAGS.dataset, cli.say, archive)
     if row is not None:
         weights.fetch(row, cli.say)
 

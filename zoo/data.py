@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from zoo import fashion_mnist
+from zoo import cifar10_jpeg, fashion_mnist
 from zoo.errors import UnknownNameError, ZooError
 
-DATASETS = ("fashion_mnist", "digits")
+DATASETS = ("fashion_mnist", "cifar10_jpeg", "digits")
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Dataset:
         validation: split off the published training set; models are chosen by it.
         test: the published test set; only ever scored.
         labels: class names by index.
-        mean: of the training split's pixels, 0–255.
+        mean: of the training split's pixels in all channels, 0–255.
         std: likewise.
         padding: how the pictures reach their size, in words, for the artifact's manifest.
     """
@@ -60,12 +60,13 @@ class Dataset:
 
     def preprocessing(self) -> dict[str, Any]:
         """What an application must do before inference, for the artifact's manifest."""
+        channels = self.test.images.shape[-1]
         return {
-            "channels": "grey",
+            "channels": "grey" if channels == 1 else "RGB",
             "geometry": self.padding,
             "formula": "(pixel - mean) / std, pixel in 0..255",
-            "mean": [self.mean],
-            "std": [self.std],
+            "mean": [self.mean] * channels,
+            "std": [self.std] * channels,
         }
 
 
@@ -88,8 +89,13 @@ def check_name(name: str) -> None:
         raise UnknownNameError("dataset", name, DATASETS)
 
 
-def fetch(name: str, say: Callable[[str], None]) -> None:
+def fetch(name: str, say: Callable[[str], None], archive: Path | None = None) -> None:
     """Makes a data set available on this machine, by download where needed.
+
+    Args:
+        name: of the data set.
+        say: gets a line about each step.
+        archive: where the pictures of `cifar10_jpeg` are; others need none.
 
     Raises:
         ZooError: it can't be had.
@@ -97,6 +103,8 @@ def fetch(name: str, say: Callable[[str], None]) -> None:
     check_name(name)
     if name == "fashion_mnist":
         fashion_mnist.fetch(cache_folder(), say)
+    elif name == "cifar10_jpeg":
+        cifar10_jpeg.fetch(cache_folder(), archive, say)
     else:
         _digits()
         say("digits: embedded in scikit-learn, nothing to fetch")
@@ -116,6 +124,10 @@ def load(name: str, image_size: int, validation_images: int) -> Dataset:
     if name == "fashion_mnist":
         images, labels, test_images, test_labels = _fashion_mnist()
         names: tuple[str, ...] = fashion_mnist.LABELS
+    elif name == "cifar10_jpeg":
+        images, labels = cifar10_jpeg.read(cache_folder(), "train")
+        test_images, test_labels = cifar10_jpeg.read(cache_folder(), "test")
+        names = cifar10_jpeg.LABELS
     else:
         images, labels, test_images, test_labels = _digits()
         names = tuple("0123456789")
