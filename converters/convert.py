@@ -13,10 +13,10 @@ from converters import flatbuffer_edit as edit
 from converters import quantise, weights_only
 from converters.inspection import runtimes
 from converters.inspection.reading import read
-from converters.lowering import lower
 from converters.pixels import pixels_in
 from converters.quantise import Calibration
 from zoo.errors import ZooError, one_line
+from zoo.lowering.network import lower
 from zoo.quiet import quiet
 from zoo.specs import Preprocessing
 

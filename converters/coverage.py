@@ -15,8 +15,9 @@ from converters.coverage_table import OnRuntime, Row
 from converters.inspection.gather import inspect
 from converters.parity.difference import compare
 from converters.quantise import Calibration
-from zoo import compress, images
+from zoo import images
 from zoo.catalog import build, model_spec, published_config
+from zoo.compression import qat
 from zoo.errors import ZooError
 from zoo.files import write_bytes
 from zoo.isolated import Runner
@@ -109,22 +110,8 @@ def settle(model: tf_keras.Model, pictures: np.ndarray) -> None:
 
 
 def _fake_quantised(model: tf_keras.Model, pictures: np.ndarray) -> tf_keras.Model:
-    network = compress.for_qat(model, preserve_sparsity=False)
-    # Their averages would take thousands of steps to leave -6 to 6, where they begin.
-    every = tf_keras.Model(model.inputs, [layer.output for layer in model.layers])
-    outputs = every(pictures[:_RANGED])
-    names = [layer.name for layer in model.layers]
-    seen = {"quantize_layer": pictures} | {
-        f"quant_{name}": output.numpy() for name, output in zip(names, outputs, strict=True)
-    }
-    for layer in network.layers:
-        for weight in layer.weights if layer.name in seen else ():
-            name = weight.name.split("/")[-1]
-            if name.endswith("_min:0") and "kernel" not in name:
-                weight.assign(min(0.0, float(seen[layer.name].min())))
-            elif name.endswith("_max:0") and "kernel" not in name:
-                weight.assign(max(0.0, float(seen[layer.name].max())))
-    network(pictures[:_RANGED], training=True)  # the kernels' ranges
+    network = qat.for_qat(model)
+    network(pictures[:_RANGED], training=True)  # gives the activations their ranges
     return network
 
 

@@ -18,12 +18,10 @@ from tensorflow.lite.python.util import modify_model_io_type
 
 from converters import flatbuffer_edit as edit
 from zoo.errors import ZooError, one_line
+from zoo.lowering.operator_forms import IN_FLOAT
 from zoo.quiet import quiet
 from zoo.specs import Preprocessing
 
-# A layer whose name ends so stays in float32 within an int8 network, between a DEQUANTIZE and a
-# QUANTIZE, which delegates take.
-IN_FLOAT = "_in_float"
 # Of the range that pixels can have: a set of real pictures that spans less was scaled wrongly.
 _LEAST_SPAN = 0.1
 _TOLERANCE = 1e-3

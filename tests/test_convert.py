@@ -119,14 +119,14 @@ def test_partial_delegation_is_counted():
 def test_an_untrained_quantiser_is_refused():
     from converters.convert import Conversions
     from converters.quantise import Calibration
-    from zoo import compress
     from zoo.catalog import build
+    from zoo.compression import qat
     from zoo.types import ModelConfig
 
     config = ModelConfig(
         model="squeezenet_v1_1", input_shape=(16, 16, 1), classes=10, batch_norm=True
     )
-    model = compress.for_qat(build(config), preserve_sparsity=False)
+    model = qat.for_qat(build(config))
     none = Calibration(np.zeros((0, 16, 16, 1), np.float32), 0, 1)
     with pytest.raises(ZooError, match="absurd scale"):
         Conversions(model, none).flatbuffer("int8_qat")

@@ -28,12 +28,10 @@ def test_the_command_goes_on_where_it_stopped(command, tmp_path):
     log = tmp_path / "conversions.jsonl"
     rows = [Row.model_validate(json.loads(line)) for line in log.read_text().splitlines()]
     assert [row.precision for row in rows] == ["float32", "int8_qat"]
-    converted, refused = rows
-    assert converted.on["litert"].placement.level == "full"
-    assert converted.on["litert"].relative < 1e-5
-    assert converted.gpu_refusals == ()
-    assert "SparseShift" in refused.reason
-    assert refused.on == {}
+    for row, most in zip(rows, (1e-5, 0.3), strict=True):
+        assert row.on["litert"].placement.level == "full"
+        assert row.on["litert"].relative < most
+        assert row.gpu_refusals == ()
 
     again = command("conversions", *flags, "--precisions=float32,float16,int8_qat")
     assert again.returncode == 0, again.stderr
@@ -41,7 +39,6 @@ def test_the_command_goes_on_where_it_stopped(command, tmp_path):
     table = (tmp_path / "table.md").read_text()
     assert "| model | float32 | float16 | int8_qat |" in table
     assert table.count("| sslresnet20_e6 |") == 3
-    assert "1. the network can't be trained for int8" in table
 
     log.write_text(log.read_text() + "{}\n")
     broken = command("conversions", *flags, "--table_only")

@@ -9,9 +9,7 @@ import tf_keras
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from converters import shift_forms
 from converters.convert import Conversions
-from converters.lowering import lower
 from converters.quantise import Calibration
 from zoo import catalog, runtime
 from zoo.errors import ZooError
@@ -24,6 +22,8 @@ from zoo.layers import (
     Shift,
     SparseShift,
 )
+from zoo.lowering import shift_forms
+from zoo.lowering.network import lower
 from zoo.models import active_shift, shiftnet, shiftresnet
 from zoo.types import ModelConfig
 

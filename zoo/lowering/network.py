@@ -18,10 +18,10 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from converters import operator_forms, shift_forms
-from converters.keras_graph import Graph
 from zoo import layers as own
 from zoo.errors import ZooError
+from zoo.lowering import operator_forms, shift_forms
+from zoo.lowering.keras_graph import Graph
 
 layers = tf_keras.layers
 Tensor = Any  # a symbolic Keras tensor; tf_keras has no type for it
@@ -29,7 +29,7 @@ Tensor = Any  # a symbolic Keras tensor; tf_keras has no type for it
 _SHIFTS = (own.Shift, own.SparseShift, own.ActiveShift)
 
 
-def lower(model: tf_keras.Model, integer: bool = False) -> tf_keras.Model:
+def lower(model: tf_keras.Model, integer: bool = False, hard_swish: bool = True) -> tf_keras.Model:
     """An equivalent network for inference, of layers that TFLite has as builtin operators.
 
     Shifts are taken as they are now: the result does not learn them.
@@ -37,6 +37,8 @@ def lower(model: tf_keras.Model, integer: bool = False) -> tf_keras.Model:
     Args:
         model: functional, with one input and one output of known sizes; it is not changed.
         integer: whether the result will be quantised to integers, where other forms are faster.
+        hard_swish: whether an integer hard-swish is taken apart; what rounds its parts keeps them
+            from being fused anyway.
 
     Returns:
         A network with copies of the weights, the same name and the same input; `model` itself where
@@ -62,7 +64,7 @@ def lower(model: tf_keras.Model, integer: bool = False) -> tf_keras.Model:
     ]
     if hidden:
         raise _refusal(model, "shifts as layers of the model itself", f"{hidden[0]} within a layer")
-    swishes = graph.hard_swishes() if integer else {}
+    swishes = graph.hard_swishes() if integer and hard_swish else {}
     if not swishes and not any(
         isinstance(layer, _SHIFTS) or operator_forms.form(layer, integer) for layer in graph.calls
     ):

@@ -12,14 +12,16 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from converters.quantise import IN_FLOAT
-from converters.shift_forms import same_padding
 from zoo import layers as own
+from zoo.lowering.shift_forms import same_padding
 
 layers = tf_keras.layers
 Tensor = Any  # a symbolic Keras tensor; tf_keras has no type for it
 Form = Callable[[Any, Tensor], Tensor]
 
+# A layer whose name ends so stays in float32 within an int8 network, between a DEQUANTIZE and a
+# QUANTIZE, which delegates take.
+IN_FLOAT = "_in_float"
 _LRN_BETA = 0.75  # s ** −0.75 is rsqrt(s) · √rsqrt(s); a general power has no delegated operator
 _POOL_TAPS = 25  # larger depthwise kernels are slower than the pool outside the delegate
 

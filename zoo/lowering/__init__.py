@@ -1,0 +1,1 @@
+"""Keras networks rewritten in layers that TFLite has as builtin operators."""
