@@ -1,25 +1,47 @@
 """Compresses a trained run by one scheme, with fine-tuning; resumable like scripts.train.
 
-    python -m scripts.compress --run=squeezenet_v1_1-fashion_mnist --scheme=prune
-    python -m scripts.compress --run=squeezenet_v1_1-fashion_mnist-pruned --scheme=qat
+    python -m scripts.compress --run=RUN --scheme=prune --prune_sparsity=0.7
+    python -m scripts.compress --run=RUN --scheme=prune --layers=conv1:0.3,fire2_squeeze1x1:0.5
+    python -m scripts.compress --run=RUN-pruned --scheme=cluster --cluster_count=16
+    python -m scripts.compress --run=RUN-pruned-clustered --scheme=qat
 
-prune: magnitude pruning to --prune_sparsity. qat: quantisation-aware training; what was pruned
-before stays zero. Leaves OUTPUT/runs/RUN-pruned or RUN-qat and one line in OUTPUT/results.jsonl.
+low_rank splits layers in two thin ones (SVD); RUN-low_rank. By size, energy or rank.
+prune sets small weights to zero; RUN-pruned. --prune_pattern is any (the smallest weights of a
+    kernel), 2:4 (two of four neighbouring input channels), 1x4 or 4x1 (blocks of filters × input
+    channels), or xnnpack (the 1×1 convolutions that XNNPACK can run sparse).
+cluster gives each kernel few distinct values; RUN-clustered.
+qat trains for int8; RUN-qat. pqat, cqat and pcqat are qat that insists on a pruned run, a clustered
+    one, or both.
+
+They follow each other in this order. What an earlier one made stays so: zeros, clusters, ranks.
+The weights kept are the best epoch's by validation, among those in which the goal is reached.
+
+A plan gives a value for each layer, and leaves alone the layers that it does not name:
+{"format": 1, "what": "sparsity", "layers": {"conv1": 0.3}}, or "clusters" or "rank". --layers
+changes some layers' values. 0 leaves a layer alone.
+
+Leaves OUTPUT/runs/RUN-… (weights, run.json, epochs.csv, tensorboard/) and one line in
+OUTPUT/results.jsonl.
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from absl import flags
 
 from scripts import cli, recipe_flags
 from zoo import runs
+from zoo.compression import schemes
 from zoo.provenance import Provenance
 
 FLAGS = flags.FLAGS
 cli.define_output()
 flags.DEFINE_string("run", None, "name of the run to start from, under OUTPUT/runs")
-flags.DEFINE_string("scheme", None, "prune or qat")
-flags.DEFINE_string("name", None, "name of the new run (default: RUN-pruned or RUN-qat)")
+flags.DEFINE_string("scheme", None, ", ".join(schemes.NAMES))
+flags.DEFINE_string("name", None, "name of the new run (default: see above)")
+flags.DEFINE_string("plan", None, "JSON file with a value for each layer")
+flags.DEFINE_list("layers", [], "LAYER:VALUE,… for some layers")
 recipe_flags.define(
     only=(
         "epoch_images",
@@ -28,26 +50,34 @@ recipe_flags.define(
         "flip",
         "seed",
         "prune_sparsity",
-        "prune_epochs",
-        "prune_learning_rate",
-        "qat_epochs",
-        "qat_learning_rate",
+        "prune_pattern",
+        "cluster_count",
+        "cluster_per_channel",
+        "low_rank_keep",
+        "low_rank_energy",
+        "low_rank_rank",
+        "low_rank_spatial",
+        *(f"{name}_{field}" for name in schemes.SCHEMES for field in ("epochs", "learning_rate")),
     )
 )
-_SUFFIX = {"prune": "pruned", "qat": "qat"}
 
 
 def main(_: list[str]) -> None:
     """Compresses --run by --scheme."""
-    scheme = cli.choice("scheme", _SUFFIX)
+    given = cli.choice("scheme", schemes.NAMES)
     run = cli.file_name(cli.required("run"), "--run")
-    name = cli.file_name(FLAGS.name or f"{run}-{_SUFFIX[scheme]}", "--name")
     parent = runs.load(cli.output() / "runs" / run)
+    scheme = schemes.following(parent, given)
+    name = cli.file_name(FLAGS.name or f"{run}-{schemes.SCHEMES[scheme].suffix}", "--name")
+    plan = Path(FLAGS.plan) if FLAGS.plan else None
+    per_layer = schemes.per_layer(scheme, plan, FLAGS.layers)
     recipe = recipe_flags.chosen(parent.recipe)
     cli.import_tensorflow()
     from zoo import stages
 
-    stages.compress(recipe, cli.output(), parent, scheme, name, Provenance.here(), cli.say)
+    stages.compress(
+        recipe, cli.output(), parent, scheme, per_layer, name, Provenance.here(), cli.say
+    )
 
 
 if __name__ == "__main__":

@@ -50,7 +50,8 @@ def chosen(default: Recipe) -> Recipe:
         if field.name in FLAGS and FLAGS[field.name].value is not None
     }
     result = dataclasses.replace(base, **given)
-    for name in ("width", "epochs", "batch_size", "learning_rate", "prune_epochs", "qat_epochs"):
+    positive = [n for n in vars(result) if n.endswith(("epochs", "learning_rate"))]
+    for name in ("width", "batch_size", *positive):
         if getattr(result, name) <= 0:
             raise ZooError(
                 "a value out of range",

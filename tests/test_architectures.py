@@ -8,7 +8,8 @@ import tensorflow as tf
 import tf_keras
 
 from zoo import catalog, layers
-from zoo.types import ModelConfig
+from zoo.specs import Recipe
+from zoo.types import ModelConfig, PerLayer
 
 # Without the rows that differ from another one only in how many blocks or channels they have.
 STRUCTURES = [
@@ -163,9 +164,12 @@ def test_mixed_precision(name):
 
 @pytest.mark.parametrize("name", REPRESENTATIVES)
 def test_prunes(name):
-    from zoo import compress
+    from zoo.compression import prune
+    from zoo.compression.frame import Start
 
     model = small(name)
-    pruned = compress.strip_pruning(compress.for_pruning(model, 0.5, steps=10))
+    pruning = prune.begin(Start(model, (), Recipe(name="test"), PerLayer(), 10, 10))
+    assert pruning.strip
+    pruned = pruning.strip(pruning.model)
     x = image((32, 32, 3))
     np.testing.assert_array_equal(pruned(x, training=False), model(x, training=False))

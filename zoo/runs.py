@@ -2,14 +2,16 @@
 
     OUTPUT/runs/NAME/run.json      what it is; written last, so a folder with it is complete
     OUTPUT/runs/NAME/best.h5       weights of the epoch that validated best
+    OUTPUT/runs/NAME/start.h5      of qat: the weights that it started with
     OUTPUT/runs/NAME/plan.json     the flags it was started with; a resumed run must match
-    OUTPUT/runs/NAME/epochs.csv, checkpoints/
+    OUTPUT/runs/NAME/epochs.csv, checkpoints/, tensorboard/
 
 Weights alone are stored, never serialised code: the network is rebuilt from the catalogue.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING
 from zoo.catalog import build
 from zoo.errors import ZooError
 from zoo.files import read_bytes, read_model, sha256_of, write_text
+from zoo.specs import Recipe
 from zoo.types import Run
 
 if TYPE_CHECKING:
@@ -72,6 +75,10 @@ def begin(folder: Path, plan: dict[str, object]) -> bool:
     if path.exists():
         old = json.loads(read_bytes(path, "the run's plan", 2**20, f"delete {folder}"))
         new = json.loads(text)
+        # A plan of an earlier version lacks the fields that it did not know.
+        for field in dataclasses.fields(Recipe):
+            if field.name in new and field.default is not dataclasses.MISSING:
+                old.setdefault(field.name, field.default)
         differing = sorted(k for k in old.keys() | new.keys() if old.get(k) != new.get(k))
         if differing:
             first = differing[0]
@@ -87,6 +94,13 @@ def begin(folder: Path, plan: dict[str, object]) -> bool:
     return (folder / "run.json").exists()
 
 
+def forget(folder: Path) -> None:
+    """Undoes `begin` where nothing has come of it: no checkpoint yet."""
+    if sorted(path.name for path in folder.iterdir()) == ["plan.json"]:
+        (folder / "plan.json").unlink()
+        folder.rmdir()
+
+
 def save(folder: Path, run: Run) -> None:
     """Marks a run as finished."""
     write_text(folder / "run.json", run.model_dump_json(indent=1) + "\n")
@@ -96,15 +110,36 @@ def keras_model(run: Run, folder: Path) -> tf_keras.Model:
     """Rebuilds the run's network and loads its weights. Imports TensorFlow.
 
     Raises:
-        ZooError: the weights do not fit the network.
+        ZooError: the weights do not fit the network, or those that it started with were replaced.
     """
     model = build(run.config)
-    if "qat" in run.scheme:
-        from zoo import compress
+    if run.low_rank is not None:
+        from zoo.compression import low_rank
 
-        model = compress.for_qat(model, preserve_sparsity="prune" in run.scheme)
+        model = low_rank.factorised(model, run.low_rank)
+    if "qat" in run.scheme:
+        from zoo.compression import qat
+
+        load_weights(model, _start(run, folder))
+        model = qat.for_qat(model)
     load_weights(model, folder / Path(run.weights).name)
     return model
+
+
+def _start(run: Run, folder: Path) -> Path:
+    again = "delete the run's folder and run the command that made it again"
+    if run.start is None:
+        raise ZooError("an earlier version made this qat run", where=folder, remedy=again)
+    path = folder / Path(run.start).name
+    read_bytes(path, "the weights that the run started with", 2**30, again)
+    if sha256_of(path) != run.start_sha256:
+        raise ZooError(
+            "the weights that the run started with are damaged or were replaced",
+            where=path,
+            expected=f"sha256 {run.start_sha256}",
+            remedy=again,
+        )
+    return path
 
 
 def load_weights(model: tf_keras.Model, path: Path) -> None:

@@ -90,7 +90,7 @@ class Recipe:
 
     name: str
     model: str = _recipe("squeezenet_v1_1", "catalogue name of the architecture")
-    dataset: str = _recipe("fashion_mnist", "data set: fashion_mnist or digits")
+    dataset: str = _recipe("fashion_mnist", "data set: fashion_mnist, cifar10_jpeg or digits")
     image_size: int = _recipe(32, "height and width that images are padded to, in pixels")
     width: float = _recipe(1.0, "multiplies the channels of every layer")
     batch_norm: bool = _recipe(True, "batch normalisation also where the paper has none")
@@ -105,8 +105,25 @@ class Recipe:
     flip: bool = _recipe(True, "mirror training images at random")
     seed: int = _recipe(1, "seeds the weights, the order of images and the augmentation")
     prune_sparsity: float = _recipe(0.6, "share of zeros in each pruned convolution kernel")
+    prune_pattern: str = _recipe(
+        "any", "which weights go together: any, 2:4, 1x4, 4x1 or xnnpack (see above)"
+    )
     prune_epochs: int = _recipe(3, "epochs of fine-tuning while pruning")
     prune_learning_rate: float = _recipe(0.02, "peak learning rate while pruning")
+    cluster_count: int = _recipe(32, "values a kernel may have, zero included: 2 to 256")
+    cluster_per_channel: bool = _recipe(False, "that many values in each filter instead")
+    cluster_epochs: int = _recipe(3, "epochs of fine-tuning the clusters")
+    cluster_learning_rate: float = _recipe(0.01, "peak learning rate of fine-tuning the clusters")
+    low_rank_keep: float = _recipe(
+        0.5, "share of the parameters of the convolutions and dense layers to keep"
+    )
+    low_rank_energy: float = _recipe(
+        0.0, "instead: share of each kernel's squared singular values to keep"
+    )
+    low_rank_rank: int = _recipe(0, "instead: the rank of every kernel")
+    low_rank_spatial: bool = _recipe(False, "split k×k into k×1 and 1×k, else into k×k and 1×1")
+    low_rank_epochs: int = _recipe(3, "epochs of fine-tuning the split layers")
+    low_rank_learning_rate: float = _recipe(0.02, "peak learning rate of the split layers")
     qat_epochs: int = _recipe(2, "epochs of quantisation-aware fine-tuning")
     qat_learning_rate: float = _recipe(0.005, "peak learning rate of quantisation-aware training")
     expected_accuracy: float | None = None

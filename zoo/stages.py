@@ -5,23 +5,24 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import tensorflow as tf
 import tf_keras
 
-from zoo import compress as compression
 from zoo import data, runs, transfer
 from zoo.catalog import build
+from zoo.compression import cluster, low_rank, prune, qat
+from zoo.compression.frame import Start, Tuning
+from zoo.compression.keep import Keep
 from zoo.errors import ZooError
-from zoo.files import append_record, atomic_path, sha256_of
+from zoo.files import atomic_path
+from zoo.finished import Compressed, Finished, Origin
 from zoo.provenance import Provenance
 from zoo.specs import Recipe
 from zoo.steps import Schedule
 from zoo.train import Outcome, fit
-from zoo.types import ModelConfig, Run, TrainRecord
+from zoo.types import ModelConfig, PerLayer, Run
 
 Say = Callable[[str], None]
 
@@ -50,7 +51,7 @@ def train(
             not fit, a diverging loss.
     """
     folder = output / "runs" / name
-    begun_with = _Origin() if initial is None else _Origin(initial.source, initial.sha256)
+    begun_with = Origin() if initial is None else Origin(initial.source, initial.sha256)
     if runs.begin(folder, {"stage": "train", **_plan(recipe), **dataclasses.asdict(begun_with)}):
         say(f"{name} is trained already ({folder})")
         return runs.load(folder)
@@ -80,10 +81,9 @@ def train(
         say,
         interactive=sys.stdout.isatty(),
     )
-    done = _Finished(
-        "train", name, config, recipe, (), None, model, outcome, recipe.epochs, begun_with
+    return Finished("train", name, config, recipe, model, outcome, recipe.epochs, begun_with).write(
+        output, provenance, say
     )
-    return _finish(done, output, provenance, say)
 
 
 def compress(
@@ -91,156 +91,125 @@ def compress(
     output: Path,
     parent: Run,
     scheme: str,
+    per_layer: PerLayer,
     name: str,
     provenance: Provenance,
     say: Say,
 ) -> Run:
-    """Applies one scheme, `prune` or `qat`, to a finished run and fine-tunes.
+    """Applies one scheme to a finished run and fine-tunes, or goes on with the run of that name.
+
+    Args:
+        recipe: how strong the scheme is, and how long it is fine-tuned.
+        output: the parent is in OUTPUT/runs/ and so will the new run be.
+        parent: the run to start from.
+        scheme: of `zoo.compression.schemes.SCHEMES`, one that can follow the parent's.
+        per_layer: values that differ from the recipe's.
+        name: of the new run.
+        provenance: goes into the result line.
+        say: gets the lines of progress.
 
     Raises:
-        ZooError: a scheme that can't follow the parent's, and what `train` raises.
+        ZooError: a goal that can't be, and what `train` raises.
     """
-    if "qat" in parent.scheme or scheme in parent.scheme:
-        raise ZooError(
-            f"{scheme} can't follow {'+'.join(parent.scheme)}",
-            where=parent.name,
-            expected="prune before qat, each once",
-            remedy="start from an earlier run",
-        )
     folder = output / "runs" / name
-    plan = {"stage": scheme, "parent": parent.weights_sha256, **_plan(recipe)}
+    plan = {
+        "stage": scheme,
+        "parent": parent.weights_sha256,
+        **_plan(recipe),
+        "per_layer": per_layer.model_dump(),
+    }
     if runs.begin(folder, plan):
         say(f"{name} is done already ({folder})")
         return runs.load(folder)
-    dataset = data.load(recipe.dataset, recipe.image_size, recipe.validation_images)
-    tf_keras.utils.set_random_seed(recipe.seed)
-    dense = runs.keras_model(parent, output / "runs" / parent.name)
-    tune, epochs = (_prune, recipe.prune_epochs) if scheme == "prune" else (_qat, recipe.qat_epochs)
-    model, outcome = tune(_Start(dense, dataset, recipe, parent, folder, say))
-    schemes = (*parent.scheme, scheme)
-    done = _Finished(
-        "compress", name, parent.config, recipe, schemes, parent, model, outcome, epochs
-    )
-    return _finish(done, output, provenance, say)
-
-
-@dataclass(frozen=True)
-class _Start:
-    """What fine-tuning by a scheme begins with. `dense` has the parent's weights."""
-
-    dense: tf_keras.Model
-    dataset: data.Dataset
-    recipe: Recipe
-    parent: Run
-    folder: Path
-    say: Say
-
-
-@dataclass(frozen=True)
-class _Origin:
-    """The initial weights that a run began with, as in `Run` and in its plan."""
-
-    init_from: str | None = None
-    init_sha256: str | None = None
-
-
-@dataclass(frozen=True)
-class _Finished:
-    """A loop that has ended, before it is written down. `model` has the last epoch's weights."""
-
-    stage: Literal["train", "compress"]
-    name: str
-    config: ModelConfig
-    recipe: Recipe
-    scheme: tuple[str, ...]
-    parent: Run | None
-    model: tf_keras.Model
-    outcome: Outcome
-    epochs: int
-    origin: _Origin = _Origin()
-
-
-def _prune(start: _Start) -> tuple[tf_keras.Model, Outcome]:
-    recipe = start.recipe
-    schedule = _schedule(recipe, recipe.prune_epochs, recipe.prune_learning_rate)
-    per_epoch = schedule.steps_per_epoch(len(start.dataset.train))
-    steps = per_epoch * schedule.epochs
-    model = compression.for_pruning(start.dense, recipe.prune_sparsity, steps)
-    start.say(f"pruning {start.parent.name} to {100 * recipe.prune_sparsity:.0f} % zeros")
+    try:
+        dataset = data.load(recipe.dataset, recipe.image_size, recipe.validation_images)
+        tf_keras.utils.set_random_seed(recipe.seed)
+        schedule = _schedule(
+            recipe, getattr(recipe, f"{scheme}_epochs"), getattr(recipe, f"{scheme}_learning_rate")
+        )
+        per_epoch = schedule.steps_per_epoch(len(dataset.train))
+        tuning = _BEGIN[scheme](
+            Start(
+                model=runs.keras_model(parent, output / "runs" / parent.name),
+                scheme=parent.scheme,
+                recipe=recipe,
+                per_layer=per_layer,
+                steps=per_epoch * schedule.epochs,
+                per_epoch=per_epoch,
+            )
+        )
+    except ZooError:
+        runs.forget(folder)  # else its plan would refuse the mended command
+        raise
+    begun_from = None
+    if tuning.start is not None:
+        begun_from = folder / "start.h5"
+        with atomic_path(begun_from) as temporary:
+            tuning.start.save_weights(temporary)
+    for line in tuning.begun:
+        say(f"{parent.name}: {line}")
     outcome = fit(
-        model,
-        start.dataset,
+        tuning.model,
+        dataset,
         schedule,
-        start.folder,
-        start.say,
+        folder,
+        say,
         interactive=sys.stdout.isatty(),
-        callbacks=[compression.pruning_callback()],
-        eligible=lambda epoch: epoch * per_epoch > compression.reached_at(steps),
+        callbacks=tuning.callbacks,
+        eligible=tuning.eligible,
     )
-    runs.load_weights(model, outcome.weights)
-    plain = compression.strip_pruning(model)
-    with atomic_path(start.folder / "stripped.h5") as temporary:
+    model, outcome = _stripped(tuning, outcome)
+    compressed = Compressed(
+        parent=parent,
+        scheme=(*parent.scheme, scheme),
+        per_layer=per_layer,
+        low_rank=tuning.low_rank or parent.low_rank,
+        start=begun_from,
+        reached=tuning.reached(model),
+    )
+    return Finished(
+        "compress",
+        name,
+        parent.config,
+        recipe,
+        model,
+        outcome,
+        schedule.epochs,
+        compressed=compressed,
+    ).write(output, provenance, say)
+
+
+def _stripped(tuning: Tuning, outcome: Outcome) -> tuple[tf_keras.Model, Outcome]:
+    """The network with the best epoch's weights as it is stored, and where they are."""
+    runs.load_weights(tuning.model, outcome.weights)
+    if tuning.strip is None:
+        return tuning.model, outcome
+    plain = tuning.strip(tuning.model)
+    weights = outcome.weights.with_name("stripped.h5")
+    with atomic_path(weights) as temporary:
         plain.save_weights(temporary)
-    return plain, dataclasses.replace(outcome, weights=start.folder / "stripped.h5")
+    return plain, dataclasses.replace(outcome, weights=weights)
 
 
-def _qat(start: _Start) -> tuple[tf_keras.Model, Outcome]:
-    recipe = start.recipe
-    schedule = _schedule(recipe, recipe.qat_epochs, recipe.qat_learning_rate)
-    keep = "prune" in start.parent.scheme
-    model = compression.for_qat(start.dense, preserve_sparsity=keep)
-    start.say(f"quantisation-aware training of {start.parent.name}")
-    return model, fit(
+def _qat(start: Start) -> Tuning:
+    zeros, clusters = "prune" in start.scheme, "cluster" in start.scheme
+    model = qat.for_qat(start.model)
+    # Of the copy, whose layers are not all the start's: lowering splits some.
+    keep = (Keep.of(model, zeros, clusters),) if zeros or clusters else ()
+    return Tuning(
         model,
-        start.dataset,
-        schedule,
-        start.folder,
-        start.say,
-        interactive=sys.stdout.isatty(),
+        ("quantisation-aware training",),
+        callbacks=keep,
+        start=start.model,
     )
 
 
-def _finish(done: _Finished, output: Path, provenance: Provenance, say: Say) -> Run:
-    folder = output / "runs" / done.name
-    runs.load_weights(done.model, done.outcome.weights)
-    zeros = compression.zeros(done.model)
-    run = Run(
-        name=done.name,
-        stage=done.stage,
-        config=done.config,
-        dataset=done.recipe.dataset,
-        recipe=done.recipe,
-        scheme=done.scheme,
-        parent=done.parent.name if done.parent else None,
-        parent_sha256=done.parent.weights_sha256 if done.parent else None,
-        **dataclasses.asdict(done.origin),
-        weights=done.outcome.weights.name,
-        weights_sha256=sha256_of(done.outcome.weights),
-        validation_accuracy=done.outcome.validation_accuracy,
-        best_epoch=done.outcome.best_epoch,
-        versions=provenance.versions,
-    )
-    append_record(
-        output / "results.jsonl",
-        TrainRecord(
-            **provenance.fields(),
-            kind=done.stage,
-            model=done.name,
-            model_sha256=run.weights_sha256,
-            dataset=run.dataset,
-            scheme=run.scheme,
-            validation_accuracy=run.validation_accuracy,
-            epochs=done.epochs,
-            seconds=done.outcome.seconds,
-            zeros=zeros,
-        ),
-    )
-    runs.save(folder, run)
-    say(
-        f"{done.name}: validation accuracy {100 * run.validation_accuracy:.2f} % (epoch "
-        f"{run.best_epoch}), {100 * zeros:.0f} % of the kernels' weights are zero → {folder}"
-    )
-    return run
+_BEGIN: dict[str, Callable[[Start], Tuning]] = {
+    "low_rank": low_rank.begin,
+    "prune": prune.begin,
+    "cluster": cluster.begin,
+    "qat": _qat,
+}
 
 
 def _schedule(recipe: Recipe, epochs: int, learning_rate: float) -> Schedule:

@@ -19,6 +19,7 @@ import tensorflow as tf
 import tf_keras
 
 from zoo import shift_training
+from zoo.board import Board
 from zoo.data import Dataset, Split
 from zoo.errors import ZooError
 from zoo.files import atomic_path, read_bytes, write_text
@@ -71,7 +72,7 @@ def fit(
         model: functional model, (n, h, w, c) → (n, classes) logits, freshly built.
         dataset: its splits; the test split is not touched.
         schedule: how long and how fast.
-        folder: gets `checkpoints/`, `epochs.csv` and `best.h5`.
+        folder: gets `checkpoints/`, `epochs.csv`, `best.h5` and, for TensorBoard, `tensorboard/`.
         say: gets a line about each epoch, and one about resuming.
         interactive: draw a moving progress bar.
         callbacks: further Keras callbacks (tfmot's pruning needs one).
@@ -110,6 +111,7 @@ def fit(
     if done:
         say(f"resuming after epoch {done} of {schedule.epochs} ({folder})")
 
+    board = Board(folder / "tensorboard")
     watch = _Watch(say, per_epoch, schedule.epochs)
     began = time.monotonic()
     for number in range(done + 1, schedule.epochs + 1):
@@ -142,6 +144,7 @@ def fit(
                 with atomic_path(folder / "best.h5") as temporary:
                     model.save_weights(temporary)
             write_text(folder / "epochs.csv", _to_csv(rows))
+            board.write(number, row, float(optimizer.learning_rate))
             epoch.assign(number)
             manager.save()
         except (OSError, tf.errors.OpError) as error:

@@ -38,8 +38,36 @@ class ModelConfig(Strict):
     dropout: float | None = Field(default=None, ge=0, lt=1)
 
 
+class PerLayer(Strict):
+    """Values of a compression scheme layer by layer: sparsities, numbers of clusters or ranks.
+
+    Attributes:
+        layers: layer name → its value; 0 leaves the layer alone.
+        others: whether layers that are not named get the recipe's value, or are left alone.
+    """
+
+    layers: dict[str, float] = {}
+    others: bool = True
+
+
+class LowRank(Strict):
+    """The layers that were split in two, and by what rank.
+
+    Attributes:
+        spatial: k×k convolutions are split into k×1 and 1×k ones, else into k×k and 1×1.
+        ranks: layer name → channels between the two.
+    """
+
+    spatial: bool = False
+    ranks: dict[str, Annotated[int, Field(ge=1)]]
+
+
 class Run(Strict):
-    """`run.json` of a training or compression run's folder."""
+    """`run.json` of a training or compression run's folder.
+
+    `start` is the file of the weights that quantisation-aware training began with: which operators
+    it trains depends on them.
+    """
 
     name: str
     stage: Literal["train", "compress"]
@@ -47,6 +75,10 @@ class Run(Strict):
     dataset: str
     recipe: Recipe
     scheme: tuple[str, ...] = ()
+    per_layer: PerLayer = PerLayer()
+    low_rank: LowRank | None = None
+    start: str | None = None
+    start_sha256: Sha256 | None = None
     parent: str | None = None
     parent_sha256: Sha256 | None = None
     init_from: str | None = None

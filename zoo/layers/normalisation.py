@@ -19,10 +19,9 @@ class LocalResponseNormalization(tf_keras.layers.Layer):
     TensorFlow's function and the AlexNet paper (section 3.3, with k = 2) multiply the sum by alpha
     itself.
 
-    Converting lowers it to delegated operators (`converters.operator_forms`), which stay float32 in
-    int8 models: its squares span too many orders of magnitude for 8 bits. Quantisation-aware
-    training refuses the layer, as it does every layer that is not tf_keras' own: networks have
-    batch normalisation instead where they are to be quantised so.
+    Converting lowers it to delegated operators (`zoo.lowering.operator_forms`), which stay float32
+    in int8 models, trained for int8 or not: its squares span too many orders of magnitude for 8
+    bits.
 
     Args:
         size: number of channels in the window, odd.

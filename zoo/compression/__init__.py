@@ -1,0 +1,1 @@
+"""Compression schemes: each changes or constrains a trained network's weights and fine-tunes it."""

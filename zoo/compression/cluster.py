@@ -1,0 +1,155 @@
+"""Weight clustering: each kernel has few distinct values (Han et al. 2016, section 3).
+
+The values are found by k-means in one dimension, from centroids at equal distances between the
+least and the largest weight, which the paper found best and which keeps the few large weights.
+Then they are trained: `zoo.compression.keep`. tfmot's own clustering is not used: it skips
+depthwise convolutions, strided ones per channel, and takes two to three times as long a step.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import tf_keras
+
+from zoo.compression import kernels, schemes
+from zoo.compression.frame import Start, Tuning, clone
+from zoo.compression.keep import MOST_CLUSTERS, Keep
+from zoo.errors import ZooError
+
+_ROUNDS = 1000
+
+
+def k_means(values: np.ndarray, clusters: int) -> np.ndarray:
+    """Each value's centroid: at most `clusters` distinct ones.
+
+    Lloyd's algorithm on sorted values, where a cluster is an interval; deterministic. A cluster
+    that becomes empty, in the gap that pruning leaves say, halves the one of the largest error.
+
+    Args:
+        values: floats, of any shape.
+        clusters: at least 1.
+    """
+    distinct, ids, counts = np.unique(values, return_inverse=True, return_counts=True)
+    if distinct.size <= clusters:
+        return values.copy()
+    line = _Line(distinct.astype(np.float64), counts)
+    centres = np.linspace(distinct[0], distinct[-1], clusters, dtype=np.float64)
+    bounds = np.zeros(0, np.int64)
+    for _ in range(_ROUNDS):
+        inner = np.searchsorted(distinct, (centres[1:] + centres[:-1]) / 2)
+        new = line.filled(np.unique([0, *inner, distinct.size]), clusters)
+        if np.array_equal(new, bounds):
+            break
+        bounds, centres = new, line.means(new)
+    nearest = np.repeat(np.arange(clusters), np.diff(bounds))
+    return centres[nearest].astype(values.dtype)[ids].reshape(values.shape)
+
+
+class _Line:
+    """Sorted distinct values and how often each occurs; intervals are given by their bounds."""
+
+    def __init__(self, distinct: np.ndarray, counts: np.ndarray):
+        self._distinct = distinct
+        sums = (counts, distinct * counts, distinct**2 * counts)
+        self._sums = [np.concatenate([[0.0], np.cumsum(s)]) for s in sums]
+
+    def means(self, bounds: np.ndarray) -> np.ndarray:
+        count, total, _ = (np.diff(s[bounds]) for s in self._sums)
+        return total / count
+
+    def filled(self, bounds: np.ndarray, clusters: int) -> np.ndarray:
+        """Halves intervals, at the mean of the one of the largest error, until there are enough."""
+        while bounds.size <= clusters:
+            count, total, squares = (np.diff(s[bounds]) for s in self._sums)
+            errors = np.where(np.diff(bounds) > 1, squares - total**2 / count, -np.inf)
+            worst = int(np.argmax(errors))
+            middle = np.searchsorted(self._distinct, total[worst] / count[worst])
+            middle = np.clip(middle, bounds[worst] + 1, bounds[worst + 1] - 1)
+            bounds = np.insert(bounds, worst + 1, middle)
+        return bounds
+
+
+def clustered(
+    kernel: np.ndarray, clusters: int, zeros: bool, per_channel: bool, depthwise: bool = False
+) -> np.ndarray:
+    """The kernel with at most `clusters` distinct values, or as many in each filter.
+
+    Args:
+        kernel: as Keras has it.
+        clusters: 2 to 256; with `zeros` one of them is zero, if there are any.
+        zeros: zero weights stay zero and no others become zero.
+        per_channel: count in each filter.
+        depthwise: see `kernels.by_channel`.
+    """
+    if per_channel:
+        matrix = kernels.by_channel(kernel, depthwise)
+        filters = [_clustered(column, clusters, zeros) for column in matrix.T]
+        return np.stack(filters, axis=1).reshape(kernel.shape)
+    return _clustered(kernel, clusters, zeros)
+
+
+def _clustered(values: np.ndarray, clusters: int, zeros: bool) -> np.ndarray:
+    if not zeros or values.all():
+        return k_means(values, clusters)
+    result = np.zeros_like(values)
+    filled = values != 0
+    if filled.any():
+        result[filled] = k_means(values[filled], clusters - 1)
+    return result
+
+
+def begin(start: Start) -> Tuning:
+    """Clusters the kernels of all convolutions and dense layers, or those that were named.
+
+    Depthwise convolutions, which hold few weights, only where they are named.
+
+    Raises:
+        ZooError: an impossible number of clusters.
+    """
+    recipe = start.recipe
+    if not 2 <= recipe.cluster_count <= MOST_CLUSTERS:
+        raise ZooError(
+            "impossible number of clusters",
+            where="--cluster_count",
+            expected=f"2 to {MOST_CLUSTERS}",
+            got=recipe.cluster_count,
+        )
+    zeros = "prune" in start.scheme
+    model = clone(start.model)
+    variables = kernels.variables(model)
+    counts = schemes.chosen(
+        start.per_layer, recipe.cluster_count, kernels.plain(model), list(variables)
+    )
+    for name, count in counts.items():
+        depthwise = isinstance(model.get_layer(name), tf_keras.layers.DepthwiseConv2D)
+        kernel = variables[name].numpy()
+        variables[name].assign(
+            clustered(kernel, int(count), zeros, recipe.cluster_per_channel, depthwise)
+        )
+    per = "filter" if recipe.cluster_per_channel else "kernel"
+    return Tuning(
+        model,
+        (f"clustering {len(counts)} layers, {_range(list(counts.values()))} values a {per}",),
+        callbacks=(Keep.of(model, zeros, clusters=True, only=counts),),
+        reached=lambda done: (
+            f"at most {most_values(done, list(counts), recipe.cluster_per_channel)} distinct values"
+            f" in a {per} of {len(counts)} clustered layers"
+        ),
+    )
+
+
+def _range(counts: list[float]) -> str:
+    low, high = (int(f(counts, default=0)) for f in (min, max))
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
+def most_values(model: tf_keras.Model, layers: list[str], per_channel: bool) -> int:
+    """The largest number of distinct values, zero included, in one kernel or filter."""
+    most = 0
+    for name, kernel in kernels.values(model).items():
+        if name not in layers:
+            continue
+        depthwise = isinstance(model.get_layer(name), tf_keras.layers.DepthwiseConv2D)
+        parts = kernels.by_channel(kernel, depthwise).T if per_channel else [kernel]
+        most = max(most, *(np.unique(part).size for part in parts))
+    return most
