@@ -1,4 +1,4 @@
-"""Reads the public Deep Compression file of SqueezeNet 1.0 (Han et al. 2016, arXiv:1510.00149).
+"""The Deep Compression file of SqueezeNet 1.0 (Han et al. 2016, arXiv:1510.00149), both ways.
 
 All numbers are little endian. First one uint32 for each of the 26 layers: how many entries it
 stores. Then, layer by layer in the network's order:
@@ -14,6 +14,7 @@ a longer run of zeros holds entries with code 0. NumPy alone; the file may come 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -22,6 +23,7 @@ import numpy as np
 from zoo.errors import ZooError
 
 CODES = 256
+_LONGEST_GAP = 15
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ LAYERS: tuple[Layer, ...] = (
 
 @dataclass(frozen=True, eq=False)
 class Coded:
-    """One layer exactly as the file has it; nothing is lost, so it could be written back.
+    """One layer exactly as the file has it: `encode` writes the same bytes again.
 
     Attributes:
         layer: which one.
@@ -189,3 +191,77 @@ def parse(data: bytes, where: str, layers: tuple[Layer, ...] = LAYERS) -> list[C
 def _take(data: bytes, dtype: str, count: int, offset: int) -> tuple[np.ndarray, int]:
     values = np.frombuffer(data, dtype, count, offset)
     return values.astype(values.dtype.newbyteorder("="), copy=False), offset + values.nbytes
+
+
+def encode(coded: Sequence[Coded]) -> bytes:
+    """The file of these layers; `encode(parse(data, …))` is `data`."""
+    counts = np.array([len(each.codes) for each in coded], "<u4")
+    parts = [counts.tobytes()]
+    for each in coded:
+        gaps = np.concatenate([each.gaps, np.zeros(len(each.gaps) % 2, np.uint8)])
+        parts += [
+            each.codebook.astype("<f4").tobytes(),
+            each.bias.astype("<f4").tobytes(),
+            each.codes.astype(np.uint8).tobytes(),
+            (gaps[::2] | gaps[1::2] << 4).astype(np.uint8).tobytes(),
+        ]
+    return b"".join(parts)
+
+
+def from_weights(
+    weights: Mapping[str, Sequence[np.ndarray]], layers: tuple[Layer, ...] = LAYERS
+) -> list[Coded]:
+    """Kernels of few values as the file's layers.
+
+    Args:
+        weights: {layer name: (kernel (height, width, in, filters), bias (filters,))}, float32.
+        layers: the network's convolutions.
+
+    Raises:
+        ZooError: a layer that is missing, of another shape, not finite, or with more than 255
+            values besides zero.
+    """
+    return [_coded(layer, weights) for layer in layers]
+
+
+def _coded(layer: Layer, weights: Mapping[str, Sequence[np.ndarray]]) -> Coded:
+    def refuse(what: str, expected: object, got: object, remedy: str | None = None) -> ZooError:
+        return ZooError(
+            f"can't be a Deep Compression file: {what}",
+            where=f"layer {layer.name}",
+            expected=expected,
+            got=got,
+            remedy=remedy,
+        )
+
+    if layer.name not in weights:
+        raise refuse("a layer is missing", "every convolution of SqueezeNet 1.0", sorted(weights))
+    arrays = [np.asarray(each, np.float32) for each in weights[layer.name]]
+    if len(arrays) != 2:
+        raise refuse("another kind of layer", "a kernel and a bias", f"{len(arrays)} arrays")
+    kernel, bias = arrays
+    shapes = layer.kernel, (layer.filters,)
+    if (kernel.shape, bias.shape) != shapes:
+        raise refuse("another shape", shapes, (kernel.shape, bias.shape))
+    if not (np.isfinite(kernel).all() and np.isfinite(bias).all()):
+        raise refuse("its weights", "finite numbers", "NaN or infinity")
+    flat = kernel.transpose(3, 2, 0, 1).reshape(-1)
+    places = np.flatnonzero(flat)
+    values, found = np.unique(flat[places], return_inverse=True)
+    if len(values) >= CODES:
+        raise refuse(
+            "too many values",
+            f"at most {CODES - 1} besides zero",
+            len(values),
+            "cluster the weights first, see python -m scripts.compress --help",
+        )
+    codebook = np.zeros(CODES, np.float32)
+    codebook[1 : 1 + len(values)] = values
+    zeros = np.diff(places, prepend=-1) - 1
+    bridges = zeros // (_LONGEST_GAP + 1)  # entries of value zero, each with a gap of its own
+    last = np.cumsum(bridges + 1) - 1
+    codes = np.zeros(len(places) + int(bridges.sum()), np.uint8)
+    gaps = np.full(len(codes), _LONGEST_GAP, np.uint8)
+    codes[last] = found.reshape(-1) + 1
+    gaps[last] = zeros % (_LONGEST_GAP + 1)
+    return Coded(layer, codebook, bias, codes, gaps)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from converters.deep_compression import LAYERS, Layer, decode, parse
+from converters import deep_compression
+from converters.deep_compression import LAYERS, Layer, decode, from_weights, parse
 from tests.conftest import ROOT
 from zoo.errors import ZooError
 
@@ -201,3 +202,86 @@ def test_memory_is_bounded(counts):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 50 * 2**20
+
+
+def test_real_file_is_written_back(real):
+    assert deep_compression.encode(parse(real, "real")) == real
+
+
+def test_real_weights_are_exported_exactly(real):
+    weights = decode(real, "real").weights
+    again = deep_compression.encode(from_weights(weights))
+    for name, (kernel, bias) in decode(again, "again").weights.items():
+        np.testing.assert_array_equal(kernel, weights[name][0])
+        np.testing.assert_array_equal(bias, weights[name][1])
+    # Entries that the public file stores, as code 0 or a value of zero, without need are left out.
+    assert len(again) <= len(real)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    density=st.sampled_from([0.0, 0.01, 0.05, 0.3, 1.0]),
+    values=st.integers(1, 255),
+)
+def test_export_is_exact(seed, density, values):
+    rng = np.random.default_rng(seed)
+    weights = {}
+    for layer in TINY:
+        book = rng.standard_normal(values).astype(np.float32)
+        kernel = rng.choice(book, layer.kernel) * (rng.random(layer.kernel) < density)
+        weights[layer.name] = kernel, rng.standard_normal(layer.filters).astype(np.float32)
+    coded = from_weights(weights, TINY)
+    data = deep_compression.encode(coded)
+    for name, (kernel, bias) in decode(data, "made", TINY).weights.items():
+        np.testing.assert_array_equal(kernel, weights[name][0])
+        np.testing.assert_array_equal(bias, weights[name][1])
+    assert deep_compression.encode(parse(data, "made", TINY)) == data
+    # The encoder above, which writes one number at a time, says the same.
+    flats = [k.transpose(3, 2, 0, 1).reshape(-1) for k, _ in weights.values()]
+    slow = encode(
+        [
+            (each.codebook, each.bias, [each.codebook.tolist().index(v) for v in flat.tolist()])
+            for each, flat in zip(coded, flats, strict=True)
+        ]
+    )
+    assert data == slow
+
+
+def _layers_with(change):
+    rng = np.random.default_rng(0)
+    weights = {
+        layer.name: (np.zeros(layer.kernel, np.float32), np.zeros(layer.filters, np.float32))
+        for layer in TINY
+    }
+    kernel, bias = weights["two"]
+    return {**weights, **change(kernel + rng.standard_normal(kernel.shape, np.float32), bias)}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda k, b: {"two": (np.tile(k, 2)[..., :40], b)}, None),
+        (lambda k, b: {"two": (k[..., :39], b)}, r"another shape.*layer two.*40.*39"),
+        (lambda k, b: {"two": (k, b * np.nan)}, "layer two.*finite"),
+    ],
+)
+def test_export_names_what_is_wrong(change, message):
+    weights = _layers_with(change)
+    if message is None:
+        assert len(from_weights(weights, TINY)) == 2
+        return
+    with pytest.raises(ZooError, match=message):
+        from_weights(weights, TINY)
+
+
+def test_export_of_too_many_values_or_too_few_layers():
+    wide = (Layer("wide", (1, 1, 8, 40)),)
+    kernel = np.arange(320, dtype=np.float32).reshape(1, 1, 8, 40)
+    weights = {"wide": (kernel, np.zeros(40, np.float32))}
+    with pytest.raises(ZooError, match=r"too many values.*layer wide.*at most 255.*319.*cluster"):
+        from_weights(weights, wide)
+    weights["wide"] = (np.minimum(kernel, 255), weights["wide"][1])
+    assert len(from_weights(weights, wide)[0].codes) == 319
+    with pytest.raises(ZooError, match=r"missing.*layer one"):
+        from_weights(weights, TINY)

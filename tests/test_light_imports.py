@@ -7,6 +7,7 @@ import pytest
 
 TF_FREE = (
     "zoo.catalog",
+    "zoo.compression.schemes",
     "zoo.data",
     "zoo.images",
     "zoo.isolated",
@@ -17,6 +18,9 @@ TF_FREE = (
     "zoo.transfer",
     "zoo.types",
     "zoo.weights",
+    "converters.compression_table.rows",
+    "converters.container.container",
+    "converters.container.packing",
     "converters.deep_compression",
     "converters.coverage_table",
     "converters.flatbuffer",
@@ -30,9 +34,11 @@ TF_FREE = (
     "android_bench.session",
     "scripts.benchmark",
     "scripts.compress",
+    "scripts.compression_table",
     "scripts.conversions",
     "scripts.convert",
     "scripts.data",
+    "scripts.deep_compression",
     "scripts.demo",
     "scripts.describe",
     "scripts.evaluate",
@@ -41,9 +47,12 @@ TF_FREE = (
     "scripts.list",
     "scripts.lowerings",
     "scripts.peers",
+    "scripts.pack",
     "scripts.report",
+    "scripts.sensitivity",
     "scripts.speed",
     "scripts.train",
+    "scripts.unpack",
     "scripts.verify",
 )
 
