@@ -41,3 +41,14 @@ def test_equal_networks_are_not_proven_equal():
     difference, low, high = paired(same, same)
     assert difference == 0
     assert -0.01 < low < 0 < high < 0.01
+
+
+def test_shares_of_crops_count_by_their_part():
+    random = np.random.default_rng(2)
+    right, reference = random.random((2, 400, 4)) < 0.6
+    by_crop = [paired(right[:, i], reference[:, i]) for i in range(4)]
+    together = paired(right.mean(axis=1), reference.mean(axis=1))
+    assert together[0] == pytest.approx(np.mean([each[0] for each in by_crop]))
+    # Four independent crops are worth four times the pictures.
+    widths = [each[2] - each[1] for each in by_crop]
+    assert together[2] - together[1] == pytest.approx(np.mean(widths) / 2, rel=0.1)

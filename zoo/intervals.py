@@ -26,16 +26,16 @@ def paired(right: np.ndarray, reference: np.ndarray) -> tuple[float, float, floa
     data").
 
     Args:
-        right: (n,) of bool, one a picture.
+        right: (n,) of bool, one a picture, or the share of its crops, 0 to 1.
         reference: likewise.
 
     Returns:
         Difference of the shares, and the interval's ends, -1 to 1.
     """
     count = len(right)
-    gained = int(np.sum(right & ~reference))
-    lost = int(np.sum(~right & reference))
-    up, down = (gained + 1) / (count + 2), (lost + 1) / (count + 2)
-    half = _Z * math.sqrt((up + down - (up - down) ** 2) / (count + 2))
-    low, high = max(-1.0, up - down - half), min(1.0, up - down + half)
-    return (gained - lost) / count, low, high
+    difference = right.astype(np.float64) - reference.astype(np.float64)
+    # One picture more is gained and one more lost: equal networks are not proven equal.
+    mean = float(difference.sum()) / (count + 2)
+    square = (float((difference**2).sum()) + 2) / (count + 2)
+    half = _Z * math.sqrt((square - mean**2) / (count + 2))
+    return float(difference.mean()), max(-1.0, mean - half), min(1.0, mean + half)

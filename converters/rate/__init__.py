@@ -1,0 +1,1 @@
+"""Rate–distortion quantisation of a finished float32 `.tflite`."""
