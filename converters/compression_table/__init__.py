@@ -1,0 +1,1 @@
+"""The compression table of SqueezeNet's paper, published and ours."""

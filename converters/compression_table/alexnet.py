@@ -1,0 +1,130 @@
+"""AlexNet's rows: sizes from what was published of each layer, accuracies from a small AlexNet.
+
+No public weights of AlexNet can be had here. Its sizes are arithmetic on the layers' weights, the
+densities after pruning and the bits of a code as published; a zero pattern costs its entropy. What
+the schemes do to accuracy is shown on a small AlexNet, of a quarter of the channels, trained here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from converters.compression_table.rows import ALEXNET_BYTES, Accuracy, Row, size_of
+from converters.compression_table.trained import DATASETS, against, flatbuffer, scored
+from zoo import data, runs
+from zoo.errors import ZooError
+
+PART = "AlexNet: sizes computed from published densities and bits"
+SMALL = "AlexNet of a quarter of the channels, trained here"
+_BIASES = 10_568
+_SCHEMES = {
+    "": "float32",
+    "-low_rank": "SVD",
+    "-pruned": "pruning",
+    "-pruned-clustered": "pruning and 32 values a layer (Deep Compression)",
+}
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Weights; density after pruning (Han et al. 2015, table 4); bits of a code (Han et al. 2016).
+
+    The densities are of arXiv:1506.02626, the bits (8 in convolutions, 5 in dense layers) of
+    arXiv:1510.00149, section 5.
+    """
+
+    weights: int
+    density: float
+    bits: int
+
+
+LAYERS = {
+    "conv1": Layer(34_848, 0.84, 8),
+    "conv2": Layer(307_200, 0.38, 8),
+    "conv3": Layer(884_736, 0.35, 8),
+    "conv4": Layer(663_552, 0.37, 8),
+    "conv5": Layer(442_368, 0.37, 8),
+    "fc6": Layer(37_748_736, 0.09, 5),
+    "fc7": Layer(16_777_216, 0.09, 5),
+    "fc8": Layer(4_096_000, 0.25, 5),
+}
+
+
+def pruned_bytes() -> float:
+    """The weights that are left as float32, the zero pattern's entropy, float32 biases."""
+    bits = sum(
+        layer.weights * (32 * layer.density + _entropy(layer.density)) for layer in LAYERS.values()
+    )
+    return bits / 8 + 4 * _BIASES
+
+
+def deep_compression_bytes() -> float:
+    """Codes of the published bits and float32 codebooks in place of the float32 weights."""
+    bits = sum(
+        layer.weights * (layer.bits * layer.density + _entropy(layer.density)) + 32 * 2**layer.bits
+        for layer in LAYERS.values()
+    )
+    return bits / 8 + 4 * _BIASES
+
+
+def _entropy(p: float) -> float:
+    return -p * math.log2(p) - (1 - p) * math.log2(1 - p)
+
+
+def rows(output: Path, say: Say) -> list[Row]:
+    """The published network's rows, then those of the small one on each data set."""
+    found = [
+        Row(part=PART, name="AlexNet", how="float32 parameters", computed=ALEXNET_BYTES),
+        Row(
+            part=PART,
+            name="AlexNet, SVD",
+            reason="which layers were split, and their ranks, is not published; see the small one",
+        ),
+        Row(
+            part=PART,
+            name="AlexNet, pruning",
+            how="published densities; float32 weights and the entropy of the zero pattern",
+            computed=pruned_bytes(),
+        ),
+        Row(
+            part=PART,
+            name="AlexNet, Deep Compression",
+            how="likewise with codes of 8 bits (convolutions) and 5 (dense), which are not entropy "
+            "coded here; the paper's Huffman coding is",
+            computed=deep_compression_bytes(),
+        ),
+    ]
+    for dataset in DATASETS:
+        found += _small(output, dataset, say)
+    return found
+
+
+def _small(output: Path, name: str, say: Say) -> list[Row]:
+    found: list[Row] = []
+    reference = None
+    for suffix, scheme in _SCHEMES.items():
+        title = f"{DATASETS[name]}, {scheme}"
+        try:
+            run = runs.load(output / "runs" / f"alexnet-{name}{suffix}")
+            dataset = data.load(run.dataset, run.recipe.image_size, run.recipe.validation_images)
+            say(f"{run.name}: scoring")
+            content = flatbuffer(run, output, dataset)
+            right = scored(content, dataset)
+        except ZooError as error:
+            found.append(Row(part=SMALL, name=title, reason=str(error)))
+            continue
+        reference = right if suffix == "" else reference
+        accuracy = (
+            Accuracy(pictures=len(right), top1=float(right.mean()))
+            if reference is None or suffix == ""
+            else against(right, reference)
+        )
+        how = f"width {run.config.width:g}; float32 .tflite"
+        size = size_of(content)
+        found.append(Row(part=SMALL, name=title, how=how, size=size, accuracies=(accuracy,)))
+    return found

@@ -1,0 +1,186 @@
+"""SqueezeNet 1.0 with its real ImageNet weights: recoded, clustered, and on grids of its own.
+
+Grids are fitted to one half of the pictures, without labels, and scored on the other; then the
+halves change places. A row's accuracy is that of all pictures, each scored by the file that has not
+seen it; the larger of the two files gives its size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from converters import flatbuffer_edit as edit
+from converters import scoring
+from converters.compression_table.rows import Accuracy, Row, Size, size_of
+from converters.container.packing import packed_size
+from converters.rate.search import Search
+from converters.rate.write import Grid
+from converters.replay import Replay
+from zoo import images
+from zoo.catalog import model_spec
+from zoo.compression.cluster import clustered
+from zoo.files import write_bytes
+from zoo.intervals import paired
+from zoo.transfer import Initial
+
+PART = "SqueezeNet 1.0 with its real ImageNet weights"
+TARGETS = (450_000, 380_000, 340_000, 300_000)
+_UNIFORM_STEP = 0.15  # of a kernel's standard deviation
+_HALVES = ("even", "odd")
+
+Say = Callable[[str], None]
+
+
+def rows(start: Initial, pictures: Path, folder: Path, say: Say) -> list[Row]:
+    """All rows of the part. Files that are in the folder already are not made again.
+
+    Args:
+        start: the public weights.
+        pictures: see `zoo.images.pictures`.
+        folder: for the files.
+        say: gets the lines of progress.
+
+    Raises:
+        ZooError: what converting, quantising and scoring raise.
+    """
+    plain = _kept(folder / "public.tflite", lambda: _converted(start))
+    content = plain.read_bytes()
+    files: dict[str, tuple[Path, ...]] = {
+        "public": (plain,),
+        "clusters64": (_kept(folder / "clusters64.tflite", lambda: _clustered(content, 64)),),
+        "clusters32": (_kept(folder / "clusters32.tflite", lambda: _clustered(content, 32)),),
+        "uniform": (_kept(folder / "uniform.tflite", lambda: _uniform(content)),),
+    }
+    for target in TARGETS:
+        files[f"rate{target}"] = tuple(folder / f"rate{target}-{half}.tflite" for half in _HALVES)
+    for number, half in enumerate(_HALVES):
+        missing = [t for t in TARGETS if not files[f"rate{t}"][number].exists()]
+        if missing:
+            say(f"measuring the network on the {half} pictures")
+            search = Search(content, _crops(start, pictures, number), plain)
+            for target in missing:
+                say(f"grids for {target:,} bytes, {half} pictures")
+                found = search.to_size(target, packed_size, say)
+                write_bytes(files[f"rate{target}"][number], found.content)
+    every = [path for paths in files.values() for path in paths]
+    scores = scoring.score(start, pictures, [], every, None, say)
+    places = {name: [scores.places[str(path)] for path in paths] for name, paths in files.items()}
+    sizes = {name: [size_of(path.read_bytes()) for path in paths] for name, paths in files.items()}
+    return _rows(places, sizes)
+
+
+def _rows(places: dict[str, list[np.ndarray]], sizes: dict[str, list[Size]]) -> list[Row]:
+    reference = places["public"][0]
+
+    def row(key: str, name: str, how: str) -> Row:
+        return Row(
+            part=PART,
+            name=name,
+            how=how,
+            size=max(sizes[key], key=lambda size: size.container),
+            accuracies=_accuracies(places[key], reference),
+        )
+
+    found = [
+        Row(
+            part=PART,
+            name="SqueezeNet",
+            reason="no weights but the compressed ones are public here; those are the next row",
+        ),
+        row(
+            "public",
+            "SqueezeNet, Deep Compression, 8 bit",
+            "the public file's weights (675,763 bytes as published), bit by bit, as float32",
+        ),
+        row("clusters64", "k-means, 64 values a layer", "the baseline; zeros kept, no fine-tuning"),
+        row("clusters32", "k-means, 32 values a layer", "likewise"),
+        row("uniform", "uniform step of 0.15 σ", "rounding to the nearest, per layer"),
+    ]
+    for target in TARGETS:
+        name = f"rate–distortion, at most {target / 1e6:.2f} MB"
+        if target == max(TARGETS):
+            found.append(row(f"rate{target}", "SqueezeNet, Deep Compression, 6 bit", name))
+        else:
+            found.append(row(f"rate{target}", name, "as above, no labels, no fine-tuning"))
+    return found
+
+
+def _accuracies(places: list[np.ndarray], reference: np.ndarray) -> tuple[Accuracy, ...]:
+    odd = np.arange(len(reference)) % 2 == 1
+    if len(places) == 1:
+        return (_accuracy(places[0], reference, ""),)
+    # The file of the even pictures is scored on the odd ones.
+    crossed = np.where(odd[:, np.newaxis], places[0], places[1])
+    return (
+        _accuracy(crossed, reference, ""),
+        _accuracy(places[0][odd], reference[odd], "fitted to even, scored on odd"),
+        _accuracy(places[1][~odd], reference[~odd], "fitted to odd, scored on even"),
+    )
+
+
+def _accuracy(places: np.ndarray, reference: np.ndarray, note: str) -> Accuracy:
+    difference, low, high = paired((places < 1).mean(axis=1), (reference < 1).mean(axis=1))
+    return Accuracy(
+        pictures=len(places),
+        top1=float((places < 1).mean()),
+        top5=float((places < 5).mean()),
+        difference=difference,
+        low=low,
+        high=high,
+        note=note,
+    )
+
+
+def _kept(path: Path, make: Callable[[], bytes]) -> Path:
+    if not path.exists():
+        write_bytes(path, make())
+    return path
+
+
+def _converted(start: Initial) -> bytes:
+    from converters.convert import Conversions
+    from converters.quantise import Calibration
+    from zoo.catalog import build, published_config
+    from zoo.transfer import apply
+
+    spec = model_spec(start.model)
+    model = build(published_config(spec))
+    apply(model, spec.name, start, spec.preprocessing)
+    none = np.zeros((0, *spec.input_shape), np.float32)
+    return Conversions(model, Calibration.of(none, spec.preprocessing)).flatbuffer("float32")
+
+
+def _crops(start: Initial, pictures: Path, half: int) -> np.ndarray:
+    spec = model_spec(start.model)
+    height, width, _ = spec.input_shape
+    crops = [
+        images.central_crops(images.decode(picture), height, width)[0]
+        for number, picture in enumerate(images.pictures(pictures))
+        if number % 2 == half
+    ]
+    return images.normalise(np.stack(crops), spec.preprocessing)
+
+
+def _clustered(content: bytes, count: int) -> bytes:
+    return _changed(content, lambda w: clustered(w, count, zeros=True, per_channel=False))
+
+
+def _uniform(content: bytes) -> bytes:
+    def rounded(weights: np.ndarray) -> np.ndarray:
+        step = _UNIFORM_STEP * float(weights.std())
+        return Grid(np.clip(np.rint(weights / step), -127, 127).astype(np.int8), step).values
+
+    return _changed(content, rounded)
+
+
+def _changed(content: bytes, change: Callable[[np.ndarray], np.ndarray]) -> bytes:
+    replay = Replay(content, "public.tflite")
+    model = edit.unpacked(content)
+    for layer in replay.layers:
+        values = change(replay.constants[layer.weight])
+        tensor = model.subgraphs[0].tensors[layer.weight]
+        tensor.buffer = edit.add_buffer(model, values.astype(np.float32))
+    return edit.packed(model)

@@ -1,0 +1,115 @@
+"""Networks that were trained here, on grids of their own, scored on their test images."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from converters.compression_table.rows import Accuracy, Row, size_of
+from converters.container.packing import packed_size
+from converters.convert import Conversions
+from converters.quantise import Calibration
+from converters.rate.search import Search
+from zoo import data, runs
+from zoo.errors import ZooError
+from zoo.files import write_bytes
+from zoo.intervals import paired
+from zoo.isolated import Runner
+from zoo.transfer import of_dataset
+from zoo.types import Run
+
+PART = "Trained here: at least 10 times smaller than float32, within 0.5 point"
+MODELS = ("squeezenet_v1_1", "mobilenet_v2_cse_mix")
+DATASETS = {"fashion_mnist": "Fashion-MNIST", "cifar10_jpeg": "CIFAR-10 (JPEG)"}
+RATIOS = (10.2, 16.0, 24.0)  # float32 .tflite over container; the first a little above 10
+_IMAGES = 2000
+
+Say = Callable[[str], None]
+
+
+def rows(output: Path, folder: Path, say: Say) -> list[Row]:
+    """The rows of every model and data set; a run that is missing is a row with its reason."""
+    found: list[Row] = []
+    for dataset in DATASETS:
+        for model in MODELS:
+            name = f"{model}-{dataset}"
+            try:
+                found += _of_run(output, folder, name, say)
+            except ZooError as error:
+                found.append(Row(part=PART, name=name, reason=str(error)))
+    return found
+
+
+def _of_run(output: Path, folder: Path, name: str, say: Say) -> list[Row]:
+    run = runs.load(output / "runs" / name)
+    dataset = data.load(run.dataset, run.recipe.image_size, run.recipe.validation_images)
+    content = flatbuffer(run, output, dataset)
+    say(f"{name}: scoring float32")
+    right = scored(content, dataset)
+    where = DATASETS[run.dataset]
+    found = [
+        Row(
+            part=PART,
+            name=f"{run.config.model} on {where}",
+            how=f"float32, {run.recipe.epochs} epochs",
+            size=size_of(content),
+            accuracies=(Accuracy(pictures=len(right), top1=float(right.mean())),),
+        )
+    ]
+    search: Search | None = None
+    for ratio in RATIOS:
+        path = folder / f"{name}-{run.weights_sha256[:12]}-{ratio:g}.tflite"
+        if not path.exists():
+            search = search or Search(content, _training(dataset), name)
+            say(f"{name}: grids for a container of 1/{ratio:g} of the float32 file")
+            small = search.to_size(int(len(content) / ratio), packed_size, say)
+            write_bytes(path, small.content)
+        size = size_of(path.read_bytes())
+        found.append(
+            Row(
+                part=PART,
+                name=f"rate–distortion, 1/{len(content) / size.container:.1f} of float32",
+                how=f"{_IMAGES} training images, no labels, no fine-tuning",
+                size=size,
+                accuracies=(against(scored(path.read_bytes(), dataset), right),),
+            )
+        )
+    return found
+
+
+def flatbuffer(run: Run, output: Path, dataset: data.Dataset) -> bytes:
+    """A run as a float32 `.tflite`."""
+    model = runs.keras_model(run, output / "runs" / run.name)
+    none = dataset.normalise(dataset.train.images[:1])
+    return Conversions(model, Calibration.of(none, of_dataset(dataset))).flatbuffer("float32")
+
+
+def scored(content: bytes, dataset: data.Dataset) -> np.ndarray:
+    """bool (n,): which test images a file gets right on LiteRT with XNNPACK."""
+    with tempfile.TemporaryDirectory() as scratch, Runner("litert") as runner:
+        path = Path(scratch, "model.tflite")
+        write_bytes(path, content)
+        logits = runner.outputs(path, dataset.normalise(dataset.test.images))
+    return np.asarray(logits.argmax(axis=1) == dataset.test.labels)
+
+
+def against(right: np.ndarray, reference: np.ndarray, note: str = "") -> Accuracy:
+    """An accuracy beside the float network's on the same images."""
+    difference, low, high = paired(right, reference)
+    return Accuracy(
+        pictures=len(right),
+        top1=float(right.mean()),
+        difference=difference,
+        low=low,
+        high=high,
+        note=note,
+    )
+
+
+def _training(dataset: data.Dataset) -> np.ndarray:
+    count = len(dataset.train)
+    chosen = np.linspace(0, count - 1, min(count, _IMAGES)).astype(int)
+    return dataset.normalise(dataset.train.images[chosen])

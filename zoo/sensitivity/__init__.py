@@ -1,0 +1,1 @@
+"""How much each layer of a trained network bears, and what that proposes."""
