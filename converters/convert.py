@@ -74,7 +74,7 @@ class Conversions:
 
     @cached_property
     def _for_floats(self) -> bytes:
-        return _converted(lower(self._model), "float32", self._raw)
+        return self._prepared(_converted(lower(self._model), "float32", self._raw), "floats")
 
     @cached_property
     def _for_integers(self) -> bytes:
@@ -82,7 +82,17 @@ class Conversions:
         lowered = lower(self._model, integer=True)
         if lowered is self._model:
             return self._for_floats
-        return _converted(lowered, "float32", self._raw)
+        return self._prepared(_converted(lowered, "float32", self._raw), "integers")
+
+    def _prepared(self, content: bytes, form: str) -> bytes:
+        """What is done to a float32 file before precisions are made of it; here nothing.
+
+        Args:
+            content: the file.
+            form: `floats`, or `integers` where those need other operators.
+        """
+        del form
+        return content
 
     def _quantised_in_training(self) -> bytes:
         content = _converted(self._model, "int8_qat", integer=True)

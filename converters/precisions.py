@@ -1,8 +1,9 @@
 """Precisions and the names of artifacts.
 
-Grammar of an artifact's name: MODEL-DATASET[-STEP…][-raw_input]-PRECISION, `squeezenet_v1_1-
-fashion_mnist-pruned-int8` say; MODEL-DATASET[-STEP…] is the name of the run that it was converted
-from, without a final `-qat`, which the precision tells.
+Grammar of an artifact's name: MODEL-DATASET[-STEP…][-rate][-raw_input]-PRECISION,
+`squeezenet_v1_1-fashion_mnist-pruned-int8` say; MODEL-DATASET[-STEP…] is the name of the run that
+it was converted from, without a final `-qat`, which the precision tells. `rate` was quantised for
+rate and distortion before (`converters.rate`).
 
 | precision      | weights                  | activations | input, output | needs              |
 |----------------|--------------------------|-------------|---------------|--------------------|
@@ -57,7 +58,7 @@ def check(run: Run, precision: str, raw_input: bool = False) -> None:
         )
 
 
-def artifact_name(run: Run, precision: str, raw_input: bool = False) -> str:
+def artifact_name(run: Run, precision: str, raw_input: bool = False, rate: bool = False) -> str:
     """The artifact's name by the grammar above."""
-    taking = "-raw_input" if raw_input else ""
+    taking = ("-rate" if rate else "") + ("-raw_input" if raw_input else "")
     return f"{run.name.removesuffix('-qat')}{taking}-{precision}"

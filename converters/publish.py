@@ -14,12 +14,15 @@ import numpy as np
 from converters import card, flatbuffer, precisions
 from converters.convert import CALIBRATION_IMAGES, Conversions
 from converters.quantise import Calibration
+from converters.rate.conversions import RateConversions
 from zoo import data, runs, runtime
 from zoo.catalog import model_spec
 from zoo.files import append_record, write_bytes, write_text
 from zoo.provenance import Provenance
 from zoo.transfer import of_dataset
 from zoo.types import Artifact, ConvertRecord, Run
+
+RATE_IMAGES = 2000  # that say how much each layer matters
 
 
 def export(
@@ -29,8 +32,19 @@ def export(
     provenance: Provenance,
     say: Callable[[str], None],
     raw_input: bool = False,
+    ratio: float | None = None,
 ) -> list[Artifact]:
     """Converts a run to each precision: OUTPUT/artifacts/NAME.tflite and NAME.json.
+
+    Args:
+        run: finished.
+        wanted: precisions.
+        output: the --output folder.
+        provenance: goes into the manifest and the result line.
+        say: gets a line for each file.
+        raw_input: take pixels.
+        ratio: first quantise for rate and distortion, so that the float32 file's container is that
+            many times smaller than the file; the artifacts' scheme then ends with `rate`.
 
     Raises:
         ZooError: a precision that the run can't have, missing data, a refusing converter. Files
@@ -39,15 +53,19 @@ def export(
     for precision in wanted:
         precisions.check(run, precision, raw_input)
     dataset = data.load(run.dataset, run.recipe.image_size, run.recipe.validation_images)
-    conversions = Conversions(
-        runs.keras_model(run, output / "runs" / run.name),
-        _calibration(dataset, raw_input),
-        of_dataset(dataset) if raw_input else None,
-    )
+    model = runs.keras_model(run, output / "runs" / run.name)
+    calibration = _calibration(dataset, raw_input)
+    if ratio is None:
+        raw = of_dataset(dataset) if raw_input else None
+        conversions = Conversions(model, calibration, raw)
+    else:
+        chosen = np.linspace(0, len(dataset.train) - 1, min(len(dataset.train), RATE_IMAGES))
+        images = dataset.normalise(dataset.train.images[chosen.astype(int)])
+        conversions = RateConversions(model, calibration, images, ratio, say)
     made = []
     for precision in wanted:
         began = time.monotonic()
-        told = _card(run, precision, dataset, provenance, raw_input)
+        told = _card(run, precision, dataset, provenance, raw_input, ratio is not None)
         content = card.attach(conversions.flatbuffer(precision), told)
         seconds = round(time.monotonic() - began, 1)
         artifact = describe(content, run, precision, told, provenance)
@@ -83,14 +101,19 @@ def _calibration(dataset: data.Dataset, raw_input: bool) -> Calibration:
 
 
 def _card(
-    run: Run, precision: str, dataset: data.Dataset, provenance: Provenance, raw_input: bool
+    run: Run,
+    precision: str,
+    dataset: data.Dataset,
+    provenance: Provenance,
+    raw_input: bool,
+    rate: bool,
 ) -> dict[str, Any]:
     spec = model_spec(run.config.model)
     preprocessing = dataset.preprocessing()
     if raw_input:
         nothing = {"formula": "none: whole pixels, 0..255", "mean": [0.0], "std": [1.0]}
         preprocessing = {**preprocessing, **nothing}
-    name = precisions.artifact_name(run, precision, raw_input)
+    name = precisions.artifact_name(run, precision, raw_input, rate)
     return {
         "name": name,
         "description": f"{spec.name} for {run.dataset}, {precision}; {spec.paper}",
@@ -99,7 +122,7 @@ def _card(
         "licence": f"the architecture's public code: {spec.licence}",
         "dataset": run.dataset,
         "precision": precision,
-        "scheme": list(run.scheme),
+        "scheme": [*run.scheme, *(["rate"] if rate else [])],
         "output": "logits, before the soft-max",
         "labels": list(dataset.labels),
         "preprocessing": preprocessing,
@@ -122,7 +145,7 @@ def describe(
         model=run.config.model,
         dataset=run.dataset,
         precision=precision,
-        scheme=run.scheme,
+        scheme=tuple(told["scheme"]),
         sha256=sha256(content).hexdigest(),
         bytes=len(content),
         gzip_bytes=len(gzip.compress(content, 9, mtime=0)),

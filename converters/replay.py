@@ -298,6 +298,9 @@ class Replay:
     def _softmax(self, op: Operator, x: Any) -> tf.Tensor:
         return tf.nn.softmax(x * float(op.options["beta"]))
 
+    def _leaky_relu(self, op: Operator, x: Any) -> tf.Tensor:
+        return tf.nn.leaky_relu(x, float(op.options["alpha"]))
+
     def _strided_slice(self, op: Operator, x: Any, begin: Any, end: Any, step: Any) -> tf.Tensor:
         masks = {
             name: int(op.options[name])

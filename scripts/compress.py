@@ -13,7 +13,12 @@ cluster gives each kernel few distinct values; RUN-clustered.
 qat trains for int8; RUN-qat. pqat, cqat and pcqat are qat that insists on a pruned run, a clustered
     one, or both.
 
-They follow each other in this order. What an earlier one made stays so: zeros, clusters, ranks.
+rate needs no fine-tuning: codes and steps of least error for their entropy, so that the download
+    container (scripts.pack) is --rate_ratio times smaller than the float32 file; leaves artifacts
+    OUTPUT/artifacts/RUN-rate-PRECISION.tflite of a run that is not qat.
+
+The others follow each other in this order. What an earlier one made stays so: zeros, clusters,
+ranks.
 The weights kept are the best epoch's by validation, among those in which the goal is reached.
 
 A plan gives a value for each layer, and leaves alone the layers that it does not name:
@@ -30,18 +35,22 @@ from pathlib import Path
 
 from absl import flags
 
+from converters import precisions
 from scripts import cli, recipe_flags
 from zoo import runs
 from zoo.compression import schemes
 from zoo.provenance import Provenance
+from zoo.types import Run
 
 FLAGS = flags.FLAGS
 cli.define_output()
 flags.DEFINE_string("run", None, "name of the run to start from, under OUTPUT/runs")
-flags.DEFINE_string("scheme", None, ", ".join(schemes.NAMES))
+flags.DEFINE_string("scheme", None, ", ".join((*schemes.NAMES, "rate")))
 flags.DEFINE_string("name", None, "name of the new run (default: see above)")
 flags.DEFINE_string("plan", None, "JSON file with a value for each layer")
 flags.DEFINE_list("layers", [], "LAYER:VALUE,… for some layers")
+flags.DEFINE_float("rate_ratio", 12, "rate: float32 file over container", lower_bound=1)
+flags.DEFINE_list("rate_precisions", ["float32", "int8"], "rate: precisions to convert to")
 recipe_flags.define(
     only=(
         "epoch_images",
@@ -64,9 +73,12 @@ recipe_flags.define(
 
 def main(_: list[str]) -> None:
     """Compresses --run by --scheme."""
-    given = cli.choice("scheme", schemes.NAMES)
+    given = cli.choice("scheme", (*schemes.NAMES, "rate"))
     run = cli.file_name(cli.required("run"), "--run")
     parent = runs.load(cli.output() / "runs" / run)
+    if given == "rate":
+        _rate(parent)
+        return
     scheme = schemes.following(parent, given)
     name = cli.file_name(FLAGS.name or f"{run}-{schemes.SCHEMES[scheme].suffix}", "--name")
     plan = Path(FLAGS.plan) if FLAGS.plan else None
@@ -78,6 +90,16 @@ def main(_: list[str]) -> None:
     stages.compress(
         recipe, cli.output(), parent, scheme, per_layer, name, Provenance.here(), cli.say
     )
+
+
+def _rate(run: Run) -> None:
+    wanted = cli.choices("rate_precisions", precisions.PRECISIONS)
+    for precision in wanted:
+        precisions.check(run, precision)
+    cli.import_tensorflow()
+    from converters import publish
+
+    publish.export(run, wanted, cli.output(), Provenance.here(), cli.say, ratio=FLAGS.rate_ratio)
 
 
 if __name__ == "__main__":

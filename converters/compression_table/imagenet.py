@@ -8,6 +8,7 @@ seen it; the larger of the two files gives its size.
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +23,12 @@ from converters.replay import Replay
 from zoo import images
 from zoo.catalog import model_spec
 from zoo.compression.cluster import clustered
-from zoo.files import write_bytes
+from zoo.files import atomic_path, sha256_of, write_bytes
 from zoo.intervals import paired
 from zoo.transfer import Initial
 
 PART = "SqueezeNet 1.0 with its real ImageNet weights"
-TARGETS = (450_000, 380_000, 340_000, 300_000)
+TARGETS = (450_000, 380_000)
 _UNIFORM_STEP = 0.15  # of a kernel's standard deviation
 _HALVES = ("even", "odd")
 
@@ -65,11 +66,38 @@ def rows(start: Initial, pictures: Path, folder: Path, say: Say) -> list[Row]:
                 say(f"grids for {target:,} bytes, {half} pictures")
                 found = search.to_size(target, packed_size, say)
                 write_bytes(files[f"rate{target}"][number], found.content)
-    every = [path for paths in files.values() for path in paths]
-    scores = scoring.score(start, pictures, [], every, None, say)
-    places = {name: [scores.places[str(path)] for path in paths] for name, paths in files.items()}
+    scores = _Scores(folder / "scores", start, pictures, say)
+    scores.add([path for paths in files.values() for path in paths])
+    places = {name: [scores.of(path) for path in paths] for name, paths in files.items()}
     sizes = {name: [size_of(path.read_bytes()) for path in paths] for name, paths in files.items()}
     return _rows(places, sizes)
+
+
+class _Scores:
+    """Where the right class came, for each picture and crop, kept by the content of the file."""
+
+    def __init__(self, folder: Path, start: Initial, pictures: Path, say: Say):
+        self._start, self._pictures, self._say = start, pictures, say
+        # Other pictures are other scores; a folder of them is told by its name.
+        told = sha256_of(pictures) if pictures.is_file() else str(pictures.resolve())
+        self._folder = folder / sha256(told.encode()).hexdigest()[:16]
+
+    def add(self, files: list[Path]) -> None:
+        """Scores the files that are not known yet."""
+        missing = [path for path in files if not self._kept(path).exists()]
+        if not missing:
+            return
+        found = scoring.score(self._start, self._pictures, [], missing, None, self._say)
+        for path in missing:
+            with atomic_path(self._kept(path)) as temporary:
+                np.save(temporary, found.places[str(path)], allow_pickle=False)
+
+    def of(self, path: Path) -> np.ndarray:
+        """(pictures, crops): how many classes came before the right one."""
+        return np.asarray(np.load(self._kept(path), allow_pickle=False))
+
+    def _kept(self, path: Path) -> Path:
+        return self._folder / f"{sha256_of(path)}.npy"
 
 
 def _rows(places: dict[str, list[np.ndarray]], sizes: dict[str, list[Size]]) -> list[Row]:
@@ -171,7 +199,7 @@ def _clustered(content: bytes, count: int) -> bytes:
 def _uniform(content: bytes) -> bytes:
     def rounded(weights: np.ndarray) -> np.ndarray:
         step = _UNIFORM_STEP * float(weights.std())
-        return Grid(np.clip(np.rint(weights / step), -127, 127).astype(np.int8), step).values
+        return Grid(np.rint(weights / step).astype(np.int16), step).values
 
     return _changed(content, rounded)
 

@@ -102,7 +102,8 @@ def _table(rows: Iterable[Row]) -> str:
     ]
     for row in rows:
         if row.reason is not None:
-            lines.append(f"| {row.name} | {_published(row.name)} | | | | | | | {row.reason} |")
+            reason = row.reason.replace("|", r"\|")  # an error's parts are divided by it
+            lines.append(f"| {row.name} | {_published(row.name)} | | | | | | | {reason} |")
             continue
         if row.size is not None:
             sizes = [_mb(row.size.flatbuffer), _mb(row.size.zip), f"**{_mb(row.size.container)}**"]

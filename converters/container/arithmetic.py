@@ -26,7 +26,7 @@ _STEP = 18482808078018285842
 _DECISIONS_PER_BYTE = 20_000
 _DECISIONS_FREE = 1_000_000  # for small containers of little else than zeros
 _CALL = 2000  # what coding a block takes besides, in decisions, so that tiny blocks are bounded too
-_FEW = 400  # decisions, for which a call for each level would take longer than one for all
+_FEW = 1000  # decisions, for which a call for each level takes longer than one for all
 
 
 @cache
@@ -93,10 +93,13 @@ class Encoder:
         """As `Coder.code`."""
         if bits is None:
             raise ValueError("an encoder is told the decisions")
-        order = np.argsort(levels, kind="stable")
         bits = bits.astype(np.uint8)
         self.bits += float(_costs()[levels, bits].sum())
-        self._parts.append((bits[order], None, levels[order]))
+        if len(levels) < _FEW:
+            self._parts.append((bits, None, levels))
+        else:
+            order = levels.argsort(kind="stable")
+            self._parts.append((bits[order], None, levels[order]))
         return bits
 
     def plane(self, histogram: np.ndarray, n: int, values: np.ndarray | None) -> np.ndarray:
@@ -143,12 +146,11 @@ class Decoder:
     def code(self, levels: np.ndarray, bits: np.ndarray | None = None) -> np.ndarray:
         """As `Coder.code`."""
         self._spend(len(levels))
-        order = np.argsort(levels, kind="stable")
-        found = np.empty(len(levels), np.uint8)
         if len(levels) < _FEW:
-            if len(levels):
-                found[order] = self._decode(_family(), self._p[levels[order]])
-            return found
+            found = self._decode(_family(), self._p.take(levels)) if len(levels) else ()
+            return np.asarray(found, np.uint8)
+        order = levels.argsort(kind="stable")
+        found = np.empty(len(levels), np.uint8)
         models, parts = _models(), []
         for each, count in enumerate(np.bincount(levels).tolist()):
             if count:

@@ -118,7 +118,6 @@ class Codec:
             self._models,
             section.shape,
             section.largest,
-            section.counted,
             coefficients,
             found,
         )

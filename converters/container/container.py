@@ -22,7 +22,7 @@ from converters.container.sections import damaged
 from zoo.errors import ZooError
 
 MAGIC = b"ZTFL"
-VERSION = 1
+VERSION = 2
 DEFAULT_LIMIT = 1 << 30
 _HEADER = struct.Struct("<4sBQ32sIQ")
 _CRC = struct.Struct("<I")

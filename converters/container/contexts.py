@@ -4,7 +4,8 @@ Scales are mean magnitudes relative to the tensor's own, in quarter octaves: of 
 same input channel, that channel at the same position in the kernel, and the kernel's positions
 before. Besides, a linear prediction from the kernel's positions before and from the filters before,
 whose coefficients the encoder fits and sends: neighbouring weights of a kernel resemble each other.
-Integers throughout.
+
+Few contexts, and few values of each, are better than many, which take longer to learn.
 """
 
 from __future__ import annotations
@@ -14,72 +15,19 @@ from functools import cache
 
 import numpy as np
 
-from converters.container.mixing import stacked
 from converters.container.prediction import COEFFICIENT_ONE, Shape, predictor
 
 SCALES = 12
-FINE = 36
 SIGNED = 15  # levels of a prediction, the middle one for none
-BALANCES = 7  # levels of how much positive weights prevail
+UNSIGNED = 8  # levels of its magnitude
 _TOP = 1023
 # (rows up, columns left, weight) of the positions whose magnitudes count
 _NEAR = ((0, 1, 2), (1, 0, 2), (1, 1, 1), (1, -1, 1), (0, 2, 1), (2, 0, 1))
 _PREDICTIONS = np.array([4, 13, 26, 45, 70, 109, 166])  # in 64ths of the mean magnitude
-_SIGNED_EDGES = np.concatenate([-_PREDICTIONS[::-1], _PREDICTIONS])
-_BALANCE_EDGES = np.array([-30, -13, -4, 4, 13, 30])  # 128ths
-_COARSE_EDGES = (24, 29, 34, 41, 49, 58, 69, 82, 98, 117, 139)
-_FINE_EDGES = (
-    17,
-    18,
-    20,
-    21,
-    23,
-    24,
-    26,
-    28,
-    30,
-    32,
-    35,
-    37,
-    40,
-    43,
-    46,
-    49,
-    53,
-    57,
-    61,
-    65,
-    70,
-    75,
-    81,
-    87,
-    93,
-    100,
-    107,
-    114,
-    123,
-    132,
-    141,
-    151,
-    162,
-    174,
-    186,
-)
+_SCALE_EDGES = (24, 29, 34, 41, 49, 58, 69, 82, 98, 117, 139)
+_MIXED_EDGES = (20, 24, 30, 37, 46, 57, 70, 87, 107, 132, 162)
 
 Block = tuple[slice, int, slice]
-
-
-@cache
-def sizes(shape: Shape) -> dict[str, tuple[int, ...]]:
-    """How many values the contexts of a tensor's decisions have, in the order of `Contexts`."""
-    s, p = SCALES, shape.positions
-    spatial = p > 1
-    return {
-        "zero": (s * s, FINE, SIGNED * s) + ((s * s, p * s) if spatial else ()),
-        "sign": (SIGNED * s, BALANCES * BALANCES)
-        + ((p * SIGNED, BALANCES * SIGNED) if spatial else ()),
-        "counted": (SIGNED * s, FINE, s * s) + ((s * s,) if spatial else ()),
-    }
 
 
 class Sums:
@@ -94,7 +42,9 @@ class Sums:
         self.shape = shape
         self.coefficients = [int(each) for each in coefficients]
         self.sources, _ = predictor(shape)
-        self.values = np.zeros((shape.filters, shape.positions, shape.channels), np.int32)
+        # (positions, filters, channels), of which a block is one piece
+        self.values = np.zeros((shape.positions, shape.filters, shape.channels), np.int32)
+        self.magnitudes = np.zeros_like(self.values)
         self.row = _Sums(shape.filters)
         self.column = _Sums(shape.channels)
         self.place = [_Sums(shape.channels) for _ in range(shape.positions)]
@@ -103,19 +53,19 @@ class Sums:
     def add(self, block: Block, found: np.ndarray) -> None:
         """Adds a decoded block, int32 (filters, channels)."""
         rows, position, columns = block
-        self.values[rows, position, columns] = found
-        magnitudes, signs = np.abs(found), np.sign(found)
-        self._total += int(magnitudes.sum())
+        self.values[position, rows, columns] = found
+        magnitudes = self.magnitudes[position, rows, columns]
+        np.abs(found, out=magnitudes)
+        many, across = found.shape
+        of_row, of_column = magnitudes.sum(1), magnitudes.sum(0)
+        self._total += int(of_row.sum())
         self._count += found.size
-        for sums, part, axis in (
-            (self.row, rows, 1),
-            (self.column, columns, 0),
-            (self.place[position], columns, 0),
-        ):
-            sums.values[part] += found.sum(axis)
-            sums.magnitudes[part] += magnitudes.sum(axis)
-            sums.signs[part] += signs.sum(axis)
-            sums.count[part] += found.shape[axis]
+        self.row.add(rows, of_row, across)
+        place = self.place[position]
+        place.add(columns, of_column, many)
+        place.values[columns] += found.sum(0)
+        if self.shape.positions > 1:
+            self.column.add(columns, of_column, many)
 
     @property
     def mean(self) -> int:
@@ -129,133 +79,131 @@ class _Sums:
     def __init__(self, n: int):
         self.values = np.zeros(n, np.int64)
         self.magnitudes = np.zeros(n, np.int64)
-        self.signs = np.zeros(n, np.int64)
         self.count = np.zeros(n, np.int64)
+
+    def add(self, part: slice, magnitudes: np.ndarray, count: int) -> None:
+        self.magnitudes[part] += magnitudes
+        self.count[part] += count
 
     def scale(self, part: slice, mean: int, prior: int) -> np.ndarray:
         """Mean magnitudes in 64ths of the tensor's; `prior` weights count as average."""
-        total = (self.magnitudes[part] << 8) + prior * mean
-        return np.minimum(total * 64 // ((self.count[part] + prior) * mean), 1 << 20)
-
-    def balance(self, part: slice) -> np.ndarray:
-        """Level of how much positive weights prevail."""
-        share = self.signs[part] * 256 // (self.count[part] // 2 + 8)
-        return np.digitize(share, _BALANCE_EDGES)
+        total = (self.magnitudes[part] << 14) + (prior * mean << 6)
+        return np.minimum(total // ((self.count[part] + prior) * mean), 1 << 20)
 
 
 class Contexts:
-    """The contexts of one block's weights.
+    """The contexts of one block's weights, which broadcast to `shape`.
 
     Args:
         sums: of what is decoded already.
         block: which weights.
+
+    Attributes:
+        shape: filters and channels.
+        scale: (filters, channels), below SCALES: of all that is known.
+        around: (filters, channels), below SCALES * SCALES: of the filter, with the kernel's
+            positions before, or with the channel where there are none.
+        signed: below SIGNED: the prediction.
+        unsigned: below UNSIGNED: its magnitude.
     """
 
     def __init__(self, sums: Sums, block: Block):
-        rows, position, columns = block
+        rows, _, columns = block
         self.shape = (rows.stop - rows.start, columns.stop - columns.start)
-        self.size = self.shape[0] * self.shape[1]
-        self._position = position
-        self._spatial = sums.shape.positions > 1
         mean = sums.mean
-        row = sums.row.scale(rows, mean, 4)[:, None]
-        column = sums.column.scale(columns, mean, 2)[None]
-        place = sums.place[position].scale(columns, mean, 2)[None]
-        near = self._near(sums, block, mean)
-        product = row * column >> 6
-        self._sizes = sizes(sums.shape)
-        self._row = _level(row)
-        self._place = _level(place)
-        self._near_level = _level(near)
-        self._product = _level(product)
-        self._fine = _fine()[np.minimum((2 * product + near) // 3, _TOP)]
-        self._coarse = self._fine // 3
-        self._signed = self._prediction(sums, block, mean)
-        self._row_balance = sums.row.balance(rows)[:, None]
-        self._column_balance = sums.column.balance(columns)[None]
-        self._place_balance = sums.place[position].balance(columns)[None]
+        row = sums.row.scale(rows, mean, 4)[:, np.newaxis]
+        if sums.shape.positions > 1:
+            column = sums.column.scale(columns, mean, 2)
+            beside = _near(sums, block, mean, self.shape)
+        else:
+            column = beside = sums.place[0].scale(columns, mean, 2)
+        product = row * column
+        if beside is column:
+            product += 32 * 64
+        else:
+            product += beside << 5
+        product >>= 5
+        self.scale = _mixed().take(product, mode="clip")
+        self.around = _level(row) * SCALES + _level(beside)
+        self.signed = _prediction(sums, block, mean, self.shape)
+        self.unsigned = np.abs(self.signed - SIGNED // 2)
 
-    def zero(self) -> np.ndarray:
-        """For "not zero", as `mixing.stacked`."""
-        s = SCALES
-        found = [
-            self._row * s + self._place,
-            self._fine,
-            np.abs(self._signed - SIGNED // 2) * s + self._coarse,
-        ]
-        if self._spatial:
-            found.append(self._place * s + self._near_level)
-            found.append(self._position * s + self._product)
-        return stacked(self._sizes["zero"], found, self.shape)
 
-    def sign(self, where: np.ndarray) -> np.ndarray:
-        """For "negative", of the weights `where`."""
-        found = [
-            self._signed * SCALES + self._coarse,
-            self._place_balance * BALANCES + self._row_balance,
-        ]
-        if self._spatial:
-            found.append(self._position * SIGNED + self._signed)
-            found.append(self._column_balance * SIGNED + self._signed)
-        return stacked(self._sizes["sign"], found, self.shape).take(where, 1)
+def scales(sums: Sums, where: np.ndarray) -> np.ndarray:
+    """Levels below SCALES of the scales of single weights, by their filters and channels.
 
-    def counted(self, where: np.ndarray, negative: np.ndarray) -> np.ndarray:
-        """For magnitudes that are counted."""
-        found = [self._coarse, self._fine, self._row * SCALES + self._place]
-        if self._spatial:
-            found.append(self._row * SCALES + self._near_level)
-        got = stacked(self._sizes["counted"], found, self.shape).take(where, 1)
-        got[0] += self._agreeing(where, negative) * SCALES
-        return got
+    Args:
+        sums: of the whole tensor.
+        where: intp (n,), places in `sums.values`.
+    """
+    shape, mean = sums.shape, sums.mean
+    row = sums.row.scale(slice(0, shape.filters), mean, 4)
+    places = [each.scale(slice(0, shape.channels), mean, 2) for each in sums.place]
+    rows, columns = np.divmod(where, shape.channels)
+    position, rows = np.divmod(rows, shape.filters)
+    place = np.concatenate(places).take(position * shape.channels + columns)
+    return _mixed().take(row.take(rows) * place * 3 >> 6, mode="clip")
 
-    def told_by_bits(self, where: np.ndarray, negative: np.ndarray) -> np.ndarray:
-        """For magnitudes that are told by their bits: (3, n) levels."""
-        found = stacked((0, 0, 0), [self._coarse, self._row, self._signed], self.shape)
-        got = found.take(where, 1)
-        got[2] = self._agreeing(where, negative)
-        return got
 
-    def _agreeing(self, where: np.ndarray, negative: np.ndarray) -> np.ndarray:
-        """The prediction's level, counted in the direction of the weight's sign."""
-        signed = self._signed.reshape(-1)[where]
-        return np.where(negative, SIGNED - 1 - signed, signed)
+def _near(sums: Sums, block: Block, mean: int, shape: tuple[int, int]) -> np.ndarray:
+    """int64: the mean magnitude of the positions around, in 64ths of the tensor's."""
+    rows, position, columns = block
+    y, x = divmod(position, sums.shape.width)
+    total = np.zeros(shape, np.int64)
+    weights = 1
+    for up, left, weight in _NEAR:
+        if y >= up and 0 <= x - left < sums.shape.width:
+            before = (y - up) * sums.shape.width + x - left
+            part = sums.magnitudes[before, rows, columns]
+            total += part if weight == 1 else part << 1
+            weights += weight
+    total <<= 14
+    total += mean << 6
+    return (total / float(weights * mean)).astype(np.int64)
 
-    def _near(self, sums: Sums, block: Block, mean: int) -> np.ndarray:
-        rows, position, columns = block
-        y, x = divmod(position, sums.shape.width)
-        total = np.zeros(self.shape, np.int64)
-        weights = 0
-        for up, left, weight in _NEAR:
-            if y >= up and 0 <= x - left < sums.shape.width:
-                before = (y - up) * sums.shape.width + x - left
-                total += weight * np.abs(sums.values[rows, before, columns])
-                weights += weight
-        return ((total << 8) + mean) * 64 // ((weights + 1) * mean)
 
-    def _prediction(self, sums: Sums, block: Block, mean: int) -> np.ndarray:
-        rows, position, columns = block
-        sources, of_mean = sums.sources[position]
-        place = sums.place[position]
-        before = (place.values[columns] << 4) // np.maximum(place.count[columns], 4)
-        total = np.zeros(self.shape, np.int64) + before * sums.coefficients[of_mean]
-        for source, number in sources:
-            if sums.coefficients[number]:
-                factor = sums.coefficients[number] << 4
-                total += factor * sums.values[rows, source, columns].astype(np.int64)
-        # From 16 COEFFICIENT_ONE to 64ths of the mean, which is in 256ths.
-        return np.digitize(total * (1024 // COEFFICIENT_ONE) // mean, _SIGNED_EDGES)
+def _prediction(sums: Sums, block: Block, mean: int, shape: tuple[int, int]) -> np.ndarray:
+    rows, position, columns = block
+    sources, of_mean = sums.sources[position]
+    # An int32 holds 13 times the largest magnitude's 2^15.6 times the largest factor's 2^11.
+    total = None
+    for source, number in sources:
+        if factor := sums.coefficients[number]:
+            part = sums.values[source, rows, columns] * np.int32(factor << 4)
+            total = part if total is None else np.add(total, part, out=total)
+    place = sums.place[position]
+    if factor := sums.coefficients[of_mean]:
+        before = (place.values[columns] << 4) // np.maximum(place.count[columns], 4) * factor
+        before = before.astype(np.int32)
+        total = before[np.newaxis] if total is None else np.add(total, before, out=total)
+    if total is None:
+        return np.full((1, 1), SIGNED // 2)
+    # From 16 COEFFICIENT_ONE to 64ths of the mean, which is in 256ths.
+    found = np.floor(total * float(1024 // COEFFICIENT_ONE) / float(mean))
+    found += _PREDICTED
+    return _signed().take(found.astype(np.intp), mode="clip")
 
 
 def _level(ratio: np.ndarray) -> np.ndarray:
     """Levels of ratios in 64ths, four to the octave."""
-    return _coarse()[np.minimum(ratio, _TOP)]
+    return _scale().take(ratio, mode="clip")
+
+
+_PREDICTED = 256
 
 
 @cache
-def _coarse() -> np.ndarray:
-    return np.digitize(np.arange(_TOP + 1), _COARSE_EDGES)
+def _scale() -> np.ndarray:
+    return np.digitize(np.arange(_TOP + 1), _SCALE_EDGES)
 
 
 @cache
-def _fine() -> np.ndarray:
-    return np.digitize(np.arange(_TOP + 1), _FINE_EDGES)
+def _mixed() -> np.ndarray:
+    """Levels of three times a ratio in 64ths."""
+    return np.digitize(np.arange(3 * _TOP + 3) // 3, _MIXED_EDGES)
+
+
+@cache
+def _signed() -> np.ndarray:
+    edges = np.concatenate([-_PREDICTIONS[::-1], _PREDICTIONS])
+    return np.digitize(np.arange(-_PREDICTED, _PREDICTED + 1), edges)

@@ -1,8 +1,8 @@
 """Coding lists of numbers that have no shape: biases, scales, codebooks, histograms.
 
-Numbers are told by their length in bits, then their bits from the top. Of a float32, sign and
-exponent are modelled; its mantissa is mostly noise, but for zero bits at the end that all of a
-list have, as after rounding.
+Of a float32, sign, exponent and the first bits of its mantissa are modelled; the rest is noise, but
+for zero bits at the end that all of a list have, as after rounding. Of an integer, its length in
+bits and its first bits are.
 """
 
 from __future__ import annotations
@@ -12,10 +12,14 @@ import itertools
 import numpy as np
 
 from converters.container.arithmetic import Coder
-from converters.container.mixing import Models, stacked
+from converters.container.mixing import Models
 
-_MODELLED = 3  # bits below the first that are worth a model
-_SMALLEST_BLOCK = 32
+_MODELLED = 3  # bits below the first that are worth a model, of an integer
+_MANTISSA = 2  # such bits of a float
+_SMALLEST_BLOCK, _LARGEST_BLOCK = 64, 1 << 16
+_PRIOR, _KEPT = 1, 16  # as `mixing.Models.get`
+_FEW = 8  # floats, which are told as they are
+_EVEN = np.ones(256, np.int64)  # bytes of noise
 
 
 def code_floats(
@@ -33,17 +37,19 @@ def code_floats(
     Returns:
         uint32 (n,).
     """
-    zeros = None
+    if n <= _FEW:
+        return _noise(coder, np.full(n, 32), values)
+    ending = None
     if values is not None:
-        every = int(np.bitwise_or.reduce(values)) if n else 0
-        zeros = np.array([min(23, (every & -every).bit_length() - 1) if every else 23], np.uint64)
-    end = int(_tree(coder, models, (name, "end"), 5, 1, zeros)[0])
-    end = min(end, 23)
-    top = None if values is None else (values >> 23).astype(np.uint64)
-    found = _tree(coder, models, (name, "top"), 9, n, top).astype(np.uint32) << np.uint32(23)
-    rest = None if values is None else ((values & 0x7FFFFF) >> end).astype(np.uint64)
-    mantissa = _tree(coder, models, (name, "mantissa", end), 23 - end, n, rest, modelled=4)
-    return found | (mantissa.astype(np.uint32) << np.uint32(end))
+        every = int(np.bitwise_or.reduce(values))
+        ending = np.array([min(23, (every & -every).bit_length() - 1) if every else 23])
+    end = min(int(_noise(coder, np.array([8]), ending)[0]), 23)
+    modelled = 9 + min(_MANTISSA, 23 - end)
+    below = 32 - modelled
+    top = None if values is None else values.astype(np.int64) >> below
+    found = _tree(coder, models, (name, modelled), modelled, n, top)
+    rest = _noise(coder, np.full(n, below - end), None if values is None else values >> end)
+    return (found << below).astype(np.uint32) | rest << np.uint32(end)
 
 
 def code_integers(
@@ -56,27 +62,53 @@ def code_integers(
     lengths = None
     if values is not None:
         # Exact: a float64 holds any 32-bit integer.
-        lengths = np.frexp(values.astype(np.float64))[1].astype(np.uint64)
+        lengths = np.frexp(values.astype(np.float64))[1]
     lengths = np.minimum(_tree(coder, models, (name, "length"), 6, n, lengths), 32)
-    found = (lengths > 0).astype(np.uint64)
-    below = [models.get((name, "below", bit), (64, 64 << bit)) for bit in range(_MODELLED)]
-    plain = models.get((name, "plain"), (64,))
-    for bit in range(31):
-        where = np.flatnonzero(lengths > bit + 1)
+    found = (lengths > 0).astype(np.int64)
+    where = np.flatnonzero(lengths > 1)
+    for bit in range(_MODELLED):
         if not len(where):
             break
-        length = lengths[where].astype(np.int64)
+        length = lengths[where]
+        sizes = (64, 64 << bit)
+        model = models.get((name, "below", bit), sizes, prior=_PRIOR, kept=_KEPT)
         wanted = None
         if values is not None:
             wanted = values[where].astype(np.int64) >> (length - 2 - bit) & 1
-        if bit < _MODELLED:
-            node = (found[where] - (np.uint64(1) << np.uint64(bit))).astype(np.int64)
-            kinds = stacked((64, 64 << bit), (length, (length << bit) + node), where.shape)
-            got = below[bit].code(coder, kinds, wanted)
-        else:
-            got = plain.code(coder, np.full((1, len(where)), bit), wanted)
-        found[where] = 2 * found[where] + got
+        node = found[where] - (1 << bit)
+        kinds = np.stack([length, (length << bit) + node])
+        found[where] += found[where] + model.code(coder, kinds, wanted)
+        where = where[length > bit + 2]
+    left = lengths[where] - 1 - _MODELLED
+    rest = _noise(coder, left, None if values is None else values[where])
+    found[where] = (found[where] << left) + rest
     return found.astype(np.uint32)
+
+
+def _noise(coder: Coder, left: np.ndarray, values: np.ndarray | None) -> np.ndarray:
+    """Codes numbers that nothing is known of.
+
+    Args:
+        coder: encoder or decoder.
+        left: int (n,), how many bits of each are told, 0 to 32, from the last.
+        values: (n,) for an encoder, else None; bits above those told are ignored.
+
+    Returns:
+        uint32 (n,).
+    """
+    found = [np.zeros(0, np.uint32)]
+    for at in range(0, len(left), _LARGEST_BLOCK):
+        told = np.arange(32) >= 32 - left[at : at + _LARGEST_BLOCK, np.newaxis]
+        many = int(np.count_nonzero(told))
+        wanted = None
+        if values is not None:
+            quads = values[at : at + _LARGEST_BLOCK].astype(">u4").view(np.uint8).reshape(-1, 4)
+            wanted = np.packbits(np.unpackbits(quads, 1)[told])
+        got = coder.plane(_EVEN, -(-many // 8), wanted)
+        bits = np.zeros(told.shape, np.uint8)
+        bits[told] = np.unpackbits(got, count=many)
+        found.append(np.packbits(bits, 1).view(">u4").reshape(-1).astype(np.uint32))
+    return np.concatenate(found)
 
 
 def _tree(
@@ -86,26 +118,24 @@ def _tree(
     bits: int,
     n: int,
     values: np.ndarray | None,
-    modelled: int = 9,
 ) -> np.ndarray:
-    """Codes numbers of some bits from the top; those after `modelled` bits as noise."""
-    each = [models.get((*name, bit), (1 << bit if bit < modelled else 1,)) for bit in range(bits)]
-    found = np.zeros(n, np.uint64)
+    """Codes numbers of some bits from the top; int64 (n,)."""
+    found = np.zeros(n, np.int64)
+    if not n:
+        return found
+    each = [models.get((*name, bit), (1 << bit,), prior=_PRIOR, kept=_KEPT) for bit in range(bits)]
     for start, end in _blocks(n):
         part = found[start:end]
         for bit, model in enumerate(each):
-            wanted = None
-            if values is not None:
-                wanted = values[start:end] >> np.uint64(bits - 1 - bit) & np.uint64(1)
-            node = part.astype(np.int64) if bit < modelled else np.zeros(len(part), np.int64)
-            part = 2 * part + model.code(coder, node[np.newaxis], wanted)
+            wanted = None if values is None else values[start:end] >> (bits - 1 - bit) & 1
+            part = 2 * part + model.code(coder, part[np.newaxis], wanted)
         found[start:end] = part
     return found
 
 
 def _blocks(n: int) -> list[tuple[int, int]]:
-    """Blocks that double, so that the first ones teach the others."""
+    """Blocks that grow, so that the first ones teach the others."""
     edges = [0]
     while edges[-1] < n:
-        edges.append(min(n, edges[-1] + max(_SMALLEST_BLOCK, min(edges[-1], 1 << 16))))
+        edges.append(min(n, edges[-1] + max(_SMALLEST_BLOCK, min(3 * edges[-1], _LARGEST_BLOCK))))
     return list(itertools.pairwise(edges))

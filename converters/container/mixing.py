@@ -2,10 +2,11 @@
 
 As in context-mixing compressors (Mahoney 2005, "Adaptive weighing of context models for lossless
 data compression", Florida Tech CS-2005-16), but a block of decisions at a time, so that NumPy does
-the work: a block is coded with what the blocks before have taught, and then learned from.
+the work: a block is coded with what the blocks before have taught, and then learned from. What a
+block costs besides its decisions matters most, so that little is done for each.
 
-Integers throughout. Where sums are in float64, all values are integers below 2^53, so that every
-order of summation gives the same result.
+All sums are of whole numbers below 2^53, in float64, so that every order of summation gives the
+same result; what is divided is rounded once, as IEEE 754 says, then down.
 """
 
 from __future__ import annotations
@@ -20,13 +21,10 @@ from converters.container.arithmetic import LEVELS, LIMIT, Coder, log_odds, prob
 _WEIGHT_ONE = 1 << 16
 _WEIGHT_LIMIT = 1 << 20
 _START = 11 * _WEIGHT_ONE // 10  # sum of the weights at the start
-_PRIOR = 4  # decisions that a context's parent counts for
-_KEPT, _KEPT_PARENT = 8, 16  # decisions that earlier tensors count for, at most
 _RATE_DECISIONS = 2000  # a block of more moves the weights no further
 _RATE_SHIFT = 20
-_TO_LEVEL = 16 + (2 * LIMIT // LEVELS).bit_length() - 1
-_ONES_SHIFT = 35
-_ONES = 1 << _ONES_SHIFT
+_TO_LEVEL = LEVELS / (2 * LIMIT)
+_P = 4096  # probabilities are in that many parts
 
 
 class Models:
@@ -35,39 +33,24 @@ class Models:
     def __init__(self) -> None:
         self._models: dict[object, Mixed] = {}
 
-    def get(self, name: object, sizes: Sequence[int]) -> Mixed:
+    def __contains__(self, name: object) -> bool:
+        return name in self._models
+
+    def get(
+        self, name: object, sizes: Sequence[int], nodes: int = 1, *, prior: int, kept: int
+    ) -> Mixed:
         """The model of that name, with what it has learned faded; a new one if there is none.
 
         Args:
-            name: says what is decided, and implies `sizes`.
-            sizes: as `Mixed`.
+            name: says what is decided, and implies all else.
+            sizes, nodes, prior: as `Mixed`.
+            kept: decisions that earlier tensors count for in a context, at most.
         """
         if name in self._models:
-            self._models[name].fade()
+            self._models[name].fade(kept)
         else:
-            self._models[name] = Mixed(sizes)
+            self._models[name] = Mixed(sizes, nodes, prior)
         return self._models[name]
-
-
-def stacked(
-    sizes: Sequence[int], contexts: Sequence[np.ndarray], shape: tuple[int, ...]
-) -> np.ndarray:
-    """Contexts of several kinds, as `Mixed.code` takes them.
-
-    Args:
-        sizes: how many values each kind has.
-        contexts: of each kind, integers from 0 that broadcast to `shape`.
-        shape: of the decisions.
-
-    Returns:
-        intp (kinds, n), each kind counted on from the one before.
-    """
-    found = np.empty((len(sizes), *shape), np.intp)
-    offset = 0
-    for row, size, context in zip(found, sizes, contexts, strict=True):
-        np.add(context, offset, out=row)
-        offset += size
-    return found.reshape(len(sizes), -1)
 
 
 class Mixed:
@@ -75,70 +58,107 @@ class Mixed:
 
     Args:
         sizes: how many values each of the contexts has.
+        nodes: of a tree; each has contexts of its own.
+        prior: decisions that all of a node count for in each of its contexts.
     """
 
-    def __init__(self, sizes: Sequence[int]):
-        self._sizes = np.array(sizes)
-        self._starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-        self._counts = np.zeros((2, sum(sizes)), np.int64)  # of 0 and 1, in each context
-        self._all = np.ones(2, np.int64)  # of 0 and 1, in any context
-        self._weights = np.full(len(sizes), _START // len(sizes), np.int64)
+    def __init__(self, sizes: Sequence[int], nodes: int, prior: int):
+        self._sizes = np.array(sizes)[:, np.newaxis]
+        self._starts = (np.cumsum(sizes) - sizes)[:, np.newaxis] * nodes
+        self._first = sizes[0]
+        self._nodes, self._prior = nodes, prior
+        # Decisions in each context, and _P times the ones among them; the parents' are of a node.
+        self._counts = np.zeros((2, sum(sizes) * nodes))
+        self._parents = np.array([[2.0], [_P]]).repeat(nodes, 1)
+        self._node = np.concatenate([np.arange(nodes).repeat(size) for size in sizes])
+        self._weights = [float(_START // len(sizes))] * len(sizes)
 
-    def fade(self) -> None:
+    def fade(self, kept: int) -> None:
         """Keeps what was learned as a hint only: for another tensor."""
-        _fade(self._counts, _KEPT)
-        _fade(self._all[:, np.newaxis], _KEPT_PARENT)
-        self._all += 1
+        for counts, most in ((self._counts, kept), (self._parents, 2 * kept)):
+            factor = most / np.maximum(counts[0], most)
+            counts[1] = np.floor(counts[1] * factor)
+            np.minimum(counts[0], most, out=counts[0])
+        self._parents += [[2], [_P]]
 
-    def code(self, coder: Coder, contexts: np.ndarray, bits: np.ndarray | None) -> np.ndarray:
+    def code(
+        self,
+        coder: Coder,
+        contexts: np.ndarray,
+        bits: np.ndarray | None,
+        node: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Codes a block of decisions and learns from it.
 
         Args:
             coder: encoder or decoder.
-            contexts: intp (kinds, n), as `stacked`; n is at most 2^17.
+            contexts: intp (contexts, n), each from 0; n is at most 2^26.
             bits: (n,) for an encoder, else None.
+            node: intp (n,), where there are several.
 
         Returns:
             uint8 (n,), the decisions.
         """
-        kinds, n = contexts.shape
+        many, n = contexts.shape
         if n == 0:
             return np.zeros(0, np.uint8)
-        zeros, ones = self._counts
-        parent = (int(self._all[1]) << 12) * _PRIOR // int(self._all.sum())
-        p = ((ones << 12) + parent) // (zeros + ones + _PRIOR)
-        inputs = log_odds().take(p, mode="clip")
-        weighted = inputs * self._weights.repeat(self._sizes)
-        odds = weighted.take(contexts).sum(0) + (LIMIT << 16)
-        levels = np.minimum(np.maximum(odds >> _TO_LEVEL, 0), LEVELS - 1).astype(np.uint8)
-        bits = coder.code(levels, bits)
-        outcomes = _outcomes().take(levels + (bits << 7))
-        line = contexts.reshape(-1)
-        many = self._counts.shape[1]
-        total = np.bincount(line, minlength=many)
-        sums = np.bincount(line, np.tile(outcomes, kinds), many).astype(np.int64)
-        found = (sums + _ONES // 2) >> _ONES_SHIFT
-        slopes = np.add.reduceat((sums - (found << _ONES_SHIFT)) * inputs, self._starts)
-        step = slopes // n * min(n, _RATE_DECISIONS) >> _RATE_SHIFT
-        self._weights = np.clip(self._weights + step, -_WEIGHT_LIMIT, _WEIGHT_LIMIT)
-        zeros += total - found
-        ones += found
-        positive = int(np.count_nonzero(bits))
-        self._all += (n - positive, positive)
+        if node is not None:
+            contexts = contexts + node * self._sizes
+        if many > 1:
+            contexts = contexts + self._starts
+        parents = self._parents
+        parent = np.floor(parents[1] * self._prior / parents[0])
+        if node is not None:
+            parent = parent.take(self._node)
+        counts = self._counts
+        p = ((counts[1] + parent) / (counts[0] + self._prior)).astype(np.intp)
+        if many == 1:
+            levels = _levels().take(p, mode="clip").take(contexts[0])
+            bits = coder.code(levels, bits)
+        else:
+            inputs = _inputs().take(p, mode="clip").take(contexts)
+            odds = np.einsum("k,kn->n", np.array(self._weights) * (_TO_LEVEL / _WEIGHT_ONE), inputs)
+            odds += LEVELS // 2
+            np.minimum(odds, LEVELS - 1, out=odds)
+            levels = np.maximum(odds, 0, out=odds).astype(np.uint8)
+            bits = coder.code(levels, bits)
+            errors = _errors().take(levels + (bits << 7))
+            self._learn(np.einsum("kn,n->k", inputs, errors).tolist(), n)
+        line = (contexts + np.multiply(bits, counts.shape[1], dtype=np.intp)).reshape(-1)
+        found = np.bincount(line, minlength=counts.size).reshape(counts.shape)
+        found[0] += found[1]
+        found[1] *= _P
+        counts += found
+        if node is not None:
+            found = found[:, : self._nodes * self._first]
+            parents += found.reshape(2, self._nodes, self._first).sum(2)
+        else:
+            parents[0, 0] += n
+            parents[1, 0] += _P * int(np.count_nonzero(bits))
         return bits
+
+    def _learn(self, slopes: list[float], n: int) -> None:
+        moved = min(n, _RATE_DECISIONS)
+        for number, slope in enumerate(slopes):
+            step = int(slope) // n * moved >> _RATE_SHIFT
+            weight = self._weights[number] + step
+            self._weights[number] = min(max(weight, -_WEIGHT_LIMIT), _WEIGHT_LIMIT)
 
 
 @cache
-def _outcomes() -> np.ndarray:
-    """float64 (2 LEVELS,): of a decision's level, plus LEVELS for a 1, what is to be summed.
+def _inputs() -> np.ndarray:
+    """float64 (_P,): the log odds of each probability."""
+    return log_odds().astype(np.float64)
 
-    That is the error of the probability in 65,536ths, and a 1 also counts _ONES. A block has at
-    most 2^17 decisions, whose errors sum to less than _ONES / 2.
-    """
+
+@cache
+def _levels() -> np.ndarray:
+    """uint8 (_P,): the level of each probability."""
+    return np.clip((log_odds() + LIMIT) * LEVELS // (2 * LIMIT), 0, LEVELS - 1).astype(np.uint8)
+
+
+@cache
+def _errors() -> np.ndarray:
+    """float64 (2 LEVELS,): of a decision's level, plus LEVELS for a 1, the probability's error."""
     p = probabilities()
-    return np.concatenate([-p, _ONES + 65536 - p]).astype(np.float64)
-
-
-def _fade(counts: np.ndarray, kept: int) -> None:
-    total = np.maximum(counts.sum(0), 1)
-    np.copyto(counts, counts * kept // total, where=total > kept)
+    return np.concatenate([-p, 65536 - p]).astype(np.float64)

@@ -85,7 +85,6 @@ class Weights:
         form: DIRECT, TABLE, STEP or ROW_STEPS.
         width: bytes of a value, 1, 2 or 4.
         largest: the largest magnitude of the integers.
-        counted: whether magnitudes are told by counting, as suits small ones.
         coefficients: of the shape's predictor; empty for zeros.
         below, above: codebook entries below and above that of integer 0; for TABLE.
     """
@@ -95,7 +94,6 @@ class Weights:
     form: int
     width: int
     largest: int
-    counted: bool = True
     coefficients: tuple[int, ...] = ()
     below: int = 0
     above: int = 0
@@ -132,7 +130,7 @@ def to_bytes(sections: list[Section]) -> bytes:
             shape = each.shape
             put(WEIGHTS, shape.filters, shape.height, shape.width, shape.channels)
             flags = each.form + 4 * each.by_channel + 8 * bool(each.coefficients)
-            put(flags + 16 * each.width + 128 * each.counted, each.largest)
+            put(flags + 16 * each.width, each.largest)
             out += bytes(c & 255 for c in each.coefficients)
             if each.form == TABLE:
                 put(each.below, each.above)
@@ -228,8 +226,8 @@ def _weights(plan: _Plan) -> Weights:
     shape = Shape(*numbers)
     if shape.count > MAX_COUNT or shape.positions > MAX_POSITIONS:
         raise damaged(f"its plan has a tensor of {shape.count} weights")
-    flags, largest = plan.number(16, 255), plan.number(1, MAX_LARGEST)
-    form, width = flags & 3, flags >> 4 & 7
+    flags, largest = plan.number(16, 127), plan.number(1, MAX_LARGEST)
+    form, width = flags & 3, flags >> 4
     if (
         width not in (1, 2, 4)
         or (form == DIRECT and largest > 1 << (8 * width - 1))
@@ -246,8 +244,8 @@ def _weights(plan: _Plan) -> Weights:
         below, above = (plan.number(0, MAX_LARGEST) for _ in range(2))
         if below + above >= MAX_LIST:
             raise damaged("its plan has too large a codebook")
-    by_channel, counted = bool(flags & 4), bool(flags & 128)
-    return Weights(shape, by_channel, form, width, largest, counted, coefficients, below, above)
+    by_channel = bool(flags & 4)
+    return Weights(shape, by_channel, form, width, largest, coefficients, below, above)
 
 
 def bytes_of(sections: list[Section]) -> Iterator[int]:

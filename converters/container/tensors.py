@@ -28,7 +28,6 @@ _LEAST_WEIGHTS = 512  # numbers, below which floats are a list
 _LEAST_FITTED = 512  # weights, below which coefficients cost more than they save
 _ENTRY_BITS = 22  # about what an entry of a codebook takes
 _DENSE_BITS = {2: 13, 4: 27}  # about what a float takes of which only the exponent is modelled
-_MEAN_COUNTED = 5  # mean magnitude of what is not zero up to which magnitudes are counted
 _ROWS_TRIED = 4  # filters that must have a step before all are looked at
 
 
@@ -173,10 +172,8 @@ def _weights(
         fit = tuple(fitted(shape, integers))
         coefficients = fit if any(fit) else ()
     above = len(codebook) - 1 - zero if codebook is not None and form == TABLE else 0
-    magnitudes = np.abs(integers.astype(np.int64))
-    largest = max(1, int(magnitudes.max()))
-    counted = int(magnitudes.sum()) <= _MEAN_COUNTED * np.count_nonzero(magnitudes)
-    section = Weights(shape, False, form, width, largest, counted, coefficients, zero, above)
+    largest = max(1, int(np.abs(integers.astype(np.int64)).max()))
+    section = Weights(shape, False, form, width, largest, coefficients, zero, above)
     return Part(section, integers, codebook)
 
 

@@ -1,38 +1,33 @@
 """Coding the integers of one weight tensor: (filters, positions in the kernel, input channels).
 
-A weight is told in binary decisions: zero or not; its sign; its magnitude, counted up from 1 where
-magnitudes are small, else by its bits from the top. What a decision depends on is in
-`converters.container.contexts`: what is decoded already of the same filter, the same input channel,
-and the kernel's other positions. Weights are decoded a block at a time, and blocks grow, so that
-the first ones, of which little is known, are small.
+A weight is told in binary decisions: zero or not; the octave of its magnitude, by a tree; its sign.
+What these depend on is in `converters.container.contexts`: what is decoded already of the same
+filter, the same input channel, and the kernel's other positions. Weights are decoded a block at a
+time, and blocks grow, so that the first ones, of which little is known, are small. Where in its
+octave a magnitude is, is told last, of the whole tensor.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
 from converters.container.arithmetic import Coder
-from converters.container.contexts import (
-    SCALES,
-    SIGNED,
-    Block,
-    Contexts,
-    Sums,
-    sizes,
-)
-from converters.container.lists import code_integers
-from converters.container.mixing import Mixed, Models, stacked
+from converters.container.contexts import SCALES, SIGNED, UNSIGNED, Block, Contexts, Sums, scales
+from converters.container.mixing import Models
 from converters.container.prediction import Shape
 
-_COUNTED = 10  # decisions at most; by how much the few above are larger is told at the end
-_TREE_BITS = 8  # a magnitude's lower bits, where it has more, are told without a model of theirs
-_ROW_BLOCKS, _COLUMN_BLOCKS = 8, 4
-_SMALLEST_POINT_BLOCK = 64
-_SMALLEST_BLOCK = 1024
+_OCTAVES = 17  # magnitudes 1, 2, 3-4, 5-8, ..., 32769-65536
+_TOLD_APART = 5  # octaves that the sign depends on; the last one and those above are one
+_ROW_BLOCKS = 6
+_SMALLEST_BLOCK, _FIRST_SMALLEST_BLOCK = 1024, 256  # the latter of the first tensor of its kind
+_SMALLEST_PIECE = 2048
 _LARGEST_BLOCK = 1 << 15
+_GROWTH = 3  # of blocks, one to the next
+_PRIOR, _KEPT = 8, 4  # as `mixing.Models.get`
 
 
 def code(
@@ -40,7 +35,6 @@ def code(
     models: Models,
     shape: Shape,
     largest: int,
-    counted: bool,
     coefficients: Sequence[int],
     values: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -51,134 +45,139 @@ def code(
         models: what was learned of tensors before; learns from this one.
         shape: of the tensor.
         largest: at least the largest magnitude, 1 to 65,536.
-        counted: whether magnitudes are told by counting, else by their bits.
-        coefficients: `contexts.predictor`'s, that predict a weight from those before it.
+        coefficients: `prediction.predictor`'s, that predict a weight from those before it.
         values: int32 (filters, positions, channels) for an encoder, else None.
 
     Returns:
         int32 (filters, positions, channels).
     """
     sums = Sums(shape, coefficients)
-    places, of = shape.positions, sizes(shape)
-    zero = models.get((places, "zero"), of["zero"])
-    sign = models.get((places, "sign"), of["sign"])
-    counted = counted and largest > 1
-    size = (_Counted if counted else _Bits)(models, shape, largest)
-    exact = values
-    if counted and values is not None:
-        values = np.clip(values, -_COUNTED - 1, _COUNTED + 1)
-    for block in _blocks(shape):
+    octaves = _Octaves(coder, models, shape, largest)
+    exact = None if values is None else np.ascontiguousarray(values.transpose(1, 0, 2))
+    for block in _blocks(shape, octaves.first):
         rows, position, columns = block
+        wanted = None if exact is None else exact[position, rows, columns].reshape(-1)
         contexts = Contexts(sums, block)
-        wanted = None if values is None else values[rows, position, columns].reshape(-1)
-        bits = None if wanted is None else wanted != 0
-        where = np.flatnonzero(zero.code(coder, contexts.zero(), bits))
-        wanted = None if wanted is None else wanted[where]
-        bits = None if wanted is None else wanted < 0
-        negative = sign.code(coder, contexts.sign(where), bits).astype(bool)
-        wanted = None if wanted is None else np.abs(wanted) - 1
-        above = size.code(coder, contexts, where, negative, wanted)
-        found = np.zeros(contexts.size, np.int32)
-        found[where] = np.where(negative, -1 - above, 1 + above)
+        found = octaves.code(contexts, position, wanted)
         sums.add(block, found.reshape(contexts.shape))
-    if counted and largest > _COUNTED + 1:
-        _add_rest(coder, models, sums.values, largest, exact)
-    return sums.values
+    if largest > 2:
+        _refine(coder, models, sums, largest, exact)
+    return sums.values.transpose(1, 0, 2)
 
 
-def _add_rest(
-    coder: Coder, models: Models, found: np.ndarray, largest: int, exact: np.ndarray | None
+class _Octaves:
+    """Codes whether a weight is zero, its octave and its sign."""
+
+    def __init__(self, coder: Coder, models: Models, shape: Shape, largest: int):
+        self._coder = coder
+        self._spatial = shape.positions > 1
+        kind = shape.positions
+        zero = (UNSIGNED * SCALES, *((kind * UNSIGNED,) if self._spatial else ()))
+        self.first = (kind, "zero") not in models  # of the tensors of its kind
+        self._zero = models.get((kind, "zero"), zero, prior=_PRIOR, kept=_KEPT)
+        size = (UNSIGNED * SCALES, SCALES * SCALES)
+        depth = (largest - 1).bit_length().bit_length()
+        self._sizes = [
+            models.get(
+                (self._spatial, "octave", depth, bit), size, 1 << bit, prior=_PRIOR, kept=_KEPT
+            )
+            for bit in range(depth)
+        ]
+        self._sign = models.get((kind, "sign"), (SIGNED * _TOLD_APART,), prior=_PRIOR, kept=_KEPT)
+
+    def code(self, contexts: Contexts, position: int, wanted: np.ndarray | None) -> np.ndarray:
+        """int32 (n,): the weights, those of an octave all as one; of these if there are any."""
+        shape = contexts.shape
+        kinds = np.empty((2, *shape), np.intp)
+        np.add(contexts.unsigned * SCALES, contexts.scale, out=kinds[0])
+        np.add(contexts.unsigned, position * UNSIGNED, out=kinds[1])
+        kinds = kinds.reshape(2, -1)
+        bits = None if wanted is None else wanted != 0
+        zero = kinds if self._spatial else kinds[:1]
+        where = np.flatnonzero(self._zero.code(self._coder, zero, bits))
+        found = np.zeros(kinds.shape[1], np.int32)
+        if not len(where):
+            return found
+        kinds[1] = contexts.around.reshape(-1)
+        kinds = kinds.take(where, 1)
+        octaves = None
+        if wanted is not None:
+            wanted = wanted[where]
+            octaves = octave(np.abs(wanted))
+        node = np.zeros(len(where), np.intp)
+        for depth, model in enumerate(self._sizes):
+            bits = None
+            if octaves is not None:
+                bits = octaves >> (len(self._sizes) - 1 - depth) & 1
+            node += node
+            node += model.code(self._coder, kinds, bits, node >> 1)
+        signed = np.broadcast_to(contexts.signed, shape).reshape(-1).take(where)
+        signed += np.minimum(node, _TOLD_APART - 1) * SIGNED
+        bits = None if wanted is None else wanted < 0
+        negative = self._sign.code(self._coder, signed[np.newaxis], bits)
+        found[where] = _middles().take(2 * node + negative, mode="clip")
+        return found
+
+
+def _refine(
+    coder: Coder, models: Models, sums: Sums, largest: int, exact: np.ndarray | None
 ) -> None:
-    """Codes by how much the largest magnitudes are larger than was counted, and adds it."""
-    where = np.abs(found) > _COUNTED
-    capped = found[where]
-    wanted = None if exact is None else np.abs(exact[where]) - np.abs(capped)
-    rest = code_integers(coder, models, "magnitudes", len(capped), wanted)
-    found[where] += np.sign(capped) * np.minimum(rest, largest).astype(np.int32)
+    """Codes where in their octaves the magnitudes are, and puts them into `sums.values`."""
+    deepest = (largest - 1).bit_length()
+    first = models.get(("first", deepest), (_OCTAVES * SCALES,), prior=_PRIOR, kept=_KEPT)
+    second = models.get(("second", deepest), (2 * _OCTAVES * SCALES,), prior=_PRIOR, kept=_KEPT)
+    others = models.get(("others", deepest), (_OCTAVES * _OCTAVES,), prior=_PRIOR, kept=_KEPT)
+    line = sums.values.reshape(-1)
+    every = np.flatnonzero(sums.magnitudes.reshape(-1) > 2)
+    for start, end in _pieces(len(every)):
+        where = every[start:end]
+        before = line[where]
+        of = octave(np.abs(before)).astype(np.intp)
+        low = None if exact is None else np.abs(exact.reshape(-1)[where]) - 1 - (1 << (of - 1))
+        context = of * SCALES + scales(sums, where)
+        bits = None if low is None else low >> (of - 2) & 1
+        found = first.code(coder, context[np.newaxis], bits).astype(np.int64)
+        more = np.flatnonzero(of > 2)
+        context = context[more] + found[more] * (_OCTAVES * SCALES)
+        bits = None if low is None else low[more] >> (of[more] - 3) & 1
+        found[more] += found[more] + second.code(coder, context[np.newaxis], bits)
+        bit_of = [(bit, np.flatnonzero(of > bit + 1)) for bit in range(2, deepest - 1)]
+        if bit_of:
+            more = np.concatenate([places for _, places in bit_of])
+            bit = np.array([bit for bit, _ in bit_of]).repeat([len(each) for _, each in bit_of])
+            context = of[more] * _OCTAVES + bit
+            bits = None if low is None else low[more] >> (of[more] - 2 - bit) & 1
+            got = others.code(coder, context[np.newaxis], bits)
+            at = 0
+            for _, places in bit_of:
+                found[places] += found[places] + got[at : at + len(places)]
+                at += len(places)
+        found += 1 + (1 << (of - 1))
+        line[where] = np.where(before < 0, -found, found)
 
 
-class _Counted:
-    """Magnitudes told by counting: larger than 1, larger than 2, ..."""
-
-    def __init__(self, models: Models, shape: Shape, largest: int):
-        spatial, of = shape.positions > 1, sizes(shape)["counted"]
-        self._steps: list[tuple[int, Mixed]] = []
-        for number in range(1, min(largest, _COUNTED + 1)):
-            # Few are that large, so that more contexts would cost more than they tell.
-            used = of if number < 4 else of[:2] if number < 8 else of[:1]
-            self._steps.append((len(used), models.get((spatial, "above", number), used)))
-
-    def code(
-        self,
-        coder: Coder,
-        contexts: Contexts,
-        where: np.ndarray,
-        negative: np.ndarray,
-        wanted: np.ndarray | None,
-    ) -> np.ndarray:
-        """int32 (n,): the magnitudes less 1."""
-        above = np.zeros(len(where), np.int32)
-        kinds = contexts.counted(where, negative)
-        left = np.arange(len(where))
-        for number, (contexts_used, step) in enumerate(self._steps):
-            if not len(left):
-                break
-            bits = None if wanted is None else wanted[left] > number
-            more = step.code(coder, kinds[:contexts_used], bits)
-            kept = np.flatnonzero(more)
-            left, kinds = left[kept], kinds.take(kept, 1)
-            above[left] += 1
-        return above
+def octave(magnitudes: np.ndarray) -> np.ndarray:
+    """int32: 0 for 1, 1 for 2, 2 for 3 and 4, 3 for 5 to 8, ..."""
+    return np.frexp((magnitudes - 1).astype(np.float64))[1]
 
 
-class _Bits:
-    """Magnitudes less 1 told by their bits, the highest first."""
-
-    def __init__(self, models: Models, shape: Shape, largest: int):
-        self._count = (largest - 1).bit_length()
-        self._bits: list[tuple[tuple[int, ...], Mixed]] = []
-        for bit in range(self._count):
-            nodes = 1 << min(bit, _TREE_BITS)
-            of = (nodes, nodes * SCALES, nodes * SCALES, nodes * SIGNED)
-            model = models.get((shape.positions > 1, "bit", self._count, bit), of)
-            self._bits.append((of, model))
-
-    def code(
-        self,
-        coder: Coder,
-        contexts: Contexts,
-        where: np.ndarray,
-        negative: np.ndarray,
-        wanted: np.ndarray | None,
-    ) -> np.ndarray:
-        """int32 (n,): the magnitudes less 1."""
-        found = np.zeros(len(where), np.int64)
-        levels = contexts.told_by_bits(where, negative)
-        for bit, (of, model) in enumerate(self._bits):
-            shift = max(0, bit - _TREE_BITS)
-            node = found >> shift
-            joint = (levels << (bit - shift)) + node
-            kinds = stacked(of, (node, *joint), node.shape)
-            bits = None if wanted is None else wanted >> (self._count - 1 - bit) & 1
-            found = 2 * found + model.code(coder, kinds, bits)
-        return found.astype(np.int32)
+@cache
+def _middles() -> np.ndarray:
+    """int32: what stands for each octave until the rest is known, and its negative."""
+    middles = np.array([1, 2, *(1 + (23 << k >> 4) for k in range(1, _OCTAVES - 1))], np.int32)
+    return np.stack([middles, -middles], 1).reshape(-1)
 
 
-def _blocks(shape: Shape) -> list[Block]:
+def _blocks(shape: Shape, first: bool) -> list[Block]:
     """Filters, position and channels of each block, in the order of coding."""
-    if shape.positions == 1:
-        halvings = (shape.count // _SMALLEST_POINT_BLOCK).bit_length()
-        parts = min(_ROW_BLOCKS, 1 + 2 * halvings // 3)
-        columns = _growing(
-            shape.channels, min(_COLUMN_BLOCKS, 1 + halvings // 3), 1, _LARGEST_BLOCK
-        )
-        smallest = 1
-    else:
-        parts = _ROW_BLOCKS
-        columns = [0, *range(_LARGEST_BLOCK, shape.channels, _LARGEST_BLOCK), shape.channels]
-        smallest = 1 + _SMALLEST_BLOCK // shape.channels
-    widest = max(b - a for a, b in itertools.pairwise(columns))
-    rows = _growing(shape.filters, parts, smallest, max(1, _LARGEST_BLOCK // widest))
+    columns = [0, *range(_LARGEST_BLOCK, shape.channels, _LARGEST_BLOCK), shape.channels]
+    smallest = 1
+    if shape.positions > 1:
+        size = _FIRST_SMALLEST_BLOCK if first else _SMALLEST_BLOCK
+        smallest = max(1, size // shape.channels)
+    widest = min(shape.channels, _LARGEST_BLOCK)
+    largest = max(1, _LARGEST_BLOCK // widest)
+    rows = _growing(shape.filters, smallest, largest)
     return [
         (slice(top, bottom), position, slice(left, right))
         for top, bottom in itertools.pairwise(rows)
@@ -187,11 +186,20 @@ def _blocks(shape: Shape) -> list[Block]:
     ]
 
 
-def _growing(count: int, parts: int, smallest: int, largest: int) -> list[int]:
-    """Edges of parts that double in size, from `smallest` up to `largest`."""
+def _growing(count: int, smallest: int, largest: int) -> list[int]:
+    """Edges of parts that grow, from `smallest` up to `largest`."""
     edges = [count]
-    while len(edges) < parts and edges[-1] // 2 >= smallest:
-        edges.append(edges[-1] // 2)
+    while len(edges) < _ROW_BLOCKS and edges[-1] // _GROWTH >= smallest:
+        edges.append(edges[-1] // _GROWTH)
     edges = [0, *reversed(edges)]
     pieces = [range(a, b, largest) for a, b in itertools.pairwise(edges)]
     return [*(edge for piece in pieces for edge in piece), count]
+
+
+def _pieces(count: int) -> list[tuple[int, int]]:
+    """Pieces that grow, of what is told last."""
+    edges = [0]
+    while edges[-1] < count:
+        size = min(max(_SMALLEST_PIECE, 3 * edges[-1]), _LARGEST_BLOCK)
+        edges.append(min(count, edges[-1] + size))
+    return list(itertools.pairwise(edges))

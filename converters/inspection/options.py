@@ -81,6 +81,7 @@ TABLES: dict[int, tuple[str, dict[str, Field]]] = {
         },
     ),
     49: ("TransposeConvOptions", {**_CONVOLUTION, "activation": (3, "i1", 0)}),
+    75: ("LeakyReluOptions", {"alpha": (0, "f4", 0)}),
     77: ("MirrorPadOptions", {"mode": (0, "i1", 0)}),
     94: ("DepthToSpaceOptions", {"block_size": (0, "i4", 0)}),
     101: ("BatchMatMulOptions", {"adj_x": (0, "u1", 0), "adj_y": (1, "u1", 0)}),

@@ -10,16 +10,18 @@ this prunes as well.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from converters.rate.statistics import Statistics
 
-LARGEST = 127  # int8, symmetric
+LARGEST = 1023  # the few largest weights of a layer are many times its typical one
 _DAMPING = 0.01  # of the mean variance: what the pictures did not show may still come
 _SWEEPS = 3
 _BLOCK = 64
+_STEP_FACTOR = 1.2
 
 
 @dataclass(frozen=True)
@@ -62,19 +64,55 @@ def problem(
 
 
 def solve(task: Problem, step: float) -> Solution:
-    """The codes of least cost at that step."""
-    codes = np.clip(np.rint(task.weights / step), -LARGEST, LARGEST).astype(np.int64)
-    codes = _in_order(task, step, _bits(codes))
-    for _ in range(_SWEEPS):
-        changed = _sweep(task, step, codes, _bits(codes))
-        if changed < codes.size / 1000:
+    """Codes of little cost at that step: never more than that of rounding to the nearest."""
+    return _settled(task, _drafted(task, step))
+
+
+def best(task: Problem, step: float, least: float) -> Solution:
+    """The solution at the step whose first pass costs least, found downhill from `step`.
+
+    Args:
+        task: the layer's problem.
+        step: where to begin.
+        least: no smaller one is tried.
+    """
+
+    def cost(draft: Solution) -> float:
+        return draft.error + task.price * draft.bits
+
+    here = _drafted(task, max(step, least))
+    for factor in (_STEP_FACTOR, 1 / _STEP_FACTOR):
+        moved = False
+        while (step := max(here.step * factor, least)) != here.step:
+            there = _drafted(task, step)
+            if cost(there) >= cost(here):
+                break
+            here, moved = there, True
+        if moved:
             break
+    return _settled(task, here)
+
+
+def _drafted(task: Problem, step: float) -> Solution:
+    rounded = np.clip(np.rint(task.weights / step), -LARGEST, LARGEST).astype(np.int64)
+    ordered = _in_order(task, step, _bits(rounded))
+    # Of few weights the histogram says little, and rounding may be the cheaper.
+    return _cheapest(task, [_solution(task, step, codes) for codes in (ordered, rounded)])
+
+
+def _settled(task: Problem, draft: Solution) -> Solution:
+    codes, step = draft.codes.copy(), draft.step
+    for _ in range(_SWEEPS):
+        if _sweep(task, step, codes, _bits(codes)) < codes.size / 200:
+            break
+    return _cheapest(task, [_solution(task, step, codes), draft])
+
+
+def _solution(task: Problem, step: float, codes: np.ndarray) -> Solution:
     return Solution(codes, step, _error(task, step, codes), entropy(codes))
 
 
-def best(task: Problem, steps: list[float]) -> Solution:
-    """The solution of least cost among those of `steps`."""
-    found = [solve(task, step) for step in steps]
+def _cheapest(task: Problem, found: Sequence[Solution]) -> Solution:
     return min(found, key=lambda each: each.error + task.price * each.bits)
 
 
@@ -89,7 +127,7 @@ def _bits(codes: np.ndarray) -> np.ndarray:
     counts = np.bincount(np.abs(codes).reshape(-1), minlength=LARGEST + 1) / 2.0
     counts[0] *= 2
     counts = np.concatenate([counts[:0:-1], counts])
-    counts += 0.5 * np.exp(-np.abs(np.arange(-LARGEST, LARGEST + 1)) / 3) + 0.02
+    counts += 0.5 * np.exp(-np.abs(np.arange(-LARGEST, LARGEST + 1)) / 3) + 5 / len(counts)
     return -np.log2(counts / counts.sum())
 
 
@@ -98,11 +136,14 @@ def _pick(
 ) -> np.ndarray:
     """For each real number the cheapest of: the nearest code, its neighbour towards zero, zero."""
     nearest = np.clip(np.rint(wanted / step), -LARGEST, LARGEST).astype(np.int64)
-    chosen, least = nearest, np.full(wanted.shape, np.inf)
-    for code in (nearest, nearest - np.sign(nearest), np.zeros_like(nearest)):
-        cost = curvature * (code * step - wanted) ** 2 + price * bits[code + LARGEST]
-        chosen, least = np.where(cost < least, code, chosen), np.minimum(cost, least)
-    return chosen
+    smaller = nearest - np.sign(nearest)
+    to_nearest, to_smaller = (
+        curvature * (code * step - wanted) ** 2 + price * bits[code + LARGEST]
+        for code in (nearest, smaller)
+    )
+    to_zero = curvature * wanted**2 + price * bits[LARGEST]
+    chosen = np.where(to_smaller < to_nearest, smaller, nearest)
+    return np.where(to_zero < np.minimum(to_nearest, to_smaller), 0, chosen)
 
 
 def _in_order(task: Problem, step: float, bits: np.ndarray) -> np.ndarray:

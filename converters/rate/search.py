@@ -15,11 +15,11 @@ from converters.replay import Layer, Replay
 from zoo.errors import ZooError
 
 Say = Callable[[str], None]
-_FIRST_STEPS = (0.1, 0.2, 0.3, 0.45, 0.65, 0.9)  # of the weights' standard deviation
-_NEAR_STEPS = (0.7, 0.84, 1.0, 1.19)  # of the step that fits the last multiplier, scaled
+_FIRST_STEP = 0.4  # of the weights' standard deviation
 _FIRST_MULTIPLIER = 2e-7  # nats a bit
 _TRIES = 10
 _CLOSE, _AIM = 0.985, 0.993  # of the wanted size
+_SAME = 1e-3  # a smaller λ that makes so little difference is the end
 _SLOPE = 8.0  # how much faster λ rises than the size falls, both as logarithms
 
 
@@ -60,11 +60,13 @@ class Search:
         self._content = content
         self._statistics = collect(self._replay, images, seed)
         self._found: dict[int, tuple[float, float]] = {}  # weight → (multiplier, step)
+        self._last = _FIRST_MULTIPLIER
         if not self._replay.layers:
             raise ZooError("a network without weights", where=where)
 
     def at(self, multiplier: float) -> Quantised:
         """The network of least error + multiplier × bits."""
+        self._last = multiplier
         solutions = {}
         for layer in self._replay.layers:
             statistics = self._statistics[layer.weight]
@@ -84,7 +86,7 @@ class Search:
         Raises:
             ZooError: no network is that small.
         """
-        multiplier = _FIRST_MULTIPLIER
+        multiplier = self._last
         fits: Quantised | None = None
         large: tuple[float, float] | None = None  # logarithms of λ and of a size above the wanted
         small: tuple[float, float] | None = None  # likewise, of one that is not
@@ -95,8 +97,9 @@ class Search:
             say(f"  {size:,} bytes at λ = {multiplier:.3g} nats/bit, {found.nats:.4f} nats")
             here = math.log(multiplier), math.log(size)
             if size <= wanted:
+                same = small is not None and here[1] - small[1] < _SAME
                 fits, small = found, here
-                if size >= _CLOSE * wanted:
+                if size >= _CLOSE * wanted or same:
                     break
             else:
                 large = here
@@ -110,20 +113,17 @@ class Search:
         task = problem(weights, statistics, multiplier, biased=layer.bias >= 0)
         if layer.weight in self._found:
             last, step = self._found[layer.weight]
-            likely = step * (multiplier / last) ** 0.25
-            steps = [likely * factor for factor in _NEAR_STEPS]
+            step *= (multiplier / last) ** 0.25
         else:
-            deviation = float(weights.std()) or 1.0
-            steps = [deviation * factor for factor in _FIRST_STEPS]
-        # The largest weights count most: no step so small that their codes leave int8.
-        least = float(np.abs(weights).max()) / LARGEST or 1.0
-        return best(task, sorted({max(step, least) for step in steps}))
+            step = _FIRST_STEP * float(weights.std()) or 1.0
+        # The largest weights count most: no step so small that their codes would be cut off.
+        return best(task, step, float(np.abs(weights).max()) / LARGEST)
 
     def _result(self, solutions: dict[Layer, Solution], multiplier: float) -> Quantised:
         grids, biases, nats = {}, {}, 0.0
         for layer, solution in solutions.items():
             statistics = self._statistics[layer.weight]
-            codes = self._replay.stored(layer, solution.codes).astype(np.int8)
+            codes = self._replay.stored(layer, solution.codes).astype(np.int16)
             grids[self._replay.graph.tensors[layer.weight].name] = write.Grid(codes, solution.step)
             if layer.bias >= 0:
                 # What the codes change on average; the rest of the error is what was minimised.

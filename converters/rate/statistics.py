@@ -55,7 +55,8 @@ def collect(replay: Replay, images: np.ndarray, seed: int = 1) -> dict[int, Stat
     if not len(images):
         raise ZooError("no pictures to measure the network on", expected="at least one")
     totals: dict[int, list[np.ndarray]] = {}
-    step = tf.function(lambda batch, number: _batch(replay, batch, (seed, number)))
+    # Nothing in it depends on values, so that there is no Python to be rewritten, which takes long.
+    step = tf.function(lambda batch, number: _batch(replay, batch, (seed, number)), autograph=False)
     for number, batch in enumerate(_batches(images)):
         found = step(tf.constant(batch), tf.constant(number))
         for layer, sums in zip(replay.layers, found, strict=True):

@@ -1,0 +1,59 @@
+"""Converting a network whose weights are first put on grids for a wanted container's size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import tf_keras
+
+from converters.container.packing import packed_size
+from converters.convert import Conversions
+from converters.quantise import Calibration
+from converters.rate import write
+from converters.rate.search import Search
+
+Say = Callable[[str], None]
+
+
+class RateConversions(Conversions):
+    """As `Conversions`; the float32 file is quantised for rate and distortion before all else.
+
+    Integer precisions store the codes themselves. The size is that of the float32 file's container;
+    those of other precisions are within a few percent of it.
+
+    Args:
+        model: functional, one image in, logits out.
+        calibration: for `int8` and `int16x8`.
+        images: (n, height, width, channels) as the network takes them; no labels are needed.
+        ratio: size of the float32 `.tflite` over that of the container.
+        say: gets the lines of progress.
+    """
+
+    def __init__(
+        self,
+        model: tf_keras.Model,
+        calibration: Calibration,
+        images: np.ndarray,
+        ratio: float,
+        say: Say,
+    ):
+        super().__init__(model, calibration)
+        self._images, self._ratio, self._say = images, ratio, say
+        self._grids: dict[str, Mapping[str, write.Grid]] = {}
+
+    def flatbuffer(self, precision: str) -> bytes:
+        """As `Conversions.flatbuffer`; ZooError too where no network is that small."""
+        content = super().flatbuffer(precision)
+        if precision not in ("dynamic_int8", "int8", "int16x8"):
+            return content
+        form = "floats" if precision == "dynamic_int8" else "integers"
+        return write.integers(content, self._grids.get(form) or self._grids["floats"])
+
+    def _prepared(self, content: bytes, form: str) -> bytes:
+        wanted = int(len(content) / self._ratio)
+        self._say(f"{self.name}: codes for a container of {wanted:,} bytes")
+        search = Search(content, self._images, self.name)
+        found = search.to_size(wanted, packed_size, self._say)
+        self._grids[form] = found.layers
+        return found.content
