@@ -153,16 +153,15 @@ def test_weights_come_back(data):
     size = (shape.filters, shape.positions, shape.channels)
     numbers = np.rint(rng.laplace(0, data.draw(st.sampled_from([0.1, 1, 30])), size))
     numbers = np.clip(numbers, -largest, largest).astype(np.int32)
-    counted = data.draw(st.booleans())
     coefficients = fitted(shape, numbers)
     encoder, models = Encoder(), Models()
     for _ in range(2):  # the second with what the first taught
-        weights.code(encoder, models, shape, largest, counted, coefficients, numbers)
+        weights.code(encoder, models, shape, largest, coefficients, numbers)
     coded = encoder.finish()
     assert abs(len(coded) - encoder.bits / 8) < 12 + 0.001 * len(coded)
     decoder, models = Decoder(coded), Models()
     for _ in range(2):
-        found = weights.code(decoder, models, shape, largest, counted, coefficients)
+        found = weights.code(decoder, models, shape, largest, coefficients)
         np.testing.assert_array_equal(found, numbers)
     decoder.close()
 
