@@ -15,7 +15,8 @@ import requests
 from filelock import FileLock, Timeout
 
 from zoo.errors import ZooError
-from zoo.files import atomic_path, read_model, sha256_of, write_text
+from zoo.files import atomic_path, sha256_of, write_text
+from zoo.records import read_model
 from zoo.types import Sha256, Strict
 
 ADDRESS = (

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zoo.errors import UnknownNameError, ZooError
-from zoo.files import read_model, sha256_of
+from zoo.files import sha256_of
+from zoo.records import read_model
 from zoo.types import Artifact, Configuration
 
 

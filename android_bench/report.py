@@ -14,7 +14,8 @@ from android_bench.report_lines import clean, describe
 from android_bench.report_panels import Panel, latency_panels, size_panels
 from android_bench.report_table import headline
 from zoo.errors import ZooError
-from zoo.files import read_model, read_records, sha256_of, write_bytes, write_text
+from zoo.files import sha256_of, write_bytes, write_text
+from zoo.records import read_model, read_records
 from zoo.types import Artifact
 
 BENCHMARK = "run `python -m scripts.benchmark` first, or name the right --output folder"

@@ -17,8 +17,9 @@ from converters.quantise import Calibration
 from converters.rate.conversions import RateConversions
 from zoo import data, runs, runtime
 from zoo.catalog import model_spec
-from zoo.files import append_record, write_bytes, write_text
+from zoo.files import write_bytes, write_text
 from zoo.provenance import Provenance
+from zoo.records import append_record
 from zoo.transfer import of_dataset
 from zoo.types import Artifact, ConvertRecord, Run
 

@@ -23,6 +23,8 @@ from scripts import cli
 from zoo import runtime
 from zoo.errors import UnknownNameError, ZooError
 from zoo.provenance import Provenance
+from zoo.records import append_record
+from zoo.types import Accuracy, Measurement
 
 if TYPE_CHECKING:
     from android_bench.adb import Attached
@@ -100,7 +102,7 @@ def _on_host(files: list[Candidate]) -> int:
     configurations = [(r, d) for r in FLAGS.runtime for d in delegates]
     cases = [f.case(r, d, FLAGS.threads) for f in files for r, d in configurations]
     timing = host.Timing(FLAGS.num_runs, FLAGS.min_secs, 0.2, FLAGS.processes)
-    failed = sum(map(cli.record, host.measure(cases, timing, provenance, cli.say)))
+    failed = sum(map(_record, host.measure(cases, timing, provenance, cli.say)))
     if not FLAGS.accuracy:
         return failed
     scored = [
@@ -109,7 +111,7 @@ def _on_host(files: list[Candidate]) -> int:
     # Scoring is not timed, so it may use every core; timing above never shares the machine.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         rows = pool.map(lambda pair: host.score(pair[0], pair[1], provenance), scored)
-        return failed + sum(map(cli.record, rows))
+        return failed + sum(map(_record, rows))
 
 
 def _on_phone(files: list[Candidate], phone: Attached) -> int:
@@ -135,8 +137,25 @@ def _on_phone(files: list[Candidate], phone: Attached) -> int:
     )
     with closing(rows):
         for row in rows:
-            failed += cli.record(row)
+            failed += _record(row)
     return failed
+
+
+def _record(row: Measurement | Accuracy) -> int:
+    """Appends a row to the results and says it in one line; 1 for a failed one, else 0."""
+    append_record(cli.output() / "results.jsonl", row)
+    c = row.configuration
+    where = "host" if row.device.kind == "host" else row.device.name
+    what = f"{row.model}, {where}, {c.runtime}, {c.delegate}"
+    if isinstance(row, Accuracy) and row.top1 is not None:
+        cli.say(f"  {what}: {100 * row.top1:.2f} % of {row.images} test images right")
+    elif isinstance(row, Measurement) and row.latency is not None:
+        took = row.placement
+        nodes = f", {took.delegated}/{took.nodes} nodes delegated" if took and took.nodes else ""
+        cli.say(f"  {what}: {row.latency.typical_us / 1000:.3f} ms{nodes}")
+    if not row.valid:
+        cli.say(f"  FAILED {what}: {'; '.join(row.reasons)}")
+    return 0 if row.valid else 1
 
 
 if __name__ == "__main__":

@@ -15,9 +15,7 @@ from pathlib import Path
 from absl import app, flags, logging
 
 from zoo.errors import UnknownNameError, ZooError, one_line
-from zoo.files import append_record
 from zoo.quiet import quiet
-from zoo.types import Accuracy, Measurement
 
 FLAGS = flags.FLAGS
 
@@ -41,23 +39,6 @@ def cache() -> Path:
     from zoo.data import cache_folder
 
     return cache_folder()
-
-
-def record(row: Measurement | Accuracy) -> int:
-    """Appends a row to the results and says it in one line; 1 for a failed one, else 0."""
-    append_record(output() / "results.jsonl", row)
-    c = row.configuration
-    where = "host" if row.device.kind == "host" else row.device.name
-    what = f"{row.model}, {where}, {c.runtime}, {c.delegate}"
-    if isinstance(row, Accuracy) and row.top1 is not None:
-        say(f"  {what}: {100 * row.top1:.2f} % of {row.images} test images right")
-    elif isinstance(row, Measurement) and row.latency is not None:
-        took = row.placement
-        nodes = f", {took.delegated}/{took.nodes} nodes delegated" if took and took.nodes else ""
-        say(f"  {what}: {row.latency.typical_us / 1000:.3f} ms{nodes}")
-    if not row.valid:
-        say(f"  FAILED {what}: {'; '.join(row.reasons)}")
-    return 0 if row.valid else 1
 
 
 def say(text: str) -> None:

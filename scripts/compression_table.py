@@ -28,8 +28,9 @@ from pydantic import Field
 from android_bench import host
 from converters.compression_table.rows import Row, markdown
 from scripts import cli, initial
-from zoo.files import read_model, write_text
+from zoo.files import write_text
 from zoo.provenance import Provenance
+from zoo.records import read_model
 from zoo.types import Strict
 
 FLAGS = flags.FLAGS

@@ -13,8 +13,9 @@ from converters import flatbuffer, precisions
 from converters.inspection.reading import read
 from zoo import data, runs, runtime
 from zoo.errors import ZooError
-from zoo.files import read_model, read_records, sha256_of
+from zoo.files import sha256_of
 from zoo.provenance import Provenance
+from zoo.records import read_model, read_records
 from zoo.types import Artifact, Run
 
 RUN = "squeezenet_v1_1-digits-pruned"

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zoo.errors import ZooError, one_line
-from zoo.files import append_record, atomic_path, read_model, read_records, write_text
+from zoo.files import atomic_path, write_text
+from zoo.records import append_record, read_model, read_records
 from zoo.types import Artifact, ConvertRecord
 
 

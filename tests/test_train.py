@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT
-from zoo.files import read_records, sha256_of
+from zoo.files import sha256_of
+from zoo.records import read_records
 
 FLAGS = (
     "--recipe=digits_quick",

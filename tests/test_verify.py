@@ -27,9 +27,10 @@ from tests.tiny_tflite import tiny_model
 from zoo import runs, runtime
 from zoo.catalog import RECIPES, build
 from zoo.errors import ZooError
-from zoo.files import read_model, sha256_of
+from zoo.files import sha256_of
 from zoo.isolated import Runner
 from zoo.provenance import Provenance
+from zoo.records import read_model
 from zoo.types import Artifact, ModelConfig, Run
 
 RUN = "tiny-digits"

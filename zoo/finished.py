@@ -12,8 +12,9 @@ import tf_keras
 
 from zoo import runs
 from zoo.compression import kernels
-from zoo.files import append_record, sha256_of
+from zoo.files import sha256_of
 from zoo.provenance import Provenance
+from zoo.records import append_record
 from zoo.specs import Recipe
 from zoo.train import Outcome
 from zoo.types import LowRank, ModelConfig, PerLayer, Run, TrainRecord

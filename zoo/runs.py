@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 
 from zoo.catalog import build
 from zoo.errors import ZooError
-from zoo.files import read_bytes, read_model, sha256_of, write_text
+from zoo.files import read_bytes, sha256_of, write_text
+from zoo.records import read_model
 from zoo.specs import Recipe
 from zoo.types import Run
 

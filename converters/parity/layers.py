@@ -13,8 +13,9 @@ from converters.parity.graph import Step, pair, pair_layers, steps
 from converters.parity.localise import LayerError, first_jump, layer_errors
 from converters.parity.reference import Reference
 from zoo.errors import ZooError
-from zoo.files import MAX_MODEL_BYTES, read_bytes, read_model, sha256_of
+from zoo.files import MAX_MODEL_BYTES, read_bytes, sha256_of
 from zoo.isolated import Runner
+from zoo.records import read_model
 from zoo.types import Artifact
 
 LAYER_IMAGES = 4

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from zoo.files import append_record, write_bytes, write_text
+from zoo.files import write_bytes, write_text
+from zoo.records import append_record
 from zoo.types import (
     Accuracy,
     Artifact,

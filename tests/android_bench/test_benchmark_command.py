@@ -6,7 +6,7 @@ from android_bench.adb import device_id
 from android_bench.phone import lock_path
 from tests.tiny_tflite import tiny_model
 from tests.virtual_phone import AdbServer, PhoneProfile, VirtualPhone, stand_in_binary
-from zoo.files import read_records
+from zoo.records import read_records
 
 QUICK = ("--processes=1", "--num_runs=3", "--min_secs=0.02", "--recovery_secs=4")
 

@@ -8,8 +8,8 @@ from android_bench import host
 from android_bench.cases import candidates
 from tests.virtual_phone import AdbServer
 from zoo.errors import ZooError
-from zoo.files import read_records
 from zoo.provenance import Provenance
+from zoo.records import read_records
 
 QUICK = host.Timing(num_runs=5, min_secs=0.0, warmup_secs=0.0, processes=2)
 PRUNED = "squeezenet_v1_1-digits-pruned"

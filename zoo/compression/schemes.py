@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from zoo.errors import UnknownNameError, ZooError
-from zoo.files import read_model
+from zoo.records import read_model
 from zoo.types import PerLayer, Run, Strict
 
 _MOST_LAYERS = 4096
