@@ -8,6 +8,7 @@ one is built.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,8 @@ from unittest import mock
 import numpy as np
 import tf_keras
 
+from converters.convert import Conversions
+from converters.quantise import Calibration
 from zoo.catalog import model_spec
 from zoo.models.common import classifier
 
@@ -106,6 +109,13 @@ def build(family: str) -> tf_keras.Model:
         model = tf_keras.Model(model.input, x, name=family)
     _settle(model)
     return model
+
+
+@functools.cache
+def float32(family: str) -> bytes:
+    """The family's small network as a float32 `.tflite`; converted once in a process."""
+    none = Calibration(np.zeros((0, 1, 1, 1), np.float32), 0, 1)
+    return Conversions(build(family), none).flatbuffer("float32")
 
 
 def _settle(model: tf_keras.Model) -> None:

@@ -1,5 +1,11 @@
-"""Every scheme on every family: trains, converts to int8, runs, and keeps its property there."""
+"""Every scheme on every family: trains, converts to int8, runs, and keeps its property there.
 
+Here low_rank, prune and cluster; qat, pqat, cqat and pcqat are in `test_qat.py`. The three follow
+each other on one network of a family, so that each must also keep what came before it, and each
+one's network is converted.
+"""
+
+import functools
 import re
 
 import numpy as np
@@ -68,49 +74,78 @@ def zeros_by_filter(kernel, axis):
     return np.sort((np.moveaxis(kernel, axis, 0).reshape(kernel.shape[axis], -1) == 0).sum(1))
 
 
-@pytest.mark.parametrize("family", small_networks.SMALL)
-def test_low_rank_prune_and_cluster(family):
+@functools.lru_cache(maxsize=1)
+def split(family):
+    """The split network, and its layers' ranks."""
     whole = small_networks.build(family)
     named = PerLayer()
     if not low_rank_usual(whole):
         # Small kernels, of which low rank saves nothing by itself: one is named.
         named = PerLayer(layers=dict([next(worth_splitting(whole))]))
-    split, network = tuned(low_rank.begin, whole, per_layer=named)
-    pairs = split.low_rank.ranks
-    assert pairs
+    tuning, network = tuned(low_rank.begin, whole, per_layer=named)
+    assert tuning.low_rank.ranks
     assert network.count_params() < whole.count_params()
+    return network, tuning.low_rank.ranks
 
-    pruning, network = tuned(prune.begin, network, ("low_rank",))
-    zero = {n: k == 0 for n, k in kernels.values(network).items() if (k == 0).any()}
-    assert set(zero) == set(kernels.plain(network)[1:-1])
-    for mask in zero.values():
-        assert mask.mean() == pytest.approx(SPARSITY, abs=1 / mask.size)
-    assert "50" in pruning.reached(network)
 
-    clustering, network = tuned(cluster.begin, network, ("low_rank", "prune"))
-    for name, kernel in kernels.values(network).items():
-        if name in kernels.plain(network):
-            assert np.unique(kernel).size <= CLUSTERS
-        if name in zero:
-            np.testing.assert_array_equal(kernel == 0, zero[name])
-    assert f"at most {CLUSTERS} distinct values" in clustering.reached(network)
+@functools.lru_cache(maxsize=1)
+def pruned(family):
+    """The split network, pruned, and where its kernels are zero."""
+    tuning, network = tuned(prune.begin, split(family)[0], ("low_rank",))
+    assert "50" in tuning.reached(network)
+    return network, {n: k == 0 for n, k in kernels.values(network).items() if (k == 0).any()}
 
+
+@functools.lru_cache(maxsize=1)
+def stored_and_run(scheme, family):
+    """The scheme's network and its int8 kernels; LiteRT has given what Keras gives."""
+    if scheme == "cluster":
+        tuning, network = tuned(cluster.begin, pruned(family)[0], ("low_rank", "prune"))
+        assert f"at most {CLUSTERS} distinct values" in tuning.reached(network)
+    else:
+        network = (split if scheme == "low_rank" else pruned)(family)[0]
     images, _ = small_networks.pictures(network)
     content = Conversions(network, Calibration(images, -1, 1)).flatbuffer("int8")
-    stored = int8_kernels(content)
-    assert set(stored) >= set(kernels.plain(network))
-    for name in kernels.plain(network):
-        assert max(np.unique(part).size for part in stored[name]) <= CLUSTERS
-        if name in zero:
-            wanted = zeros_by_filter(~zero[name], axis=-1)
-            assert (zeros_by_filter(stored[name], axis=0) >= wanted).all(), name
-    for name, rank in pairs.items():
-        assert stored[f"{name}{low_rank.SUFFIX}"].shape[0] == rank == stored[name].shape[-1]
-
     running = runtime.load(content, "litert", "xnnpack", 1, "test")
     logits = np.stack([running.run(image) for image in images]).reshape(len(images), -1)
     wanted = network(images, training=False).numpy()
     assert np.corrcoef(logits.ravel(), wanted.ravel())[0, 1] > 0.9
+    stored = int8_kernels(content)
+    assert set(stored) >= set(kernels.plain(network))
+    return network, stored
+
+
+def check_ranks(network, stored, ranks):
+    for name, rank in ranks.items():
+        assert stored[f"{name}{low_rank.SUFFIX}"].shape[0] == rank == stored[name].shape[-1]
+
+
+def check_zeros(network, stored, zero):
+    own = kernels.values(network)
+    for name, mask in zero.items():
+        np.testing.assert_array_equal(own[name] == 0, mask)
+        wanted = zeros_by_filter(~mask, axis=-1)
+        assert (zeros_by_filter(stored[name], axis=0) >= wanted).all(), name
+
+
+@pytest.mark.parametrize("scheme", ["low_rank", "prune", "cluster"])
+@pytest.mark.parametrize("family", small_networks.SMALL)
+def test_the_int8_file_keeps_what_the_schemes_made(family, scheme):
+    network, stored = stored_and_run(scheme, family)
+    check_ranks(network, stored, split(family)[1])
+    if scheme == "low_rank":
+        # Nothing else was done to it.
+        assert kernels.zeros(network) < 0.2
+        return
+    zero = pruned(family)[1]
+    assert set(zero) == set(kernels.plain(network)[1:-1])
+    for mask in zero.values():
+        assert mask.mean() == pytest.approx(SPARSITY, abs=1 / mask.size)
+    check_zeros(network, stored, zero)
+    if scheme == "cluster":
+        for name in kernels.plain(network):
+            assert np.unique(kernels.values(network)[name]).size <= CLUSTERS
+            assert max(np.unique(part).size for part in stored[name]) <= CLUSTERS
 
 
 def low_rank_usual(model):
