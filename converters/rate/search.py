@@ -97,7 +97,7 @@ class Search:
             say(f"  {size:,} bytes at λ = {multiplier:.3g} nats/bit, {found.nats:.4f} nats")
             here = math.log(multiplier), math.log(size)
             if size <= wanted:
-                same = small is not None and here[1] - small[1] < _SAME
+                same = small is not None and abs(here[1] - small[1]) < _SAME
                 fits, small = found, here
                 if size >= _CLOSE * wanted or same:
                     break
