@@ -97,8 +97,8 @@ class Replay:
         self._where = where
         if len(self.graph.inputs) != 1 or len(self.graph.outputs) != 1:
             raise self._refused("several inputs or outputs", self.graph.outputs)
-        if self.graph.tensors[self.graph.inputs[0]].type != "FLOAT32":
-            raise self._refused("its input is not float32", self.graph.tensors[0].type)
+        if (kind := self.graph.tensors[self.graph.inputs[0]].type) != "FLOAT32":
+            raise self._refused("its input is not float32", kind)
         self.constants: dict[int, np.ndarray] = {
             tensor.index: self._constant(tensor) for tensor in self.graph.tensors if tensor.constant
         }

@@ -14,6 +14,7 @@ from converters.compression_table.rows import (
     Accuracy,
     Row,
     Size,
+    against,
     markdown,
     size_of,
 )
@@ -170,7 +171,7 @@ def test_the_baselines_are_what_they_are_called(tiny):
 
 def test_a_run_beside_the_float_network():
     right, reference = np.arange(8) < 5, np.arange(8) < 6
-    found = trained.against(right, reference, "half")
+    found = against(right, reference, "half")
     assert (found.pictures, found.top1, found.difference) == (8, 5 / 8, -1 / 8)
     assert found.low < found.difference < found.high
     assert (found.note, found.top5) == ("half", None)

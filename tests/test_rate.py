@@ -11,11 +11,12 @@ from converters.container.container import unpack_bytes
 from converters.container.packing import pack, packed_size
 from converters.convert import Conversions
 from converters.quantise import Calibration
-from converters.rate import codes, write
+from converters.rate import write
 from converters.rate.search import Search
 from converters.replay import Replay
 from tests import small_networks
 from zoo import data, runtime
+from zoo.entropy import entropy_bits
 from zoo.errors import ZooError
 
 layers = tf_keras.layers
@@ -74,7 +75,7 @@ def test_its_weights_are_codes_times_steps_and_its_biases_make_up_for_them():
         assert grid.codes.shape == before.constants[layer.weight].shape
         assert not np.signbit(values[values == 0]).any()  # -0.0 would be a value more to code
         zeros += int((values == 0).sum())
-        bits += codes.entropy(values)
+        bits += entropy_bits(values)
         bias = after.constants[layer.bias]
         moved += int((bias != before.constants[layer.bias]).any())
         np.testing.assert_array_equal(bias, write.rounded_bias(bias))

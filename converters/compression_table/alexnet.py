@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from converters.compression_table.rows import ALEXNET_BYTES, Accuracy, Row, size_of
-from converters.compression_table.trained import DATASETS, against, flatbuffer, scored
+from converters.compression_table.rows import ALEXNET_BYTES, Accuracy, Row, against, size_of
+from converters.compression_table.trained import DATASETS, flatbuffer, scored
 from zoo import data, runs
 from zoo.errors import ZooError
 

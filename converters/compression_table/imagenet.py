@@ -15,7 +15,7 @@ import numpy as np
 
 from converters import flatbuffer_edit as edit
 from converters import scoring
-from converters.compression_table.rows import Accuracy, Row, Size, size_of
+from converters.compression_table.rows import Accuracy, Row, Size, against, size_of
 from converters.container.packing import packed_size
 from converters.rate.search import Search
 from converters.rate.write import Grid
@@ -24,7 +24,6 @@ from zoo import images
 from zoo.catalog import model_spec
 from zoo.compression.cluster import clustered
 from zoo.files import atomic_path, sha256_of, write_bytes
-from zoo.intervals import paired
 from zoo.transfer import Initial
 
 PART = "SqueezeNet 1.0 with its real ImageNet weights"
@@ -150,16 +149,8 @@ def _accuracies(places: list[np.ndarray], reference: np.ndarray) -> tuple[Accura
 
 
 def _accuracy(places: np.ndarray, reference: np.ndarray, note: str) -> Accuracy:
-    difference, low, high = paired((places < 1).mean(axis=1), (reference < 1).mean(axis=1))
-    return Accuracy(
-        pictures=len(places),
-        top1=float((places < 1).mean()),
-        top5=float((places < 5).mean()),
-        difference=difference,
-        low=low,
-        high=high,
-        note=note,
-    )
+    found = against((places < 1).mean(axis=1), (reference < 1).mean(axis=1), note)
+    return found.model_copy(update={"top5": float((places < 5).mean())})
 
 
 def _kept(path: Path, make: Callable[[], bytes]) -> Path:

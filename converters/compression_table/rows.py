@@ -7,7 +7,10 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from converters.container.packing import packed_size
+from zoo.intervals import paired
 from zoo.types import Strict
 
 ALEXNET_BYTES = 4 * 60_965_224  # float32 parameters alone
@@ -83,6 +86,19 @@ def size_of(content: bytes) -> Size:
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as file:
         file.writestr("model.tflite", content)
     return Size(flatbuffer=len(content), zip=len(packed.getvalue()), container=packed_size(content))
+
+
+def against(right: np.ndarray, reference: np.ndarray, note: str = "") -> Accuracy:
+    """An accuracy beside the float network's on the same images, as `zoo.intervals.paired`."""
+    difference, low, high = paired(right, reference)
+    return Accuracy(
+        pictures=len(right),
+        top1=float(right.mean()),
+        difference=difference,
+        low=low,
+        high=high,
+        note=note,
+    )
 
 
 def markdown(rows: Sequence[Row]) -> str:

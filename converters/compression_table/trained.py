@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from converters.compression_table.rows import Accuracy, Row, size_of
+from converters.compression_table.rows import Accuracy, Row, against, size_of
 from converters.container.packing import packed_size
 from converters.convert import Conversions
 from converters.quantise import Calibration
@@ -16,7 +16,6 @@ from converters.rate.search import Search
 from zoo import data, runs
 from zoo.errors import ZooError
 from zoo.files import write_bytes
-from zoo.intervals import paired
 from zoo.isolated import Runner
 from zoo.transfer import of_dataset
 from zoo.types import Run
@@ -94,19 +93,6 @@ def scored(content: bytes, dataset: data.Dataset) -> np.ndarray:
         write_bytes(path, content)
         logits = runner.outputs(path, dataset.normalise(dataset.test.images))
     return np.asarray(logits.argmax(axis=1) == dataset.test.labels)
-
-
-def against(right: np.ndarray, reference: np.ndarray, note: str = "") -> Accuracy:
-    """An accuracy beside the float network's on the same images."""
-    difference, low, high = paired(right, reference)
-    return Accuracy(
-        pictures=len(right),
-        top1=float(right.mean()),
-        difference=difference,
-        low=low,
-        high=high,
-        note=note,
-    )
 
 
 def _training(dataset: data.Dataset) -> np.ndarray:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from converters.rate.statistics import Statistics
+from zoo.entropy import entropy_bits
 
 LARGEST = 1023  # the few largest weights of a layer are many times its typical one
 _DAMPING = 0.01  # of the mean variance: what the pictures did not show may still come
@@ -109,17 +110,11 @@ def _settled(task: Problem, draft: Solution) -> Solution:
 
 
 def _solution(task: Problem, step: float, codes: np.ndarray) -> Solution:
-    return Solution(codes, step, _error(task, step, codes), entropy(codes))
+    return Solution(codes, step, _error(task, step, codes), entropy_bits(codes))
 
 
 def _cheapest(task: Problem, found: Sequence[Solution]) -> Solution:
     return min(found, key=lambda each: each.error + task.price * each.bits)
-
-
-def entropy(codes: np.ndarray) -> float:
-    """Bits that an ideal coder needs which knows the codes' histogram."""
-    counts = np.unique(codes, return_counts=True)[1]
-    return float(-(counts * np.log2(counts / counts.sum())).sum())
 
 
 def _bits(codes: np.ndarray) -> np.ndarray:

@@ -57,12 +57,12 @@ class Search:
 
     def __init__(self, content: bytes, images: np.ndarray, where: object, seed: int = 1):
         self._replay = Replay(content, where)
+        if not self._replay.layers:
+            raise ZooError("a network without weights", where=where)
         self._content = content
         self._statistics = collect(self._replay, images, seed)
         self._found: dict[int, tuple[float, float]] = {}  # weight → (multiplier, step)
         self._last = _FIRST_MULTIPLIER
-        if not self._replay.layers:
-            raise ZooError("a network without weights", where=where)
 
     def at(self, multiplier: float) -> Quantised:
         """The network of least error + multiplier × bits."""

@@ -108,7 +108,7 @@ def _batch(replay: Replay, images: tf.Tensor, seed: tuple[int, tf.Tensor]) -> li
 
         logits, kept = replay.run(
             images,
-            keep=outputs | {layer.input for layer in replay.layers},
+            keep={layer.input for layer in replay.layers},
             before={index: watched(index) for index in outputs},
         )
         log_p = tf.nn.log_softmax(logits)

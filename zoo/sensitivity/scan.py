@@ -11,6 +11,7 @@ import tf_keras
 
 from zoo.compression import kernels
 from zoo.compression.cluster import clustered
+from zoo.entropy import entropy_bits
 from zoo.sensitivity.curves import Point
 
 _BATCH = 500
@@ -34,16 +35,10 @@ class What:
     ends: bool
 
 
-def entropy_bytes(codes: np.ndarray) -> float:
-    """What an ideal order-0 coder needs for integer codes."""
-    counts = np.unique(codes, return_counts=True)[1]
-    return float(-(counts * np.log2(counts / counts.sum())).sum()) / 8
-
-
 def int8_bytes(kernel: np.ndarray) -> float:
     """Coded bytes of a kernel in int8, a scale a filter, as `scripts.convert` stores it."""
     largest = np.abs(kernel).reshape(-1, kernel.shape[-1]).max(axis=0)
-    return entropy_bytes(np.rint(kernel / np.where(largest > 0, largest, 1) * _INT8))
+    return entropy_bits(np.rint(kernel / np.where(largest > 0, largest, 1) * _INT8)) / 8
 
 
 def _sparsity(kernel: np.ndarray, level: float) -> tuple[np.ndarray, float, float]:
@@ -55,7 +50,7 @@ def _sparsity(kernel: np.ndarray, level: float) -> tuple[np.ndarray, float, floa
 def _bits(kernel: np.ndarray, level: float) -> tuple[np.ndarray, float, float]:
     count = 2 ** int(level)
     found = clustered(kernel, count, zeros=False, per_channel=False)
-    return found, count, entropy_bytes(found) + 2 * np.unique(found).size
+    return found, count, entropy_bits(found) / 8 + 2 * np.unique(found).size
 
 
 def _rank(kernel: np.ndarray, level: float) -> tuple[np.ndarray, float, float]:
