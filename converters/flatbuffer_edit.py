@@ -79,6 +79,21 @@ def dequantize(model: Any, source: int, target: int, version: int) -> Any:
     return operator
 
 
+def sign(model: Any, source: str, result: str) -> None:
+    """Gives the only input and output these names, and the graph a signature that says them."""
+    graph = model.subgraphs[0]
+    sides = []
+    for index, called in ((graph.inputs[0], source), (graph.outputs[0], result)):
+        graph.tensors[index].name = called.encode()
+        side = schema.TensorMapT()
+        side.name, side.tensorIndex = called.encode(), index
+        sides.append(side)
+    signature = schema.SignatureDefT()
+    signature.signatureKey, signature.subgraphIndex = b"serving_default", 0
+    signature.inputs, signature.outputs = [sides[0]], [sides[1]]
+    model.signatureDefs = [signature]
+
+
 def set_metadata(model: Any, key: str, value: bytes) -> None:
     """Stores a named buffer in the model, in the place of one of that name."""
     entry = schema.MetadataT()
