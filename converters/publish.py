@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from converters import card, flatbuffer, precisions
+from converters.container.packing import packed_size
 from converters.convert import CALIBRATION_IMAGES, Conversions
 from converters.quantise import Calibration
 from converters.rate.conversions import RateConversions
@@ -56,20 +57,30 @@ def export(
     dataset = data.load(run.dataset, run.recipe.image_size, run.recipe.validation_images)
     model = runs.keras_model(run, output / "runs" / run.name)
     calibration = _calibration(dataset, raw_input)
+
+    def told(precision: str) -> dict[str, Any]:
+        return _card(run, precision, dataset, provenance, raw_input, ratio is not None)
+
     if ratio is None:
         raw = of_dataset(dataset) if raw_input else None
         conversions = Conversions(model, calibration, raw)
     else:
         chosen = np.linspace(0, len(dataset.train) - 1, min(len(dataset.train), RATE_IMAGES))
         images = dataset.normalise(dataset.train.images[chosen.astype(int)])
-        conversions = RateConversions(model, calibration, images, ratio, say)
+        conversions = RateConversions(
+            model,
+            calibration,
+            images,
+            ratio,
+            measure=lambda content: packed_size(card.attach(content, told("float32"))),
+            say=say,
+        )
     made = []
     for precision in wanted:
         began = time.monotonic()
-        told = _card(run, precision, dataset, provenance, raw_input, ratio is not None)
-        content = card.attach(conversions.flatbuffer(precision), told)
+        content = card.attach(conversions.flatbuffer(precision), told(precision))
         seconds = round(time.monotonic() - began, 1)
-        artifact = describe(content, run, precision, told, provenance)
+        artifact = describe(content, run, precision, told(precision), provenance)
         folder = output / "artifacts"
         write_bytes(folder / f"{artifact.name}.tflite", content)
         write_text(folder / f"{artifact.name}.json", artifact.model_dump_json(indent=1) + "\n")

@@ -39,6 +39,7 @@ from converters import precisions
 from scripts import cli, recipe_flags
 from zoo import runs
 from zoo.compression import schemes
+from zoo.errors import ZooError
 from zoo.provenance import Provenance
 from zoo.types import Run
 
@@ -93,6 +94,13 @@ def main(_: list[str]) -> None:
 
 
 def _rate(run: Run) -> None:
+    for flag in ("name", "plan", "layers"):
+        if FLAGS[flag].present:
+            raise ZooError(
+                "rate finds each layer's values itself, and names its files after the run",
+                where=f"--{flag}",
+                remedy="leave the flag out; --rate_ratio sets the size",
+            )
     wanted = cli.choices("rate_precisions", precisions.PRECISIONS)
     for precision in wanted:
         precisions.check(run, precision)

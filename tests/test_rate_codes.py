@@ -87,13 +87,23 @@ def test_the_search_for_a_step_goes_downhill(start):
     task, chosen = correlated(), []
     for price in (0.003, 0.3):
         priced = codes.Problem(task.weights, task.metric, price)
-        found, begun = codes.best(priced, start, least=0.02), codes.solve(priced, start)
+        found, begun = codes.best(priced, [start], least=0.02), codes.solve(priced, start)
         costs = [each.error + price * each.bits for each in (found, begun)]
         assert costs[0] <= costs[1]
         assert found.step >= 0.02
         chosen.append(found.step)
     assert chosen[0] < chosen[1]  # a dearer bit wants a larger step
-    assert codes.best(task, start, least=5.0).step >= 5
+    assert codes.best(task, [start], least=5.0).step >= 5
+
+
+@pytest.mark.parametrize("price", [0.003, 0.03, 0.3])
+def test_the_search_for_a_step_begins_at_the_cheapest(price):
+    task = codes.Problem(correlated().weights, correlated().metric, price)
+    steps = [0.02, 0.1, 0.4, 1.5, 6.0]
+    costs = [found.error + price * found.bits for found in (codes.solve(task, s) for s in steps)]
+    found = codes.best(task, steps, least=0.01)
+    assert found.error + price * found.bits <= min(costs)
+    assert found.step == codes.best(task, steps[::-1], least=0.01).step
 
 
 def correlated(k=40, filters=20):

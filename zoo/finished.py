@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import tf_keras
 
@@ -30,7 +30,7 @@ class Origin:
 
 @dataclass(frozen=True, eq=False)
 class Compressed:
-    """What a compression stage adds: the fields are those of `Run`, `reached` is in words."""
+    """What a compression stage adds to a run; `reached` is in words."""
 
     parent: Run
     scheme: tuple[str, ...]
@@ -38,6 +38,18 @@ class Compressed:
     low_rank: LowRank | None
     start: Path | None
     reached: str
+
+    def fields(self) -> dict[str, Any]:
+        """The fields of `Run` that tell it."""
+        return {
+            "scheme": self.scheme,
+            "per_layer": self.per_layer,
+            "low_rank": self.low_rank,
+            "start": self.start.name if self.start else None,
+            "start_sha256": sha256_of(self.start) if self.start else None,
+            "parent": self.parent.name,
+            "parent_sha256": self.parent.weights_sha256,
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,13 +77,7 @@ class Finished:
             config=self.config,
             dataset=self.recipe.dataset,
             recipe=self.recipe,
-            scheme=made.scheme if made else (),
-            per_layer=made.per_layer if made else PerLayer(),
-            low_rank=made.low_rank if made else None,
-            start=made.start.name if made and made.start else None,
-            start_sha256=sha256_of(made.start) if made and made.start else None,
-            parent=made.parent.name if made else None,
-            parent_sha256=made.parent.weights_sha256 if made else None,
+            **(made.fields() if made else {}),
             **dataclasses.asdict(self.origin),
             weights=self.outcome.weights.name,
             weights_sha256=sha256_of(self.outcome.weights),

@@ -69,19 +69,19 @@ def solve(task: Problem, step: float) -> Solution:
     return _settled(task, _drafted(task, step))
 
 
-def best(task: Problem, step: float, least: float) -> Solution:
-    """The solution at the step whose first pass costs least, found downhill from `step`.
+def best(task: Problem, steps: Sequence[float], least: float) -> Solution:
+    """The solution at the step whose first pass costs least, found downhill from one of `steps`.
 
     Args:
         task: the layer's problem.
-        step: where to begin.
+        steps: the cheapest of them is where to begin; the way down from one can end in a dip.
         least: no smaller one is tried.
     """
 
     def cost(draft: Solution) -> float:
         return draft.error + task.price * draft.bits
 
-    here = _drafted(task, max(step, least))
+    here = min((_drafted(task, step) for step in {max(step, least) for step in steps}), key=cost)
     for factor in (_STEP_FACTOR, 1 / _STEP_FACTOR):
         moved = False
         while (step := max(here.step * factor, least)) != here.step:

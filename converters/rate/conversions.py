@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import tf_keras
 
-from converters.container.packing import packed_size
 from converters.convert import Conversions
 from converters.quantise import Calibration
 from converters.rate import write
@@ -27,6 +26,7 @@ class RateConversions(Conversions):
         calibration: for `int8` and `int16x8`.
         images: (n, height, width, channels) as the network takes them; no labels are needed.
         ratio: size of the float32 `.tflite` over that of the container.
+        measure: the container's size of a float32 flatbuffer, with all that is added to it later.
         say: gets the lines of progress.
     """
 
@@ -36,10 +36,11 @@ class RateConversions(Conversions):
         calibration: Calibration,
         images: np.ndarray,
         ratio: float,
+        measure: Callable[[bytes], int],
         say: Say,
     ):
         super().__init__(model, calibration)
-        self._images, self._ratio, self._say = images, ratio, say
+        self._images, self._ratio, self._measure, self._say = images, ratio, measure, say
         self._grids: dict[str, Mapping[str, write.Grid]] = {}
 
     def flatbuffer(self, precision: str) -> bytes:
@@ -54,6 +55,6 @@ class RateConversions(Conversions):
         wanted = int(len(content) / self._ratio)
         self._say(f"{self.name}: codes for a container of {wanted:,} bytes")
         search = Search(content, self._images, self.name)
-        found = search.to_size(wanted, packed_size, self._say)
+        found = search.to_size(wanted, self._measure, self._say)
         self._grids[form] = found.layers
         return found.content

@@ -15,7 +15,7 @@ from converters.replay import Layer, Replay
 from zoo.errors import ZooError
 
 Say = Callable[[str], None]
-_FIRST_STEP = 0.4  # of the weights' standard deviation
+_FIRST_STEPS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)  # of the weights' standard deviation
 _FIRST_MULTIPLIER = 2e-7  # nats a bit
 _TRIES = 10
 _CLOSE, _AIM = 0.985, 0.993  # of the wanted size
@@ -113,11 +113,11 @@ class Search:
         task = problem(weights, statistics, multiplier, biased=layer.bias >= 0)
         if layer.weight in self._found:
             last, step = self._found[layer.weight]
-            step *= (multiplier / last) ** 0.25
+            steps = [step * (multiplier / last) ** 0.25]
         else:
-            step = _FIRST_STEP * float(weights.std()) or 1.0
+            steps = [share * (float(weights.std()) or 1.0) for share in _FIRST_STEPS]
         # The largest weights count most: no step so small that their codes would be cut off.
-        return best(task, step, float(np.abs(weights).max()) / LARGEST)
+        return best(task, steps, float(np.abs(weights).max()) / LARGEST)
 
     def _result(self, solutions: dict[Layer, Solution], multiplier: float) -> Quantised:
         grids, biases, nats = {}, {}, 0.0

@@ -76,6 +76,13 @@ def _ranks(start: Start) -> dict[str, int]:
     else:
         _check_share("--low_rank_keep", recipe.low_rank_keep)
         usual = by_size(hidden, recipe.low_rank_keep)
+    for name, rank in start.per_layer.layers.items():
+        if name in found and rank > found[name].largest:
+            raise ZooError(
+                f"rank {rank:g} of layer {name} saves no weights",
+                where=model.name,
+                expected=f"at most {found[name].largest}" if found[name].largest else "0",
+            )
     wanted = schemes.chosen(start.per_layer, 1, usual, names)
     ranks = {n: int(start.per_layer.layers.get(n, usual.get(n, 0))) for n in wanted}
     return {n: r for n, r in ranks.items() if 1 <= r <= found[n].largest}

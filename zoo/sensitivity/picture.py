@@ -31,17 +31,6 @@ def svg(
     """
     import vl_convert
 
-    return str(vl_convert.vegalite_to_svg(_chart(what, points, accuracy, uniform, proposed, title)))
-
-
-def _chart(
-    what: str,
-    points: Sequence[Point],
-    accuracy: float,
-    uniform: Mapping[str, float],
-    proposed: Mapping[str, float],
-    title: str,
-) -> dict[str, Any]:
     levels = list(dict.fromkeys(f"{point.level:g}" for point in points))
     layers = list(dict.fromkeys(point.layer for point in points))
     rows = [
@@ -72,7 +61,7 @@ def _chart(
         "type": "quantitative",
         "format": ".1f",
     }
-    return {
+    chart = {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "background": "white",
         "title": {
@@ -115,3 +104,4 @@ def _chart(
             ),
         ],
     }
+    return str(vl_convert.vegalite_to_svg(chart))
