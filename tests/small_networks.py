@@ -1,5 +1,7 @@
 """One small network of every family of the catalogue, for what must work on all of them.
 
+Together they have every layer of ours.
+
 Each has every kind of layer and connection of its family and as few blocks as that takes, so that
 it builds and converts to int8 within seconds. The families' tables of stages are replaced while
 one is built.
@@ -63,6 +65,7 @@ SMALL: dict[str, Small] = {
     ),
     "alexnet": Small("alexnet", 16, {"batch_norm": True, "width": 1 / 32}),
     "shiftresnet": Small("shiftresnet20_e1", 8, {"depth": 8}),
+    "sparse_shift": Small("sslresnet20_e6", 8, {"depth": 8}),
     "shiftnet": Small("shiftnet_b", 8, {"base": 8}, {"_GROUPS": ((5, 2, 1, 1), (3, 2, 1, 2))}),
     "active_shift": Small(
         "asnet16_e1",

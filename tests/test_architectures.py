@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
+from tests import small_networks
 from zoo import catalog, layers
 from zoo.specs import Recipe
 from zoo.types import ModelConfig, PerLayer
@@ -17,17 +18,6 @@ STRUCTURES = [
     for name in catalog.MODELS
     if not re.search(r"^(shiftres|as)net.*_e[169]$|resnet(56|110)|_w50|_w68|shiftnet_b", name)
 ]
-
-# One network for each layer of ours, for the slower ways to run and save one.
-REPRESENTATIVES = (
-    "alexnet",
-    "shiftresnet20_e1",
-    "asnet16_e1",
-    "sslresnet20_e6",
-    "mobilenet_v2_cse_mix",
-    "shufflenet_v2",
-)
-
 
 def image(shape, count=2, seed=1):
     return np.random.default_rng(seed).standard_normal((count, *shape)).astype(np.float32)
@@ -107,10 +97,10 @@ def test_arguments_and_layers(name):
     assert own == [layer.name for layer in model.layers][: len(own)]
 
 
-@pytest.mark.parametrize("name", REPRESENTATIVES)
+@pytest.mark.parametrize("name", small_networks.SMALL)
 def test_clones_and_saves_as_savedmodel(name, tmp_path):
-    model = small(name)
-    x = image((32, 32, 3))
+    model = small_networks.build(name)
+    x, _ = small_networks.pictures(model, 2)
     before = model(x, training=False).numpy()
 
     clone = tf_keras.models.clone_model(model)
@@ -122,10 +112,10 @@ def test_clones_and_saves_as_savedmodel(name, tmp_path):
     np.testing.assert_allclose(loaded(x, training=False).numpy(), before, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", REPRESENTATIVES)
+@pytest.mark.parametrize("name", small_networks.SMALL)
 def test_xla(name):
-    model = small(name)
-    x = tf.constant(image((32, 32, 3)))
+    model = small_networks.build(name)
+    x = tf.constant(small_networks.pictures(model, 2)[0])
 
     def step(x):
         with tf.GradientTape() as tape:
@@ -140,17 +130,17 @@ def test_xla(name):
         np.testing.assert_allclose(other, one, atol=1e-3 * scale + 1e-6)
 
 
-@pytest.mark.parametrize("name", REPRESENTATIVES)
+@pytest.mark.parametrize("name", small_networks.SMALL)
 def test_mixed_precision(name):
-    reference = small(name)
+    reference = small_networks.build(name)
     tf_keras.mixed_precision.set_global_policy("mixed_bfloat16")
     try:
-        model = small(name)
+        model = small_networks.build(name)
     finally:
         tf_keras.mixed_precision.set_global_policy("float32")
     model.set_weights(reference.get_weights())
     assert {w.dtype for w in model.trainable_weights} == {tf.float32}
-    x = image((32, 32, 3), count=1)
+    x, _ = small_networks.pictures(model, 1)
     with tf.GradientTape() as tape:
         logits = model(x, training=False)
         loss = tf.reduce_sum(logits**2)
@@ -162,14 +152,14 @@ def test_mixed_precision(name):
     assert np.abs(logits.numpy() - exact).max() < 0.1 * np.abs(exact).max() + 0.05
 
 
-@pytest.mark.parametrize("name", REPRESENTATIVES)
+@pytest.mark.parametrize("name", small_networks.SMALL)
 def test_prunes(name):
     from zoo.compression import prune
     from zoo.compression.frame import Start
 
-    model = small(name)
+    model = small_networks.build(name)
     pruning = prune.begin(Start(model, (), Recipe(name="test"), PerLayer(), 10, 10))
     assert pruning.strip
     pruned = pruning.strip(pruning.model)
-    x = image((32, 32, 3))
+    x, _ = small_networks.pictures(model, 2)
     np.testing.assert_array_equal(pruned(x, training=False), model(x, training=False))
