@@ -1,6 +1,5 @@
 """`scripts.compress --scheme=rate` as a user types it."""
 
-
 import numpy as np
 import pytest
 
