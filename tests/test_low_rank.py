@@ -94,3 +94,11 @@ def test_low_rank_is_rebuilt_from_what_the_run_records():
     assert f"{done.count_params():,} parameters of {model.count_params():,}" in tuning.reached(done)
     with pytest.raises(ZooError, match="'gone' can't be split"):
         low_rank.factorised(model, LowRank(ranks={"gone": 1}))
+
+
+def test_a_named_rank_that_saves_nothing_is_refused():
+    # narrow: 1×1, 8 → 10 channels; rank r costs 18·r of its 80 weights.
+    begun = low_rank.begin(start(network(), low_rank_rank=3, layers={"narrow": 4}))
+    assert begun.low_rank.ranks["narrow"] == 4
+    with pytest.raises(ZooError, match="rank 5 of layer narrow saves no weights.*at most 4"):
+        low_rank.begin(start(network(), low_rank_rank=3, layers={"narrow": 5}))
