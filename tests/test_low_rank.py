@@ -100,5 +100,5 @@ def test_a_named_rank_that_saves_nothing_is_refused():
     # narrow: 1×1, 8 → 10 channels; rank r costs 18·r of its 80 weights.
     begun = low_rank.begin(start(network(), low_rank_rank=3, layers={"narrow": 4}))
     assert begun.low_rank.ranks["narrow"] == 4
-    with pytest.raises(ZooError, match="rank 5 of layer narrow saves no weights.*at most 4"):
+    with pytest.raises(ZooError, match=r"rank 5 of layer narrow saves no weights.*at most 4"):
         low_rank.begin(start(network(), low_rank_rank=3, layers={"narrow": 5}))

@@ -313,3 +313,14 @@ def test_a_plan_that_compress_takes(command, digits, tmp_path):
     taken = schemes.per_layer("prune", plan, [])  # as scripts.compress reads it
     assert (taken.layers, taken.others) == (wanted["layers"], False)
     assert taken.layers.keys() <= found["whole"].keys()
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 8, 8), (1, 1, 4, 4), (3, 3, 3, 6), (2, 2), (16, 4)])
+def test_no_rank_is_proposed_that_saves_nothing(shape):
+    kernel = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    rows, columns = kernel.reshape(-1, shape[-1]).shape
+    for level in WHATS["rank"].levels:
+        changed, rank, _ = WHATS["rank"].change(kernel, level)
+        assert rank * (rows + columns) < kernel.size
+        if rank == 0:
+            np.testing.assert_array_equal(changed, kernel)

@@ -11,6 +11,7 @@ import tf_keras
 
 from zoo.compression import kernels
 from zoo.compression.cluster import clustered
+from zoo.compression.ranks import Spectrum
 from zoo.entropy import entropy_bits
 from zoo.sensitivity.curves import Point
 
@@ -55,9 +56,11 @@ def _bits(kernel: np.ndarray, level: float) -> tuple[np.ndarray, float, float]:
 
 def _rank(kernel: np.ndarray, level: float) -> tuple[np.ndarray, float, float]:
     matrix = kernel.reshape(-1, kernel.shape[-1])
-    full = max(1, matrix.size // sum(matrix.shape))  # a higher rank saves nothing
-    rank = max(1, round(level * full))
     left, values, right = np.linalg.svd(matrix, full_matrices=False)
+    full = Spectrum(values, matrix.size, sum(matrix.shape)).largest
+    if full == 0:  # no rank saves weights
+        return kernel, 0, int8_bytes(kernel)
+    rank = max(1, round(level * full))
     found = ((left[:, :rank] * values[:rank]) @ right[:rank]).reshape(kernel.shape)
     share = rank * sum(matrix.shape) / matrix.size
     return found.astype(kernel.dtype), rank, int8_bytes(kernel) * share
