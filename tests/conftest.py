@@ -28,6 +28,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(item.path.name))
 
 
+def pytest_collection_finish() -> None:
+    """Makes a seed give the same weights whichever files are run.
+
+    `zoo.train` sets this switch when it is imported, and from then on they are others.
+    """
+    if "tf_keras" in sys.modules:
+        sys.modules["tf_keras"].backend.experimental.enable_tf_random_generator()
+
+
 @pytest.fixture(scope="session")
 def command() -> Run:
     """Runs `python -m scripts.NAME FLAGS…` as a user would and returns its exit code and output."""

@@ -24,9 +24,6 @@ from converters.quantise import Calibration
 from zoo.catalog import model_spec
 from zoo.models.common import classifier
 
-# As `zoo.train` does when it is imported, and from then on a seed gives other weights.
-tf_keras.backend.experimental.enable_tf_random_generator()
-
 CLASSES = 4
 _SHORT = {
     # CSE blocks with and without stride between MobileNetV2's bottlenecks.
