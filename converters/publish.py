@@ -15,7 +15,7 @@ from converters import card, flatbuffer, precisions
 from converters.container.packing import packed_size
 from converters.convert import CALIBRATION_IMAGES, Conversions
 from converters.quantise import Calibration
-from converters.rate.conversions import RateConversions
+from converters.rate.conversions import RateConversions, pictures
 from zoo import data, runs, runtime
 from zoo.catalog import model_spec
 from zoo.files import write_bytes, write_text
@@ -23,8 +23,6 @@ from zoo.provenance import Provenance
 from zoo.records import append_record
 from zoo.transfer import of_dataset
 from zoo.types import Artifact, ConvertRecord, Run
-
-RATE_IMAGES = 2000  # that say how much each layer matters
 
 
 def export(
@@ -58,29 +56,28 @@ def export(
     model = runs.keras_model(run, output / "runs" / run.name)
     calibration = _calibration(dataset, raw_input)
 
-    def told(precision: str) -> dict[str, Any]:
+    def card_of(precision: str) -> dict[str, Any]:
         return _card(run, precision, dataset, provenance, raw_input, ratio is not None)
 
     if ratio is None:
         raw = of_dataset(dataset) if raw_input else None
         conversions = Conversions(model, calibration, raw)
     else:
-        chosen = np.linspace(0, len(dataset.train) - 1, min(len(dataset.train), RATE_IMAGES))
-        images = dataset.normalise(dataset.train.images[chosen.astype(int)])
         conversions = RateConversions(
             model,
             calibration,
-            images,
+            pictures(dataset),
             ratio,
-            measure=lambda content: packed_size(card.attach(content, told("float32"))),
+            measure=lambda content: packed_size(card.attach(content, card_of("float32"))),
             say=say,
         )
     made = []
     for precision in wanted:
         began = time.monotonic()
-        content = card.attach(conversions.flatbuffer(precision), told(precision))
+        told = card_of(precision)
+        content = card.attach(conversions.flatbuffer(precision), told)
         seconds = round(time.monotonic() - began, 1)
-        artifact = describe(content, run, precision, told(precision), provenance)
+        artifact = describe(content, run, precision, told, provenance)
         folder = output / "artifacts"
         write_bytes(folder / f"{artifact.name}.tflite", content)
         write_text(folder / f"{artifact.name}.json", artifact.model_dump_json(indent=1) + "\n")

@@ -12,6 +12,7 @@ from converters.compression_table.rows import Accuracy, Row, against, size_of
 from converters.container.packing import packed_size
 from converters.convert import Conversions
 from converters.quantise import Calibration
+from converters.rate.conversions import IMAGES, pictures
 from converters.rate.search import Search
 from zoo import data, runs
 from zoo.errors import ZooError
@@ -24,7 +25,6 @@ PART = "Trained here: at least 10 times smaller than float32, within 0.5 point"
 MODELS = ("squeezenet_v1_1", "mobilenet_v2_cse_mix")
 DATASETS = {"fashion_mnist": "Fashion-MNIST", "cifar10_jpeg": "CIFAR-10 (JPEG)"}
 RATIOS = (10.2, 16.0, 24.0)  # float32 .tflite over container; the first a little above 10
-_IMAGES = 2000
 
 Say = Callable[[str], None]
 
@@ -62,7 +62,7 @@ def _of_run(output: Path, folder: Path, name: str, say: Say) -> list[Row]:
     for ratio in RATIOS:
         path = folder / f"{name}-{run.weights_sha256[:12]}-{ratio:g}.tflite"
         if not path.exists():
-            search = search or Search(content, _training(dataset), name)
+            search = search or Search(content, pictures(dataset), name)
             say(f"{name}: grids for a container of 1/{ratio:g} of the float32 file")
             small = search.to_size(int(len(content) / ratio), packed_size, say)
             write_bytes(path, small.content)
@@ -71,7 +71,7 @@ def _of_run(output: Path, folder: Path, name: str, say: Say) -> list[Row]:
             Row(
                 part=PART,
                 name=f"rate–distortion, 1/{len(content) / size.container:.1f} of float32",
-                how=f"{_IMAGES} training images, no labels, no fine-tuning",
+                how=f"{IMAGES} training images, no labels, no fine-tuning",
                 size=size,
                 accuracies=(against(scored(path.read_bytes(), dataset), right),),
             )
@@ -93,9 +93,3 @@ def scored(content: bytes, dataset: data.Dataset) -> np.ndarray:
         write_bytes(path, content)
         logits = runner.outputs(path, dataset.normalise(dataset.test.images))
     return np.asarray(logits.argmax(axis=1) == dataset.test.labels)
-
-
-def _training(dataset: data.Dataset) -> np.ndarray:
-    count = len(dataset.train)
-    chosen = np.linspace(0, count - 1, min(count, _IMAGES)).astype(int)
-    return dataset.normalise(dataset.train.images[chosen])

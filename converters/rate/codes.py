@@ -77,16 +77,12 @@ def best(task: Problem, steps: Sequence[float], least: float) -> Solution:
         steps: the cheapest of them is where to begin; the way down from one can end in a dip.
         least: no smaller one is tried.
     """
-
-    def cost(draft: Solution) -> float:
-        return draft.error + task.price * draft.bits
-
-    here = min((_drafted(task, step) for step in {max(step, least) for step in steps}), key=cost)
+    here = _cheapest(task, [_drafted(task, step) for step in {max(s, least) for s in steps}])
     for factor in (_STEP_FACTOR, 1 / _STEP_FACTOR):
         moved = False
         while (step := max(here.step * factor, least)) != here.step:
             there = _drafted(task, step)
-            if cost(there) >= cost(here):
+            if _cost(task, there) >= _cost(task, here):
                 break
             here, moved = there, True
         if moved:
@@ -114,7 +110,11 @@ def _solution(task: Problem, step: float, codes: np.ndarray) -> Solution:
 
 
 def _cheapest(task: Problem, found: Sequence[Solution]) -> Solution:
-    return min(found, key=lambda each: each.error + task.price * each.bits)
+    return min(found, key=lambda each: _cost(task, each))
+
+
+def _cost(task: Problem, found: Solution) -> float:
+    return found.error + task.price * found.bits
 
 
 def _bits(codes: np.ndarray) -> np.ndarray:

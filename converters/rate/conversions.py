@@ -11,8 +11,18 @@ from converters.convert import Conversions
 from converters.quantise import Calibration
 from converters.rate import write
 from converters.rate.search import Search
+from zoo.data import Dataset
+
+IMAGES = 2000  # that say how much each layer matters
 
 Say = Callable[[str], None]
+
+
+def pictures(dataset: Dataset) -> np.ndarray:
+    """Training images at even distances, normalised; no labels."""
+    count = len(dataset.train)
+    chosen = np.linspace(0, count - 1, min(count, IMAGES)).astype(int)
+    return dataset.normalise(dataset.train.images[chosen])
 
 
 class RateConversions(Conversions):
