@@ -22,7 +22,7 @@ from converters.container.sections import damaged
 from zoo.errors import ZooError
 
 MAGIC = b"ZTFL"
-VERSION = 2
+VERSION = 3
 DEFAULT_LIMIT = 1 << 30
 _HEADER = struct.Struct("<4sBQ32sIQ")
 _CRC = struct.Struct("<I")

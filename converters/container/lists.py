@@ -38,17 +38,17 @@ def code_floats(
         uint32 (n,).
     """
     if n <= _FEW:
-        return _noise(coder, np.full(n, 32), values)
+        return noise(coder, np.full(n, 32), values)
     ending = None
     if values is not None:
         every = int(np.bitwise_or.reduce(values))
         ending = np.array([min(23, (every & -every).bit_length() - 1) if every else 23])
-    end = min(int(_noise(coder, np.array([8]), ending)[0]), 23)
+    end = min(int(noise(coder, np.array([8]), ending)[0]), 23)
     modelled = 9 + min(_MANTISSA, 23 - end)
     below = 32 - modelled
     top = None if values is None else values.astype(np.int64) >> below
     found = _tree(coder, models, (name, modelled), modelled, n, top)
-    rest = _noise(coder, np.full(n, below - end), None if values is None else values >> end)
+    rest = noise(coder, np.full(n, below - end), None if values is None else values >> end)
     return (found << below).astype(np.uint32) | rest << np.uint32(end)
 
 
@@ -80,12 +80,12 @@ def code_integers(
         found[where] += found[where] + model.code(coder, kinds, wanted)
         where = where[length > bit + 2]
     left = lengths[where] - 1 - _MODELLED
-    rest = _noise(coder, left, None if values is None else values[where])
+    rest = noise(coder, left, None if values is None else values[where])
     found[where] = (found[where] << left) + rest
     return found.astype(np.uint32)
 
 
-def _noise(coder: Coder, left: np.ndarray, values: np.ndarray | None) -> np.ndarray:
+def noise(coder: Coder, left: np.ndarray, values: np.ndarray | None) -> np.ndarray:
     """Codes numbers that nothing is known of.
 
     Args:
@@ -96,19 +96,23 @@ def _noise(coder: Coder, left: np.ndarray, values: np.ndarray | None) -> np.ndar
     Returns:
         uint32 (n,).
     """
-    found = [np.zeros(0, np.uint32)]
+    if not len(left):
+        return np.zeros(0, np.uint32)
+    wide = max(1, -(-int(left.max()) // 8))  # bytes that are looked at; most numbers have few bits
+    found = np.zeros((len(left), 4), np.uint8)
     for at in range(0, len(left), _LARGEST_BLOCK):
-        told = np.arange(32) >= 32 - left[at : at + _LARGEST_BLOCK, np.newaxis]
+        part = slice(at, at + _LARGEST_BLOCK)
+        told = np.arange(8 * wide) >= 8 * wide - left[part, np.newaxis]
         many = int(np.count_nonzero(told))
         wanted = None
         if values is not None:
-            quads = values[at : at + _LARGEST_BLOCK].astype(">u4").view(np.uint8).reshape(-1, 4)
-            wanted = np.packbits(np.unpackbits(quads, 1)[told])
+            quads = values[part].astype(">u4").view(np.uint8).reshape(-1, 4)
+            wanted = np.packbits(np.unpackbits(quads[:, 4 - wide :], 1)[told])
         got = coder.plane(_EVEN, -(-many // 8), wanted)
         bits = np.zeros(told.shape, np.uint8)
         bits[told] = np.unpackbits(got, count=many)
-        found.append(np.packbits(bits, 1).view(">u4").reshape(-1).astype(np.uint32))
-    return np.concatenate(found)
+        found[part, 4 - wide :] = np.packbits(bits, 1)
+    return found.view(">u4").reshape(-1).astype(np.uint32)
 
 
 def _tree(

@@ -17,6 +17,7 @@ import numpy as np
 
 from converters.container.arithmetic import Coder
 from converters.container.contexts import SCALES, SIGNED, UNSIGNED, Block, Contexts, Sums, scales
+from converters.container.lists import noise
 from converters.container.mixing import Models
 from converters.container.prediction import Shape
 
@@ -126,7 +127,6 @@ def _refine(
     deepest = (largest - 1).bit_length()
     first = models.get(("first", deepest), (_OCTAVES * SCALES,), prior=_PRIOR, kept=_KEPT)
     second = models.get(("second", deepest), (2 * _OCTAVES * SCALES,), prior=_PRIOR, kept=_KEPT)
-    others = models.get(("others", deepest), (_OCTAVES * _OCTAVES,), prior=_PRIOR, kept=_KEPT)
     line = sums.values.reshape(-1)
     every = np.flatnonzero(sums.magnitudes.reshape(-1) > 2)
     for start, end in _pieces(len(every)):
@@ -141,17 +141,10 @@ def _refine(
         context = context[more] + found[more] * (_OCTAVES * SCALES)
         bits = None if low is None else low[more] >> (of[more] - 3) & 1
         found[more] += found[more] + second.code(coder, context[np.newaxis], bits)
-        bit_of = [(bit, np.flatnonzero(of > bit + 1)) for bit in range(2, deepest - 1)]
-        if bit_of:
-            more = np.concatenate([places for _, places in bit_of])
-            bit = np.array([bit for bit, _ in bit_of]).repeat([len(each) for _, each in bit_of])
-            context = of[more] * _OCTAVES + bit
-            bits = None if low is None else low[more] >> (of[more] - 2 - bit) & 1
-            got = others.code(coder, context[np.newaxis], bits)
-            at = 0
-            for _, places in bit_of:
-                found[places] += found[places] + got[at : at + len(places)]
-                at += len(places)
+        more = np.flatnonzero(of > 3)
+        left = of[more] - 3
+        rest = noise(coder, left, None if low is None else low[more])
+        found[more] = (found[more] << left) + rest
         found += 1 + (1 << (of - 1))
         line[where] = np.where(before < 0, -found, found)
 
