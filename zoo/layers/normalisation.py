@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tf_keras
 
 from zoo.errors import ZooError
+
+_ROOTS = 0.75  # s ** −0.75 is rsqrt(s) · √rsqrt(s); a general power has no delegated operator
 
 
 @tf_keras.saving.register_keras_serializable("zoo")
@@ -19,9 +22,9 @@ class LocalResponseNormalization(tf_keras.layers.Layer):
     TensorFlow's function and the AlexNet paper (section 3.3, with k = 2) multiply the sum by alpha
     itself.
 
-    Converting lowers it to delegated operators (`zoo.lowering.operator_forms`), which stay float32
-    in int8 models, trained for int8 or not: its squares span too many orders of magnitude for 8
-    bits.
+    The sum is a 1×1 convolution whose kernel is a band matrix, and a `beta` of 0.75 is made of
+    roots, which delegates take; TensorFlow's own operator they leave out. In int8 models it stays
+    float32 (`zoo.lowering.operator_forms`).
 
     Args:
         size: number of channels in the window, odd.
@@ -64,14 +67,19 @@ class LocalResponseNormalization(tf_keras.layers.Layer):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """(batch, height, width, channels) to the same shape, in the layer's compute dtype."""
         # Squares of what mean-subtracted 0–255 pixels become exceed float16's 65,504.
-        y = tf.nn.local_response_normalization(
-            tf.cast(inputs, tf.float32),
-            depth_radius=self.size // 2,
-            bias=self.k,
-            alpha=self.alpha / self.size,
-            beta=self.beta,
-        )
-        return tf.cast(y, self.compute_dtype)
+        x = tf.cast(inputs, tf.float32)
+        channels = inputs.shape[-1]
+        distance = np.abs(np.subtract.outer(np.arange(channels), np.arange(channels)))
+        band = (distance <= self.size // 2).astype(np.float32) * (self.alpha / self.size)
+        sums = tf.nn.conv2d(x * x, band[np.newaxis, np.newaxis], 1, "VALID")
+        sums = tf.nn.bias_add(sums, np.full(channels, self.k, np.float32))
+        return tf.cast(x * self._factor(sums), self.compute_dtype)
+
+    def _factor(self, sums: tf.Tensor) -> tf.Tensor:
+        if self.beta == _ROOTS:
+            root = tf.math.rsqrt(sums)
+            return root * tf.sqrt(root)
+        return sums**-self.beta
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The input's."""

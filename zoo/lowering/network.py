@@ -3,7 +3,7 @@
 | layer | becomes | file |
 |---|---|---|
 | `Shift`, `SparseShift`, `ActiveShift` | constant depthwise convolutions | `shift_forms` |
-| `LocalResponseNormalization` | 1×1 convolution of squares, roots: float32 | `operator_forms` |
+| `LocalResponseNormalization` | itself, kept in float32 | `operator_forms` |
 | hard-swish, integers | operators that the converter does not fuse | `operator_forms` |
 | PReLU of one weight | leaky ReLU | `operator_forms` |
 | average pool, integers | constant depthwise convolution | `operator_forms` |

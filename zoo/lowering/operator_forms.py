@@ -22,14 +22,13 @@ Form = Callable[[Any, Tensor], Tensor]
 # A layer whose name ends so stays in float32 within an int8 network, between a DEQUANTIZE and a
 # QUANTIZE, which delegates take.
 IN_FLOAT = "_in_float"
-_LRN_BETA = 0.75  # s ** −0.75 is rsqrt(s) · √rsqrt(s); a general power has no delegated operator
 _POOL_TAPS = 25  # larger depthwise kernels are slower than the pool outside the delegate
 
 
 def form(layer: tf_keras.layers.Layer, integer: bool) -> Form | None:
     """The function (layer, input) → output that replaces a built layer, or None."""
     if isinstance(layer, own.LocalResponseNormalization):
-        return local_response_normalization if layer.beta == _LRN_BETA else None
+        return local_response_normalization
     if type(layer) is layers.PReLU and layer.alpha.shape.num_elements() == 1:
         return leaky_relu
     if not integer:
@@ -48,41 +47,9 @@ def hard_swish(x: Tensor) -> Tensor:
     return x * (1.0 - tf.nn.relu(1.0 - tf.nn.relu(x * (1 / 6) + 0.5)))
 
 
-@tf_keras.saving.register_keras_serializable("zoo")
-class BandNormalization(tf_keras.layers.Layer):
-    """x · s ** −0.75 with s = k + alpha / size · (sum of the squares of the channels around).
-
-    The sum is a 1×1 convolution whose kernel is a band matrix. Squares span too many orders of
-    magnitude for 8 bits, and int8 roots stay outside XNNPACK: the name keeps it in float32.
-
-    Args:
-        size: channels in the window.
-        alpha: factor of their mean square.
-        k: added to it.
-    """
-
-    def __init__(self, size: int, alpha: float, k: float, **kwargs: Any):
-        super().__init__(**kwargs)
-        self.size, self.alpha, self.k = size, alpha, k
-
-    def call(self, inputs: Tensor) -> Tensor:
-        """(batch, height, width, channels) to the same shape."""
-        channels = inputs.shape[-1]
-        distance = np.abs(np.subtract.outer(np.arange(channels), np.arange(channels)))
-        band = (distance <= self.size // 2).astype(np.float32) * (self.alpha / self.size)
-        sums = tf.nn.conv2d(inputs * inputs, band[np.newaxis, np.newaxis], 1, "VALID")
-        root = tf.math.rsqrt(tf.nn.bias_add(sums, np.full(channels, self.k, np.float32)))
-        return inputs * (root * tf.sqrt(root))
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {**super().get_config(), "size": self.size, "alpha": self.alpha, "k": self.k}
-
-
 def local_response_normalization(layer: own.LocalResponseNormalization, x: Tensor) -> Tensor:
-    """See `BandNormalization`."""
-    name = layer.name + IN_FLOAT
-    return BandNormalization(layer.size, layer.alpha, layer.k, name=name)(x)
+    """The same in float32: squares span too many orders of magnitude for 8 bits."""
+    return type(layer).from_config({**layer.get_config(), "name": layer.name + IN_FLOAT})(x)
 
 
 def leaky_relu(layer: tf_keras.layers.PReLU, x: Tensor) -> Tensor:
