@@ -16,6 +16,7 @@ from converters.inspection.reading import read
 from converters.pixels import pixels_in
 from converters.quantise import Calibration
 from zoo.errors import ZooError, one_line
+from zoo.layers.grouped import whole_convolutions
 from zoo.lowering.network import lower
 from zoo.quiet import quiet
 from zoo.specs import Preprocessing
@@ -125,7 +126,8 @@ def _traced(
             image = _normalised(image, raw)
         return model(image, training=False)
 
-    return infer.get_concrete_function()
+    with whole_convolutions():
+        return infer.get_concrete_function()
 
 
 def _normalised(pixels: tf.Tensor, preprocessing: Preprocessing) -> tf.Tensor:

@@ -7,6 +7,7 @@ import tf_keras
 
 from zoo import catalog
 from zoo.errors import ZooError
+from zoo.layers.grouped import GroupedConv2D
 from zoo.layers.normalisation import LocalResponseNormalization
 from zoo.types import ModelConfig
 
@@ -227,6 +228,7 @@ def test_gradients_reach_every_weight(policy, jit, batch_norm):
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_converts(batch_norm):
     from converters.convert import Conversions
+    from converters.inspection.reading import read
     from converters.quantise import Calibration
     from zoo import runtime
 
@@ -241,7 +243,24 @@ def test_converts(batch_norm):
     conversions = Conversions(model, Calibration(images, images.min(), images.max()))
     for precision, tolerance in (("float32", 1e-4), ("int8", 0.2)):
         content = conversions.flatbuffer(precision)
+        [graph] = read(content, precision).graphs
+        operators = [operator.name for operator in graph.operators]
+        # A grouped convolution is one operator; normalisation has one of its own.
+        assert operators.count("CONV_2D") == 5 + (0 if batch_norm else 2)
         net = runtime.load(content, "litert", "none", threads=1, where=precision)
         found = np.stack([net.run(x) for x in images])
         assert np.abs(found - expected).max() < tolerance * np.abs(expected).max()
         assert np.abs(found).max() > 0
+
+
+@pytest.mark.parametrize("options", [{"strides": 2}, {"use_bias": False, "activation": "relu"}])
+def test_grouped_convolution_is_that_of_tf_keras(options):
+    both = [
+        kind(8, 3, groups=2, padding="same", **options)
+        for kind in (GroupedConv2D, tf_keras.layers.Conv2D)
+    ]
+    x = image((7, 6, 6), count=2)
+    for layer in both:
+        layer.build((None, 7, 6, 6))
+    both[1].set_weights(both[0].get_weights())
+    np.testing.assert_allclose(both[0](x), both[1](x), atol=1e-5)

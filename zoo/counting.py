@@ -89,7 +89,8 @@ def _count(layer: tf_keras.layers.Layer) -> LayerCount:
 
 def _macs(layer: tf_keras.layers.Layer, output: tuple[int, ...]) -> int:
     kind = type(layer)
-    if kind is _keras.Conv2D:  # the kernel holds height × width × (input / groups) × output
+    if kind in (_keras.Conv2D, own.GroupedConv2D):
+        # The kernel holds height × width × (input / groups) × output.
         return _size(layer.kernel) * output[1] * output[2]
     if kind is _keras.DepthwiseConv2D:
         return _size(layer.depthwise_kernel) * output[1] * output[2]

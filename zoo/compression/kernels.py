@@ -8,8 +8,11 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
+from zoo.layers.grouped import GroupedConv2D
+
 _KERNELS = ("kernel", "depthwise_kernel")
-_PLAIN = (tf_keras.layers.Conv2D, tf_keras.layers.Dense)  # exactly these, no subclass
+# Exactly these, no other subclass.
+_PLAIN = (tf_keras.layers.Conv2D, GroupedConv2D, tf_keras.layers.Dense)
 _DENSE = tf_keras.layers.Dense
 
 

@@ -32,7 +32,7 @@ from zoo.lowering.network import lower
 layers = tf_keras.layers
 Tensor = Any  # a symbolic Keras tensor; tf_keras has no type for it
 
-_CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D)
+_CONVOLUTIONS = (layers.Conv2D, own.GroupedConv2D, layers.DepthwiseConv2D)
 _WITH_KERNEL = (*_CONVOLUTIONS, layers.Dense)
 # What TFLite gives the scale of its input: rounded values stay as they are.
 _SAME_SCALE = (

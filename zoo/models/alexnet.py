@@ -6,6 +6,7 @@ from typing import Any
 
 import tf_keras
 
+from zoo.layers.grouped import GroupedConv2D
 from zoo.layers.normalisation import LocalResponseNormalization
 from zoo.models import common
 from zoo.models.common import Tensor
@@ -75,7 +76,8 @@ def build(
         stride: int = 1,
         padding: str = "same",
     ) -> Tensor:
-        x = layers.Conv2D(
+        kind = layers.Conv2D if groups == 1 else GroupedConv2D
+        x = kind(
             common.scaled(filters, width),
             kernel,
             strides=stride,
