@@ -5,7 +5,6 @@ Exit codes: 0 done, 1 a problem that the line on stderr tells, 2 wrong flags, 13
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import sys
@@ -84,14 +83,10 @@ def file_name(value: str, flag: str) -> str:
     return value
 
 
-def import_tensorflow(small_layers: bool = True) -> None:
+def import_tensorflow() -> None:
     """Imports TensorFlow without its start-up chatter, which comes from C++ straight to stderr.
 
     What it says is shown only where the import fails. Takes seconds: call it late.
-
-    Args:
-        small_layers: the work is on CIFAR-sized maps, whose operators are too small to be split
-            over threads.
 
     Raises:
         ZooError: TensorFlow is not installed or does not load.
@@ -103,12 +98,6 @@ def import_tensorflow(small_layers: bool = True) -> None:
             import tensorflow as tf
 
             tf.config.list_physical_devices()
-            if small_layers and (os.cpu_count() or 1) <= 2:
-                # Two operators at a time trained SqueezeNet at 32×32 faster than two threads for
-                # one operator did.
-                with contextlib.suppress(RuntimeError):  # it runs already, with what it has
-                    tf.config.threading.set_inter_op_parallelism_threads(2)
-                    tf.config.threading.set_intra_op_parallelism_threads(1)
     except ImportError as error:
         raise ZooError(
             "TensorFlow can't be imported",

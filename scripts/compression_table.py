@@ -56,7 +56,7 @@ def main(_: list[str]) -> None:
     folder = cli.output() / "compression_table"
     if not FLAGS.table_only:
         wanted = cli.choices("parts", _PARTS)
-        cli.import_tensorflow(small_layers=False)
+        cli.import_tensorflow()
         for name in wanted:
             part = _Part(made_by=_made_by(), rows=tuple(_rows(name, folder)))
             write_text(folder / f"{name}.json", part.model_dump_json(indent=1) + "\n")

@@ -65,7 +65,7 @@ def main(_: list[str]) -> None:
 
 def _add(models: list[str], wanted: list[str], rows: Rows, log: Path) -> None:
     path = Path(cli.required("images"))
-    cli.import_tensorflow(small_layers=False)
+    cli.import_tensorflow()
     from converters import coverage
 
     pictures = coverage.Pictures(path)

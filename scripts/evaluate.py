@@ -64,7 +64,7 @@ def main(_: list[str]) -> None:
     value, path = cli.required("weights"), Path(cli.required("images"))
     wanted = cli.choices("precisions", _PRECISIONS) if FLAGS.precisions else []
     start = initial.public(value, Path(FLAGS.weights_file) if FLAGS.weights_file else None)
-    cli.import_tensorflow(small_layers=False)
+    cli.import_tensorflow()
     from converters import scoring
 
     files = [Path(file) for file in FLAGS.tflite]

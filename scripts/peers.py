@@ -50,7 +50,7 @@ def main(_: list[str]) -> None:
     """Prints both tables."""
     models = cli.choices("models", MODELS)
     peers = cli.choices("peers", _PEERS) if FLAGS.peers else []
-    cli.import_tensorflow(small_layers=False)
+    cli.import_tensorflow()
     lines = [
         "# Speed of converted networks",
         "",
