@@ -14,11 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from converters import flatbuffer_edit as edit
-from converters import scoring
+from converters import quantise, scoring
 from converters.compression_table.rows import Accuracy, Row, Size, against, size_of
 from converters.container.packing import packed_size
+from converters.convert import Conversions
+from converters.quantise import Calibration
 from converters.rate.search import Search
-from converters.rate.write import Grid
+from converters.rate.write import Grid, integers
 from converters.replay import Replay
 from zoo import images
 from zoo.catalog import model_spec
@@ -27,7 +29,9 @@ from zoo.files import atomic_path, sha256_of, write_bytes
 from zoo.transfer import Initial
 
 PART = "SqueezeNet 1.0 with its real ImageNet weights"
-TARGETS = (450_000, 380_000)
+TARGETS = (450_000, 380_000, 340_000, 300_000)
+_ALSO_INT8 = TARGETS[:2]
+_CALIBRATION = 100  # pictures of a half, for the activations
 _UNIFORM_STEP = 0.15  # of a kernel's standard deviation
 _HALVES = ("even", "odd")
 
@@ -54,22 +58,43 @@ def rows(start: Initial, pictures: Path, folder: Path, say: Say) -> list[Row]:
         "clusters32": (_kept(folder / "clusters32.tflite", lambda: _clustered(content, 32)),),
         "uniform": (_kept(folder / "uniform.tflite", lambda: _uniform(content)),),
     }
-    for target in TARGETS:
-        files[f"rate{target}"] = tuple(folder / f"rate{target}-{half}.tflite" for half in _HALVES)
-    for number, half in enumerate(_HALVES):
-        missing = [t for t in TARGETS if not files[f"rate{t}"][number].exists()]
-        if missing:
-            say(f"measuring the network on the {half} pictures")
-            search = Search(content, _crops(start, pictures, number), plain)
-            for target in missing:
-                say(f"grids for {target:,} bytes, {half} pictures")
-                found = search.to_size(target, packed_size, say)
-                write_bytes(files[f"rate{target}"][number], found.content)
+    files |= _fitted(content, start, pictures, folder, say)
     scores = _Scores(folder / "scores", start, pictures, say)
     scores.add([path for paths in files.values() for path in paths])
     places = {name: [scores.of(path) for path in paths] for name, paths in files.items()}
     sizes = {name: [size_of(path.read_bytes()) for path in paths] for name, paths in files.items()}
     return _rows(places, sizes)
+
+
+def _fitted(
+    content: bytes, start: Initial, pictures: Path, folder: Path, say: Say
+) -> dict[str, tuple[Path, ...]]:
+    """A file for each half of the pictures, of every target and in int8 of some."""
+
+    def path(target: int, half: str, kind: str = "") -> Path:
+        return folder / f"rate{target}{kind}-{half}.tflite"
+
+    for number, half in enumerate(_HALVES):
+        # The float32 file is written last, so that where it is the other one is too.
+        missing = [target for target in TARGETS if not path(target, half).exists()]
+        if not missing:
+            continue
+        say(f"measuring the network on the {half} pictures")
+        crops = _crops(start, pictures, number)
+        search = Search(content, crops, "public.tflite")
+        for target in missing:
+            say(f"grids for {target:,} bytes, {half} pictures")
+            found = search.to_size(target, packed_size, say)
+            if target in _ALSO_INT8:
+                every = max(1, len(crops) // _CALIBRATION)
+                seen = Calibration.of(crops[::every], model_spec(start.model).preprocessing)
+                rounded = quantise.int8(found.content, seen, f"rate{target}")
+                write_bytes(path(target, half, "-int8"), integers(rounded, found.layers))
+            write_bytes(path(target, half), found.content)
+    files = {f"rate{t}": tuple(path(t, half) for half in _HALVES) for t in TARGETS}
+    return files | {
+        f"rate{t}-int8": tuple(path(t, half, "-int8") for half in _HALVES) for t in _ALSO_INT8
+    }
 
 
 class _Scores:
@@ -127,11 +152,14 @@ def _rows(places: dict[str, list[np.ndarray]], sizes: dict[str, list[Size]]) -> 
         row("uniform", "uniform step of 0.15 σ", "rounding to the nearest, per layer"),
     ]
     for target in TARGETS:
-        name = f"rate–distortion, at most {target / 1e6:.2f} MB"
-        if target == max(TARGETS):
-            found.append(row(f"rate{target}", "SqueezeNet, Deep Compression, 6 bit", name))
-        else:
-            found.append(row(f"rate{target}", name, "as above, no labels, no fine-tuning"))
+        how = f"rate–distortion, at most {target / 1e6:.2f} MB"
+        six_bit = target == max(TARGETS)
+        name = "SqueezeNet, Deep Compression, 6 bit" if six_bit else how
+        how = f"{how}; no labels, no fine-tuning" if six_bit else "as above"
+        found.append(row(f"rate{target}", name, how))
+        if target in _ALSO_INT8:
+            how = "activations in int8 too; the codes are the weights"
+            found.append(row(f"rate{target}-int8", "the same as an int8 .tflite", how))
     return found
 
 
@@ -160,8 +188,6 @@ def _kept(path: Path, make: Callable[[], bytes]) -> Path:
 
 
 def _converted(start: Initial) -> bytes:
-    from converters.convert import Conversions
-    from converters.quantise import Calibration
     from zoo.catalog import build, published_config
     from zoo.transfer import apply
 
