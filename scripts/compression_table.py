@@ -8,9 +8,11 @@ Parts, of which --parts chooses:
 imagenet  SqueezeNet 1.0 with its real weights (--weights) on real pictures (--images): recoded
           without loss, clustered, and quantised for rate and distortion to given sizes.
 alexnet   AlexNet's published rows: sizes from the published densities and bits of each layer;
-          accuracies of a small AlexNet's runs under OUTPUT/runs, where they are.
+          accuracies of a small AlexNet's runs under OUTPUT/runs.
 runs      squeezenet_v1_1 and mobilenet_v2_cse_mix trained on Fashion-MNIST and CIFAR-10 (JPEG):
           runs under OUTPUT/runs, quantised for rate and distortion.
+
+The page says which commands make the runs; one that is missing is a row that says so.
 
 Files that OUTPUT/compression_table has are not made again; a part's rows are kept in
 OUTPUT/compression_table/PART.json, and with --table_only the page is made of those.
@@ -26,6 +28,7 @@ from absl import flags
 from pydantic import Field
 
 from android_bench import host
+from converters.compression_table.commands import commands
 from converters.compression_table.rows import Row, markdown
 from scripts import cli, initial
 from zoo.files import write_text
@@ -95,7 +98,8 @@ def _made_by() -> str:
 def _page(parts: list[_Part]) -> str:
     rows = [row for part in parts for row in part.rows]
     made = "\n".join(f"- {part.rows[0].part}: {part.made_by}" for part in parts if part.rows)
-    return f"{_HEADING}\n{made}\n\n{markdown(rows)}\n"
+    runs = "\n".join(commands().values())
+    return f"{_HEADING}\n{made}\n\nThe runs:\n\n```\n{runs}\n```\n\n{markdown(rows)}\n"
 
 
 _HEADING = """# The compression table

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from converters.compression_table.commands import DATASETS
 from converters.compression_table.rows import ALEXNET_BYTES, Accuracy, Row, against, size_of
-from converters.compression_table.trained import DATASETS, flatbuffer, scored
+from converters.compression_table.trained import flatbuffer, reason, scored
 from zoo import data, runs
 from zoo.errors import ZooError
 
@@ -23,8 +24,8 @@ _BIASES = 10_568
 _SCHEMES = {
     "": "float32",
     "-low_rank": "SVD",
-    "-pruned": "pruning",
-    "-pruned-clustered": "pruning and 32 values a layer (Deep Compression)",
+    "-pruned": "pruning to the published densities",
+    "-pruned-clustered": "Deep Compression: the same and codes of the published bits",
 }
 
 Say = Callable[[str], None]
@@ -108,15 +109,15 @@ def _small(output: Path, name: str, say: Say) -> list[Row]:
     found: list[Row] = []
     reference = None
     for suffix, scheme in _SCHEMES.items():
-        title = f"{DATASETS[name]}, {scheme}"
+        title, run_name = f"{DATASETS[name]}, {scheme}", f"alexnet-{name}{suffix}"
         try:
-            run = runs.load(output / "runs" / f"alexnet-{name}{suffix}")
+            run = runs.load(output / "runs" / run_name)
             dataset = data.load(run.dataset, run.recipe.image_size, run.recipe.validation_images)
             say(f"{run.name}: scoring")
             content = flatbuffer(run, output, dataset)
             right = scored(content, dataset)
         except ZooError as error:
-            found.append(Row(part=SMALL, name=title, reason=str(error)))
+            found.append(Row(part=SMALL, name=title, reason=reason(error, output, run_name)))
             continue
         reference = right if suffix == "" else reference
         accuracy = (

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from converters.compression_table.commands import DATASETS, MODELS, commands
 from converters.compression_table.rows import Accuracy, Row, against, size_of
 from converters.container.packing import packed_size
 from converters.convert import Conversions
@@ -22,8 +23,6 @@ from zoo.transfer import of_dataset
 from zoo.types import Run
 
 PART = "Trained here: at least 10 times smaller than float32, within 0.5 point"
-MODELS = ("squeezenet_v1_1", "mobilenet_v2_cse_mix")
-DATASETS = {"fashion_mnist": "Fashion-MNIST", "cifar10_jpeg": "CIFAR-10 (JPEG)"}
 RATIOS = (10.2, 16.0, 24.0)  # float32 .tflite over container; the first a little above 10
 
 Say = Callable[[str], None]
@@ -38,7 +37,7 @@ def rows(output: Path, folder: Path, say: Say) -> list[Row]:
             try:
                 found += _of_run(output, folder, name, say)
             except ZooError as error:
-                found.append(Row(part=PART, name=name, reason=str(error)))
+                found.append(Row(part=PART, name=name, reason=reason(error, output, name)))
     return found
 
 
@@ -77,6 +76,13 @@ def _of_run(output: Path, folder: Path, name: str, say: Say) -> list[Row]:
             )
         )
     return found
+
+
+def reason(error: ZooError, output: Path, name: str) -> str:
+    """Why there is no row of a run; where the run is missing, what makes it."""
+    if (output / "runs" / name / "run.json").exists():
+        return str(error)
+    return f"there is no such run, or it is not finished; it is made by `{commands()[name]}`"
 
 
 def flatbuffer(run: Run, output: Path, dataset: data.Dataset) -> bytes:
