@@ -9,9 +9,8 @@ import pytest
 
 from converters.compression_table import alexnet, imagenet, trained
 from converters.compression_table.commands import DATASETS, MODELS, commands
+from converters.compression_table.published import ALEXNET_BYTES, LAYERS, PUBLISHED
 from converters.compression_table.rows import (
-    ALEXNET_BYTES,
-    PUBLISHED,
     Accuracy,
     Row,
     Size,
@@ -73,7 +72,7 @@ def test_a_row_that_failed_says_why_and_breaks_no_table():
 
 
 def test_alexnets_layers_are_the_networks():
-    weights = sum(layer.weights for layer in alexnet.LAYERS.values())
+    weights = sum(layer.weights for layer in LAYERS.values())
     assert weights + alexnet._BIASES == 60_965_224 == model_spec("alexnet").parameters
     assert ALEXNET_BYTES == 4 * 60_965_224
 
@@ -82,7 +81,7 @@ def test_alexnets_computed_sizes_are_near_the_published():
     assert alexnet.pruned_bytes() == pytest.approx(27e6, rel=0.15)
     assert alexnet.deep_compression_bytes() == pytest.approx(6.9e6, rel=0.25)
     # Of all weights 11 % are left (Han et al. 2015, table 4).
-    left = sum(layer.weights * layer.density for layer in alexnet.LAYERS.values())
+    left = sum(layer.weights * layer.density for layer in LAYERS.values())
     assert left / 60_965_224 == pytest.approx(0.11, abs=0.005)
     assert PUBLISHED["AlexNet, pruning"].size_mb == 27
     assert PUBLISHED["AlexNet, Deep Compression"].size_mb == 6.9

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from converters.compression_table.commands import DATASETS
-from converters.compression_table.rows import ALEXNET_BYTES, Accuracy, Row, against, size_of
+from converters.compression_table.published import ALEXNET_BYTES, LAYERS
+from converters.compression_table.rows import Accuracy, Row, against, size_of
 from converters.compression_table.trained import flatbuffer, reason, scored
 from zoo import data, runs
 from zoo.errors import ZooError
@@ -29,31 +29,6 @@ _SCHEMES = {
 }
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Layer:
-    """Weights; density after pruning (Han et al. 2015, table 4); bits of a code (Han et al. 2016).
-
-    The densities are of arXiv:1506.02626, the bits (8 in convolutions, 5 in dense layers) of
-    arXiv:1510.00149, section 5.
-    """
-
-    weights: int
-    density: float
-    bits: int
-
-
-LAYERS = {
-    "conv1": Layer(34_848, 0.84, 8),
-    "conv2": Layer(307_200, 0.38, 8),
-    "conv3": Layer(884_736, 0.35, 8),
-    "conv4": Layer(663_552, 0.37, 8),
-    "conv5": Layer(442_368, 0.37, 8),
-    "fc6": Layer(37_748_736, 0.09, 5),
-    "fc7": Layer(16_777_216, 0.09, 5),
-    "fc8": Layer(4_096_000, 0.25, 5),
-}
 
 
 def pruned_bytes() -> float:

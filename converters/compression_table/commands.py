@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from converters.compression_table.published import LAYERS
+
 DATASETS = {"fashion_mnist": "Fashion-MNIST", "cifar10_jpeg": "CIFAR-10 (JPEG)"}
 MODELS = ("squeezenet_v1_1", "mobilenet_v2_cse_mix")
-# Densities after pruning and bits of a code as published for each layer: see `alexnet.LAYERS`.
-_SPARSITIES = "conv1:0.16,conv2:0.62,conv3:0.65,conv4:0.63,conv5:0.63,fc6:0.91,fc7:0.91,fc8:0.75"
-_CODES = "conv1:256,conv2:256,conv3:256,conv4:256,conv5:256,fc6:32,fc7:32,fc8:32"
 
 
 def commands() -> dict[str, str]:
     """Name of a run → what is typed to make it, in the order in which they need each other."""
+    sparsities = ",".join(f"{name}:{1 - layer.density:.2f}" for name, layer in LAYERS.items())
+    values = ",".join(f"{name}:{2**layer.bits}" for name, layer in LAYERS.items())
     found = {}
     for dataset, epochs in (("fashion_mnist", 8), ("cifar10_jpeg", 10)):
         found[f"squeezenet_v1_1-{dataset}"] = _train("squeezenet_v1_1", dataset, epochs)
@@ -21,8 +22,8 @@ def commands() -> dict[str, str]:
         name = f"alexnet-{dataset}"
         found[name] = _train("alexnet", dataset, epochs) + " --width=0.25 --dropout=0.3"
         low_rank = "--scheme=low_rank --low_rank_keep=0.2 --low_rank_epochs=3"
-        prune = f"--scheme=prune --prune_epochs=5 --layers={_SPARSITIES}"
-        cluster = f"--scheme=cluster --cluster_epochs=1 --layers={_CODES}"
+        prune = f"--scheme=prune --prune_epochs=5 --layers={sparsities}"
+        cluster = f"--scheme=cluster --cluster_epochs=1 --layers={values}"
         found[f"{name}-low_rank"] = _compress(name, low_rank)
         found[f"{name}-pruned"] = _compress(name, prune)
         found[f"{name}-pruned-clustered"] = _compress(f"{name}-pruned", cluster)

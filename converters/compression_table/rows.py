@@ -1,41 +1,17 @@
-"""Rows of the table, what was published, and the table in Markdown. No TensorFlow."""
+"""Rows of the table, and the table in Markdown. No TensorFlow."""
 
 from __future__ import annotations
 
 import io
 import zipfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from converters.compression_table.published import ALEXNET_BYTES, PUBLISHED
 from converters.container.packing import packed_size
 from zoo.intervals import paired
 from zoo.types import Strict
-
-ALEXNET_BYTES = 4 * 60_965_224  # float32 parameters alone
-_PAPER = "Iandola et al. 2016, table 2"
-
-
-@dataclass(frozen=True)
-class Published:
-    """A row of the paper's table: MB (10⁶ bytes), accuracies in percent on ImageNet's 50,000."""
-
-    size_mb: float
-    top1: float
-    top5: float
-    source: str = _PAPER
-
-
-PUBLISHED: dict[str, Published] = {
-    "AlexNet": Published(240, 57.2, 80.3),
-    "AlexNet, SVD": Published(48, 56.0, 79.4),
-    "AlexNet, pruning": Published(27, 57.2, 80.3),
-    "AlexNet, Deep Compression": Published(6.9, 57.2, 80.3),
-    "SqueezeNet": Published(4.8, 57.5, 80.3),
-    "SqueezeNet, Deep Compression, 8 bit": Published(0.66, 57.5, 80.3),
-    "SqueezeNet, Deep Compression, 6 bit": Published(0.47, 57.5, 80.3),
-}
 
 
 class Size(Strict):

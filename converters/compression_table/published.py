@@ -1,0 +1,54 @@
+"""What was published: the table's figures, and AlexNet's layers after Deep Compression."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ALEXNET_BYTES = 4 * 60_965_224  # float32 parameters alone
+_PAPER = "Iandola et al. 2016, table 2"
+
+
+@dataclass(frozen=True)
+class Published:
+    """A row of the paper's table: MB (10⁶ bytes), accuracies in percent on ImageNet's 50,000."""
+
+    size_mb: float
+    top1: float
+    top5: float
+    source: str = _PAPER
+
+
+PUBLISHED: dict[str, Published] = {
+    "AlexNet": Published(240, 57.2, 80.3),
+    "AlexNet, SVD": Published(48, 56.0, 79.4),
+    "AlexNet, pruning": Published(27, 57.2, 80.3),
+    "AlexNet, Deep Compression": Published(6.9, 57.2, 80.3),
+    "SqueezeNet": Published(4.8, 57.5, 80.3),
+    "SqueezeNet, Deep Compression, 8 bit": Published(0.66, 57.5, 80.3),
+    "SqueezeNet, Deep Compression, 6 bit": Published(0.47, 57.5, 80.3),
+}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Weights; density after pruning (Han et al. 2015, table 4); bits of a code (Han et al. 2016).
+
+    The densities are of arXiv:1506.02626, the bits (8 in convolutions, 5 in dense layers) of
+    arXiv:1510.00149, section 5.
+    """
+
+    weights: int
+    density: float
+    bits: int
+
+
+LAYERS = {
+    "conv1": Layer(34_848, 0.84, 8),
+    "conv2": Layer(307_200, 0.38, 8),
+    "conv3": Layer(884_736, 0.35, 8),
+    "conv4": Layer(663_552, 0.37, 8),
+    "conv5": Layer(442_368, 0.37, 8),
+    "fc6": Layer(37_748_736, 0.09, 5),
+    "fc7": Layer(16_777_216, 0.09, 5),
+    "fc8": Layer(4_096_000, 0.25, 5),
+}
