@@ -193,6 +193,38 @@ class Latency(Strict):
         return self.avg_us if self.median_us is None else self.median_us
 
 
+class Energy(Strict):
+    """What inferences take from the battery, as its gauge tells it.
+
+    Attributes:
+        gross_mw: mean power under load; idle_mw: without; net_mw: the difference.
+        net_mw_doubt, net_mj_doubt: about 95 % lie within.
+        net_mj: net energy of an inference.
+        inferences_per_percent: of the battery, by net energy; None where its capacity is unknown.
+        hours: of inference after inference, by gross power; likewise.
+        window_s: length of the load that was looked at.
+        readings: distinct ones in it, `gauge_period_s` apart.
+        unit, charging_is: of the gauge's current, concluded from `evidence`.
+        sampler: `native` or `loop`.
+    """
+
+    gross_mw: float
+    idle_mw: float
+    net_mw: float
+    net_mw_doubt: float
+    net_mj: float
+    net_mj_doubt: float
+    inferences_per_percent: float | None = None
+    hours: float | None = None
+    window_s: float
+    readings: int
+    gauge_period_s: float
+    unit: Literal["uA", "mA"]
+    charging_is: Literal["positive", "negative"]
+    evidence: tuple[str, ...]
+    sampler: Literal["native", "loop"]
+
+
 class Record(Strict):
     """What every result line holds, whatever stage wrote it."""
 

@@ -1,0 +1,123 @@
+"""Battery gauges whose true power is known: what a sampler would have written of them."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+
+from android_bench.power.energy import Window
+
+_STEP_S = 0.01  # of the true power
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phone:
+    """A phone on battery that is idle, loaded, idle.
+
+    Attributes:
+        idle_w, load_w: mean power.
+        drift_w: how much more the phone takes idle after the load than before.
+        noise: standard deviation of the power, of its mean; it changes within a second or so.
+        volts: of the idle battery; it sags under load.
+        ohms: by which it sags.
+        period_s: between two measurements of the gauge.
+        averaging: the gauge gives the mean since its last measurement, not the moment's value.
+        amps: of one unit of current_now.
+        charging_positive: Android's sign.
+        steps: units of current_now that a reading is rounded to.
+        counter_step_uah: of the charge counter; 0 for a phone without one.
+        idle_s, load_s: lengths.
+        sample_s: between two samples, about.
+    """
+
+    idle_w: float = 0.6
+    load_w: float = 3.5
+    drift_w: float = 0.0
+    noise: float = 0.05
+    volts: float = 3.95
+    ohms: float = 0.06
+    period_s: float = 1.0
+    averaging: bool = False
+    amps: float = 1e-6
+    charging_positive: bool = True
+    steps: float = 1.0
+    counter_step_uah: float = 1.0
+    idle_s: float = 30.0
+    load_s: float = 60.0
+    sample_s: float = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Sampled:
+    """A sampler's text, the windows, and the truth: net watts under load, above both idles."""
+
+    text: str
+    before: Window
+    load: Window
+    after: Window
+    net_w: float
+    gross_w: float
+
+
+def sampled(phone: Phone, seed: int = 0, kind: str = "native") -> Sampled:
+    """Runs the phone."""
+    draw = np.random.default_rng(seed)
+    lengths = (phone.idle_s, phone.load_s, phone.idle_s)
+    edges = np.cumsum((0.0, *lengths))
+    at = np.arange(0, edges[-1], _STEP_S)
+    levels = (phone.idle_w, phone.load_w, phone.idle_w + phone.drift_w)
+    which = np.searchsorted(edges[1:-1], at, side="right")
+    watts = np.array(levels)[which] * (1 + phone.noise * _wandering(draw, len(at)))
+    watts = np.maximum(watts, 0.3 * np.array(levels)[which])
+    volts = phone.volts - phone.ohms * watts / phone.volts
+    amperes = watts / volts
+    # The gauge measures now and then, and shows the last reading in between.
+    first = draw.uniform(0, phone.period_s)
+    measured = np.arange(first, edges[-1], phone.period_s)
+    index = np.minimum((measured / _STEP_S).astype(int), len(at) - 1)
+    shown = amperes[index]
+    if phone.averaging:
+        total = np.concatenate([[0], np.cumsum(amperes)])
+        begin = np.maximum(index - round(phone.period_s / _STEP_S), 0)
+        shown = (total[index + 1] - total[begin]) / (index + 1 - begin)
+    count = int(edges[-1] / phone.sample_s)
+    late = draw.uniform(0, 0.2 * phone.sample_s, count)
+    taken = np.arange(count) * phone.sample_s + late
+    row = np.minimum((taken / _STEP_S).astype(int), len(at) - 1)
+    latest = np.searchsorted(measured, taken, side="right") - 1
+    sign = -1 if phone.charging_positive else 1
+    unit = phone.amps * phone.steps
+    current = sign * np.rint(shown[np.maximum(latest, 0)] / unit) * phone.steps
+    voltage = np.rint(volts[row] * 1e3) * 1e3
+    used = np.cumsum(amperes) * _STEP_S / 3600e-6
+    counter = 3_000_000 - used[row]
+    boot = 5_000_000_000
+    nodes = ["current_now", "voltage_now"]
+    columns = [current, voltage]
+    if phone.counter_step_uah:
+        nodes.append("charge_counter")
+        columns.append(np.floor(counter / phone.counter_step_uah) * phone.counter_step_uah)
+    lines = [f"mmz-sampler 1 {kind}"]
+    lines += [f"node {name} /sys/class/power_supply/battery/{name}" for name in nodes]
+    lines.append("start")
+    for i, moment in enumerate(taken):
+        us = boot + int(moment * 1e6)
+        awake = "-" if kind == "loop" else str(us - 1_000_000_000)
+        lines.append(" ".join([awake, str(us), *(str(int(column[i])) for column in columns)]))
+    before, load, after = (
+        Window(boot / 1e6 + a, boot / 1e6 + b) for a, b in itertools.pairwise(edges)
+    )
+    means = [watts[which == i].mean() for i in range(3)]
+    return Sampled(
+        "\n".join(lines) + "\n", before, load, after,
+        float(means[1] - (means[0] + means[2]) / 2), float(means[1]),
+    )  # fmt: skip
+
+
+def _wandering(draw: np.random.Generator, n: int) -> np.ndarray:
+    """Noise of unit variance that is white in part and in part changes within a second."""
+    slow = draw.standard_normal(n // 50 + 2)
+    smooth = np.interp(np.arange(n), np.arange(len(slow)) * 50, slow)
+    return (smooth + draw.standard_normal(n)) / np.sqrt(2)
