@@ -3,6 +3,7 @@
 # make lint   ruff, mypy, import-linter
 # make setup  only .venv with the locked dependencies
 # make lock   resolve the dependencies anew (after an edit of pyproject.toml)
+# make sampler  build the program that samples on phones
 # make clean  remove what the above made, but not the cache of downloads
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -12,7 +13,7 @@ STAMP := $(VENV)/.installed
 DEMO_FLAGS ?=
 PYTEST_FLAGS ?=
 
-.PHONY: demo test lint setup lock clean
+.PHONY: demo test lint setup lock sampler clean
 
 demo: setup
 	@$(BIN)/python -m scripts.demo $(DEMO_FLAGS)
@@ -43,6 +44,13 @@ lock:
 	@$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --all-extras --python-version 3.11 --generate-hashes \
 	  --constraint constraints.txt --no-header --output-file requirements.lock
+
+# Checked against `ARM64_SHA256` of android_bench/power/sampler.py.
+sampler: setup
+	$(BIN)/python -m pip install --quiet ziglang==0.17.1
+	$(BIN)/python -m ziglang cc -target aarch64-linux-musl -Os -s -static \
+	  -o android_bench/power/sampler-arm64 android_bench/power/sampler.c
+	sha256sum android_bench/power/sampler-arm64
 
 clean:
 	rm -rf $(VENV) output .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -43,8 +43,7 @@ def build(
         include_top: end in logits; else in the maps of pool5.
         batch_norm: adds batch normalisation to the convolutions, drops their biases and the local
             response normalisation. Initial weights before fc8 are He's then, not the paper's small
-            Gaussians. The dense layers have none: quantisation-aware training would leave them
-            float32 behind it.
+            Gaussians. The dense layers have none, which quantisation-aware training does not take.
         dropout: rate after fc6 and after fc7.
         name: name of the Keras model.
 
