@@ -1,0 +1,124 @@
+"""A run of the tool with the battery sampled around it: one job on the phone, needing no link.
+
+The phone idles, works and idles again, while the sampler writes and the shell notes when what
+began. The end of the inferences is that of the tool, and their beginning follows from how long
+they took, so that neither loading nor warming up counts.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from shlex import quote
+
+from android_bench.link import PhoneProblem
+from android_bench.phone import Phone
+from android_bench.power import sampler
+from android_bench.power.energy import Window
+from android_bench.power.gauge import PowerProblem
+from android_bench.power.sampler import Sampler
+from zoo.errors import one_line
+
+_TEARDOWN_S = 1.0  # what the tool may take after its last inference
+_GRACE_S = 30  # that the sampler may outlive the job's plan
+SAMPLES, MARKS = "samples", "marks"  # files in the job's folder
+_MARK = re.compile(r"(idle|load|end|done) ([0-9]{1,9}\.[0-9]{2})")
+
+
+@dataclass(frozen=True)
+class Metering:
+    """How long is sampled.
+
+    Attributes:
+        load_s: of inferences.
+        idle_s: before and after them.
+        period_s: between two samples.
+        limit_s: after which the sampler ends by itself.
+    """
+
+    load_s: float = 60.0
+    idle_s: float = 20.0
+    period_s: float = 0.1
+    limit_s: float = 900.0
+
+
+def script(tool: str, sample: str, metering: Metering) -> str:
+    """The job: `tool` and `sample` are shell commands; its exit code is the tool's."""
+    return (
+        'mark() { read -r up rest </proc/uptime; echo "$1 $up" >>marks; }\n'
+        f"{sample} >{SAMPLES} 2>/dev/null &\n"
+        f"sampler=$!\nmark idle\nsleep {metering.idle_s:g}\nmark load\n"
+        f"{tool}\ncode=$?\n"
+        f"mark end\nsleep {metering.idle_s:g}\nmark done\n"
+        "kill -TERM $sampler; wait $sampler\nexit $code"
+    )
+
+
+def windows(marks: str, inferences_s: float) -> tuple[Window, Window, Window]:
+    """Idle before, load and idle after.
+
+    Args:
+        marks: what the job noted.
+        inferences_s: that all timed inferences took together.
+
+    Raises:
+        PowerProblem: the job did not note all, or the inferences don't fit between its notes.
+    """
+    found = [_MARK.fullmatch(line) for line in marks.strip().split("\n")]
+    times = {each[1]: float(each[2]) for each in found if each}
+    names = [each[1] for each in found if each]
+    if names != ["idle", "load", "end", "done"] or sorted(times.values()) != list(times.values()):
+        raise PowerProblem("the run was not noted to its end", got=one_line(marks, 80) or "nothing")
+    start = times["end"] - inferences_s
+    if start < times["load"]:
+        raise PowerProblem(
+            "the inferences took longer than the tool ran: a clock is wrong",
+            expected=f"{times['end'] - times['load']:.2f} s at most",
+            got=f"{inferences_s:.2f} s",
+        )
+    return (
+        Window(times["idle"], times["load"]),
+        Window(start, max(start, times["end"] - _TEARDOWN_S)),
+        Window(times["end"], times["done"]),
+    )
+
+
+def readable_nodes(phone: Phone) -> dict[str, str]:
+    """Name → path of the battery's nodes that can be read.
+
+    Raises:
+        PowerProblem: current or voltage can't; says how that was refused.
+    """
+    tries = "".join(
+        f'if cat {quote(path)} >/dev/null 2>&1; then echo "{name} {path}"\n'
+        f'elif [ -e {quote(path)} ]; then echo "{name} denied"; fi\n'
+        for name, paths in sampler.NODES.items()
+        for path in paths
+    )
+    found: dict[str, str] = {}
+    for line in phone.shell(tries).stdout.splitlines():
+        name, _, path = line.partition(" ")
+        if name in sampler.NODES and path in (*sampler.NODES[name], "denied"):
+            found.setdefault(name, path)
+            if found[name] == "denied":
+                found[name] = path
+    for name in ("current_now", "voltage_now"):
+        if found.get(name, "denied") == "denied":
+            how = "the phone denies it to adb's shell" if name in found else "there is no such node"
+            raise PowerProblem(f"{name} can't be read", got=how)
+    return {name: path for name, path in found.items() if path != "denied"}
+
+
+def pushed(phone: Phone, native: Sampler | None) -> tuple[Sampler, str]:
+    """A sampler that runs on the phone, and where it is there.
+
+    Args:
+        phone: the phone.
+        native: the program for its processor; None where there is none.
+    """
+    for one in filter(None, (native, sampler.loop())):
+        remote = phone.push(one.path, one.sha256, executable=True)
+        done = phone.shell(one.command(remote, 0.1, 1, {"uptime": "/proc/uptime"}), 10.0)
+        if done.code == 0 and done.stdout.startswith(f"mmz-sampler 1 {one.kind}\n"):
+            return one, remote
+    raise PhoneProblem("neither sampler runs on the phone", got=one_line(done.stderr, 80))
