@@ -274,7 +274,10 @@ class Accuracy(Record):
 
 
 class Measurement(Record):
-    """One timed case. A failed case is a row too: `latency` is None and `reasons` says why."""
+    """One timed case. A failed case is a row too: `latency` is None and `reasons` says why.
+
+    Where energy was asked for, there is either `energy` or the reason `no_energy`.
+    """
 
     kind: Literal["latency"] = "latency"
     precision: str
@@ -282,6 +285,8 @@ class Measurement(Record):
     configuration: Configuration
     placement: Placement | None = None
     latency: Latency | None = None
+    energy: Energy | None = None
+    no_energy: str | None = None
     state_before: dict[str, str] = {}
     state_after: dict[str, str] = {}
     valid: bool
