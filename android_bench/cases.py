@@ -41,7 +41,7 @@ class Candidate:
     sha256: str
     artifact: Artifact | None
 
-    def case(self, runtime: str, delegate: str, threads: int) -> Case:
+    def case(self, runtime: str, delegate: str, threads: int, cores: str = "") -> Case:
         """This file in one configuration."""
         return Case(
             path=self.path,
@@ -49,7 +49,11 @@ class Candidate:
             sha256=self.sha256,
             precision=self.artifact.precision if self.artifact else "unknown",
             configuration=Configuration(
-                runtime=runtime, runtime_version="", delegate=delegate, threads=threads
+                runtime=runtime,
+                runtime_version="",
+                delegate=delegate,
+                threads=threads,
+                cores=cores,
             ),
         )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-import random
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from pydantic import ValidationError
 
 from android_bench.cases import Case
 from android_bench.host_worker import ANSWER, Request, Score
+from android_bench.tasks import Task
 from zoo import runtime
 from zoo.errors import ZooError, one_line
 from zoo.provenance import Provenance
@@ -27,12 +27,11 @@ _TIMEOUT_S = 900  # scoring 10,000 images on plain int8 kernels of an old runtim
 
 @dataclass(frozen=True)
 class Timing:
-    """How long to measure: `benchmark_model`'s rule, in each of several processes."""
+    """How long a process measures: `benchmark_model`'s rule."""
 
     num_runs: int = 50
     min_secs: float = 0.5
     warmup_secs: float = 0.2
-    processes: int = 3
 
 
 @cache
@@ -47,32 +46,41 @@ def device() -> Device:
 
 
 def measure(
-    cases: Sequence[Case],
+    tasks: Sequence[Task],
     timing: Timing,
     provenance: Provenance,
     progress: Callable[[str], None],
-    seed: int = 1,
 ) -> Iterator[Measurement]:
-    """Times each case in several processes; yields exactly one row a case, failed ones too.
-
-    The processes of all cases run in one seeded random order, so that a slow minute of the
-    machine is spread over all cases. A row comes as soon as its case has its last process.
-    """
-    schedule = [i for i in range(len(cases)) for _ in range(timing.processes)]
-    random.Random(seed).shuffle(schedule)  # noqa: S311
-    answers: dict[int, list[dict | ZooError]] = {i: [] for i in range(len(cases))}
-    for number, index in enumerate(schedule, start=1):
-        case = cases[index]
+    """Runs each task in a process of its own; yields exactly one row a task, failed ones too."""
+    for number, task in enumerate(tasks, start=1):
+        case = task.case
         progress(
-            f"[{number}/{len(schedule)}] timing {case.model}, {case.configuration.runtime}, "
+            f"[{number}/{len(tasks)}] timing {case.model}, {case.configuration.runtime}, "
             f"{case.configuration.delegate}"
         )
+        latency, placement = None, None
+        reasons: tuple[str, ...] = ()
         try:
-            answers[index].append(_ask(_request(case, timing)))
+            answer = _ask(_request(case, timing))
+            latency = Latency.model_validate(answer["latency"])
+            placement = Placement.model_validate(answer["placement"])
         except ZooError as error:
-            answers[index].append(error)
-        if len(answers[index]) == timing.processes:
-            yield _measurement(case, answers[index], provenance)
+            reasons = (str(error),)
+        except (KeyError, ValidationError) as error:
+            latency, reasons = None, (f"an answer that can't be: {one_line(error)}",)
+        yield Measurement(
+            **provenance.fields(),
+            **task.fields,
+            model=case.model,
+            model_sha256=case.sha256,
+            precision=case.precision,
+            device=device(),
+            configuration=_with_version(case.configuration),
+            placement=placement,
+            latency=latency,
+            valid=latency is not None,
+            reasons=reasons,
+        )
 
 
 def score(case: Case, artifact: Artifact, provenance: Provenance) -> Accuracy:
@@ -109,31 +117,6 @@ def score(case: Case, artifact: Artifact, provenance: Provenance) -> Accuracy:
         placement=placement,
         valid=top1 is not None,
         reasons=reasons,
-    )
-
-
-def _measurement(case: Case, answers: list, provenance: Provenance) -> Measurement:
-    good = [a for a in answers if not isinstance(a, ZooError)]
-    reasons = list(dict.fromkeys(str(a) for a in answers if isinstance(a, ZooError)))
-    latency, placement = None, None
-    if good and not reasons:
-        try:
-            latency = Latency.over_processes([Latency.model_validate(a["latency"]) for a in good])
-            placement = Placement.model_validate(good[0]["placement"])
-        except (KeyError, ValidationError) as error:
-            reasons.append(f"an answer that can't be: {one_line(error)}")
-            latency = None
-    return Measurement(
-        **provenance.fields(),
-        model=case.model,
-        model_sha256=case.sha256,
-        precision=case.precision,
-        device=device(),
-        configuration=_with_version(case.configuration),
-        placement=placement,
-        latency=latency,
-        valid=latency is not None,
-        reasons=tuple(reasons),
     )
 
 

@@ -11,25 +11,32 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from shlex import quote
 
 from android_bench.link import BOOT_ID, Link, PhoneLost, PhoneProblem, PhoneRebooted, ShellResult
 
 OUTPUT_BYTES = 2**18  # collected of each stream, from its end: that is where results are
+FILE_BYTES = 3 * 2**20  # of a file, from its beginning
 _FILE_BLOCKS = 2**17  # of 512 bytes: what a tool gone wild may write before it is stopped
 _POLL_TIMEOUT_S = 10.0
+_FILE_TIMEOUT_S = 60.0
 _POLL_S = (0.2, 2.0)  # first and longest pause; each poll costs the phone a process
 _GRACE_S = 60.0  # the phone's own time limit comes this much after ours
 
 
 @dataclass(frozen=True)
 class JobResult:
-    """A finished job: its exit code (128 + the signal's number if it was killed) and output."""
+    """A finished job: its exit code (128 + the signal's number if it was killed) and output.
+
+    `files` are those in its folder that were asked for, by name; "" for one that is not there.
+    """
 
     exit_code: int
     stdout: str
     stderr: str
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 class Jobs:
@@ -39,8 +46,13 @@ class Jobs:
         self.link = link
         self.folder = f"{root}/jobs"
 
-    def run(self, command: str, timeout_s: float) -> JobResult:
+    def run(self, command: str, timeout_s: float, files: Sequence[str] = ()) -> JobResult:
         """Runs a shell command line in a job folder and waits for its end.
+
+        Args:
+            command: leaves its `files`, if any, in the folder that it is started in.
+            timeout_s: its limit.
+            files: names of those that are collected besides its output.
 
         Raises:
             PhoneProblem: no end within `timeout_s`, or the phone killed it.
@@ -60,7 +72,7 @@ class Jobs:
                     )
                 time.sleep(min(pause_s, max(0.05, deadline - time.monotonic())))
                 pause_s = min(pause_s * 1.3, _POLL_S[1])
-            return self.collect(job)
+            return self.collect(job, files)
         except PhoneRebooted:
             raise
         except PhoneLost as lost:
@@ -106,16 +118,22 @@ class Jobs:
             raise PhoneProblem("the phone gave an odd answer about a running job", got=word)
         return word == "done"
 
-    def collect(self, job: str) -> JobResult:
-        """The exit code and output of a job that has ended; its folder is removed."""
+    def collect(self, job: str, files: Sequence[str] = ()) -> JobResult:
+        """The exit code, output and files of a job that has ended; its folder is removed."""
         code, stdout, stderr = (
             self._shell(f"tail -c {OUTPUT_BYTES} {quote(f'{job}/{name}')}").stdout
             for name in ("rc", "out", "err")
         )
+        found = {
+            name: self._shell(
+                f"head -c {FILE_BYTES} {quote(f'{job}/{name}')} 2>/dev/null", _FILE_TIMEOUT_S
+            ).stdout
+            for name in files
+        }
         self._shell(f"rm -rf {quote(job)}")
         if re.fullmatch(r"\s*\d{1,3}\s*", code) is None:
             raise PhoneProblem("the exit code of a run is unreadable", got=code[:60] or "empty")
-        return JobResult(int(code), stdout, stderr)
+        return JobResult(int(code), stdout, stderr, found)
 
     def kill_all(self, timeout_s: float = 10.0) -> None:
         """Ends every job of ours, this session's and any left by an earlier one.
@@ -125,8 +143,8 @@ class Jobs:
         """
         self.link.shell(_kill_script(self.folder), timeout_s)
 
-    def _shell(self, script: str) -> ShellResult:
-        return self.link.patiently(lambda: self.link.shell(script, _POLL_TIMEOUT_S))
+    def _shell(self, script: str, timeout_s: float = _POLL_TIMEOUT_S) -> ShellResult:
+        return self.link.patiently(lambda: self.link.shell(script, timeout_s))
 
 
 def _make_script(folder: str) -> str:

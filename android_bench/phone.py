@@ -8,6 +8,7 @@ import re
 import secrets
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
 from types import TracebackType
@@ -18,6 +19,7 @@ from android_bench import probe
 from android_bench.adb import Adb, Completed, device_id
 from android_bench.jobs import JobResult, Jobs
 from android_bench.link import Link, PhoneLost, PhoneProblem, ShellResult, lost_reason
+from android_bench.probe import Cluster
 from zoo.errors import ZooError
 
 ROOT = "/data/local/tmp/mobile_model_zoo"
@@ -109,9 +111,9 @@ class Phone:
         """
         return self.link.patiently(lambda: self._push(local, sha256, executable))
 
-    def run(self, command: str, timeout_s: float) -> JobResult:
+    def run(self, command: str, timeout_s: float, files: Sequence[str] = ()) -> JobResult:
         """Runs a long command that survives a short loss of the link; see `Jobs.run`."""
-        return self.jobs.run(command, timeout_s)
+        return self.jobs.run(command, timeout_s, files)
 
     def cleanup(self, *, purge: bool = False, timeout_s: float = 10.0) -> None:
         """Ends every job of ours and removes the job folders; with `purge` all our files.
@@ -138,6 +140,10 @@ class Phone:
     def probe(self) -> dict[str, str]:
         """What the phone is; see `probe.parse_probe`."""
         return probe.parse_probe(self.shell(probe.PROBE_COMMAND, _STATE_TIMEOUT_S).stdout)
+
+    def clusters(self) -> list[Cluster]:
+        """Its cores and clocks."""
+        return probe.parse_clusters(self.shell(probe.CLUSTERS_COMMAND, _STATE_TIMEOUT_S).stdout)
 
     def state(self) -> dict[str, str]:
         """Battery, temperature and clocks now; see `probe.parse_state`.

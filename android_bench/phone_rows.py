@@ -1,4 +1,4 @@
-"""Result rows of a phone: free of serial numbers, medians over processes."""
+"""Result rows of a phone, free of serial numbers."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from android_bench.adb import device_id
-from android_bench.cases import Case
 from android_bench.link import PhoneLost
+from android_bench.tasks import Task
 from zoo.errors import ZooError, one_line
 from zoo.provenance import Provenance
 from zoo.types import Configuration, Device, Measurement, Placement
@@ -47,29 +47,31 @@ class PhoneRows:
 
     def failed(
         self,
-        case: Case,
+        task: Task,
         *reasons: str,
         placement: Placement | None = None,
         before: Mapping[str, str] | None = None,
     ) -> Measurement:
         """A row without latency."""
         return self.row(
-            case,
+            task,
             placement=placement,
             state_before=dict(before or {}),
             valid=False,
             reasons=tuple(one_line(self.clean(reason)) for reason in reasons),
         )
 
-    def row(self, case: Case, **result: Any) -> Measurement:
+    def row(self, task: Task, **result: Any) -> Measurement:
         """A row; `result` has the fields of `Measurement` that depend on how it went."""
-        fields = self.provenance.fields()
+        case = task.case
+        fields = self.provenance.fields() | task.fields
         fields["command"] = tuple(self.clean(word) for word in self.provenance.command)
         configuration = Configuration(
             runtime=RUNTIME,
             runtime_version=self.runtime_version,
             delegate=case.configuration.delegate,
             threads=case.configuration.threads,
+            cores=case.configuration.cores,
         )
         return Measurement.model_validate(
             {

@@ -7,9 +7,10 @@ itself, checked against its plausible range, bounded in size, and `unknown` wher
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from zoo.errors import one_line
+from zoo.errors import UnknownNameError, ZooError, one_line
 
 UNKNOWN = "unknown"
 MAX_VALUE = 200
@@ -35,6 +36,7 @@ _CLOCKS = (
     "|$(cat $p/scaling_cur_freq 2>/dev/null)"
     '|$(cat $p/scaling_max_freq 2>/dev/null)"; done\n'
 )
+CLUSTERS_COMMAND = _CLOCKS
 PROBE_COMMAND = (
     "".join(f'echo "@{name} $(getprop {prop} 2>/dev/null)"\n' for name, prop in _PROPERTIES.items())
     + _CLOCKS
@@ -107,6 +109,37 @@ def parse_clusters(text: str) -> list[Cluster]:
         cores = "cores " + (",".join(re.findall(r"\d{1,3}", fields[1])[:64]) or "?")
         clusters.append(Cluster(cores, *(_number(value, _KHZ) for value in fields[2:])))
     return clusters
+
+
+def mask(clusters: Sequence[Cluster], wanted: str) -> str:
+    """The hexadecimal mask, as `taskset` takes it, of some of the cores.
+
+    Args:
+        clusters: of the phone.
+        wanted: `little` (the slowest cluster), `big` (all others), `prime` (the fastest, where it
+            is one core), or a mask.
+
+    Raises:
+        ZooError: the phone has no such cores, does not tell, or it is no mask.
+    """
+    if re.fullmatch(r"(0x)?[0-9a-fA-F]{1,16}", wanted) and int(wanted, 16):
+        return f"{int(wanted, 16):x}"
+    if wanted not in ("little", "big", "prime"):
+        raise UnknownNameError("--cores", wanted, ("little", "big", "prime", "a mask such as f0"))
+    known = sorted((c for c in clusters if c.max_khz), key=lambda c: c.max_khz or 0)
+    numbers = [[int(n) for n in re.findall(r"\d+", cluster.cores)] for cluster in known]
+    if not known or not all(numbers):
+        raise ZooError("the phone does not tell its clusters", remedy="give --cores as a mask")
+    if len(known) == 1:
+        raise ZooError(f"the phone has no {wanted} cores: all are alike", got=known[0].cores)
+    if wanted == "prime" and len(numbers[-1]) != 1:
+        raise ZooError(
+            "the phone has no prime core",
+            got="; ".join(f"{c.cores} @ {c.max_khz} kHz" for c in known),
+            remedy="--cores=big",
+        )
+    chosen = {"little": numbers[:1], "big": numbers[1:], "prime": numbers[-1:]}[wanted]
+    return f"{sum(1 << core for cluster in chosen for core in cluster):x}"
 
 
 def _battery(text: str) -> dict[str, str]:

@@ -165,7 +165,7 @@ def _candidates(row: Row, setups: Sequence[Setup]) -> Iterable[Candidate]:
             energy = outcome.record.energy
             yield Candidate(
                 name=row.name,
-                how=f"{setup.runtime}, {delegate_label(delegate)}, {threads_label(setup.threads)}",
+                how=f"{setup.runtime}, {delegate_label(delegate)}, {threads_label(setup)}",
                 sha256=row.sha256,
                 accuracy=score,
                 images=row.score.record.images if row.score else 0,

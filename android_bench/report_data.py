@@ -2,6 +2,7 @@
 
 The rules, in one place:
 
+* the processes of one case count as one line;
 * the latest of several lines for the same file, device, runtime, delegate and thread count wins,
   also when it failed;
 * a line about an older version of a file (its SHA-256 is not the manifest's) is stale: counted,
@@ -24,6 +25,7 @@ from android_bench.report_lines import (
     failure_of,
     setup_of,
 )
+from android_bench.tasks import by_case
 from zoo.types import (
     Accuracy,
     Artifact,
@@ -109,7 +111,7 @@ def build(
     records: Sequence[Record], artifacts: Iterable[Artifact], problems: Sequence[str] = ()
 ) -> Report:
     """Picks the current lines and orders them by artifact."""
-    in_order = sorted(records, key=age_order)
+    in_order = by_case(sorted(records, key=age_order))
     by_name = {artifact.name: artifact for artifact in sorted(artifacts, key=lambda a: a.name)}
     by_sha256 = {artifact.sha256: artifact for artifact in reversed(by_name.values())}
     unlisted: dict[str, str] = {}  # name → the SHA-256 last seen, for files without a manifest
@@ -234,7 +236,7 @@ def _setups(rows: Iterable[Row]) -> dict[Setup, tuple[str, ...]]:
             delegates.setdefault(setup, set()).add(delegate)
     order = sorted(
         delegates,
-        key=lambda s: (s.kind != "host", s.device, s.device_id, s.runtime, s.threads),
+        key=lambda s: (s.kind != "host", s.device, s.device_id, s.runtime, s.threads, s.cores),
     )
     return {setup: tuple(sorted(delegates[setup], key=_delegate_rank)) for setup in order}
 

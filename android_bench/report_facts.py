@@ -70,7 +70,7 @@ def setup_labels(setups: Iterable[Setup]) -> dict[Setup, str]:
 
 def runtime_label(setup: Setup) -> str:
     """`benchmark_model, 4 threads`."""
-    return f"{setup.runtime}, {threads_label(setup.threads)}"
+    return f"{setup.runtime}, {threads_label(setup)}"
 
 
 def failures(report: Report) -> list[Failure]:
@@ -166,9 +166,7 @@ def devices(report: Report) -> list[Measured]:
     found = []
     for (kind, name, identity), of_device in sorted(lines.items()):
         configurations = [line.configuration for line in of_device]
-        runtimes = {
-            f"{c.runtime} {c.runtime_version}: {threads_label(c.threads)}" for c in configurations
-        }
+        runtimes = {f"{c.runtime} {c.runtime_version}: {threads_label(c)}" for c in configurations}
         found.append(
             Measured(
                 name=clean(name),

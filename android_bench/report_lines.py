@@ -41,6 +41,7 @@ class Setup:
     device_id: str
     runtime: str
     threads: int
+    cores: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def case_of(record: Result | ConvertRecord) -> tuple[object, ...]:
     if isinstance(record, ConvertRecord):
         return (record.kind,)
     ran: Configuration = record.configuration
-    case = (record.kind, record.device.id, ran.runtime, ran.delegate, ran.threads)
+    case = (record.kind, record.device.id, ran.runtime, ran.delegate, ran.threads, ran.cores)
     return (*case, record.dataset, record.split) if isinstance(record, Accuracy) else case
 
 
@@ -113,6 +114,7 @@ def setup_of(record: Result) -> Setup:
         device_id=clean(device.id, 60),
         runtime=clean(record.configuration.runtime, 40),
         threads=record.configuration.threads,
+        cores=clean(record.configuration.cores, 40) if record.configuration.cores else "",
     )
 
 
@@ -121,9 +123,11 @@ def delegate_label(delegate: str) -> str:
     return DELEGATES.get(delegate, delegate)
 
 
-def threads_label(threads: int) -> str:
-    """`1 thread`, `4 threads`."""
-    return f"{threads} thread" if threads == 1 else f"{threads} threads"
+def threads_label(ran: Setup | Configuration) -> str:
+    """`1 thread`, `4 threads on big cores`."""
+    count = f"{ran.threads} thread" if ran.threads == 1 else f"{ran.threads} threads"
+    cores = clean(ran.cores, 40) if ran.cores else ""
+    return f"{count} on {cores} cores" if cores else count
 
 
 def when(record: Record) -> str:
@@ -152,7 +156,7 @@ def what_ran(record: Record) -> str:
             else "latency"
         )
         where = f"{record.device.name}, {ran.runtime} {ran.runtime_version}"
-        how = f"{delegate_label(ran.delegate)}, {threads_label(ran.threads)}"
+        how = f"{delegate_label(ran.delegate)}, {threads_label(ran)}"
         return clean(f"{subject} on {where}, {how}", 300)
     return "conversion" if isinstance(record, ConvertRecord) else "training"
 

@@ -1,45 +1,51 @@
-"""Measuring on one phone: every case becomes exactly one result row, whatever goes wrong."""
+"""Measuring on one phone: every task becomes exactly one result row, whatever goes wrong."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
 
+from android_bench import probe
 from android_bench.adb import Adb, Attached
-from android_bench.benchmark_model import ToolResult, parse, tool_flags
+from android_bench.benchmark_model import parse, tool_flags
 from android_bench.binary import Binary
 from android_bench.cases import Case
 from android_bench.link import PhoneLost
 from android_bench.phone import Phone
 from android_bench.phone_rows import PhoneRows, reason_of
+from android_bench.power import sampler
+from android_bench.power.metered import Meter, Metering
+from android_bench.tasks import Task
 from zoo.errors import UnknownNameError, ZooError
 from zoo.provenance import Provenance
-from zoo.types import Device, Latency, Measurement
+from zoo.types import Device, Measurement
 
 FindBinary = Callable[[str], Binary]
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How the tool is run: at least `num_runs` inferences and `min_secs` seconds, per process.
+    """How a process of the tool is run: at least `num_runs` inferences and `min_secs` seconds.
 
     Attributes:
         num_runs: inferences.
         min_secs: seconds of the regular run.
         warmup_secs: seconds of running before it.
         timeout_s: limit of one process of the tool, start and warm-up included.
-        processes: how often the tool is run; each figure is the median over them.
+        tolerance_s: how long the phone may be out of reach during a run without failing it.
         recovery_s: how long a lost phone is waited for, once per loss, before the rest is given up.
+        metering: of energy, in the first process of each case; None for none.
     """
 
     num_runs: int = 50
     min_secs: float = 1.0
     warmup_secs: float = 0.5
     timeout_s: float = 300.0
-    processes: int = 1
+    tolerance_s: float = 20.0
     recovery_s: float = 60.0
+    metering: Metering | None = None
 
 
 def attached_phones(adb: Adb, wanted: str = "all") -> list[Attached]:
@@ -71,20 +77,13 @@ def attached_phones(adb: Adb, wanted: str = "all") -> list[Attached]:
 def measure_on_phone(
     adb: Adb,
     serial: str,
-    cases: Sequence[Case],
+    tasks: Sequence[Task],
     find_binary: FindBinary,
     provenance: Provenance,
-    *,
-    num_runs: int = 50,
-    min_secs: float = 1.0,
-    warmup_secs: float = 0.5,
-    timeout_s: float = 300.0,
-    processes: int = 1,
-    tolerance_s: float = 20.0,
-    recovery_s: float = 60.0,
+    options: RunOptions,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Generator[Measurement, None, None]:
-    """Yields one row per case, in order; a failed one has no latency and says why.
+    """Yields one row per task, in order; a failed one has no latency and says why.
 
     The phone is locked meanwhile; at the end, also on Ctrl-C or when the generator is closed,
     nothing of ours is left on it (so far as it can be reached). Wrap the generator in
@@ -93,16 +92,14 @@ def measure_on_phone(
     Args:
         adb: the client.
         serial: of the phone; only a hash of it reaches the rows.
-        cases: with `benchmark_model` as their runtime.
+        tasks: of cases with `benchmark_model` as their runtime.
         find_binary: gives the benchmark executable for a processor, such as `arm64-v8a`.
         provenance: goes into every row.
-        num_runs, min_secs, warmup_secs, timeout_s, processes, recovery_s: see `RunOptions`.
-        tolerance_s: how long the phone may be out of reach during a run without failing it.
+        options: lengths and patience.
         progress: gets one line of text for each step.
     """
-    options = RunOptions(num_runs, min_secs, warmup_secs, timeout_s, processes, recovery_s)
     rows = PhoneRows(serial, provenance)
-    phone = Phone(adb, serial, tolerance_s=tolerance_s)
+    phone = Phone(adb, serial, tolerance_s=options.tolerance_s)
     done = 0
     try:
         attached = adb.devices()
@@ -110,13 +107,38 @@ def measure_on_phone(
         _check_state(attached, serial)
         with phone:
             session = _Session(phone, find_binary, options, rows, progress)
-            for row in session.measure(cases):
+            for row in session.measure(tasks):
                 done += 1
                 yield row
     except ZooError as error:
         progress(f"phone {phone.id}: {rows.clean(str(error))}")
-        for case in cases[done:]:
-            yield rows.failed(case, reason_of(error))
+        for task in tasks[done:]:
+            yield rows.failed(task, reason_of(error))
+
+
+def tool_command(options: RunOptions, case: Case, tool: str, graph: str, metered: bool) -> str:
+    """What the phone's shell is given.
+
+    Args:
+        options: lengths.
+        case: its delegate and threads.
+        tool, graph: paths on the phone.
+        metered: whether energy is measured, which takes longer.
+    """
+    c = case.configuration
+    metering = options.metering if metered else None
+    min_secs = max(options.min_secs, metering.load_s) if metering else options.min_secs
+    flags = tool_flags(
+        graph,
+        c.delegate,
+        c.threads,
+        num_runs=options.num_runs,
+        min_secs=min_secs,
+        # Both the warm-up and the run may last this long; the rest is for loading.
+        max_secs=max(2 * min_secs if metering else min_secs, 0.45 * options.timeout_s),
+        warmup_secs=options.warmup_secs,
+    )
+    return " ".join(quote(word) for word in (tool, *flags))
 
 
 def _check_state(attached: Sequence[Attached], serial: str) -> None:
@@ -143,15 +165,15 @@ class _Session:
         self.rows = rows
         self.progress = progress
 
-    def measure(self, cases: Sequence[Case]) -> Iterator[Measurement]:
-        """One row per case, or fewer and then PhoneLost, if the phone is gone for good."""
+    def measure(self, tasks: Sequence[Task]) -> Iterator[Measurement]:
+        """One row per task, or fewer and then PhoneLost, if the phone is gone for good."""
         binary = self._get_ready()
-        for number, case in enumerate(cases, start=1):
-            c = case.configuration
+        for number, task in enumerate(tasks, start=1):
+            case, c = task.case, task.case.configuration
             what = f"{case.model} {case.precision}, {c.delegate}, {c.threads} threads"
-            self.progress(f"phone {self.phone.id}: {number}/{len(cases)} {what}")
+            self.progress(f"phone {self.phone.id}: {number}/{len(tasks)} {what}")
             try:
-                row = self._measure(case, binary)
+                row = self._measure(task, binary)
             except PhoneLost as lost:
                 self.progress(
                     f"phone {self.phone.id}: {self.rows.clean(str(lost))}; waiting for it"
@@ -160,12 +182,12 @@ class _Session:
                 back = self.phone.wait_ready(self.options.recovery_s)
                 if back:
                     reason = self._after_recovery(reason)
-                yield self.rows.failed(case, reason)
+                yield self.rows.failed(task, reason)
                 if not back:
                     raise PhoneLost(f"not measured, the phone is gone: {reason}") from lost
                 continue
             except ZooError as error:
-                row = self.rows.failed(case, reason_of(error))
+                row = self.rows.failed(task, reason_of(error))
             yield row
 
     def _get_ready(self) -> Binary:
@@ -197,44 +219,56 @@ class _Session:
             return f"the phone rebooted in mid-run ({reason})"
         return reason
 
-    def _measure(self, case: Case, binary: Binary) -> Measurement:
-        c, o, phone = case.configuration, self.options, self.phone
+    def _measure(self, task: Task, binary: Binary) -> Measurement:
+        phone, case = self.phone, task.case
         tool = phone.push(binary.path, binary.sha256, executable=True)
         graph = phone.push(case.path, case.sha256)
-        flags = tool_flags(
-            graph,
-            c.delegate,
-            c.threads,
-            num_runs=o.num_runs,
-            min_secs=o.min_secs,
-            # Both the warm-up and the run may last this long; the rest is for loading.
-            max_secs=max(o.min_secs, 0.45 * o.timeout_s),
-            warmup_secs=o.warmup_secs,
-        )
-        command = " ".join(quote(word) for word in (tool, *flags))
         losses, started = phone.link.losses, time.monotonic()
         before = phone.link.patiently(phone.state)
-        results: list[ToolResult] = []
-        for number in range(1, o.processes + 1):
-            done = phone.run(command, o.timeout_s)
-            result = parse(done.stdout, done.stderr, done.exit_code, c.delegate)
-            results.append(result)
-            if result.problems:
-                of = f"process {number} of {o.processes}: " if o.processes > 1 else ""
-                reasons = tuple(of + problem for problem in result.problems)
-                return self.rows.failed(case, *reasons, placement=result.placement, before=before)
-        after = phone.link.patiently(phone.state) | dict(results[-1].notes)
+        meter, no_energy = self._meter(task, before)
+        command = tool_command(self.options, case, tool, graph, meter is not None)
+        if cores := case.configuration.cores:
+            command = f"taskset {probe.mask(phone.clusters(), cores)} {command}"
+        if meter is None:
+            done = phone.run(command, self.options.timeout_s)
+        else:
+            done = meter.run(command, self.options.timeout_s)
+        result = parse(done.stdout, done.stderr, done.exit_code, case.configuration.delegate)
+        if result.latency is None:
+            placement = result.placement
+            return self.rows.failed(task, *result.problems, placement=placement, before=before)
+        after = phone.link.patiently(phone.state) | dict(result.notes)
         if phone.link.losses > losses:
             after["link_losses"] = str(phone.link.losses - losses)
         after["seconds"] = f"{time.monotonic() - started:.1f}"
-        if any(result.placement != results[0].placement for result in results):
-            return self.rows.failed(case, "the processes were placed differently", before=before)
-        latency = Latency.over_processes([r.latency for r in results if r.latency])
+        energy = None
+        if meter is not None:
+            try:
+                energy = meter.judge(done, result.latency, before, after)
+            except ZooError as error:
+                no_energy = self.rows.clean(str(error))
         return self.rows.row(
-            case,
-            placement=results[0].placement,
-            latency=latency,
+            task,
+            placement=result.placement,
+            latency=result.latency,
+            energy=energy,
+            no_energy=no_energy,
             state_before=before,
             state_after=after,
             valid=True,
         )
+
+    def _meter(self, task: Task, state: Mapping[str, str]) -> tuple[Meter | None, str | None]:
+        """What meters the task's run, or why nothing does; neither where it was not asked for."""
+        metering = self.options.metering
+        if metering is None or task.number != 1:
+            return None, None
+        if reason := Meter.refusal(state):
+            return None, reason
+        try:
+            arm64 = self.rows.device.details.get("abi") == "arm64-v8a"
+            return Meter(self.phone, metering, sampler.native() if arm64 else None), None
+        except PhoneLost:
+            raise
+        except ZooError as error:
+            return None, self.rows.clean(str(error))

@@ -3,17 +3,22 @@
     python -m scripts.benchmark                                  every artifact, this computer
     python -m scripts.benchmark --device=all                     and every phone that adb lists
     python -m scripts.benchmark --device=R58M123 --delegate=gpu  one phone, one delegate
-    python -m scripts.benchmark --models=my.tflite --runtime=litert,tflite_runtime --threads=2
+    python -m scripts.benchmark --device=R58M123 --energy        with the energy of an inference
+    python -m scripts.benchmark --models=my.tflite --runtime=litert,tflite_runtime --threads=1,2
 
 On this computer, artifacts are also scored on their whole test split, through the same runtime.
-Each case appends one line to OUTPUT/results.jsonl, a failed one too, with its reason; the exit
-code is 1 where any case failed.
+Each process of a case appends one line to OUTPUT/results.jsonl, a failed one too, with its reason;
+the exit code is 1 where any case failed. The processes of all cases run in a seeded random order.
+The same command, run again, goes on with what has no good line yet; --session=NAME measures anew.
 """
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,12 +28,13 @@ from scripts import cli
 from zoo import runtime
 from zoo.errors import UnknownNameError, ZooError
 from zoo.provenance import Provenance
-from zoo.records import append_record
-from zoo.types import Accuracy, Measurement
 
 if TYPE_CHECKING:
     from android_bench.adb import Attached
-    from android_bench.cases import Candidate
+    from android_bench.cases import Candidate, Case
+    from android_bench.recorder import Recorder
+    from android_bench.session import RunOptions
+    from android_bench.tasks import Task
 
 FLAGS = flags.FLAGS
 cli.define_output()
@@ -43,11 +49,19 @@ flags.DEFINE_list(
     [],
     f"of {', '.join(_PHONE_DELEGATES)}; gpu on phones only (default: all that the device has)",
 )
-flags.DEFINE_integer("threads", 1, "CPU threads", lower_bound=1, upper_bound=256)
+flags.DEFINE_list("threads", ["1"], "numbers of CPU threads")
+flags.DEFINE_list("cores", [""], "on phones: big, little, prime, or masks such as f0")
 flags.DEFINE_integer("num_runs", 50, "inferences a process, at least", lower_bound=1)
 flags.DEFINE_float("min_secs", 0.5, "seconds a process measures, at least", lower_bound=0)
 flags.DEFINE_integer("processes", 3, "processes a case; figures are medians over them", 1)
+flags.DEFINE_bool("energy", False, "on phones: energy too, in the first process of each case")
+flags.DEFINE_float("energy_secs", 60, "seconds of inferences for --energy", lower_bound=30)
+flags.DEFINE_float("idle_secs", 20, "seconds of rest before and after them", lower_bound=5)
 flags.DEFINE_bool("accuracy", True, "score artifacts on their test split, on this computer")
+flags.DEFINE_string("session", "", "a name; under another one all is measured anew")
+flags.DEFINE_integer("seed", 1, "of the order")
+flags.DEFINE_bool("plan", False, "only print what would be measured, and how long it takes")
+flags.DEFINE_bool("dry_run", False, "only print the phone's commands")
 flags.DEFINE_float("recovery_secs", 60, "how long to wait for a phone that left", lower_bound=0)
 flags.DEFINE_string("benchmark_binary", None, "benchmark_model for the phone (default: download)")
 flags.DEFINE_string("adb", None, "the adb client (default: the one on PATH, else adbutils' own)")
@@ -67,8 +81,10 @@ def main(_: list[str]) -> int:
     failed = 0
     if {"host", "all"} & set(FLAGS.device):
         failed += _on_host(files)
-    for phone in phones:
-        failed += _on_phone(files, phone)
+    if len(phones) > 1 and not (FLAGS.plan or FLAGS.dry_run):
+        failed += _on_several(phones)
+    else:
+        failed += sum(_on_phone(files, phone) for phone in phones)
     if failed:
         cli.say(f"{failed} case(s) failed; each is a row with its reason in results.jsonl")
     return 1 if failed else 0
@@ -92,6 +108,18 @@ def _phones() -> list[Attached]:
         return []
 
 
+def _threads() -> list[int]:
+    found = [int(text) if text.isdecimal() else 0 for text in FLAGS.threads]
+    if not found or not all(1 <= number <= 256 for number in found):
+        raise ZooError(
+            "impossible numbers of threads",
+            where="--threads",
+            expected="numbers from 1 to 256, with commas between",
+            got=",".join(FLAGS.threads),
+        )
+    return found
+
+
 def _on_host(files: list[Candidate]) -> int:
     from concurrent.futures import ThreadPoolExecutor
 
@@ -99,63 +127,136 @@ def _on_host(files: list[Candidate]) -> int:
 
     provenance = Provenance.here()
     delegates = FLAGS.delegate or list(runtime.DELEGATES)
-    configurations = [(r, d) for r in FLAGS.runtime for d in delegates]
-    cases = [f.case(r, d, FLAGS.threads) for f in files for r, d in configurations]
-    timing = host.Timing(FLAGS.num_runs, FLAGS.min_secs, 0.2, FLAGS.processes)
-    failed = sum(map(_record, host.measure(cases, timing, provenance, cli.say)))
+    configurations = [(r, d, t) for r in FLAGS.runtime for d in delegates for t in _threads()]
+    cases = [f.case(r, d, t) for f in files for r, d, t in configurations]
+    timing = host.Timing(FLAGS.num_runs, FLAGS.min_secs, 0.2)
+    tasks = _tasks(cases, host.device().name, asdict(timing))
+    recorder = _recorder()
+    if FLAGS.plan or FLAGS.dry_run:
+        _plan(f"on {host.device().name}", tasks, 1.5 + timing.warmup_secs + timing.min_secs)
+        return 0
+    rows = host.measure(_pending(tasks), timing, provenance, cli.say)
+    failed = recorder.processes(tasks, rows)
     if not FLAGS.accuracy:
         return failed
+    unscored = recorder.unscored((f.sha256, r) for f in files for r in FLAGS.runtime)
     scored = [
-        (f.case(r, delegates[0], 1), f.artifact) for f in files if f.artifact for r in FLAGS.runtime
+        (f.case(r, delegates[0], 1), f.artifact)
+        for f in files
+        for r in FLAGS.runtime
+        if f.artifact and (f.sha256, r) in unscored
     ]
     # Scoring is not timed, so it may use every core; timing above never shares the machine.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        rows = pool.map(lambda pair: host.score(pair[0], pair[1], provenance), scored)
-        return failed + sum(map(_record, rows))
+        scores = pool.map(lambda pair: host.score(pair[0], pair[1], provenance), scored)
+        return failed + sum(map(recorder.score, scores))
 
 
 def _on_phone(files: list[Candidate], phone: Attached) -> int:
     from android_bench import binary, session
-    from android_bench.adb import Adb
+    from android_bench.adb import Adb, device_id
 
     delegates = FLAGS.delegate or list(_PHONE_DELEGATES)
-    cases = [f.case("benchmark_model", d, FLAGS.threads) for f in files for d in delegates]
+    configurations = [(d, t, c) for d in delegates for t in _threads() for c in FLAGS.cores]
+    cases = [f.case("benchmark_model", d, t, c) for f in files for d, t, c in configurations]
     own = Path(FLAGS.benchmark_binary) if FLAGS.benchmark_binary else None
-    failed = 0
+    options = _options()
+    asked = {**asdict(options), "tool": FLAGS.benchmark_binary}
+    tasks = _tasks(cases, device_id(phone.serial), asked)
+    if FLAGS.plan or FLAGS.dry_run:
+        _plan(f"on the phone {phone.serial}", tasks, _process_s(options), options)
+        return 0
     rows = session.measure_on_phone(
         Adb(FLAGS.adb),
         phone.serial,
-        cases,
+        _pending(tasks),
         lambda abi: binary.benchmark_binary(own, abi, cli.cache()),
         Provenance.here(),
-        num_runs=FLAGS.num_runs,
-        min_secs=FLAGS.min_secs,
-        processes=FLAGS.processes,
-        tolerance_s=min(20.0, FLAGS.recovery_secs),
-        recovery_s=FLAGS.recovery_secs,
-        progress=cli.say,
+        options,
+        cli.say,
     )
     with closing(rows):
-        for row in rows:
-            failed += _record(row)
-    return failed
+        return _recorder().processes(tasks, rows)
 
 
-def _record(row: Measurement | Accuracy) -> int:
-    """Appends a row to the results and says it in one line; 1 for a failed one, else 0."""
-    append_record(cli.output() / "results.jsonl", row)
-    c = row.configuration
-    where = "host" if row.device.kind == "host" else row.device.name
-    what = f"{row.model}, {where}, {c.runtime}, {c.delegate}"
-    if isinstance(row, Accuracy) and row.top1 is not None:
-        cli.say(f"  {what}: {100 * row.top1:.2f} % of {row.images} test images right")
-    elif isinstance(row, Measurement) and row.latency is not None:
-        took = row.placement
-        nodes = f", {took.delegated}/{took.nodes} nodes delegated" if took and took.nodes else ""
-        cli.say(f"  {what}: {row.latency.typical_us / 1000:.3f} ms{nodes}")
-    if not row.valid:
-        cli.say(f"  FAILED {what}: {'; '.join(row.reasons)}")
-    return 0 if row.valid else 1
+def _options() -> RunOptions:
+    from android_bench.power.metered import Metering
+    from android_bench.session import RunOptions
+
+    return RunOptions(
+        num_runs=FLAGS.num_runs,
+        min_secs=FLAGS.min_secs,
+        tolerance_s=min(20.0, FLAGS.recovery_secs),
+        recovery_s=FLAGS.recovery_secs,
+        metering=Metering(FLAGS.energy_secs, FLAGS.idle_secs) if FLAGS.energy else None,
+    )
+
+
+def _on_several(phones: list[Attached]) -> int:
+    """One process a phone, so that Ctrl-C reaches each; how many of them failed."""
+    words = [sys.executable, "-m", "scripts.benchmark", *sys.argv[1:]]
+    started = [subprocess.Popen([*words, f"--device={phone.serial}"]) for phone in phones]
+    try:
+        return sum(process.wait() != 0 for process in started)
+    finally:
+        for process in started:
+            process.wait()  # Ctrl-C reaches them too, and they tidy their phones up
+
+
+def _tasks(cases: list[Case], device_id: str, asked: dict[str, object]) -> list[Task]:
+    from android_bench.tasks import schedule
+
+    # How patiently a phone is waited for does not change what is measured.
+    told = {k: v for k, v in asked.items() if k not in ("tolerance_s", "recovery_s")}
+    told["session"] = FLAGS.session
+    return schedule(cases, FLAGS.processes, device_id, told, FLAGS.seed)
+
+
+def _recorder() -> Recorder:
+    from android_bench.recorder import Recorder
+
+    return Recorder(cli.output() / "results.jsonl", cli.say)
+
+
+def _pending(tasks: list[Task]) -> list[Task]:
+    todo = _recorder().pending(tasks)
+    if len(todo) < len(tasks):
+        cli.say(
+            f"{len(tasks) - len(todo)} of {len(tasks)} processes are measured already; "
+            "--session=NAME measures anew"
+        )
+    return todo
+
+
+def _process_s(options: RunOptions) -> float:
+    """Seconds of a process, pushing and loading aside."""
+    return 2.0 + options.warmup_secs + options.min_secs
+
+
+def _plan(
+    where: str, tasks: list[Task], process_s: float, options: RunOptions | None = None
+) -> None:
+    """Prints the cases and how long they take; the phone's commands too, if asked for."""
+    from android_bench.recorder import how
+    from android_bench.session import tool_command
+
+    metering = options.metering if options else None
+    metered_s = metering.load_s + 2 * metering.idle_s if metering else 0.0
+    todo = _recorder().pending(tasks)
+    seconds = sum(process_s + (metered_s if task.number == 1 else 0.0) for task in todo)
+    cli.say(
+        f"{len({task.key for task in tasks})} cases {where}, {FLAGS.processes} processes each, "
+        f"{len(todo)} of {len(tasks)} to be run: {seconds / 60:.1f} minutes or more"
+    )
+    for task in sorted(tasks, key=lambda task: (task.case.model, task.key, task.number)):
+        case = task.case
+        if options and FLAGS.dry_run:
+            metered = metering is not None and task.number == 1
+            cores = f"taskset ({case.configuration.cores}) " if case.configuration.cores else ""
+            command = tool_command(options, case, "benchmark_model", case.path.name, metered)
+            cli.say(f"  {cores}{command}")
+        elif task.number == 1:
+            cli.say(f"  {case.model} {case.precision}: {how(case.configuration)}")
 
 
 if __name__ == "__main__":

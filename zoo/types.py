@@ -135,12 +135,16 @@ class Device(Strict):
 
 
 class Configuration(Strict):
-    """What one case ran: which runtime or tool, which delegate, how many threads."""
+    """What one case ran: which runtime or tool, which delegate, how many threads, on which cores.
+
+    `cores` is `big`, `little`, `prime` or a mask; empty for all.
+    """
 
     runtime: str
     runtime_version: str
     delegate: str
     threads: int
+    cores: str = ""
 
 
 class Placement(Strict):
@@ -274,12 +278,17 @@ class Accuracy(Record):
 
 
 class Measurement(Record):
-    """One timed case. A failed case is a row too: `latency` is None and `reasons` says why.
+    """One process of a timed case, or (`android_bench.tasks`) all of them as one.
 
-    Where energy was asked for, there is either `energy` or the reason `no_energy`.
+    A failed one is a row too: `latency` is None and `reasons` says why. `case` stands for all that
+    was asked for; empty in lines of before there was one. `process` counts from 1. Where energy
+    was asked for, there is either `energy` or the reason `no_energy`.
     """
 
     kind: Literal["latency"] = "latency"
+    case: str = ""
+    process: int = 1
+    processes: int = 1
     precision: str
     device: Device
     configuration: Configuration

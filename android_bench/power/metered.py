@@ -8,16 +8,20 @@ they took, so that neither loading nor warming up counts.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from shlex import quote
 
+from android_bench.jobs import JobResult
 from android_bench.link import PhoneProblem
 from android_bench.phone import Phone
 from android_bench.power import sampler
-from android_bench.power.energy import Window
+from android_bench.power.energy import Battery, Window, energy
 from android_bench.power.gauge import PowerProblem
 from android_bench.power.sampler import Sampler
+from android_bench.power.trace import parse
 from zoo.errors import one_line
+from zoo.types import Energy, Latency
 
 _TEARDOWN_S = 1.0  # what the tool may take after its last inference
 _GRACE_S = 30  # that the sampler may outlive the job's plan
@@ -122,3 +126,62 @@ def pushed(phone: Phone, native: Sampler | None) -> tuple[Sampler, str]:
         if done.code == 0 and done.stdout.startswith(f"mmz-sampler 1 {one.kind}\n"):
             return one, remote
     raise PhoneProblem("neither sampler runs on the phone", got=one_line(done.stderr, 80))
+
+
+class Meter:
+    """Meters runs on one phone; what can't be metered there is told before the first one.
+
+    Args:
+        phone: in use.
+        metering: lengths.
+        native: the sampler for its processor; None where there is none.
+
+    Raises:
+        PowerProblem: the battery's nodes can't be read.
+        PhoneProblem: no sampler runs.
+    """
+
+    def __init__(self, phone: Phone, metering: Metering, native: Sampler | None):
+        self._phone, self._metering = phone, metering
+        nodes = readable_nodes(phone)
+        which, remote = pushed(phone, native)
+        limit_s = metering.limit_s + metering.load_s + 2 * metering.idle_s
+        self._sample = which.command(remote, metering.period_s, limit_s, nodes)
+
+    @staticmethod
+    def refusal(state: Mapping[str, str]) -> str:
+        """Why nothing is metered in this state of the phone; empty where it can be."""
+        if state.get("battery_readings") == "frozen":
+            return "the battery's readings are frozen | to do: adb shell dumpsys battery reset"
+        powered = state.get("powered", "unknown")
+        if powered != "none":
+            what = "it is not known whether the phone is charging"
+            if powered != "unknown":
+                what = f"the phone is powered by {powered}"
+            return f"{what} | to do: connect by Wi-Fi and unplug it"
+        return ""
+
+    def run(self, tool: str, timeout_s: float) -> JobResult:
+        """Runs a tool's command with the battery sampled around it."""
+        metering = self._metering
+        whole_s = timeout_s + metering.load_s + 2 * metering.idle_s
+        job = script(tool, self._sample, metering)
+        return self._phone.run(job, whole_s, (SAMPLES, MARKS))
+
+    def judge(
+        self, done: JobResult, latency: Latency, before: Mapping[str, str], after: Mapping[str, str]
+    ) -> Energy:
+        """The energy of a run that went well.
+
+        Raises:
+            ZooError: there is none that could be trusted.
+        """
+        for state in (before, after):
+            if reason := self.refusal(state):
+                raise PowerProblem(reason)
+        inference_s = latency.avg_us / 1e6
+        idle, load, idle_after = windows(done.files[MARKS], latency.runs * inference_s)
+        level = before.get("battery_percent", "")
+        battery = Battery(percent=float(level) if level.isdigit() else None)
+        trace = parse(done.files[SAMPLES])
+        return energy(trace, idle, load, idle_after, inference_s, battery)

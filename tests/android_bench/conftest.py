@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from android_bench.adb import Adb
 from android_bench.binary import Binary, benchmark_binary
 from android_bench.cases import Case
 from android_bench.phone import lock_path
-from android_bench.session import measure_on_phone
+from android_bench.session import RunOptions, measure_on_phone
+from android_bench.tasks import Task, by_case, schedule
 from tests.tiny_tflite import tiny_model
 from tests.virtual_phone import AdbServer, PhoneProfile, VirtualPhone, stand_in_binary
 from zoo.files import sha256_of
@@ -25,6 +26,9 @@ from zoo.provenance import Provenance
 from zoo.types import Configuration, Measurement
 
 OURS = "/data/local/tmp"
+SHORT = RunOptions(
+    num_runs=3, min_secs=0.02, warmup_secs=0.02, timeout_s=30.0, tolerance_s=5.0, recovery_s=5.0
+)
 
 
 @dataclass
@@ -66,20 +70,40 @@ class Bench:
             for name in delegates
         ]
 
-    def measure(self, phone: VirtualPhone, *delegates: str, **options: Any) -> list[Measurement]:
-        """All rows, with short runs."""
-        short = {"num_runs": 3, "min_secs": 0.02, "warmup_secs": 0.02, "timeout_s": 30.0}
-        short |= {"tolerance_s": 5.0, "recovery_s": 5.0}
+    def tasks(self, *delegates: str, processes: int = 1) -> list[Task]:
+        """Every process of the tiny model with each delegate, case by case."""
+        scheduled = [
+            schedule([case], processes, "phone", {"place": place})
+            for place, case in enumerate(self.cases(*delegates))
+        ]
+        return [task for tasks in scheduled for task in tasks]
+
+    def processes(
+        self, phone: VirtualPhone, tasks: Sequence[Task], **options: Any
+    ) -> list[Measurement]:
+        """A row for each task, with short runs."""
         provenance = options.pop("provenance", Provenance(("test",), {"zoo": "test"}))
-        rows = measure_on_phone(
-            self.adb,
-            phone.serial,
-            self.cases(*delegates),
-            self.find_binary,
-            provenance,
-            **{**short, **options},
+        progress = options.pop("progress", lambda _: None)
+        return list(
+            measure_on_phone(
+                self.adb,
+                phone.serial,
+                tasks,
+                self.find_binary,
+                provenance,
+                replace(SHORT, **options),
+                progress,
+            )
         )
-        return list(rows)
+
+    def measure(
+        self, phone: VirtualPhone, *delegates: str, processes: int = 1, **options: Any
+    ) -> list[Measurement]:
+        """A row for each case."""
+        tasks = self.tasks(*delegates, processes=processes)
+        rows = self.processes(phone, tasks, **options)
+        assert [(row.case, row.process) for row in rows] == [(t.key, t.number) for t in tasks]
+        return [row for row in by_case(rows) if isinstance(row, Measurement)]
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,8 @@ from pathlib import Path
 from android_bench.adb import Adb
 from android_bench.binary import benchmark_binary
 from android_bench.cases import Case
-from android_bench.session import measure_on_phone
+from android_bench.session import RunOptions, measure_on_phone
+from android_bench.tasks import schedule
 from zoo.files import sha256_of
 from zoo.provenance import Provenance
 from zoo.types import Configuration
@@ -28,10 +29,10 @@ case = Case(
 rows = measure_on_phone(
     Adb(),
     serial,
-    [case],
+    schedule([case], 1, "phone", {}),
     lambda abi: benchmark_binary(Path(binary), abi, Path("unused")),
     Provenance(("interrupted",), {}),
-    num_runs=10**5,
+    RunOptions(num_runs=10**5),
 )
 with contextlib.closing(rows):
     for row in rows:

@@ -78,3 +78,76 @@ def test_unknown_phone_names_those_attached(benchmark, phones, command, adb, tmp
     assert done.returncode == 1
     assert "unknown phone" in done.stderr
     assert phones[0].serial in done.stderr
+
+
+def test_the_same_command_goes_on_where_it_stopped(benchmark, phones, adb):
+    one, _ = phones
+    flags = (f"--device={one.serial}", "--delegate=xnnpack,none", "--processes=2")
+    one.on_command("--graph=", lambda *_: one.unplug(), times=1)
+    stopped, rows = benchmark(*flags, "--recovery_secs=0.5")
+    assert stopped.returncode == 1
+    assert len(rows) == 4
+    assert not any(row.valid for row in rows)
+    one.plug()
+    adb.run("connect", one.serial)
+    benchmark("--device=host", "--delegate=xnnpack", "--processes=1")  # another case, in between
+    went_on, rows = benchmark(*flags)
+    assert went_on.returncode == 0, went_on.stdout + went_on.stderr
+    good = [row for row in rows if row.valid and row.device.kind == "phone"]
+    assert len({(row.case, row.process) for row in good}) == len(good) == 4
+    runs = len(one.benchmarks())
+    again, same = benchmark(*flags)
+    assert again.returncode == 0
+    assert "4 of 4 processes are measured already" in again.stdout
+    assert len(same) == len(rows) and len(one.benchmarks()) == runs
+    _, anew = benchmark(*flags, "--session=second")
+    assert len(anew) == len(rows) + 4
+
+
+def test_cores(benchmark, phones):
+    one, _ = phones
+    done, rows = benchmark(
+        f"--device={one.serial}", "--delegate=none", "--cores=big,80,prime,little", "--threads=1,2"
+    )
+    assert done.returncode == 0, done.stdout
+    assert sorted((r.configuration.cores, r.configuration.threads) for r in rows) == sorted(
+        (cores, threads) for cores in ("big", "80", "prime", "little") for threads in (1, 2)
+    )
+    masks = sorted(str(run["mask"]) for run in one.benchmarks())
+    assert masks == ["80", "80", "80", "80", "f", "f", "f0", "f0"]
+
+
+def test_plan_and_dry_run(benchmark, phones, command, adb, tmp_path):
+    one, _ = phones
+    shared = (f"--output={tmp_path / 'o'}", f"--models={tmp_path / 'tiny.tflite'}")
+    flags = (f"--device=host,{one.serial}", "--delegate=none,xnnpack", "--energy")
+    plan = command("benchmark", *shared, *flags, "--plan", **adb.env)
+    assert plan.returncode == 0, plan.stderr
+    assert "2 cases on" in plan.stdout
+    assert "3 processes each, 6 of 6 to be run" in plan.stdout
+    # Two idles and a load of 60 s for each of two cases, and little else.
+    assert "to be run: 3.6 minutes or more" in plan.stdout
+    dry = command("benchmark", *shared, *flags, "--cores=big", "--dry_run", **adb.env)
+    lines = [line for line in dry.stdout.splitlines() if "--graph=" in line]
+    assert len(lines) == 6
+    assert all(line.startswith("  taskset (big) benchmark_model --graph=") for line in lines)
+    assert sum("--min_secs=60" in line for line in lines) == 2
+    assert one.benchmarks() == []
+    assert not (tmp_path / "o" / "results.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--threads=0", "numbers from 1 to 256"),
+        ("--threads=two", "numbers from 1 to 256"),
+        ("--energy_secs=5", "energy_secs"),
+        ("--delegate=npu", "unknown --delegate 'npu'"),
+    ],
+)
+def test_bad_flags(command, tmp_path, flag, message):
+    tiny_model(tmp_path / "tiny.tflite")
+    done = command("benchmark", f"--models={tmp_path / 'tiny.tflite'}", flag)
+    assert done.returncode != 0
+    assert message in done.stderr
+    assert done.stderr.count("\n") <= 6

@@ -6,17 +6,21 @@ import pytest
 
 from android_bench import host
 from android_bench.cases import candidates
+from android_bench.tasks import by_case, schedule
 from tests.virtual_phone import AdbServer
 from zoo.errors import ZooError
 from zoo.provenance import Provenance
 from zoo.records import read_records
 
-QUICK = host.Timing(num_runs=5, min_secs=0.0, warmup_secs=0.0, processes=2)
+QUICK = host.Timing(num_runs=5, min_secs=0.0, warmup_secs=0.0)
 PRUNED = "squeezenet_v1_1-digits-pruned"
 
 
 def _measure(cases):
-    return list(host.measure(cases, QUICK, Provenance.here(), lambda _: None))
+    tasks = schedule(cases, 2, "host", {})
+    rows = list(host.measure(tasks, QUICK, Provenance.here(), lambda _: None))
+    assert [(row.case, row.process) for row in rows] == [(t.key, t.number) for t in tasks]
+    return by_case(rows)
 
 
 def test_each_case_is_one_row(digits):

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from android_bench.probe import parse_probe, parse_state, unknown_state
+from android_bench.probe import Cluster, mask, parse_probe, parse_state, unknown_state
+from zoo.errors import ZooError
 
 ANDROID_9 = """\
 Current Battery Service state:
@@ -108,3 +109,46 @@ def test_any_text(text: str):
 def test_size_is_bounded():
     text = "@model " + "x" * 10**6 + "\n" + "@policy 0|" + "0 " * 10**5 + "|1|1|1\n" * 1000
     assert sum(map(len, parse_probe(text).values())) < 1000
+
+
+SD865 = [
+    Cluster(cores, khz, None, None)
+    for cores, khz in (
+        ("cores 0,1,2,3", 1_804_800),
+        ("cores 4,5,6", 2_419_200),
+        ("cores 7", 2_841_600),
+    )
+]
+
+
+@pytest.mark.parametrize(
+    ("clusters", "wanted", "expected"),
+    [
+        (SD865, "little", "f"),
+        (SD865, "big", "f0"),
+        (SD865, "prime", "80"),
+        (SD865[::-1], "little", "f"),
+        (SD865, "0xF0", "f0"),
+        ([], "30", "30"),
+        (SD865[:2], "big", "70"),
+    ],
+)
+def test_masks(clusters, wanted, expected):
+    assert mask(clusters, wanted) == expected
+
+
+@pytest.mark.parametrize(
+    ("clusters", "wanted", "message"),
+    [
+        ([], "big", "does not tell its clusters"),
+        ([Cluster("cores ?", 2_000_000, None, None)], "big", "does not tell"),
+        (SD865[:1], "big", "all are alike"),
+        (SD865[:2], "prime", "no prime core.*--cores=big"),
+        (SD865, "huge", "unknown --cores 'huge'"),
+        (SD865, "0", "unknown --cores"),
+        (SD865, "f0; reboot", "unknown --cores"),
+    ],
+)
+def test_masks_that_can_not_be(clusters, wanted, message):
+    with pytest.raises(ZooError, match=message):
+        mask(clusters, wanted)

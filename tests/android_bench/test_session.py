@@ -13,7 +13,7 @@ from android_bench.adb import Adb, device_id
 from android_bench.binary import benchmark_binary
 from android_bench.phone import ROOT, Phone
 from android_bench.session import attached_phones, measure_on_phone
-from tests.android_bench.conftest import Bench, left_on
+from tests.android_bench.conftest import SHORT, Bench, left_on
 from tests.virtual_phone import AdbServer, VirtualPhone
 from zoo.errors import ZooError
 from zoo.files import sha256_of
@@ -172,17 +172,11 @@ def test_an_unknown_delegate_fails_its_case_only(bench: Bench):
 
 
 def test_a_model_that_is_gone_fails_its_case_only(bench: Bench):
-    cases = bench.cases("none", "none")
-    gone = type(cases[0])(
-        bench.model.with_name("gone.tflite"), "gone", "0" * 64, "int8", cases[0].configuration
-    )
+    tasks = bench.tasks("none", "none")
+    path = bench.model.with_name("gone.tflite")
+    gone = dataclasses.replace(tasks[0].case, path=path, model="gone", sha256="0" * 64)
     with bench.phone() as phone:
-        rows = list(
-            measure_on_phone(
-                bench.adb, phone.serial, [gone, cases[1]], bench.find_binary, Provenance((), {}),
-                num_runs=3, min_secs=0.02, warmup_secs=0.02,
-            )
-        )  # fmt: skip
+        rows = bench.processes(phone, [dataclasses.replace(tasks[0], case=gone), tasks[1]])
     assert "cannot read" in only_reason(rows[0]) and rows[1].valid
 
 
@@ -190,8 +184,9 @@ def test_no_benchmark_binary_fails_every_case(bench: Bench):
     with bench.phone(properties={"ro.product.cpu.abi": "mips"}) as phone:
         rows = list(
             measure_on_phone(
-                bench.adb, phone.serial, bench.cases("none", "gpu"),
+                bench.adb, phone.serial, bench.tasks("none", "gpu"),
                 lambda abi: benchmark_binary(None, abi, bench.binary.parent), Provenance((), {}),
+                SHORT,
             )
         )  # fmt: skip
         assert left_on(phone) == []
@@ -380,8 +375,8 @@ def test_one_benchmark_at_a_time(bench: Bench):
 def test_closing_the_generator_cleans_up(bench: Bench):
     with bench.phone() as phone:
         rows = measure_on_phone(
-            bench.adb, phone.serial, bench.cases("none", "none"), bench.find_binary,
-            Provenance((), {}), num_runs=3, min_secs=0.02, warmup_secs=0.02,
+            bench.adb, phone.serial, bench.tasks("none", "none"), bench.find_binary,
+            Provenance((), {}), SHORT,
         )  # fmt: skip
         with contextlib.closing(rows):
             next(rows)

@@ -11,6 +11,7 @@ runs a `benchmark_model` that times real inferences through LiteRT:
 
 from tests.virtual_phone.binary import stand_in_binary
 from tests.virtual_phone.phone import VirtualPhone
+from tests.virtual_phone.power import Power
 from tests.virtual_phone.processes import PhoneProcess
 from tests.virtual_phone.profile import Cluster, PhoneProfile
 from tests.virtual_phone.record import LogEntry
@@ -22,6 +23,7 @@ __all__ = [
     "LogEntry",
     "PhoneProcess",
     "PhoneProfile",
+    "Power",
     "VirtualPhone",
     "stand_in_binary",
 ]

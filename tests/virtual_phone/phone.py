@@ -16,6 +16,7 @@ from tests.virtual_phone.binary import JOURNAL, behaviour_json, read_journal
 from tests.virtual_phone.cable import Cable
 from tests.virtual_phone.link import Stream
 from tests.virtual_phone.namespace import NamespaceSandbox
+from tests.virtual_phone.power import PowerPlant
 from tests.virtual_phone.processes import PhoneProcess, kill_all, processes_of
 from tests.virtual_phone.profile import PhoneProfile
 from tests.virtual_phone.record import LogEntry, Record
@@ -38,6 +39,7 @@ class VirtualPhone:
         root: the phone's folder on the host (`path` tells where a given file really lies).
         sandbox: `namespace` or `shim`.
         boot_id: of the present boot.
+        plant: its power, where the profile has one.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class VirtualPhone:
         self._authorized = self.profile.auth != "unauthorized"
         self._reboots: list[threading.Thread] = []
         self._gone = threading.Event()
+        self.plant: PowerPlant | None = None
 
     def __enter__(self) -> VirtualPhone:
         self._folder = Path(tempfile.mkdtemp(prefix="virtual_phone_"))
@@ -62,6 +65,10 @@ class VirtualPhone:
         try:
             self._first_boot()
             self.set_benchmark()
+            if self.profile.power is not None:
+                busy = self.path(JOURNAL).with_name("busy")
+                self.plant = PowerPlant(self.profile.power, busy, self._node)
+                self.plant.start()
             self.plug()
         except BaseException:
             self._clean_up()
@@ -259,8 +266,13 @@ class VirtualPhone:
         self._box.boot(self.boot_id)
         self.note("boot", self.boot_id)
 
+    def _node(self, path: str) -> Path:
+        return self.root / path.lstrip("/")
+
     def _clean_up(self) -> None:
         self._gone.set()
+        if self.plant is not None:
+            self.plant.stop()
         for thread in self._reboots:
             thread.join(timeout=20)
         self._cable.close()

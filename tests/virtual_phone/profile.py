@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from tests.virtual_phone.power import Power
+
 
 @dataclass(frozen=True)
 class Cluster:
@@ -45,6 +47,7 @@ class PhoneProfile:
         thermal_service: False is a phone on which `dumpsys thermalservice` gives nothing.
         refused_masks: hex masks that taskset refuses, as on phones with offline cores.
         denied: paths that only root may read.
+        power: what drives the battery's nodes; without it they stand still.
         properties: further (or other) `getprop` values; None removes one.
         files: further files (absolute path → content) of the phone; None removes one.
         dumpsys: further (or other) `dumpsys SERVICE` texts; None removes one.
@@ -75,6 +78,7 @@ class PhoneProfile:
     thermal_service: bool = True
     refused_masks: tuple[str, ...] = ()
     denied: tuple[str, ...] = ()
+    power: Power | None = None
     properties: Mapping[str, str | None] = field(default_factory=dict)
     files: Mapping[str, str | None] = field(default_factory=dict)
     dumpsys: Mapping[str, str | None] = field(default_factory=dict)

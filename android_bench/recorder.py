@@ -1,0 +1,95 @@
+"""Results as they come: appended, merged by case, said in a line; and what is still to be done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from android_bench.tasks import Task, one_of, pending
+from zoo.records import append_record, read_records
+from zoo.types import Accuracy, Configuration, Measurement, Record
+
+
+class Recorder:
+    """Keeps what is measured in one file.
+
+    Args:
+        path: of `results.jsonl`.
+        say: gets a line for each case.
+    """
+
+    def __init__(self, path: Path, say: Callable[[str], None]):
+        self._path, self._say = path, say
+
+    def pending(self, tasks: Sequence[Task]) -> list[Task]:
+        """The tasks without a good line, in their order."""
+        return pending(tasks, self._records())
+
+    def processes(self, tasks: Sequence[Task], rows: Iterable[Measurement]) -> int:
+        """Appends each row; says each case after its last process.
+
+        Args:
+            tasks: all that were asked for.
+            rows: those of the pending ones, in their order.
+
+        Returns:
+            How many of the cases are not good.
+        """
+        keys = {task.key for task in tasks}
+        known: dict[str, list[Measurement]] = {key: [] for key in keys}
+        for record in self._records():
+            if isinstance(record, Measurement) and record.case in keys:
+                known[record.case].append(record)
+        left: dict[str, int] = dict.fromkeys(keys, 0)
+        for task in self.pending(tasks):
+            left[task.key] += 1
+        for row in rows:
+            append_record(self._path, row)
+            known[row.case].append(row)
+            left[row.case] -= 1
+            if left[row.case] == 0:
+                self._say(said(one_of(known[row.case])))
+        return sum(not (lines and one_of(lines).valid) for lines in known.values())
+
+    def unscored(self, pairs: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Those (SHA-256 of a file, runtime) of which no good accuracy of this computer is kept."""
+        scored = {
+            (record.model_sha256, record.configuration.runtime)
+            for record in self._records()
+            if isinstance(record, Accuracy) and record.valid and record.device.kind == "host"
+        }
+        return set(pairs) - scored
+
+    def score(self, row: Accuracy) -> int:
+        """Appends and says an accuracy; 1 for a failed one."""
+        append_record(self._path, row)
+        self._say(said(row))
+        return 0 if row.valid else 1
+
+    def _records(self) -> list[Record]:
+        return list(read_records(self._path)[0]) if self._path.exists() else []
+
+
+def said(row: Measurement | Accuracy) -> str:
+    """A result in one line."""
+    where = "host" if row.device.kind == "host" else f"{row.device.name} {row.device.id}"
+    what = f"{row.model}, {where}, {how(row.configuration)}"
+    if not row.valid:
+        return f"  FAILED {what}: {'; '.join(row.reasons)}"
+    if isinstance(row, Accuracy):
+        return f"  {what}: {100 * (row.top1 or 0):.2f} % of {row.images} test images right"
+    words = [f"{row.latency.typical_us / 1000:.3f} ms"] if row.latency else []
+    if row.placement and row.placement.nodes:
+        words.append(f"{row.placement.delegated}/{row.placement.nodes} nodes delegated")
+    if row.energy is not None:
+        words.append(f"{row.energy.net_mj:.3g} ± {row.energy.net_mj_doubt:.2g} mJ")
+    elif row.no_energy is not None:
+        words.append(f"no energy: {row.no_energy}")
+    return f"  {what}: {', '.join(words)}"
+
+
+def how(ran: Configuration) -> str:
+    """A configuration in words."""
+    threads = f"{ran.threads} thread" if ran.threads == 1 else f"{ran.threads} threads"
+    cores = f" on {ran.cores} cores" if ran.cores else ""
+    return f"{ran.runtime}, {ran.delegate}, {threads}{cores}"

@@ -1,0 +1,127 @@
+"""Processes to be run: every case several times, in an order that spreads a slow minute over all.
+
+A process is one line of the results. Its key stands for all that was asked for, so that the same
+command, run again, finds what it has measured already.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from android_bench.cases import Case
+from zoo.types import Latency, Measurement, Record
+
+
+@dataclass(frozen=True)
+class Task:
+    """One process of a case.
+
+    Attributes:
+        case: what is run.
+        key: of the case, the device and how it was asked for.
+        number: of the process, from 1.
+        of: processes of the case.
+    """
+
+    case: Case
+    key: str
+    number: int
+    of: int
+
+    @property
+    def fields(self) -> dict[str, object]:
+        """What its result line says of it."""
+        return {"case": self.key, "process": self.number, "processes": self.of}
+
+
+def schedule(
+    cases: Sequence[Case],
+    processes: int,
+    device_id: str,
+    asked: Mapping[str, object],
+    seed: int = 1,
+) -> list[Task]:
+    """Every process of every case, in a seeded random order.
+
+    Args:
+        cases: what is run.
+        processes: of each.
+        device_id: where.
+        asked: all else that makes two measurements different: lengths, tools, a name.
+        seed: of the order.
+    """
+    tasks = [
+        Task(case, _key(case, device_id, {**asked, "processes": processes}), number, processes)
+        for case in cases
+        for number in range(1, processes + 1)
+    ]
+    random.Random(seed).shuffle(tasks)  # noqa: S311
+    return tasks
+
+
+def pending(tasks: Sequence[Task], records: Iterable[Record]) -> list[Task]:
+    """The tasks that no line has a good result of, in their order."""
+    done = {
+        (record.case, record.process)
+        for record in records
+        if isinstance(record, Measurement) and record.valid
+    }
+    return [task for task in tasks if (task.key, task.number) not in done]
+
+
+def by_case(records: Iterable[Record]) -> list[Record]:
+    """The records, with all processes of a case as one measurement in the place of the last one."""
+    merged: dict[object, Record | list[Measurement]] = {}
+    for number, record in enumerate(records):
+        if isinstance(record, Measurement) and record.case:
+            group = merged.pop(record.case, [])
+            assert isinstance(group, list)  # noqa: S101 - no number is a string
+            merged[record.case] = [*group, record]
+        else:
+            merged[number] = record
+    return [one_of(entry) if isinstance(entry, list) else entry for entry in merged.values()]
+
+
+def one_of(rows: Sequence[Measurement]) -> Measurement:
+    """One measurement of a case's processes; a later line of a process replaces an earlier one.
+
+    Good only if all processes were run, each is good, and all ran the same tool in the same place.
+    """
+    by_number = {row.process: row for row in rows}
+    parts = [by_number[number] for number in sorted(by_number)]
+    last, of = rows[-1], rows[-1].processes
+    reasons = [
+        f"process {part.process} of {of}: {reason}" if of > 1 else reason
+        for part in parts
+        for reason in (part.reasons if not part.valid else ())
+    ]
+    if len(parts) < of:
+        reasons.append(f"{len(parts)} of {of} processes were run so far")
+    if not reasons and any(part.placement != last.placement for part in parts):
+        reasons.append("the processes were placed differently")
+    if not reasons and len({part.configuration.runtime_version for part in parts}) > 1:
+        reasons.append("the processes ran different versions of the tool")
+    latencies = [part.latency for part in parts if part.latency is not None]
+    good = not reasons and len(latencies) == len(parts)
+    metered = [part for part in parts if part.energy is not None or part.no_energy is not None]
+    update: dict[str, object] = {
+        "valid": good,
+        "reasons": tuple(dict.fromkeys(reasons)),
+        "latency": Latency.over_processes(latencies) if good else None,
+        "state_before": parts[0].state_before,
+        "state_after": parts[-1].state_after,
+    }
+    if metered:
+        update |= {"energy": metered[-1].energy, "no_energy": metered[-1].no_energy}
+    return last.model_copy(update=update)
+
+
+def _key(case: Case, device_id: str, asked: Mapping[str, object]) -> str:
+    ran = case.configuration
+    what = [device_id, case.sha256, ran.runtime, ran.delegate, ran.threads, ran.cores]
+    text = json.dumps([what, sorted(asked.items())], default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

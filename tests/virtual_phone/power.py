@@ -1,0 +1,139 @@
+"""The power of a virtual phone: what it truly takes, and what its gauge says of that."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+_STEP_S = 0.02
+_WIDTH = 15  # of a node's text, which is replaced in place: samplers hold the file open
+_FOLDER = "/sys/class/power_supply/battery"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Power:
+    """A battery, what is drawn from it, and its gauge.
+
+    Attributes:
+        idle_w, load_w: mean power without inferences, and with them.
+        noise: standard deviation of the power, of its mean.
+        volts, ohms: of the battery.
+        period_s: between two measurements of the gauge.
+        averaging: the gauge gives the mean since its last one.
+        amps: of one unit of current_now: 1e-6 by the kernel's ABI, 1e-3 on some phones.
+        charging_positive: the sign; False on many Qualcomm gauges.
+        charging_w: into the battery, as from a charger.
+        full_uah: of the charge counter; 0 for a phone without one.
+    """
+
+    idle_w: float = 0.6
+    load_w: float = 3.2
+    noise: float = 0.04
+    volts: float = 3.95
+    ohms: float = 0.06
+    period_s: float = 1.0
+    averaging: bool = False
+    amps: float = 1e-6
+    charging_positive: bool = True
+    charging_w: float = 0.0
+    full_uah: float = 4_500_000
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What was true: watts that the phone took, and whether inferences ran."""
+
+    at_s: float
+    watts: float
+    busy: bool
+
+
+class PowerPlant:
+    """Drives a phone's battery nodes from a thread, and keeps what was true.
+
+    Args:
+        power: what is simulated.
+        busy: exists while inferences run on the phone.
+        node: where the phone's file of that path lies.
+        seed: of the noise.
+    """
+
+    def __init__(self, power: Power, busy: Path, node: Callable[[str], Path], seed: int = 0):
+        self.power = power
+        self.truth: list[Moment] = []
+        self._busy = busy
+        self._nodes = {
+            name: node(f"{_FOLDER}/{name}")
+            for name in ("current_now", "voltage_now", "charge_counter")
+        }
+        self._random = random.Random(seed)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self) -> None:
+        if not self.power.full_uah:
+            self._nodes.pop("charge_counter").unlink()
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(timeout=5)
+
+    def net_w(self) -> float:
+        """The true mean power of the longest load, above the mean of what was idle around it."""
+        start, end = self._longest()
+        idle = [m.watts for m in self.truth[:start] + self.truth[end:] if not m.busy]
+        load = [m.watts for m in self.truth[start:end]]
+        return sum(load) / len(load) - sum(idle) / len(idle)
+
+    def gross_w(self) -> float:
+        """The true mean power of the longest load."""
+        start, end = self._longest()
+        return sum(m.watts for m in self.truth[start:end]) / (end - start)
+
+    def _longest(self) -> tuple[int, int]:
+        best, start = (0, 0), None
+        for i, moment in enumerate([*self.truth, Moment(0, 0, False)]):
+            if moment.busy and start is None:
+                start = i
+            elif not moment.busy and start is not None:
+                if i - start > best[1] - best[0]:
+                    best = start, i
+                start = None
+        return best
+
+    def _run(self) -> None:
+        power, wander = self.power, 0.0
+        began = last = shown_at = time.monotonic()
+        drawn_as, amperes = 0.0, []
+        while not self._stop.wait(_STEP_S):
+            now = time.monotonic()
+            busy = self._busy.exists()
+            # Noise that changes within about half a second.
+            wander += (self._random.gauss(0, 1) - wander) * 0.05 + self._random.gauss(0, 0.15)
+            wander *= 0.97
+            level = power.load_w if busy else power.idle_w
+            watts = level * max(0.3, 1 + power.noise * wander)
+            self.truth.append(Moment(now - began, watts, busy))
+            volts = power.volts - power.ohms * watts / power.volts
+            amperes.append((watts - power.charging_w) / volts)
+            drawn_as += amperes[-1] * (now - last)
+            last = now
+            if now - shown_at >= power.period_s:
+                shown_at += power.period_s
+                mean = sum(amperes) / len(amperes) if power.averaging else amperes[-1]
+                amperes.clear()
+                sign = -1 if power.charging_positive else 1
+                self._show("current_now", sign * mean / power.amps)
+                self._show("voltage_now", volts * 1e6)
+                if power.full_uah:
+                    self._show("charge_counter", 0.8 * power.full_uah - drawn_as / 3600e-6)
+
+    def _show(self, name: str, value: float) -> None:
+        text = f"{round(value):0{_WIDTH}d}\n"
+        with self._nodes[name].open("r+b") as file:
+            file.write(text.encode())
