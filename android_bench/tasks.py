@@ -122,6 +122,7 @@ def one_of(rows: Sequence[Measurement]) -> Measurement:
 
 def _key(case: Case, device_id: str, asked: Mapping[str, object]) -> str:
     ran = case.configuration
-    what = [device_id, case.sha256, ran.runtime, ran.delegate, ran.threads, ran.cores]
+    file = [case.model, case.sha256]
+    what = [device_id, file, ran.runtime, ran.delegate, ran.threads, ran.cores]
     text = json.dumps([what, sorted(asked.items())], default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
