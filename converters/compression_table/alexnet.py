@@ -82,7 +82,7 @@ def rows(output: Path, say: Say) -> list[Row]:
 
 def _small(output: Path, name: str, say: Say) -> list[Row]:
     found: list[Row] = []
-    reference = None
+    reference = base = None
     for suffix, scheme in _SCHEMES.items():
         title, run_name = f"{DATASETS[name]}, {scheme}", f"alexnet-{name}{suffix}"
         try:
@@ -94,7 +94,8 @@ def _small(output: Path, name: str, say: Say) -> list[Row]:
         except ZooError as error:
             found.append(Row(part=SMALL, name=title, reason=reason(error, output, run_name)))
             continue
-        reference = right if suffix == "" else reference
+        if suffix == "":
+            reference, base = right, len(content)
         accuracy = (
             Accuracy(pictures=len(right), top1=float(right.mean()))
             if reference is None or suffix == ""
@@ -102,5 +103,7 @@ def _small(output: Path, name: str, say: Say) -> list[Row]:
         )
         how = f"width {run.config.width:g}; float32 .tflite"
         size = size_of(content)
-        found.append(Row(part=SMALL, name=title, how=how, size=size, accuracies=(accuracy,)))
+        found.append(
+            Row(part=SMALL, name=title, how=how, size=size, base=base, accuracies=(accuracy,))
+        )
     return found

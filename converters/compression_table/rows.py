@@ -43,6 +43,7 @@ class Row(Strict):
         how: ours, in a few words.
         size: of the file; None where nothing was built.
         computed: bytes by arithmetic, where nothing was built.
+        base: bytes that the ratio is of; None for AlexNet's.
         accuracies: the first is the row's; others have notes.
         reason: why there is no row.
     """
@@ -52,6 +53,7 @@ class Row(Strict):
     how: str = ""
     size: Size | None = None
     computed: float | None = None
+    base: int | None = None
     accuracies: tuple[Accuracy, ...] = ()
     reason: str | None = None
 
@@ -88,7 +90,7 @@ def markdown(rows: Sequence[Row]) -> str:
 def _table(rows: Iterable[Row]) -> str:
     lines = [
         "| | published: MB (× smaller than AlexNet), top-1 / top-5 | .tflite MB | zip MB | "
-        "**container MB** | × smaller than AlexNet | top-1 / top-5 % | top-1 against float, paired,"
+        "**container MB** | × smaller | top-1 / top-5 % | top-1 against float, paired,"
         " 95 % | how |",
         "|---|---|---:|---:|---:|---:|---|---|---|",
     ]
@@ -99,17 +101,22 @@ def _table(rows: Iterable[Row]) -> str:
             continue
         if row.size is not None:
             sizes = [_mb(row.size.flatbuffer), _mb(row.size.zip), f"**{_mb(row.size.container)}**"]
-            ratio = f"{ALEXNET_BYTES / row.size.container:.0f}"
+            ratio = _ratio(row, row.size.container)
         else:
             sizes, ratio = ["", "", ""], ""
             if row.computed is not None:
                 sizes[2] = f"({_mb(row.computed)})"
-                ratio = f"{ALEXNET_BYTES / row.computed:.0f}"
+                ratio = _ratio(row, row.computed)
         first = "<br>".join(_shares(accuracy) for accuracy in row.accuracies)
         paired = "<br>".join(_paired(accuracy) for accuracy in row.accuracies)
         cells = [row.name, _published(row.name), *sizes, ratio, first, paired, row.how]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _ratio(row: Row, size: float) -> str:
+    ratio = (row.base or ALEXNET_BYTES) / size
+    return f"{ratio:.0f}" if ratio >= 100 else f"{ratio:.3g}"
 
 
 def _published(name: str) -> str:

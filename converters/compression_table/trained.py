@@ -54,6 +54,7 @@ def _of_run(output: Path, folder: Path, name: str, say: Say) -> list[Row]:
             name=f"{run.config.model} on {where}",
             how=f"float32, {run.recipe.epochs} epochs",
             size=size_of(content),
+            base=len(content),
             accuracies=(Accuracy(pictures=len(right), top1=float(right.mean())),),
         )
     ]
@@ -72,6 +73,7 @@ def _of_run(output: Path, folder: Path, name: str, say: Say) -> list[Row]:
                 name=f"rate–distortion, 1/{len(content) / size.container:.1f} of float32",
                 how=f"{IMAGES} training images, no labels, no fine-tuning",
                 size=size,
+                base=len(content),
                 accuracies=(against(scored(path.read_bytes(), dataset), right),),
             )
         )
