@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from android_bench.report_lines import threads_label
 from android_bench.tasks import Task, one_of, pending
 from zoo.records import append_record, read_records
 from zoo.types import Accuracy, Configuration, Measurement, Record
@@ -37,12 +39,11 @@ class Recorder:
         """
         keys = {task.key for task in tasks}
         known: dict[str, list[Measurement]] = {key: [] for key in keys}
-        for record in self._records():
+        records = self._records()
+        for record in records:
             if isinstance(record, Measurement) and record.case in keys:
                 known[record.case].append(record)
-        left: dict[str, int] = dict.fromkeys(keys, 0)
-        for task in self.pending(tasks):
-            left[task.key] += 1
+        left = Counter(task.key for task in pending(tasks, records))
         for row in rows:
             append_record(self._path, row)
             known[row.case].append(row)
@@ -90,6 +91,4 @@ def said(row: Measurement | Accuracy) -> str:
 
 def how(ran: Configuration) -> str:
     """A configuration in words."""
-    threads = f"{ran.threads} thread" if ran.threads == 1 else f"{ran.threads} threads"
-    cores = f" on {ran.cores} cores" if ran.cores else ""
-    return f"{ran.runtime}, {ran.delegate}, {threads}{cores}"
+    return f"{ran.runtime}, {ran.delegate}, {threads_label(ran)}"

@@ -178,7 +178,7 @@ def _power(gauge: Gauge, part: Trace, name: str) -> _Power:
             "the battery was charged while it was measured",
             where=name,
             got=f"{-1e3 * known.min():.0f} mW into the battery",
-            remedy="connect by Wi-Fi (scripts.phone) and unplug the phone",
+            remedy="connect by Wi-Fi and unplug the phone",
         )
     readings = distinct(part)
     values = watts[readings.rows]

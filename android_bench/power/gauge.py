@@ -56,12 +56,10 @@ class Readings:
     """What a gauge measured anew, each reading until the next one.
 
     Attributes:
-        at_s: (n,) when each was seen first.
         held_s: (n,) how long it was the latest.
         rows: (n,) of the trace.
     """
 
-    at_s: np.ndarray
     held_s: np.ndarray
     rows: np.ndarray
 
@@ -79,8 +77,7 @@ def distinct(trace: Trace) -> Readings:
     current = trace.columns["current_now"]
     known = np.flatnonzero(~np.isnan(current))
     changed = known[1:][np.diff(current[known]) != 0]
-    at = trace.boot_s[changed]
-    return Readings(at[:-1], np.diff(at), changed[:-1])
+    return Readings(np.diff(trace.boot_s[changed]), changed[:-1])
 
 
 def volts_of(voltage: np.ndarray) -> float:

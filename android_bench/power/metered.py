@@ -102,10 +102,9 @@ def readable_nodes(phone: Phone) -> dict[str, str]:
     found: dict[str, str] = {}
     for line in phone.shell(tries).stdout.splitlines():
         name, _, path = line.partition(" ")
-        if name in sampler.NODES and path in (*sampler.NODES[name], "denied"):
-            found.setdefault(name, path)
-            if found[name] == "denied":
-                found[name] = path
+        known = name in sampler.NODES and path in (*sampler.NODES[name], "denied")
+        if known and found.get(name, "denied") == "denied":
+            found[name] = path
     for name in ("current_now", "voltage_now"):
         if found.get(name, "denied") == "denied":
             how = "the phone denies it to adb's shell" if name in found else "there is no such node"
