@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from android_bench.cases import Case
 from android_bench.host_worker import ANSWER, Request, Score
-from android_bench.tasks import Task
+from android_bench.tasks import Pace, Task
 from zoo import runtime
 from zoo.errors import ZooError, one_line
 from zoo.provenance import Provenance
@@ -52,11 +52,12 @@ def measure(
     progress: Callable[[str], None],
 ) -> Iterator[Measurement]:
     """Runs each task in a process of its own; yields exactly one row a task, failed ones too."""
+    pace = Pace([1.0] * len(tasks))
     for number, task in enumerate(tasks, start=1):
         case = task.case
         progress(
             f"[{number}/{len(tasks)}] timing {case.model}, {case.configuration.runtime}, "
-            f"{case.configuration.delegate}"
+            f"{case.configuration.delegate}{pace.left(number - 1)}"
         )
         latency, placement = None, None
         reasons: tuple[str, ...] = ()

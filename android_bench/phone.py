@@ -15,7 +15,7 @@ from types import TracebackType
 
 from filelock import FileLock, Timeout
 
-from android_bench import probe
+from android_bench import probe, state
 from android_bench.adb import Adb, Completed, device_id
 from android_bench.jobs import JobResult, Jobs
 from android_bench.link import Link, PhoneLost, PhoneProblem, ShellResult, lost_reason
@@ -143,21 +143,21 @@ class Phone:
 
     def clusters(self) -> list[Cluster]:
         """Its cores and clocks."""
-        return probe.parse_clusters(self.shell(probe.CLUSTERS_COMMAND, _STATE_TIMEOUT_S).stdout)
+        return probe.parse_clusters(self.shell(probe.CLOCKS, _STATE_TIMEOUT_S).stdout)
 
     def state(self) -> dict[str, str]:
-        """Battery, temperature and clocks now; see `probe.parse_state`.
+        """Battery, temperature and clocks now; see `state.parse_state`.
 
         Raises:
             PhoneLost: the phone can't be reached (a mere hang of `dumpsys` is no reason).
         """
         try:
-            return probe.parse_state(self.shell(probe.STATE_COMMAND, _STATE_TIMEOUT_S).stdout)
+            return state.parse_state(self.shell(state.STATE_COMMAND, _STATE_TIMEOUT_S).stdout)
         except PhoneProblem:
-            return probe.unknown_state()
+            return state.unknown_state()
         except PhoneLost:
             if self.link.answers():
-                return probe.unknown_state()
+                return state.unknown_state()
             raise
 
     def _push(self, local: Path, sha256: str, executable: bool) -> str:

@@ -1,4 +1,4 @@
-"""What a phone says about itself: its make (once) and its state (around every case).
+"""What a phone says about its make: names, cores and clocks, GPU.
 
 Every reading is optional. Phones differ in what they let the shell read, so each is parsed by
 itself, checked against its plausible range, bounded in size, and `unknown` where there is none.
@@ -28,7 +28,7 @@ _PROPERTIES = {
     "abi": "ro.product.cpu.abi",
     "boot_completed": "sys.boot_completed",
 }
-_CLOCKS = (
+CLOCKS = (
     "for p in /sys/devices/system/cpu/cpufreq/policy*; do"
     ' echo "@policy ${p##*policy}'
     "|$(cat $p/related_cpus 2>/dev/null)"
@@ -36,17 +36,13 @@ _CLOCKS = (
     "|$(cat $p/scaling_cur_freq 2>/dev/null)"
     '|$(cat $p/scaling_max_freq 2>/dev/null)"; done\n'
 )
-CLUSTERS_COMMAND = _CLOCKS
 PROBE_COMMAND = (
     "".join(f'echo "@{name} $(getprop {prop} 2>/dev/null)"\n' for name, prop in _PROPERTIES.items())
-    + _CLOCKS
+    + 'echo "@battery_saver $(settings get global low_power 2>/dev/null)"\n'
+    # One line of some hundred; it names the maker, the GPU, and the driver's version.
+    'echo "@gpu $(dumpsys SurfaceFlinger 2>/dev/null | grep -m 1 "^ *GLES:")"\n' + CLOCKS
 )
-STATE_COMMAND = (
-    "echo @battery; dumpsys battery 2>/dev/null\n"
-    "echo @thermal; dumpsys thermalservice 2>/dev/null | head -n 400\n" + _CLOCKS
-)
-
-_THERMAL = ("none", "light", "moderate", "severe", "critical", "emergency", "shutdown")
+_SAVER = {"0": "off", "1": "on"}
 _KHZ = range(1_000, 20_000_000)
 
 
@@ -68,37 +64,14 @@ def parse_probe(text: str) -> dict[str, str]:
         found = re.search(rf"^@{name} (.+)$", text, re.MULTILINE)
         if found and (value := one_line(found[1], MAX_VALUE)):
             details[name] = value
+    saver = re.search(r"^@battery_saver ([01])$", text, re.MULTILINE)
+    details["battery_saver"] = _SAVER[saver[1]] if saver else UNKNOWN
+    gpu = re.search(r"^@gpu\s+GLES: (.+)$", text, re.MULTILINE)
+    details["gpu"] = (gpu and one_line(gpu[1], MAX_VALUE)) or UNKNOWN
     clusters = parse_clusters(text)
     named = [f"{c.cores} @ {c.max_khz or UNKNOWN} kHz" for c in clusters]
     details["clusters"] = one_line("; ".join(named), MAX_VALUE) if named else UNKNOWN
     return details
-
-
-def parse_state(text: str) -> dict[str, str]:
-    """A phone's state from the output of `STATE_COMMAND`; never raises.
-
-    Returns:
-        battery_percent, battery_c (°C), powered (the sources, or `none`), battery_readings (`live`
-        or `frozen`), thermal_status, big_core_khz and big_core_limit_khz (of the fastest cluster):
-        each as text, `unknown` where the phone doesn't tell.
-    """
-    text = text[:MAX_TEXT]
-    battery = _between(text, "@battery", "@thermal")
-    thermal = _between(text, "@thermal", "@policy")
-    state = _battery(battery)
-    status = re.search(r"^\s*Thermal Status:\s*(\d)\s*$", thermal, re.MULTILINE)
-    level = int(status[1]) if status else len(_THERMAL)
-    state["thermal_status"] = f"{level} ({_THERMAL[level]})" if level < len(_THERMAL) else UNKNOWN
-    clusters = [c for c in parse_clusters(text) if c.max_khz is not None]
-    big = max(clusters, key=lambda c: c.max_khz or 0, default=None)
-    state["big_core_khz"] = str((big and big.now_khz) or UNKNOWN)
-    state["big_core_limit_khz"] = str((big and big.limit_khz) or UNKNOWN)
-    return state
-
-
-def unknown_state() -> dict[str, str]:
-    """The state of a phone that does not tell anything."""
-    return parse_state("")
 
 
 def parse_clusters(text: str) -> list[Cluster]:
@@ -107,7 +80,7 @@ def parse_clusters(text: str) -> list[Cluster]:
     for row in re.findall(r"^@policy (\d{1,3}\|.*)$", text, re.MULTILINE)[:16]:
         fields = (row.split("|") + [""] * 5)[:5]
         cores = "cores " + (",".join(re.findall(r"\d{1,3}", fields[1])[:64]) or "?")
-        clusters.append(Cluster(cores, *(_number(value, _KHZ) for value in fields[2:])))
+        clusters.append(Cluster(cores, *(number(value, _KHZ) for value in fields[2:])))
     return clusters
 
 
@@ -142,32 +115,8 @@ def mask(clusters: Sequence[Cluster], wanted: str) -> str:
     return f"{sum(1 << core for cluster in chosen for core in cluster):x}"
 
 
-def _battery(text: str) -> dict[str, str]:
-    # The first hit counts: some makers repeat keys in lower case further down.
-    def read(key: str, allowed: range) -> int | None:
-        found = re.search(rf"^\s*{key}:\s*(-?\d{{1,9}})\s*$", text, re.MULTILINE)
-        return _number(found[1], allowed) if found else None
-
-    level, scale = read("level", range(0, 10_001)), read("scale", range(1, 10_001))
-    percent = None if level is None else round(100 * level / (scale or 100))
-    tenths_c = read("temperature", range(-400, 1501))
-    powered = re.findall(r"^\s*(AC|USB|Wireless|Dock) powered:\s*(true|false)\s*$", text, re.M)
-    sources = [name for name, on in powered[:8] if on == "true"]
-    live = "frozen" if "UPDATES STOPPED" in text else "live"
-    return {
-        "battery_percent": UNKNOWN if percent is None or percent > 100 else str(percent),
-        "battery_c": UNKNOWN if tenths_c is None else f"{tenths_c / 10:.1f}",
-        "powered": (", ".join(sources) or "none") if powered else UNKNOWN,
-        "battery_readings": live if level is not None else UNKNOWN,
-    }
-
-
-def _between(text: str, start: str, end: str) -> str:
-    _, found, rest = text.partition(f"{start}\n")
-    return rest.partition(f"\n{end}")[0] if found else ""
-
-
-def _number(text: str, allowed: range) -> int | None:
+def number(text: str, allowed: range) -> int | None:
+    """A whole number, or None where it is none or out of range."""
     text = text.strip()
     if not re.fullmatch(r"-?[0-9]{1,10}", text):
         return None

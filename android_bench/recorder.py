@@ -9,7 +9,7 @@ from pathlib import Path
 from android_bench.report_lines import threads_label
 from android_bench.tasks import Task, one_of, pending
 from zoo.records import append_record, read_records
-from zoo.types import Accuracy, Configuration, Measurement, Record
+from zoo.types import Accuracy, Configuration, Latency, Measurement, Record
 
 
 class Recorder:
@@ -79,7 +79,7 @@ def said(row: Measurement | Accuracy) -> str:
         return f"  FAILED {what}: {'; '.join(row.reasons)}"
     if isinstance(row, Accuracy):
         return f"  {what}: {100 * (row.top1 or 0):.2f} % of {row.images} test images right"
-    words = [f"{row.latency.typical_us / 1000:.3f} ms"] if row.latency else []
+    words = [] if row.latency is None else [_milliseconds(row.latency)]
     if row.placement and row.placement.nodes:
         words.append(f"{row.placement.delegated}/{row.placement.nodes} nodes delegated")
     if row.energy is not None:
@@ -87,6 +87,14 @@ def said(row: Measurement | Accuracy) -> str:
     elif row.no_energy is not None:
         words.append(f"no energy: {row.no_energy}")
     return f"  {what}: {', '.join(words)}"
+
+
+def _milliseconds(latency: Latency) -> str:
+    text = f"{latency.typical_us / 1000:.3f} ms"
+    if latency.interval_us is None:
+        return text
+    low, high = (f"{us / 1000:.3f}" for us in latency.interval_us)
+    return f"{text} ({low} to {high})"
 
 
 def how(ran: Configuration) -> str:

@@ -176,8 +176,10 @@ def _result(record: Record) -> str:
         return ""
     times = record.latency
     which = "mean" if times.median_us is None else "median"
+    between = times.interval_us
+    doubt = f" (95 %: {between[0] / 1000:.3f} to {between[1] / 1000:.3f})" if between else ""
     return (
-        f"{which} {times.typical_us / 1000:.3f} ms, {times.min_us / 1000:.3f} to "
+        f"{which} {times.typical_us / 1000:.3f} ms{doubt}, {times.min_us / 1000:.3f} to "
         f"{times.max_us / 1000:.3f} ms; first run {times.first_us / 1000:.3f} ms, initialisation "
         f"{times.init_us / 1000:.3f} ms; {_times(times.runs, 'run')} in "
         f"{_times(times.processes, 'process', 'processes')}"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
 
-from android_bench import probe
+from android_bench import probe, watch
 from android_bench.adb import Adb, Attached
 from android_bench.benchmark_model import parse, tool_flags
 from android_bench.binary import Binary
@@ -17,10 +17,13 @@ from android_bench.phone import Phone
 from android_bench.phone_rows import PhoneRows, reason_of
 from android_bench.power import sampler
 from android_bench.power.metered import Meter, Metering
-from android_bench.tasks import Task
+from android_bench.tasks import Pace, Task
+from android_bench.validity import Judge, cool_enough
 from zoo.errors import UnknownNameError, ZooError
 from zoo.provenance import Provenance
 from zoo.types import Device, Measurement
+
+_COOLING_POLL_S = 5.0
 
 FindBinary = Callable[[str], Binary]
 
@@ -37,6 +40,8 @@ class RunOptions:
         tolerance_s: how long the phone may be out of reach during a run without failing it.
         recovery_s: how long a lost phone is waited for, once per loss, before the rest is given up.
         metering: of energy, in the first process of each case; None for none.
+        start_c: battery temperature (°C) at which a process starts, at most.
+        cool_down_s: how long is waited for that, before each process.
     """
 
     num_runs: int = 50
@@ -46,6 +51,14 @@ class RunOptions:
     tolerance_s: float = 20.0
     recovery_s: float = 60.0
     metering: Metering | None = None
+    start_c: float = 38.0
+    cool_down_s: float = 300.0
+
+    def expected_s(self, task: Task) -> float:
+        """Seconds that a process takes at least; pushing, loading and cooling down aside."""
+        metering = self.metering if task.number == 1 else None
+        metered_s = metering.load_s + 2 * metering.idle_s if metering else 0.0
+        return 2.0 + self.warmup_secs + max(self.min_secs, metered_s)
 
 
 def attached_phones(adb: Adb, wanted: str = "all") -> list[Attached]:
@@ -168,10 +181,12 @@ class _Session:
     def measure(self, tasks: Sequence[Task]) -> Iterator[Measurement]:
         """One row per task, or fewer and then PhoneLost, if the phone is gone for good."""
         binary = self._get_ready()
+        pace = Pace([self.options.expected_s(task) for task in tasks])
         for number, task in enumerate(tasks, start=1):
             case, c = task.case, task.case.configuration
             what = f"{case.model} {case.precision}, {c.delegate}, {c.threads} threads"
-            self.progress(f"phone {self.phone.id}: {number}/{len(tasks)} {what}")
+            left = pace.left(number - 1)
+            self.progress(f"phone {self.phone.id}: {number}/{len(tasks)} {what}{left}")
             try:
                 row = self._measure(task, binary)
             except PhoneLost as lost:
@@ -202,6 +217,7 @@ class _Session:
         name = " ".join(details[key] for key in ("manufacturer", "model"))
         self.rows.device = Device(kind="phone", id=self.phone.id, name=name, details=details)
         self.phone.link.boot = self.phone.link.boot_id()
+        self.judge = Judge(self.options.start_c, details["battery_saver"])
         binary = self.find_binary(details["abi"])
         self.rows.runtime_version = f"sha256:{binary.sha256[:12]}"
         return binary
@@ -223,21 +239,28 @@ class _Session:
         phone, case = self.phone, task.case
         tool = phone.push(binary.path, binary.sha256, executable=True)
         graph = phone.push(case.path, case.sha256)
+        before = self._cooled_down()
+        if reasons := self.judge.before(before):
+            return self.rows.failed(task, *reasons, before=before)
         losses, started = phone.link.losses, time.monotonic()
-        before = phone.link.patiently(phone.state)
         meter, no_energy = self._meter(task, before)
         command = tool_command(self.options, case, tool, graph, meter is not None)
         if cores := case.configuration.cores:
             command = f"taskset {probe.mask(phone.clusters(), cores)} {command}"
         if meter is None:
-            done = phone.run(command, self.options.timeout_s)
+            done = phone.run(watch.watched(command), self.options.timeout_s, (watch.FILE,))
         else:
-            done = meter.run(command, self.options.timeout_s)
+            done = meter.run(watch.watched(command), self.options.timeout_s, (watch.FILE,))
         result = parse(done.stdout, done.stderr, done.exit_code, case.configuration.delegate)
         if result.latency is None:
             placement = result.placement
             return self.rows.failed(task, *result.problems, placement=placement, before=before)
-        after = phone.link.patiently(phone.state) | dict(result.notes)
+        watched = watch.parse(done.files[watch.FILE])
+        after = phone.link.patiently(phone.state)
+        reasons = self.judge.run(
+            before, after, watched, result.latency, case.configuration.delegate
+        )
+        after |= {**result.notes, **watched.notes}
         if phone.link.losses > losses:
             after["link_losses"] = str(phone.link.losses - losses)
         after["seconds"] = f"{time.monotonic() - started:.1f}"
@@ -255,8 +278,26 @@ class _Session:
             no_energy=no_energy,
             state_before=before,
             state_after=after,
-            valid=True,
+            valid=not reasons,
+            reasons=tuple(reasons),
         )
+
+    def _cooled_down(self) -> dict[str, str]:
+        """The phone's state, after waiting for a start temperature so far as is allowed."""
+        until = time.monotonic() + self.options.cool_down_s
+        told = False
+        while True:
+            state = self.phone.link.patiently(self.phone.state)
+            left_s = until - time.monotonic()
+            if left_s <= 0 or cool_enough(state, self.options.start_c):
+                return state
+            if not told:
+                celsius, status = state["battery_c"], state["thermal_status"]
+                self.progress(
+                    f"phone {self.phone.id}: cooling down ({celsius} °C, thermal status {status})"
+                )
+                told = True
+            time.sleep(min(_COOLING_POLL_S, left_s))
 
     def _meter(self, task: Task, state: Mapping[str, str]) -> tuple[Meter | None, str | None]:
         """What meters the task's run, or why nothing does; neither where it was not asked for."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -36,6 +37,27 @@ class Task:
     def fields(self) -> dict[str, object]:
         """What its result line says of it."""
         return {"case": self.key, "process": self.number, "processes": self.of}
+
+
+class Pace:
+    """How long the rest takes, by how long what is done took.
+
+    Args:
+        expected_s: of each task, in order; right but for a common factor.
+    """
+
+    def __init__(self, expected_s: Sequence[float]):
+        self._expected_s = expected_s
+        self._started = time.monotonic()
+
+    def left(self, done: int) -> str:
+        """`, 12 min left` for the end of a line, when the first `done` tasks are; else nothing."""
+        past_s = sum(self._expected_s[:done])
+        if not past_s:
+            return ""
+        spent_s = time.monotonic() - self._started
+        left_s = spent_s / past_s * sum(self._expected_s[done:])
+        return f", {left_s / 60:.0f} min left" if left_s >= 90 else f", {left_s:.0f} s left"
 
 
 def schedule(

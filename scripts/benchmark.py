@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -58,6 +59,8 @@ flags.DEFINE_bool("energy", False, "on phones: energy too, in the first process 
 # A window of 30 s is the least, and the tool's last second is left out.
 flags.DEFINE_float("energy_secs", 60, "seconds of inferences for --energy", lower_bound=32)
 flags.DEFINE_float("idle_secs", 20, "seconds of rest before and after them", lower_bound=5)
+flags.DEFINE_float("start_c", 38, "on phones: highest battery temperature (°C) to start at")
+flags.DEFINE_float("cool_down_secs", 300, "how long to wait for it, before each process", 0)
 flags.DEFINE_bool("accuracy", True, "score artifacts on their test split, on this computer")
 flags.DEFINE_string("session", "", "a name; under another one all is measured anew")
 flags.DEFINE_integer("seed", 1, "of the order")
@@ -134,7 +137,8 @@ def _on_host(files: list[Candidate]) -> int:
     tasks = _tasks(cases, host.device().name, asdict(timing))
     recorder = _recorder()
     if FLAGS.plan or FLAGS.dry_run:
-        _plan(f"on {host.device().name}", tasks, 1.5 + timing.warmup_secs + timing.min_secs)
+        process_s = 1.5 + timing.warmup_secs + timing.min_secs
+        _plan(f"on {host.device().name}", tasks, lambda _: process_s)
         return 0
     rows = host.measure(_pending(tasks), timing, provenance, cli.say)
     failed = recorder.processes(tasks, rows)
@@ -165,7 +169,7 @@ def _on_phone(files: list[Candidate], phone: Attached) -> int:
     asked = {**asdict(options), "tool": FLAGS.benchmark_binary}
     tasks = _tasks(cases, device_id(phone.serial), asked)
     if FLAGS.plan or FLAGS.dry_run:
-        _plan(f"on the phone {phone.serial}", tasks, _process_s(options), options)
+        _plan(f"on the phone {phone.serial}", tasks, options.expected_s, options)
         return 0
     rows = session.measure_on_phone(
         Adb(FLAGS.adb),
@@ -190,6 +194,8 @@ def _options() -> RunOptions:
         tolerance_s=min(20.0, FLAGS.recovery_secs),
         recovery_s=FLAGS.recovery_secs,
         metering=Metering(FLAGS.energy_secs, FLAGS.idle_secs) if FLAGS.energy else None,
+        start_c=FLAGS.start_c,
+        cool_down_s=FLAGS.cool_down_secs,
     )
 
 
@@ -208,7 +214,8 @@ def _tasks(cases: list[Case], device_id: str, asked: dict[str, object]) -> list[
     from android_bench.tasks import schedule
 
     # How patiently a phone is waited for does not change what is measured.
-    told = {k: v for k, v in asked.items() if k not in ("tolerance_s", "recovery_s")}
+    patience = ("tolerance_s", "recovery_s", "cool_down_s")
+    told = {k: v for k, v in asked.items() if k not in patience}
     told["session"] = FLAGS.session
     return schedule(cases, FLAGS.processes, device_id, told, FLAGS.seed)
 
@@ -229,22 +236,18 @@ def _pending(tasks: list[Task]) -> list[Task]:
     return todo
 
 
-def _process_s(options: RunOptions) -> float:
-    """Seconds of a process, pushing and loading aside."""
-    return 2.0 + options.warmup_secs + options.min_secs
-
-
 def _plan(
-    where: str, tasks: list[Task], process_s: float, options: RunOptions | None = None
+    where: str,
+    tasks: list[Task],
+    expected_s: Callable[[Task], float],
+    options: RunOptions | None = None,
 ) -> None:
     """Prints the cases and how long they take; the phone's commands too, if asked for."""
     from android_bench.recorder import how
     from android_bench.session import tool_command
 
-    metering = options.metering if options else None
-    metered_s = metering.load_s + 2 * metering.idle_s if metering else 0.0
     todo = _recorder().pending(tasks)
-    seconds = sum(process_s + (metered_s if task.number == 1 else 0.0) for task in todo)
+    seconds = sum(map(expected_s, todo))
     cli.say(
         f"{len({task.key for task in tasks})} cases {where}, {FLAGS.processes} processes each, "
         f"{len(todo)} of {len(tasks)} to be run: {seconds / 60:.1f} minutes or more"
@@ -252,7 +255,7 @@ def _plan(
     for task in sorted(tasks, key=lambda task: (task.case.model, task.key, task.number)):
         case = task.case
         if options and FLAGS.dry_run:
-            metered = metering is not None and task.number == 1
+            metered = options.metering is not None and task.number == 1
             cores = f"taskset ({case.configuration.cores}) " if case.configuration.cores else ""
             command = tool_command(options, case, "benchmark_model", case.path.name, metered)
             cli.say(f"  {cores}{command}")

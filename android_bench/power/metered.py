@@ -8,7 +8,7 @@ they took, so that neither loading nor warming up counts.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
 
@@ -160,12 +160,12 @@ class Meter:
             return f"{what} | to do: connect by Wi-Fi and unplug it"
         return ""
 
-    def run(self, tool: str, timeout_s: float) -> JobResult:
-        """Runs a tool's command with the battery sampled around it."""
+    def run(self, tool: str, timeout_s: float, files: Sequence[str] = ()) -> JobResult:
+        """Runs a tool's command with the battery sampled around it; see `Jobs.run`."""
         metering = self._metering
         whole_s = timeout_s + metering.load_s + 2 * metering.idle_s
         job = script(tool, self._sample, metering)
-        return self._phone.run(job, whole_s, (SAMPLES, MARKS))
+        return self._phone.run(job, whole_s, (SAMPLES, MARKS, *files))
 
     def judge(
         self, done: JobResult, latency: Latency, before: Mapping[str, str], after: Mapping[str, str]

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from android_bench.probe import Cluster, mask, parse_probe, parse_state, unknown_state
+from android_bench.probe import Cluster, mask, parse_probe
+from android_bench.state import parse_state, unknown_state
 from zoo.errors import ZooError
 
 ANDROID_9 = """\
@@ -30,6 +31,13 @@ IsStatusOverride: false
 Thermal Status: 3
 Cached temperatures:
 \tTemperature{mValue=24.7, mType=3, mName=skin, mStatus=0}
+Current temperatures from HAL:
+\tTemperature{mValue=55.2, mType=0, mName=cpu-1-0, mStatus=0}
+\tTemperature{mValue=41.5, mType=3, mName=skin-msm, mStatus=3}
+\tTemperature{mValue=39.0, mType=3, mName=quiet, mStatus=0}
+\tTemperature{mValue=-274.0, mType=3, mName=absent, mStatus=0}
+Current cooling devices from HAL:
+\tTemperature{mValue=99.0, mType=3, mName=after the section, mStatus=0}
 """
 POLICIES = (
     "@policy 0|0 1 2 3|1804800|1804800|1804800\n"
@@ -39,7 +47,7 @@ POLICIES = (
 
 
 def state(battery: str = ANDROID_9, thermal: str = THERMAL, policies: str = POLICIES):
-    return parse_state(f"@battery\n{battery}@thermal\n{thermal}{policies}")
+    return parse_state(f"@battery\n{battery}@thermal\n{thermal}@gpu 2\n{policies}")
 
 
 def test_state():
@@ -49,8 +57,11 @@ def test_state():
         "powered": "USB",
         "battery_readings": "live",
         "thermal_status": "3 (severe)",
+        "skin_c": "41.5",
+        "gpu_thermal_level": "2",
         "big_core_khz": "844800",
         "big_core_limit_khz": "1900000",
+        "limits_khz": "1804800 2419200 1900000",
     }
 
 
@@ -89,9 +100,13 @@ def test_nothing_is_unknown():
 
 
 def test_probe():
-    got = parse_probe(f"@model Pixel\t4a \n@manufacturer \n@sdk 30\n@abi arm64-v8a\n{POLICIES}")
+    got = parse_probe(
+        f"@model Pixel\t4a \n@manufacturer \n@sdk 30\n@abi arm64-v8a\n@battery_saver 1\n"
+        f"@gpu  GLES: Qualcomm, Adreno (TM) 650, OpenGL ES 3.2\n{POLICIES}"
+    )
     assert got["model"] == "Pixel 4a"
     assert got["manufacturer"] == "unknown"
+    assert (got["battery_saver"], got["gpu"]) == ("on", "Qualcomm, Adreno (TM) 650, OpenGL ES 3.2")
     assert got["clusters"] == (
         "cores 0,1,2,3 @ 1804800 kHz; cores 4,5,6 @ 2419200 kHz; cores 7 @ 2841600 kHz"
     )
@@ -99,7 +114,7 @@ def test_probe():
 
 @given(st.text() | st.lists(st.sampled_from(
     [*ANDROID_9.split("\n"), *THERMAL.split("\n"), *POLICIES.split("\n"), "@battery", "@thermal",
-     "@model \x00\x1b", "@policy 999|||", "level: ٣"]
+     "@model \x00\x1b", "@gpu GLES: \x1b", "@gpu 99", "@policy 999|||", "level: ٣"]
 )).map("\n".join))  # fmt: skip
 def test_any_text(text: str):
     for values in (parse_probe(text), parse_state(text)):

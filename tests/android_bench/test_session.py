@@ -104,8 +104,11 @@ def test_a_phone_that_tells_little(bench: Bench):
         "powered": "unknown",
         "battery_readings": "unknown",
         "thermal_status": "unknown",
+        "skin_c": "unknown",
+        "gpu_thermal_level": "0",
         "big_core_khz": denied,
         "big_core_limit_khz": "2841600",
+        "limits_khz": "1804800 2419200 2841600",
     }
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from tests.virtual_phone.processes import MARK, kill_all
 from tests.virtual_phone.profile import PhoneProfile
 from tests.virtual_phone.sandbox import Sandbox, normal
-from tests.virtual_phone.tree import SHELL_UID
+from tests.virtual_phone.tree import SHELL_UID, stat_text
 
 _SYSTEM_FOLDERS = ("bin", "lib", "lib32", "lib64", "sbin", "usr")
 
@@ -38,6 +38,7 @@ exec cat
 _INIT = """set -e
 mount -t proc proc /proc
 mount --bind /boot_id /proc/sys/kernel/random/boot_id
+mount --bind /stat /proc/stat
 echo ready
 exec env --ignore-signal=CHLD cat
 """
@@ -70,6 +71,7 @@ class NamespaceSandbox(Sandbox):
         for name in ("dev", "tmp"):
             (self.root / name).mkdir(exist_ok=True)
         (self.root / "boot_id").touch()
+        (self.root / "stat").write_text(stat_text(0))
         shown = []
         for name in _SYSTEM_FOLDERS:
             source = Path("/", name)
@@ -118,6 +120,9 @@ class NamespaceSandbox(Sandbox):
     def close(self) -> None:
         self.halt()
         _stop(self._keeper)
+
+    def stat_path(self) -> Path:
+        return self.root / "stat"
 
     def host_path(self, path: str) -> Path:
         return Path(f"/proc/{self._keeper.pid}/root{self.root}{normal(path)}")

@@ -15,6 +15,7 @@ from typing import Literal
 from tests.virtual_phone.binary import JOURNAL, behaviour_json, read_journal
 from tests.virtual_phone.cable import Cable
 from tests.virtual_phone.link import Stream
+from tests.virtual_phone.load import OtherLoad
 from tests.virtual_phone.namespace import NamespaceSandbox
 from tests.virtual_phone.power import PowerPlant
 from tests.virtual_phone.processes import PhoneProcess, kill_all, processes_of
@@ -57,6 +58,7 @@ class VirtualPhone:
         self._authorized = self.profile.auth != "unauthorized"
         self._reboots: list[threading.Thread] = []
         self._gone = threading.Event()
+        self._others = OtherLoad()
         self.plant: PowerPlant | None = None
 
     def __enter__(self) -> VirtualPhone:
@@ -65,6 +67,7 @@ class VirtualPhone:
         try:
             self._first_boot()
             self.set_benchmark()
+            self._others.start(self._box.stat_path())
             if self.profile.power is not None:
                 busy = self.path(JOURNAL).with_name("busy")
                 self.plant = PowerPlant(self.profile.power, busy, self._node)
@@ -148,6 +151,16 @@ class VirtualPhone:
         """Changes one value of `getprop` until the next boot."""
         self._properties[name] = value
         write_properties(self.root, self._properties)
+
+    def jump_clock(self, seconds: float) -> None:
+        """Sets the wall clock forward, as an answer of the network does."""
+        self.note("clock", f"{seconds:+g}")
+        put(self.root, "/system/stub/state/clock", f"{seconds:+g}\n")
+
+    def keep_busy(self, cores: float) -> None:
+        """From now on, so many cores are busy with something else."""
+        self.note("busy", f"{cores:g} cores")
+        self._others.cores = cores
 
     def set_benchmark(self, **changes: object) -> None:
         """Changes how `benchmark_model` behaves: fields of the profile such as `crash_exit`."""
@@ -271,6 +284,7 @@ class VirtualPhone:
 
     def _clean_up(self) -> None:
         self._gone.set()
+        self._others.stop()
         if self.plant is not None:
             self.plant.stop()
         for thread in self._reboots:

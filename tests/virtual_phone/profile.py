@@ -35,6 +35,7 @@ class PhoneProfile:
             and the phone is there a moment later); `unauthorized` takes none until
             `VirtualPhone.authorize`.
         shell_v2: False is Android 6: protocol v1, stderr merged into stdout, CR LF, no exit code.
+        gles: the line of `dumpsys SurfaceFlinger` that names GPU and driver.
         gpu: what `--use_gpu=true` does: the whole graph is placed, a part of it, the tool refuses
             with exit 1, or it warns and runs on the CPU with exit 0.
         gpu_partitions: delegate kernels of a partial placement.
@@ -60,6 +61,7 @@ class PhoneProfile:
     sdk: int = 30
     soc_model: str = "SM8250"
     board_platform: str = "kona"
+    gles: str = "GLES: Qualcomm, Adreno (TM) 650, OpenGL ES 3.2 V@0502.0 (GIT@a1b2c3d)"
     clusters: tuple[Cluster, ...] = SNAPDRAGON_865
     auth: Literal["open", "accept_key", "unauthorized"] = "open"
     shell_v2: bool = True

@@ -17,10 +17,10 @@ from typing import IO, Literal
 from tests.virtual_phone.processes import MARK, kill_all
 from tests.virtual_phone.profile import PhoneProfile
 from tests.virtual_phone.stubs import DF_IN_A_FOLDER, ID_IN_A_FOLDER
-from tests.virtual_phone.tree import BOOT_ID_PATH, build_tree, put, write_program
+from tests.virtual_phone.tree import BOOT_ID_PATH, build_tree, put, stat_text, write_program
 
 _PHONE_PATH = re.compile(
-    r"(?<![\w./)}-])/(?=(?:data|sdcard|sys|system|proc/sys/kernel/random/boot_id)(?![\w.-]))"
+    r"(?<![\w./)}-])/(?=(?:data|sdcard|sys|system|proc/sys/kernel/random/boot_id|proc/stat)(?![\w.-]))"
 )
 
 
@@ -56,6 +56,10 @@ class Sandbox(ABC):
     @abstractmethod
     def host_path(self, path: str) -> Path:
         """Where the host finds the phone's file `path`."""
+
+    @abstractmethod
+    def stat_path(self) -> Path:
+        """Where the host finds what the phone shows as /proc/stat."""
 
     @abstractmethod
     def inner_path(self, path: str) -> str:
@@ -138,6 +142,7 @@ class FolderSandbox(Sandbox):
         if shell is None:
             raise RuntimeError("the virtual phone needs a POSIX sh on this computer")
         self._shell = shell
+        put(self.root, "/proc/stat", stat_text(0))
         if not re.fullmatch(r"[\w./-]+", str(self.root)):
             raise RuntimeError(f"commands can't be rewritten to a folder like {self.root}")
 
@@ -152,6 +157,9 @@ class FolderSandbox(Sandbox):
 
     def host_path(self, path: str) -> Path:
         return self.root / normal(path).lstrip("/")
+
+    def stat_path(self) -> Path:
+        return self.host_path("/proc/stat")
 
     def inner_path(self, path: str) -> str:
         return str(self.host_path(path))

@@ -6,11 +6,13 @@ namespace (where that is /system/stub) and in a plain folder of the host.
 
 from __future__ import annotations
 
+import shutil
+
 # Commands of Android's toybox and shell that a harness may use, taken from the host where it has
 # them. There is no bash, python, awk -v GNU or curl on a phone: what is not listed is not found.
 HOST_COMMANDS = (
     "sh", "[", "awk", "base64", "basename", "cat", "chgrp", "chmod", "chown", "cksum", "cmp", "cp",
-    "cut", "date", "dd", "df", "diff", "dirname", "du", "echo", "env", "expr", "false", "find",
+    "cut", "dd", "df", "diff", "dirname", "du", "echo", "env", "expr", "false", "find",
     "grep", "groups", "gunzip", "gzip", "head", "hostname", "id", "kill", "ln", "ls", "md5sum",
     "mkdir", "mkfifo", "mktemp", "mv", "nice", "nohup", "nproc", "od", "paste", "pgrep", "pidof",
     "pkill", "printenv", "printf", "ps", "pwd", "readlink", "realpath", "rm", "rmdir", "sed", "seq",
@@ -88,6 +90,13 @@ export VIRTUAL_PHONE_MASK
 exec "$@"
 """
 
+# The wall clock, which someone or the network may set, is the host's and an offset.
+_DATE = """#!/bin/sh
+offset=${0%/*}/../stub/state/clock
+[ -f "$offset" ] && read -r seconds <"$offset" && set -- -d "$seconds seconds" "$@"
+exec @DATE@ "$@"
+"""
+
 _NOTHING = "#!/bin/sh\nexit 0\n"
 
 # Only where the phone's /data is a plain folder: the host's df would tell the host's disk.
@@ -112,6 +121,7 @@ def stub_scripts(cpus: tuple[int, ...], refused_masks: tuple[str, ...]) -> dict[
     every_core = f"{sum(1 << cpu for cpu in cpus):x}"
     taskset = _TASKSET.replace("@ALL@", every_core).replace("@REFUSED@", " ".join(refused_masks))
     return {
+        "date": _DATE.replace("@DATE@", shutil.which("date") or "/bin/date"),
         "getprop": _GETPROP,
         "dumpsys": _DUMPSYS,
         "settings": _SETTINGS,

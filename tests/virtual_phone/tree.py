@@ -26,7 +26,10 @@ def build_tree(root: Path, profile: PhoneProfile) -> None:
     for name, text in stub_scripts(profile.cpus, profile.refused_masks).items():
         write_program(programs / name, text)
     write_properties(root, profile.all_properties())
-    services: dict[str, str | None] = {"battery": battery_text(profile)}
+    services: dict[str, str | None] = {
+        "battery": battery_text(profile),
+        "SurfaceFlinger": f"SurfaceFlinger state:\n{profile.gles}\n",
+    }
     if profile.thermal_service:
         services["thermalservice"] = thermal_text(profile.thermal_status)
     for service, content in {**services, **profile.dumpsys}.items():
@@ -66,6 +69,11 @@ def write_properties(root: Path, values: dict[str, str]) -> None:
     put(root, "/system/stub/props", lines)
 
 
+def stat_text(busy_s: float) -> str:
+    """/proc/stat of a phone whose cores were busy for so long together; one line of a width."""
+    return f"cpu  {round(100 * busy_s):012d} 0 0 900000 0 0 0 0 0 0\n"
+
+
 def _sys_files(profile: PhoneProfile) -> dict[str, str]:
     # `present` and `possible` are left out: LiteRT's own library would look for these cores.
     cpufreq = "/sys/devices/system/cpu/cpufreq"
@@ -80,6 +88,7 @@ def _sys_files(profile: PhoneProfile) -> dict[str, str]:
         f"{battery}/capacity": f"{profile.battery_level}\n",
         f"{gpu}/gpuclk": "305000000\n",
         f"{gpu}/gpubusy": "      0       0\n",
+        f"{gpu}/thermal_pwrlevel": "0\n",
         "/sys/class/thermal/thermal_zone0/type": "cpu-1-0-usr\n",
         "/sys/class/thermal/thermal_zone0/temp": "35200\n",
         "/sys/class/thermal/thermal_zone1/type": "pm8150-bcl\n",
