@@ -11,7 +11,7 @@ from android_bench.link import PhoneLost
 from android_bench.tasks import Task
 from zoo.errors import ZooError, one_line
 from zoo.provenance import Provenance
-from zoo.types import Configuration, Device, Measurement, Placement
+from zoo.types import Configuration, Device, Measurement, Placement, Timed
 
 RUNTIME = "benchmark_model"
 _MIN_SERIAL = 4  # a shorter one would be found in innocent text
@@ -26,6 +26,7 @@ class PhoneRows:
         provenance: goes into every row.
         runtime_version: of the benchmark executable, as soon as it is known.
         secret_serials: of other phones, which may stand on the command line.
+        kind: of the rows.
         device: the phone, so far as it is known by now.
     """
 
@@ -33,6 +34,7 @@ class PhoneRows:
     provenance: Provenance
     runtime_version: str = "unknown"
     secret_serials: Sequence[str] = ()
+    kind: type[Timed] = Measurement
     device: Device = field(init=False)
 
     def __post_init__(self) -> None:
@@ -51,8 +53,8 @@ class PhoneRows:
         *reasons: str,
         placement: Placement | None = None,
         before: Mapping[str, str] | None = None,
-    ) -> Measurement:
-        """A row without latency."""
+    ) -> Timed:
+        """A row without figures."""
         return self.row(
             task,
             placement=placement,
@@ -61,8 +63,8 @@ class PhoneRows:
             reasons=tuple(one_line(self.clean(reason)) for reason in reasons),
         )
 
-    def row(self, task: Task, **result: Any) -> Measurement:
-        """A row; `result` has the fields of `Measurement` that depend on how it went."""
+    def row(self, task: Task, **result: Any) -> Timed:
+        """A row; `result` has the fields of its kind that depend on how it went."""
         case = task.case
         fields = self.provenance.fields() | task.fields
         fields["command"] = tuple(self.clean(word) for word in self.provenance.command)
@@ -73,7 +75,7 @@ class PhoneRows:
             threads=case.configuration.threads,
             cores=case.configuration.cores,
         )
-        return Measurement.model_validate(
+        return self.kind.model_validate(
             {
                 **fields,
                 "model": case.model,

@@ -48,12 +48,13 @@ _KHZ = range(1_000, 20_000_000)
 
 @dataclass(frozen=True)
 class Cluster:
-    """Cores that share a clock; frequencies in kHz, None where unreadable."""
+    """Cores that share a clock, from the `first` on; in kHz, None where unreadable."""
 
     cores: str
     max_khz: int | None
     now_khz: int | None
     limit_khz: int | None
+    first: int = 0
 
 
 def parse_probe(text: str) -> dict[str, str]:
@@ -80,7 +81,8 @@ def parse_clusters(text: str) -> list[Cluster]:
     for row in re.findall(r"^@policy (\d{1,3}\|.*)$", text, re.MULTILINE)[:16]:
         fields = (row.split("|") + [""] * 5)[:5]
         cores = "cores " + (",".join(re.findall(r"\d{1,3}", fields[1])[:64]) or "?")
-        clusters.append(Cluster(cores, *(number(value, _KHZ) for value in fields[2:])))
+        most, now, limit = (number(value, _KHZ) for value in fields[2:])
+        clusters.append(Cluster(cores, most, now, limit, int(fields[0])))
     return clusters
 
 

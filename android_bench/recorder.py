@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from android_bench.report_lines import threads_label
+from android_bench.report_lines import curve_in_words, threads_label
 from android_bench.tasks import Task, one_of, pending
 from zoo.records import append_record, read_records
-from zoo.types import Accuracy, Configuration, Latency, Measurement, Record
+from zoo.types import Accuracy, Configuration, Latency, Measurement, Record, Sustained, Timed
 
 
 class Recorder:
@@ -27,7 +27,7 @@ class Recorder:
         """The tasks without a good line, in their order."""
         return pending(tasks, self._records())
 
-    def processes(self, tasks: Sequence[Task], rows: Iterable[Measurement]) -> int:
+    def processes(self, tasks: Sequence[Task], rows: Iterable[Timed]) -> int:
         """Appends each row; says each case after its last process.
 
         Args:
@@ -38,10 +38,10 @@ class Recorder:
             How many of the cases are not good.
         """
         keys = {task.key for task in tasks}
-        known: dict[str, list[Measurement]] = {key: [] for key in keys}
+        known: dict[str, list[Timed]] = {key: [] for key in keys}
         records = self._records()
         for record in records:
-            if isinstance(record, Measurement) and record.case in keys:
+            if isinstance(record, Timed) and record.case in keys:
                 known[record.case].append(record)
         left = Counter(task.key for task in pending(tasks, records))
         for row in rows:
@@ -49,8 +49,8 @@ class Recorder:
             known[row.case].append(row)
             left[row.case] -= 1
             if left[row.case] == 0:
-                self._say(said(one_of(known[row.case])))
-        return sum(not (lines and one_of(lines).valid) for lines in known.values())
+                self._say(said(_whole(known[row.case])))
+        return sum(not (lines and _whole(lines).valid) for lines in known.values())
 
     def unscored(self, pairs: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
         """Those (SHA-256 of a file, runtime) of which no good accuracy of this computer is kept."""
@@ -71,7 +71,15 @@ class Recorder:
         return list(read_records(self._path)[0]) if self._path.exists() else []
 
 
-def said(row: Measurement | Accuracy) -> str:
+def _whole(lines: Sequence[Timed]) -> Measurement | Sustained:
+    """A case's lines as one; a sustained run is one process."""
+    last = lines[-1]
+    if isinstance(last, Sustained):
+        return last
+    return one_of([line for line in lines if isinstance(line, Measurement)])
+
+
+def said(row: Measurement | Sustained | Accuracy) -> str:
     """A result in one line."""
     where = "host" if row.device.kind == "host" else f"{row.device.name} {row.device.id}"
     what = f"{row.model}, {where}, {how(row.configuration)}"
@@ -79,6 +87,8 @@ def said(row: Measurement | Accuracy) -> str:
         return f"  FAILED {what}: {'; '.join(row.reasons)}"
     if isinstance(row, Accuracy):
         return f"  {what}: {100 * (row.top1 or 0):.2f} % of {row.images} test images right"
+    if isinstance(row, Sustained):
+        return f"  {what}: {curve_in_words(row)}"
     words = [] if row.latency is None else [_milliseconds(row.latency)]
     if row.placement and row.placement.nodes:
         words.append(f"{row.placement.delegated}/{row.placement.nodes} nodes delegated")

@@ -11,7 +11,8 @@ from urllib.parse import quote
 from android_bench import report_facts as facts
 from android_bench.report_data import Report, Row, build
 from android_bench.report_lines import clean, describe
-from android_bench.report_panels import Panel, latency_panels, size_panels
+from android_bench.report_panels import Panel, energy_panels, latency_panels, size_panels
+from android_bench.report_sustained import curves, curves_chart
 from android_bench.report_table import headline
 from zoo.errors import ZooError
 from zoo.files import sha256_of, write_bytes, write_text
@@ -104,6 +105,7 @@ def write(report: Report, output: Path) -> Path:
                 f"{subject}. Dashed: Pareto front. Each panel has its own time axis.",
                 latency_panels(report),
             ),
+            *_optional_figures(report, folder, subject),
         ]
         html = render(report, figures, _links(report, output))
     except ImportError as error:
@@ -123,19 +125,51 @@ def _figure(
     """A figure for the template; writes its files, or removes them if there is nothing to see."""
     figure = {"stem": stem, "title": title, "subtitle": subtitle, "svgs": [], "legend": []}
     if not panels:
-        for suffix in (".svg", ".png"):
-            (folder / stem).with_suffix(suffix).unlink(missing_ok=True)
+        _remove_figure(folder, stem)
         return figure
     from android_bench import report_charts
 
-    svg, png = report_charts.picture(panels, title, subtitle)
-    write_text(folder / f"{stem}.svg", svg)
-    write_bytes(folder / f"{stem}.png", png)
+    _keep_figure(folder, stem, report_charts.picture(panels, title, subtitle))
     return {
         **figure,
         "svgs": report_charts.panel_svgs(panels),
         "legend": list(report_charts.colours(panels).items()),
     }
+
+
+def _optional_figures(report: Report, folder: Path, subject: str) -> list[dict[str, Any]]:
+    """Those of what few folders have: energy and sustained runs."""
+    figures = []
+    if panels := energy_panels(report):
+        title, stem = "Test accuracy against energy", "accuracy_vs_energy"
+        subtitle = f"{subject}. Net energy of an inference. Dashed: Pareto front."
+        figures.append(_figure(folder, stem, title, subtitle, panels))
+    else:
+        _remove_figure(folder, "accuracy_vs_energy")
+    if not (found := curves(report)):
+        _remove_figure(folder, "sustained")
+        return figures
+    from android_bench import report_charts
+
+    title = "Sustained runs"
+    subtitle = "Inference after inference; each point is the median of some seconds."
+    charts = [curves_chart(shown) for shown in found]
+    _keep_figure(folder, "sustained", report_charts.pages(charts, title, subtitle))
+    words = [f"{shown.device}, {name}: {said}" for shown in found for name, said, _ in shown.runs]
+    svgs = [report_charts.page_svg(chart) for chart in charts]
+    figure = {"stem": "sustained", "title": title, "subtitle": subtitle, "legend": []}
+    return [*figures, {**figure, "svgs": svgs, "words": words}]
+
+
+def _keep_figure(folder: Path, stem: str, pictures: tuple[str, bytes]) -> None:
+    svg, png = pictures
+    write_text(folder / f"{stem}.svg", svg)
+    write_bytes(folder / f"{stem}.png", png)
+
+
+def _remove_figure(folder: Path, stem: str) -> None:
+    for suffix in (".svg", ".png"):
+        (folder / stem).with_suffix(suffix).unlink(missing_ok=True)
 
 
 def _links(report: Report, output: Path) -> dict[str, str]:

@@ -51,25 +51,33 @@ def panel_svgs(panels: Sequence[Panel]) -> list[str]:
 
 def picture(panels: Sequence[Panel], title: str, subtitle: str) -> tuple[str, bytes]:
     """All panels with a title and a legend, as SVG text and as PNG bytes."""
+    looks = colours(panels), shapes(panels)
+    charts = [panel_chart(panel, *looks, legend=True) for panel in panels]
+    return _picture({"columns": 2, "spacing": 30, "concat": charts}, title, subtitle)
+
+
+def pages(charts: Sequence[Specification], title: str, subtitle: str) -> tuple[str, bytes]:
+    """Charts below each other with a title; likewise."""
+    return _picture({"spacing": 30, "vconcat": list(charts)}, title, subtitle)
+
+
+def page_svg(chart: Specification) -> str:
+    """A chart with its own legend, to be put into HTML."""
+    return _for_html(_svg({**CHART, **chart}))
+
+
+def _picture(content: Specification, title: str, subtitle: str) -> tuple[str, bytes]:
     import vl_convert
 
-    looks = colours(panels), shapes(panels)
-    svg = _svg(
-        {
-            **CHART,
-            "title": {
-                "text": title,
-                "subtitle": subtitle,
-                "anchor": "start",
-                "fontSize": 18,
-                "subtitleFontSize": 13,
-                "offset": 16,
-            },
-            "columns": 2,
-            "spacing": 30,
-            "concat": [panel_chart(panel, *looks, legend=True) for panel in panels],
-        }
-    )
+    heading = {
+        "text": title,
+        "subtitle": subtitle,
+        "anchor": "start",
+        "fontSize": 18,
+        "subtitleFontSize": 13,
+        "offset": 16,
+    }
+    svg = _svg({**CHART, "title": heading, **content})
     png: bytes = vl_convert.svg_to_png(svg, scale=2)
     return svg, png
 

@@ -32,6 +32,8 @@ from zoo.types import (
     ConvertRecord,
     Measurement,
     Record,
+    Sustained,
+    Timed,
     TrainRecord,
 )
 
@@ -116,7 +118,7 @@ def build(
     by_sha256 = {artifact.sha256: artifact for artifact in reversed(by_name.values())}
     unlisted: dict[str, str] = {}  # name → the SHA-256 last seen, for files without a manifest
     for record in in_order:
-        if record.model not in by_name and isinstance(record, (Accuracy, Measurement)):
+        if record.model not in by_name and isinstance(record, (Accuracy, Timed)):
             unlisted[record.model] = record.model_sha256
 
     latest: dict[tuple[object, ...], tuple[str, Result | ConvertRecord]] = {}
@@ -126,7 +128,7 @@ def build(
         used += 1
         if isinstance(record, TrainRecord):
             _renew(training, (record.model, record.kind, record.scheme), record)
-        elif isinstance(record, (Accuracy, Measurement, ConvertRecord)):
+        elif isinstance(record, (Accuracy, Measurement, Sustained, ConvertRecord)):
             owner = _owner(record, by_name, by_sha256, unlisted)
             if owner is None:
                 stale += 1

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from android_bench.report_data import Report, Row
 from android_bench.report_lines import (
+    Result,
     Setup,
     clean,
     command_of,
@@ -17,7 +18,7 @@ from android_bench.report_lines import (
     threads_label,
     what_ran,
 )
-from zoo.types import Accuracy, ConvertRecord, Measurement
+from zoo.types import Accuracy, ConvertRecord, Measurement, Sustained
 
 MOST_COMMANDS = 60
 MOST_HIGHLIGHTS = 8
@@ -158,9 +159,9 @@ def commands(report: Report) -> tuple[list[str], int]:
 
 def devices(report: Report) -> list[Measured]:
     """Every device that a shown line comes from, hosts first."""
-    lines: dict[tuple[str, str, str], list[Accuracy | Measurement]] = {}
+    lines: dict[tuple[str, str, str], list[Result]] = {}
     for line in report.current:
-        if isinstance(line, (Accuracy, Measurement)):
+        if isinstance(line, (Accuracy, Measurement, Sustained)):
             device = line.device
             lines.setdefault((device.kind, device.name, device.id), []).append(line)
     found = []
@@ -192,7 +193,7 @@ def versions(report: Report) -> list[tuple[str, str]]:
     return [(package, ", ".join(sorted(found[package]))) for package in sorted(found)]
 
 
-def _effort(lines: Iterable[Accuracy | Measurement]) -> str:
+def _effort(lines: Iterable[Result]) -> str:
     timed = [line.latency for line in lines if isinstance(line, Measurement) and line.latency]
     if not timed:
         return ""

@@ -15,10 +15,11 @@ from zoo.types import (
     Measurement,
     Placement,
     Record,
+    Sustained,
     TrainRecord,
 )
 
-Result = Accuracy | Measurement
+Result = Accuracy | Measurement | Sustained
 
 DELEGATES = {
     "xnnpack": "XNNPACK",
@@ -80,9 +81,12 @@ def failure_of(record: Result) -> str:
         if record.top1 is None or not 1 <= record.images <= MOST_IMAGES:
             return "the line holds no accuracy"
         return "" if 0 <= record.top1 <= 1 else f"accuracy {record.top1:g} is not within 0–1"
-    if record.latency is None:
+    if isinstance(record, Sustained):
+        typical_us = record.last_us if record.first_us is not None and record.points else None
+    else:
+        typical_us = record.latency.typical_us if record.latency else None
+    if typical_us is None:
         return "the line holds no latency"
-    typical_us = record.latency.typical_us
     return (
         ""
         if SHORTEST_US <= typical_us <= LONGEST_US
@@ -143,18 +147,16 @@ def command_of(record: Record) -> str:
 
 def describe(record: Record) -> Line:
     """One result line in words, for the page's details."""
-    return Line(when(record), what_ran(record), clean(_result(record), 400), command_of(record))
+    return Line(when(record), what_ran(record), clean(_result(record), 600), command_of(record))
 
 
 def what_ran(record: Record) -> str:
     """The case of a line in words: what was done, where and how."""
-    if isinstance(record, (Accuracy, Measurement)):
+    if isinstance(record, (Accuracy, Measurement, Sustained)):
         ran = record.configuration
-        subject = (
-            f"accuracy on {record.dataset}/{record.split}"
-            if isinstance(record, Accuracy)
-            else "latency"
-        )
+        subject = "latency" if isinstance(record, Measurement) else "sustained run"
+        if isinstance(record, Accuracy):
+            subject = f"accuracy on {record.dataset}/{record.split}"
         where = f"{record.device.name}, {ran.runtime} {ran.runtime_version}"
         how = f"{delegate_label(ran.delegate)}, {threads_label(ran)}"
         return clean(f"{subject} on {where}, {how}", 300)
@@ -166,12 +168,14 @@ def _result(record: Record) -> str:
         return f"{record.bytes:,} bytes, {record.gzip_bytes:,} with gzip"
     if isinstance(record, TrainRecord):
         return f"{100 * record.validation_accuracy:.2f} % of the validation images"
-    if not isinstance(record, (Accuracy, Measurement)):
+    if not isinstance(record, (Accuracy, Measurement, Sustained)):
         return ""
     if reason := failure_of(record):
         return f"failed: {reason}"
     if isinstance(record, Accuracy):
         return f"{100 * (record.top1 or 0):.2f} % of {record.images:,} images"
+    if isinstance(record, Sustained):
+        return curve_in_words(record)
     if record.latency is None:
         return ""
     times = record.latency
@@ -182,8 +186,45 @@ def _result(record: Record) -> str:
         f"{which} {times.typical_us / 1000:.3f} ms{doubt}, {times.min_us / 1000:.3f} to "
         f"{times.max_us / 1000:.3f} ms; first run {times.first_us / 1000:.3f} ms, initialisation "
         f"{times.init_us / 1000:.3f} ms; {_times(times.runs, 'run')} in "
-        f"{_times(times.processes, 'process', 'processes')}"
+        f"{_times(times.processes, 'process', 'processes')}{_energy(record)}"
     )
+
+
+def _energy(record: Measurement) -> str:
+    energy = record.energy
+    if energy is None:
+        return "" if record.no_energy is None else f"; no energy: {record.no_energy}"
+    words = [
+        f"{energy.net_mj:.3g} ± {energy.net_mj_doubt:.2g} mJ an inference",
+        f"{energy.gross_mw:.0f} mW less {energy.idle_mw:.0f} mW idle, {energy.readings} readings "
+        f"of the gauge in {energy.window_s:.0f} s",
+    ]
+    if energy.inferences_per_percent is not None:
+        words.append(f"{energy.inferences_per_percent:,.0f} inferences a percent of the battery")
+    if energy.hours is not None:
+        words.append(f"{energy.hours:.1f} h without a pause")
+    return "; " + ", ".join(words)
+
+
+def curve_in_words(record: Sustained) -> str:
+    """What a sustained run came to."""
+    if not record.points or record.first_us is None or record.last_us is None:
+        return ""
+    minutes = record.points[-1].at_s / 60
+    words = [f"{record.first_us / 1000:.3f} ms at first, {record.last_us / 1000:.3f} ms in the end"]
+    slower = record.slower_after_s
+    words.append(
+        f"no slower over {minutes:.0f} min"
+        if slower is None
+        else f"slower by {100 * (record.last_us / record.first_us - 1):.0f} % "
+        f"from minute {slower / 60:.1f} on"
+    )
+    if record.limited_after_s is not None:
+        words.append(f"clock cut in minute {record.limited_after_s / 60:.1f}")
+    first_c, last_c = record.points[0].battery_c, record.points[-1].battery_c
+    if first_c is not None and last_c is not None:
+        words.append(f"battery {first_c:.1f} to {last_c:.1f} °C")
+    return "; ".join(words)
 
 
 def nodes(placement: Placement | None) -> str:

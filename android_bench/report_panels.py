@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from android_bench.report_data import Report, Row
+from android_bench.report_data import Outcome, Report, Row
 from android_bench.report_facts import device_labels, kilobytes, runtime_label
 from android_bench.report_lines import delegate_label
 
@@ -83,6 +83,22 @@ def size_panels(report: Report) -> list[Panel]:
 
 def latency_panels(report: Report) -> list[Panel]:
     """Accuracy against latency: a panel for each data set, setup and delegate."""
+    return _cost_panels(report, "Latency (ms)", "ms", lambda outcome: outcome.latency_ms)
+
+
+def energy_panels(report: Report) -> list[Panel]:
+    """Accuracy against the net energy of an inference; likewise."""
+
+    def millijoules(outcome: Outcome) -> float | None:
+        energy = outcome.record.energy if outcome.latency_ms is not None else None
+        return energy.net_mj if energy and energy.net_mj > 0 else None
+
+    return _cost_panels(report, "Energy (mJ)", "mJ", millijoules)
+
+
+def _cost_panels(
+    report: Report, x_title: str, unit: str, cost: Callable[[Outcome], float | None]
+) -> list[Panel]:
     names = short_names([row.name for row in report.rows])
     devices = device_labels(report.setups)
     several = len(_by_dataset(report)) > 1
@@ -91,12 +107,12 @@ def latency_panels(report: Report) -> list[Panel]:
         found = []
         for setup, delegates in report.setups.items():
             for delegate in delegates:
-                timed = [
-                    (row, outcome.latency_ms, delegate)
+                costs = [
+                    (row, cost(outcome), delegate)
                     for row in rows
                     if (outcome := row.outcomes.get((setup, delegate)))
                 ]
-                points = _points(rows, names, timed, "ms", 1)
+                points = _points(rows, names, costs, unit, 1)
                 if points:
                     title = f"{delegate_label(delegate)} on {devices[setup]}"
                     how = runtime_label(setup) + (f", {dataset}" if several else "")
@@ -106,7 +122,7 @@ def latency_panels(report: Report) -> list[Panel]:
         y = y_axis([point.y for _, _, points in found for point in points])
         for title, how, points in found:
             x = x_axis([point.x for point in points])
-            panels.append(Panel(title, how, "Latency (ms)", points, x, y))
+            panels.append(Panel(title, how, x_title, points, x, y))
     return panels[:MOST_PANELS]
 
 

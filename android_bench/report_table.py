@@ -76,11 +76,17 @@ def _setup_columns(rows: Sequence[Row], setup: Setup, delegates: Sequence[str]) 
             text = nodes(outcome.record.placement) if outcome else ""
             return Cell(clean(text, 24), "number") if text else ABSENT
 
+        def energy(row: Row, delegate: str = delegate) -> Cell:
+            return _energy(row, setup, delegate)
+
         label = delegate_label(delegate)
         columns.append(_best(_same_decimals(_column(label, "ms", rows, latency)), min))
         placed = _column(label, "nodes", rows, taken)
         if delegate != "none" and any(cell.kind == "number" for cell in placed.cells):
             columns.append(placed)
+        metered = _best(_same_decimals(_column(label, "mJ", rows, energy)), min)
+        if any(cell.kind != "absent" for cell in metered.cells):
+            columns.append(metered)
     if {"xnnpack", "none"} <= set(delegates):
         columns.append(_column("XNNPACK", "speed-up", rows, lambda row: _speed_up(row, setup)))
     return columns
@@ -115,6 +121,16 @@ def _latency(row: Row, setup: Setup, delegate: str) -> Cell:
     if outcome.latency_ms is None:
         return _failed(outcome.failure)
     return Cell(f"{outcome.latency_ms:.3f}", "number", outcome.latency_ms)
+
+
+def _energy(row: Row, setup: Setup, delegate: str) -> Cell:
+    outcome = row.outcomes.get((setup, delegate))
+    if outcome is None or outcome.latency_ms is None:
+        return ABSENT
+    record = outcome.record
+    if record.energy is None:
+        return ABSENT if record.no_energy is None else Cell(f"none: {record.no_energy}", "failed")
+    return Cell(f"{record.energy.net_mj:.3f}", "number", record.energy.net_mj)
 
 
 def _speed_up(row: Row, setup: Setup) -> Cell:

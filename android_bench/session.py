@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
 
-from android_bench import probe, watch
+from android_bench import probe, sustained, watch
 from android_bench.adb import Adb, Attached
 from android_bench.benchmark_model import parse, tool_flags
 from android_bench.binary import Binary
@@ -16,12 +16,14 @@ from android_bench.link import PhoneLost
 from android_bench.phone import Phone
 from android_bench.phone_rows import PhoneRows, reason_of
 from android_bench.power import sampler
-from android_bench.power.metered import Meter, Metering
+from android_bench.power.metered import Meter, Metering, pushed
+from android_bench.power.sampler import Sampler
+from android_bench.sustained import Sustaining
 from android_bench.tasks import Pace, Task
 from android_bench.validity import Judge, cool_enough
 from zoo.errors import UnknownNameError, ZooError
 from zoo.provenance import Provenance
-from zoo.types import Device, Measurement
+from zoo.types import Device, Measurement, Sustained, Timed
 
 _COOLING_POLL_S = 5.0
 
@@ -42,6 +44,7 @@ class RunOptions:
         metering: of energy, in the first process of each case; None for none.
         start_c: battery temperature (°C) at which a process starts, at most.
         cool_down_s: how long is waited for that, before each process.
+        sustaining: of each case in place of a latency; None for none.
     """
 
     num_runs: int = 50
@@ -53,9 +56,12 @@ class RunOptions:
     metering: Metering | None = None
     start_c: float = 38.0
     cool_down_s: float = 300.0
+    sustaining: Sustaining | None = None
 
     def expected_s(self, task: Task) -> float:
         """Seconds that a process takes at least; pushing, loading and cooling down aside."""
+        if self.sustaining is not None:
+            return 2.0 + self.sustaining.whole_s + self.sustaining.segment_s
         metering = self.metering if task.number == 1 else None
         metered_s = metering.load_s + 2 * metering.idle_s if metering else 0.0
         return 2.0 + self.warmup_secs + max(self.min_secs, metered_s)
@@ -95,7 +101,7 @@ def measure_on_phone(
     provenance: Provenance,
     options: RunOptions,
     progress: Callable[[str], None] = lambda _: None,
-) -> Generator[Measurement, None, None]:
+) -> Generator[Timed, None, None]:
     """Yields one row per task, in order; a failed one has no latency and says why.
 
     The phone is locked meanwhile; at the end, also on Ctrl-C or when the generator is closed,
@@ -111,7 +117,7 @@ def measure_on_phone(
         options: lengths and patience.
         progress: gets one line of text for each step.
     """
-    rows = PhoneRows(serial, provenance)
+    rows = PhoneRows(serial, provenance, kind=Sustained if options.sustaining else Measurement)
     phone = Phone(adb, serial, tolerance_s=options.tolerance_s)
     done = 0
     try:
@@ -140,16 +146,20 @@ def tool_command(options: RunOptions, case: Case, tool: str, graph: str, metered
     """
     c = case.configuration
     metering = options.metering if metered else None
-    min_secs = max(options.min_secs, metering.load_s) if metering else options.min_secs
+    least_s, runs, warmup_secs = options.min_secs, options.num_runs, options.warmup_secs
+    if metering is not None:
+        least_s = max(least_s, metering.load_s)
+    if options.sustaining is not None:  # one stretch of many: nothing cools down in between
+        least_s, runs, warmup_secs = options.sustaining.segment_s, 1, 0.0
     flags = tool_flags(
         graph,
         c.delegate,
         c.threads,
-        num_runs=options.num_runs,
-        min_secs=min_secs,
+        num_runs=runs,
+        min_secs=least_s,
         # Both the warm-up and the run may last this long; the rest is for loading.
-        max_secs=max(2 * min_secs if metering else min_secs, 0.45 * options.timeout_s),
-        warmup_secs=options.warmup_secs,
+        max_secs=max(2 * least_s if metering else least_s, 0.45 * options.timeout_s),
+        warmup_secs=warmup_secs,
     )
     return " ".join(quote(word) for word in (tool, *flags))
 
@@ -178,7 +188,7 @@ class _Session:
         self.rows = rows
         self.progress = progress
 
-    def measure(self, tasks: Sequence[Task]) -> Iterator[Measurement]:
+    def measure(self, tasks: Sequence[Task]) -> Iterator[Timed]:
         """One row per task, or fewer and then PhoneLost, if the phone is gone for good."""
         binary = self._get_ready()
         pace = Pace([self.options.expected_s(task) for task in tasks])
@@ -235,7 +245,7 @@ class _Session:
             return f"the phone rebooted in mid-run ({reason})"
         return reason
 
-    def _measure(self, task: Task, binary: Binary) -> Measurement:
+    def _measure(self, task: Task, binary: Binary) -> Timed:
         phone, case = self.phone, task.case
         tool = phone.push(binary.path, binary.sha256, executable=True)
         graph = phone.push(case.path, case.sha256)
@@ -247,6 +257,8 @@ class _Session:
         command = tool_command(self.options, case, tool, graph, meter is not None)
         if cores := case.configuration.cores:
             command = f"taskset {probe.mask(phone.clusters(), cores)} {command}"
+        if self.options.sustaining is not None:
+            return self._sustain(task, command, self.options.sustaining, before)
         if meter is None:
             done = phone.run(watch.watched(command), self.options.timeout_s, (watch.FILE,))
         else:
@@ -282,6 +294,44 @@ class _Session:
             reasons=tuple(reasons),
         )
 
+    def _sustain(
+        self, task: Task, command: str, how: Sustaining, before: Mapping[str, str]
+    ) -> Timed:
+        phone, delegate = self.phone, task.case.configuration.delegate
+        losses = phone.link.losses
+        sample = None
+        try:
+            which, remote = pushed(phone, self._native_sampler())
+            nodes = sustained.nodes([cluster.first for cluster in phone.clusters()])
+            limit_s = how.whole_s + self.options.timeout_s
+            sample = which.command(remote, how.period_s, limit_s, nodes)
+        except PhoneLost:
+            raise
+        except ZooError as error:
+            self.progress(f"phone {phone.id}: no temperatures: {self.rows.clean(str(error))}")
+        job, mark = sustained.script(command, sample, how)
+        done = phone.run(job, how.whole_s + self.options.timeout_s, sustained.FILES)
+        found = sustained.curve(
+            done.files[sustained.SEGMENTS],
+            mark,
+            done.files[sustained.SAMPLES],
+            lambda stdout, stderr, code: parse(stdout, stderr, code, delegate),
+        )
+        problems = self.judge.curve(found, delegate)
+        after = phone.link.patiently(phone.state)
+        if phone.link.losses > losses:
+            after["link_losses"] = str(phone.link.losses - losses)
+        return self.rows.row(
+            task,
+            placement=found.results[-1].placement if found.results else None,
+            state_before=dict(before),
+            state_after=after,
+            points=found.points,
+            valid=not problems,
+            reasons=tuple(problems),
+            **sustained.summary(found.points),
+        )
+
     def _cooled_down(self) -> dict[str, str]:
         """The phone's state, after waiting for a start temperature so far as is allowed."""
         until = time.monotonic() + self.options.cool_down_s
@@ -307,9 +357,12 @@ class _Session:
         if reason := Meter.refusal(state):
             return None, reason
         try:
-            arm64 = self.rows.device.details.get("abi") == "arm64-v8a"
-            return Meter(self.phone, metering, sampler.native() if arm64 else None), None
+            return Meter(self.phone, metering, self._native_sampler()), None
         except PhoneLost:
             raise
         except ZooError as error:
             return None, self.rows.clean(str(error))
+
+    def _native_sampler(self) -> Sampler | None:
+        arm64 = self.rows.device.details.get("abi") == "arm64-v8a"
+        return sampler.native() if arm64 else None

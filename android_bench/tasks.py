@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from android_bench.cases import Case
-from zoo.types import Latency, Measurement, Record
+from zoo.types import Latency, Measurement, Record, Timed
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def pending(tasks: Sequence[Task], records: Iterable[Record]) -> list[Task]:
     done = {
         (record.case, record.process)
         for record in records
-        if isinstance(record, Measurement) and record.valid
+        if isinstance(record, Timed) and record.valid
     }
     return [task for task in tasks if (task.key, task.number) not in done]
 

@@ -12,12 +12,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from android_bench.state import THERMAL
+from android_bench.sustained import Curve
 from android_bench.watch import Watch
 from zoo.types import Latency
 
 LEAST_RUNS = 10
 _MOST_OTHER_CORES = 0.5
 _LEAST_LOOK_S = 0.25  # to tell the load of others, in steps of 10 ms
+_LEAST_STRETCHES = 4
+_MOST_REASONS = 8
 _LOW_PERCENT = 15  # where Android's battery saver steps in by itself
 _LIMIT_SLACK = 0.99
 # Their inferences are other processes' work, as the phone counts it.
@@ -73,17 +76,21 @@ class Judge:
             delegate: that was asked for.
         """
         reasons = [*self.before(before), *self._throttled(before, after, watch)]
-        jump_s = watch.clock_jump_s
-        if jump_s is not None and abs(jump_s) > watch.clock_step_s:
-            reasons.append(f"clock jumped: by {jump_s:+.2f} s during the run")
-        other = watch.other_cores
-        looked = watch.seconds is not None and watch.seconds >= _LEAST_LOOK_S
-        told = looked and other is not None and not delegate.startswith(_IN_SERVICES)
-        if told and other is not None and other > _MOST_OTHER_CORES:
-            reasons.append(f"other load: {other:.1f} cores, {_MOST_OTHER_CORES:g} at most")
+        reasons += _disturbed(watch, delegate)
         if latency.runs < LEAST_RUNS:
             reasons.append(f"too few runs: {latency.runs}, {LEAST_RUNS} at least")
         return reasons
+
+    @staticmethod
+    def curve(found: Curve, delegate: str) -> list[str]:
+        """Why a sustained run can't be trusted; that it slows down is what it is for."""
+        reasons = [] if found.complete else ["the run was not noted to its end"]
+        reasons += [problem for result in found.results for problem in result.problems]
+        for part in found.watches:
+            reasons += _disturbed(part, delegate)
+        if not reasons and len(found.points) < _LEAST_STRETCHES:
+            reasons.append(f"too few stretches: {len(found.points)}, {_LEAST_STRETCHES} at least")
+        return list(dict.fromkeys(reasons))[:_MOST_REASONS]
 
     def _throttled(
         self, before: Mapping[str, str], after: Mapping[str, str], watch: Watch
@@ -109,6 +116,19 @@ class Judge:
         if gpu is not None and was_gpu is not None and gpu > was_gpu:
             reasons.append(f"throttled: the GPU was cut to its level {gpu}")
         return reasons
+
+
+def _disturbed(watch: Watch, delegate: str) -> list[str]:
+    """What others did to a run."""
+    reasons = []
+    jump_s = watch.clock_jump_s
+    if jump_s is not None and abs(jump_s) > watch.clock_step_s:
+        reasons.append(f"clock jumped: by {jump_s:+.2f} s during the run")
+    other = None if delegate.startswith(_IN_SERVICES) else watch.other_cores
+    looked = watch.seconds is not None and watch.seconds >= _LEAST_LOOK_S
+    if looked and other is not None and other > _MOST_OTHER_CORES:
+        reasons.append(f"other load: {other:.1f} cores, {_MOST_OTHER_CORES:g} at most")
+    return reasons
 
 
 def cool_enough(state: Mapping[str, str], start_c: float) -> bool:

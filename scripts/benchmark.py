@@ -59,6 +59,9 @@ flags.DEFINE_bool("energy", False, "on phones: energy too, in the first process 
 # A window of 30 s is the least, and the tool's last second is left out.
 flags.DEFINE_float("energy_secs", 60, "seconds of inferences for --energy", lower_bound=32)
 flags.DEFINE_float("idle_secs", 20, "seconds of rest before and after them", lower_bound=5)
+flags.DEFINE_float(
+    "sustained_minutes", 0, "on phones: inference after inference for so long, as a curve", 0
+)
 flags.DEFINE_float("start_c", 38, "on phones: highest battery temperature (°C) to start at")
 flags.DEFINE_float("cool_down_secs", 300, "how long to wait for it, before each process", 0)
 flags.DEFINE_bool("accuracy", True, "score artifacts on their test split, on this computer")
@@ -187,6 +190,7 @@ def _on_phone(files: list[Candidate], phone: Attached) -> int:
 def _options() -> RunOptions:
     from android_bench.power.metered import Metering
     from android_bench.session import RunOptions
+    from android_bench.sustained import Sustaining
 
     return RunOptions(
         num_runs=FLAGS.num_runs,
@@ -194,6 +198,7 @@ def _options() -> RunOptions:
         tolerance_s=min(20.0, FLAGS.recovery_secs),
         recovery_s=FLAGS.recovery_secs,
         metering=Metering(FLAGS.energy_secs, FLAGS.idle_secs) if FLAGS.energy else None,
+        sustaining=Sustaining(FLAGS.sustained_minutes) if FLAGS.sustained_minutes else None,
         start_c=FLAGS.start_c,
         cool_down_s=FLAGS.cool_down_secs,
     )
@@ -217,7 +222,8 @@ def _tasks(cases: list[Case], device_id: str, asked: dict[str, object]) -> list[
     patience = ("tolerance_s", "recovery_s", "cool_down_s")
     told = {k: v for k, v in asked.items() if k not in patience}
     told["session"] = FLAGS.session
-    return schedule(cases, FLAGS.processes, device_id, told, FLAGS.seed)
+    processes = 1 if told.get("sustaining") else FLAGS.processes
+    return schedule(cases, processes, device_id, told, FLAGS.seed)
 
 
 def _recorder() -> Recorder:
@@ -249,8 +255,8 @@ def _plan(
     todo = _recorder().pending(tasks)
     seconds = sum(map(expected_s, todo))
     cli.say(
-        f"{len({task.key for task in tasks})} cases {where}, {FLAGS.processes} processes each, "
-        f"{len(todo)} of {len(tasks)} to be run: {seconds / 60:.1f} minutes or more"
+        f"{len({task.key for task in tasks})} cases {where}, {len(tasks)} processes in all, "
+        f"{len(todo)} of them to be run: {seconds / 60:.1f} minutes or more"
     )
     for task in sorted(tasks, key=lambda task: (task.case.model, task.key, task.number)):
         case = task.case

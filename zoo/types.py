@@ -295,15 +295,14 @@ class Accuracy(Record):
     reasons: tuple[str, ...] = ()
 
 
-class Measurement(Record):
-    """One process of a timed case, or (`android_bench.tasks`) all of them as one.
+class Timed(Record):
+    """One process of a case that is run for its latency, or a sustained run of it.
 
-    A failed one is a row too: `latency` is None and `reasons` says why. `case` stands for all that
-    was asked for; empty in lines of before there was one. `process` counts from 1. Where energy
-    was asked for, there is either `energy` or the reason `no_energy`.
+    `case` stands for all that was asked for; empty in lines of before there was one. `process`
+    counts from 1. A failed one is a row too: `reasons` says why. One that is not `valid` for what
+    the phone did meanwhile keeps its numbers.
     """
 
-    kind: Literal["latency"] = "latency"
     case: str = ""
     process: int = 1
     processes: int = 1
@@ -311,14 +310,64 @@ class Measurement(Record):
     device: Device
     configuration: Configuration
     placement: Placement | None = None
-    latency: Latency | None = None
-    energy: Energy | None = None
-    no_energy: str | None = None
     state_before: dict[str, str] = {}
     state_after: dict[str, str] = {}
     valid: bool
     reasons: tuple[str, ...] = ()
 
 
-Result = TrainRecord | ConvertRecord | Accuracy | Measurement
+class Measurement(Timed):
+    """One process of a timed case, or (`android_bench.tasks`) all of them as one.
+
+    Where energy was asked for, there is either `energy` or the reason `no_energy`.
+    """
+
+    kind: Literal["latency"] = "latency"
+    latency: Latency | None = None
+    energy: Energy | None = None
+    no_energy: str | None = None
+
+
+class SustainedPoint(Strict):
+    """One stretch of a sustained run; None where the phone does not tell.
+
+    Attributes:
+        at_s: its beginning, since that of the run.
+        latency_us: typical, as in `Latency`.
+        busy: share of its time that inferences took; the rest is loading and warming up.
+        battery_c: in the middle of it.
+        big_core_khz: mean clock of the fastest cluster; big_core_limit_khz: the lowest limit.
+        gpu_hz: mean clock of the GPU.
+        thermal_status: at its end, 0 to 6.
+    """
+
+    at_s: float
+    latency_us: float
+    busy: float
+    battery_c: float | None = None
+    big_core_khz: float | None = None
+    big_core_limit_khz: float | None = None
+    gpu_hz: float | None = None
+    thermal_status: int | None = None
+
+
+class Sustained(Timed):
+    """Inference after inference for minutes, as a curve.
+
+    Attributes:
+        points: stretch by stretch.
+        first_us, last_us: typical latency of the first and the last stretches.
+        slower_after_s: from when on it stayed 10 % above the first; None if it did not.
+        limited_after_s: when the clock of the fastest cluster was first cut; likewise.
+    """
+
+    kind: Literal["sustained"] = "sustained"
+    points: tuple[SustainedPoint, ...] = ()
+    first_us: float | None = None
+    last_us: float | None = None
+    slower_after_s: float | None = None
+    limited_after_s: float | None = None
+
+
+Result = TrainRecord | ConvertRecord | Accuracy | Measurement | Sustained
 RESULT: TypeAdapter[Result] = TypeAdapter(Annotated[Result, Field(discriminator="kind")])

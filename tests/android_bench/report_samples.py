@@ -14,10 +14,13 @@ from zoo.types import (
     Artifact,
     Configuration,
     Device,
+    Energy,
     Latency,
     Measurement,
     Placement,
     Record,
+    Sustained,
+    SustainedPoint,
     TrainRecord,
 )
 
@@ -99,6 +102,46 @@ def timed(
         "reasons": ("the delegate refused QUANTIZE",) if latency_ms is None else (),
     }
     return Measurement(**fields | changes)
+
+
+def metered(net_mj: float, **changes: Any) -> Energy:
+    """An energy as a healthy phone gives it."""
+    fields: dict[str, Any] = {
+        "gross_mw": 3200, "idle_mw": 600, "net_mw": 2600, "net_mw_doubt": 60, "net_mj": net_mj,
+        "net_mj_doubt": net_mj * 60 / 2600, "inferences_per_percent": 639_900 / net_mj,
+        "hours": 4.4, "window_s": 58.0, "readings": 57, "gauge_period_s": 1.0, "unit": "uA",
+        "charging_is": "negative", "evidence": ("current_now 150000 idle, 810000 loaded",),
+        "sampler": "native",
+    }  # fmt: skip
+    return Energy(**fields | changes)
+
+
+def sustained(name: str, slower_from: int | None, delegate: str = "xnnpack") -> Sustained:
+    """Half an hour of inferences, 10 s a point; slower by a third from a point on."""
+    slow = 10**6 if slower_from is None else slower_from
+    points = tuple(
+        SustainedPoint(
+            at_s=10.0 * i,
+            latency_us=9000 * (1 + 0.33 * (i >= slow)) + 50 * (i % 3),
+            busy=0.97,
+            battery_c=29 + 12 * (1 - 0.985**i),
+            thermal_status=int(i >= slow),
+        )
+        for i in range(180)
+    )
+    like = timed(name, 1.0, delegate, device=PHONE)
+    return Sustained(
+        **head(name, 30),
+        precision="int8",
+        device=PHONE,
+        configuration=like.configuration,
+        points=points,
+        first_us=9050,
+        last_us=points[-2].latency_us,
+        slower_after_s=None if slower_from is None else 10.0 * slower_from,
+        limited_after_s=None if slower_from is None else 10.0 * slower_from - 20,
+        valid=True,
+    )
 
 
 def scored(name: str, top1: float | None, minute: int = 0, **changes: Any) -> Accuracy:

@@ -124,7 +124,7 @@ def test_plan_and_dry_run(benchmark, phones, command, adb, tmp_path):
     plan = command("benchmark", *shared, *flags, "--plan", **adb.env)
     assert plan.returncode == 0, plan.stderr
     assert "2 cases on" in plan.stdout
-    assert "3 processes each, 6 of 6 to be run" in plan.stdout
+    assert "6 processes in all, 6 of them to be run" in plan.stdout
     # Two idles and a load of 60 s for each of two cases, and little else.
     assert "to be run: 3.6 minutes or more" in plan.stdout
     dry = command("benchmark", *shared, *flags, "--cores=big", "--dry_run", **adb.env)

@@ -20,8 +20,10 @@ from android_bench.report_panels import size_panels
 from tests.android_bench.report_samples import (
     PHONE,
     artifact,
+    metered,
     scored,
     sha256,
+    sustained,
     timed,
     trained,
     write_output,
@@ -287,6 +289,37 @@ def test_nothing_to_report_is_one_line_with_the_remedy(tmp_path, content):
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1 and "python -m scripts.benchmark" in done.stderr
     assert not (tmp_path / "report").exists()
+
+
+def test_energy_and_sustained_runs(tmp_path):
+    denied = timed("b", 4.0, device=PHONE).model_copy(update={"no_energy": "powered by USB"})
+    write_output(
+        tmp_path,
+        {"a": artifact("a"), "b": artifact("b")},
+        [
+            scored("a", 0.91),
+            scored("b", 0.92),
+            timed("a", 9.0, device=PHONE, energy=metered(23.4)),
+            denied,
+            sustained("a", 60),
+            sustained("b", None, "gpu"),
+        ],
+    )
+    text = report.write(report.load(tmp_path), tmp_path).read_text()
+    for figure in (
+        ">23.4<",
+        "none: powered by USB",
+        "23.4 ± 0.54 mJ an inference, 3200 mW less 600 mW idle, 57 readings",
+        "slower by 33 % from minute 10.0 on; clock cut in minute 9.7; battery 29.0 to 40.2 °C",
+        "no slower over 30 min",
+        "Test accuracy against energy",
+        "Sustained runs",
+    ):
+        assert figure in text, figure
+    folder = tmp_path / "report"
+    for stem in ("accuracy_vs_energy", "sustained"):
+        assert "<svg" in (folder / f"{stem}.svg").read_text()
+        assert (folder / f"{stem}.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_pictures_of_an_earlier_report_do_not_outlive_their_figures(tmp_path):
