@@ -15,9 +15,10 @@ from types import TracebackType
 
 from filelock import FileLock, Timeout
 
-from android_bench import probe, state
+from android_bench import probe, settings, state
 from android_bench.adb import Adb, Completed, device_id
 from android_bench.jobs import JobResult, Jobs
+from android_bench.lease import Lease
 from android_bench.link import Link, PhoneLost, PhoneProblem, ShellResult, lost_reason
 from android_bench.probe import Cluster
 from zoo.errors import ZooError
@@ -54,6 +55,8 @@ class Phone:
         self.link = Link(adb, serial, tolerance_s=tolerance_s)
         self.jobs = Jobs(self.link, ROOT)
         self._lock = FileLock(lock_path(serial), timeout=0)
+        self._lease = Lease(self.shell)
+        self._barred = False
 
     def __enter__(self) -> Phone:
         self.acquire()
@@ -66,7 +69,8 @@ class Phone:
         trace: TracebackType | None,
     ) -> None:
         try:
-            self.cleanup(purge=True)
+            if not self._barred:
+                self.cleanup(purge=True)
         except ZooError:
             pass  # out of reach: its own time limit ends a job, and the next start sweeps
         finally:
@@ -94,6 +98,14 @@ class Phone:
                 remedy="another user's lock? remove the file, or set TMPDIR",
             ) from error
 
+    def claim(self, seconds: float) -> None:
+        """Takes the phone for so long, also from other computers; see `Lease.claim`."""
+        try:
+            self.link.patiently(lambda: self._lease.claim(seconds))
+        except PhoneProblem:
+            self._barred = True  # what runs there is not ours to end
+            raise
+
     def release(self) -> None:
         """Gives the lock back."""
         self._lock.release()
@@ -116,14 +128,18 @@ class Phone:
         return self.jobs.run(command, timeout_s, files)
 
     def cleanup(self, *, purge: bool = False, timeout_s: float = 10.0) -> None:
-        """Ends every job of ours and removes the job folders; with `purge` all our files.
+        """Ends every job of ours and removes the job folders.
+
+        With `purge` also all our files; settings are put back, and the phone is given back.
 
         Raises:
             PhoneLost: the phone can't be reached.
         """
         self.jobs.kill_all(timeout_s)
         if purge:
+            settings.restore(self.shell)
             self.shell(f"rm -rf {quote(ROOT)}", timeout_s)
+            self._lease.release()
 
     def wait_ready(self, limit_s: float) -> bool:
         """Waits until the phone can be reached and has booted to the end."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
 
-from android_bench import probe, sustained, watch
+from android_bench import probe, settings, sustained, watch
 from android_bench.adb import Adb, Attached
 from android_bench.benchmark_model import parse, tool_flags
 from android_bench.binary import Binary
@@ -26,6 +26,7 @@ from zoo.provenance import Provenance
 from zoo.types import Device, Measurement, Sustained, Timed
 
 _COOLING_POLL_S = 5.0
+_LEASE_S = 120.0  # for pushing files and waiting for a link, besides what a process takes
 
 FindBinary = Callable[[str], Binary]
 
@@ -45,6 +46,7 @@ class RunOptions:
         start_c: battery temperature (°C) at which a process starts, at most.
         cool_down_s: how long is waited for that, before each process.
         sustaining: of each case in place of a latency; None for none.
+        fixed_performance: whether clocks are held at what the phone can keep up (Android 11).
     """
 
     num_runs: int = 50
@@ -57,6 +59,15 @@ class RunOptions:
     start_c: float = 38.0
     cool_down_s: float = 300.0
     sustaining: Sustaining | None = None
+    fixed_performance: bool = False
+
+    @property
+    def longest_s(self) -> float:
+        """Seconds that a process may take before it is given up, at most."""
+        metering, sustaining = self.metering, self.sustaining
+        metered_s = metering.load_s + 2 * metering.idle_s if metering else 0.0
+        sustained_s = sustaining.whole_s if sustaining else 0.0
+        return self.cool_down_s + self.timeout_s + max(metered_s, sustained_s)
 
     def expected_s(self, task: Task) -> float:
         """Seconds that a process takes at least; pushing, loading and cooling down aside."""
@@ -223,6 +234,10 @@ class _Session:
                 raise
         if not self.phone.wait_ready(self.options.recovery_s):
             raise PhoneLost("the phone has not finished booting")
+        self.phone.claim(_LEASE_S)
+        settings.restore(self.phone.shell)  # of a session that was killed
+        if self.options.fixed_performance:
+            settings.change(self.phone.shell, settings.FIXED_PERFORMANCE)
         details = self.phone.probe()
         name = " ".join(details[key] for key in ("manufacturer", "model"))
         self.rows.device = Device(kind="phone", id=self.phone.id, name=name, details=details)
@@ -247,6 +262,7 @@ class _Session:
 
     def _measure(self, task: Task, binary: Binary) -> Timed:
         phone, case = self.phone, task.case
+        phone.claim(_LEASE_S + self.options.longest_s)
         tool = phone.push(binary.path, binary.sha256, executable=True)
         graph = phone.push(case.path, case.sha256)
         before = self._cooled_down()

@@ -62,6 +62,9 @@ flags.DEFINE_float("idle_secs", 20, "seconds of rest before and after them", low
 flags.DEFINE_float(
     "sustained_minutes", 0, "on phones: inference after inference for so long, as a curve", 0
 )
+flags.DEFINE_bool(
+    "fixed_performance", False, "on phones: Android's fixed performance mode meanwhile"
+)
 flags.DEFINE_float("start_c", 38, "on phones: highest battery temperature (°C) to start at")
 flags.DEFINE_float("cool_down_secs", 300, "how long to wait for it, before each process", 0)
 flags.DEFINE_bool("accuracy", True, "score artifacts on their test split, on this computer")
@@ -199,6 +202,7 @@ def _options() -> RunOptions:
         recovery_s=FLAGS.recovery_secs,
         metering=Metering(FLAGS.energy_secs, FLAGS.idle_secs) if FLAGS.energy else None,
         sustaining=Sustaining(FLAGS.sustained_minutes) if FLAGS.sustained_minutes else None,
+        fixed_performance=FLAGS.fixed_performance,
         start_c=FLAGS.start_c,
         cool_down_s=FLAGS.cool_down_secs,
     )

@@ -33,11 +33,11 @@ Inference (avg): 20010
 """
 
 
-def run(bench, phone, **options):
+def run(bench, phone, how=HOW):
     rows = list(
         measure_on_phone(
             bench.adb, phone.serial, bench.tasks("none"), bench.find_binary,
-            Provenance(("test",), {}), dataclasses.replace(SHORT, sustaining=HOW, **options),
+            Provenance(("test",), {}), dataclasses.replace(SHORT, sustaining=how),
         )
     )  # fmt: skip
     assert left_on(phone) == []
@@ -64,6 +64,7 @@ def test_a_phone_that_keeps_its_pace(bench):
     assert row.placement is not None and row.placement.level == "none"
 
 
+@pytest.mark.slow
 def test_a_phone_that_throttles(bench):
     with bench.phone(slow_ms=10) as phone:
 
@@ -81,7 +82,7 @@ def test_a_phone_that_throttles(bench):
 
         thread = threading.Thread(target=throttle_after_some_stretches)
         thread.start()
-        row = run(bench, phone)
+        row = run(bench, phone, dataclasses.replace(HOW, minutes=0.75))
         thread.join()
     assert row.valid, "slowing down is what the run is for"
     assert row.last_us > 1.8 * row.first_us

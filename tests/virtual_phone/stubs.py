@@ -97,6 +97,16 @@ offset=${0%/*}/../stub/state/clock
 exec @DATE@ "$@"
 """
 
+_CMD = """#!/bin/sh
+case "$1.$2" in
+power.set-fixed-performance-mode-enabled)
+    sdk=$("${0%/*}/getprop" ro.build.version.sdk)
+    if [ "$sdk" -lt 30 ]; then echo "Unknown command: $2" >&2; exit 255; fi
+    echo "$3" >"${0%/*}/../stub/state/fixed_performance";;
+esac
+exit 0
+"""
+
 _NOTHING = "#!/bin/sh\nexit 0\n"
 
 # Only where the phone's /data is a plain folder: the host's df would tell the host's disk.
@@ -121,10 +131,11 @@ def stub_scripts(cpus: tuple[int, ...], refused_masks: tuple[str, ...]) -> dict[
     every_core = f"{sum(1 << cpu for cpu in cpus):x}"
     taskset = _TASKSET.replace("@ALL@", every_core).replace("@REFUSED@", " ".join(refused_masks))
     return {
+        "cmd": _CMD,
         "date": _DATE.replace("@DATE@", shutil.which("date") or "/bin/date"),
         "getprop": _GETPROP,
         "dumpsys": _DUMPSYS,
         "settings": _SETTINGS,
         "taskset": taskset,
-        **dict.fromkeys(("am", "cmd", "input", "logcat", "pm", "svc", "wm"), _NOTHING),
+        **dict.fromkeys(("am", "input", "logcat", "pm", "svc", "wm"), _NOTHING),
     }

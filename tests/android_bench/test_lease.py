@@ -1,0 +1,157 @@
+"""Who may use a phone, and what becomes of its settings, over the real adb client."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from android_bench import lease, settings
+from android_bench.lease import Lease
+from android_bench.link import PhoneProblem
+from android_bench.phone import ROOT, Phone
+from tests.android_bench.conftest import SHORT, left_on
+
+FIXED = "/system/stub/state/fixed_performance"
+
+
+def shell_of(bench, phone):
+    return Phone(bench.adb, phone.serial).shell
+
+
+def fixed(phone):
+    path = phone.path(FIXED)
+    return path.read_text().strip() if path.exists() else ""
+
+
+def claim_as(owner, bench, phone, seconds=100):
+    one = Lease(shell_of(bench, phone))
+    one.owner = owner
+    one.claim(seconds)
+    return one
+
+
+ELSEWHERE = "0123456789abcdef-77-1234"
+
+
+def test_what_another_computer_runs_is_left_alone(bench):
+    with bench.phone() as phone:
+        Phone(bench.adb, phone.serial).jobs.start("sleep 500", 600.0)
+        other = claim_as(ELSEWHERE, bench, phone)
+        (row,) = bench.measure(phone, "none")
+        assert not row.valid and phone.path(ROOT).exists()
+        assert phone.wait_for_process("sleep 500")
+        other.release()
+
+
+def test_a_claim_of_another_computer(bench):
+    with bench.phone() as phone:
+        other = claim_as(ELSEWHERE, bench, phone, seconds=70)
+        (row,) = bench.measure(phone, "none")
+        assert phone.benchmarks() == []
+        other.release()
+        (later,) = bench.measure(phone, "none")
+        assert left_on(phone) == []
+    assert "another benchmark, on another computer, is using the phone" in row.reasons[0]
+    assert "in 70 s" in row.reasons[0] or "in 69 s" in row.reasons[0]
+    assert later.valid
+
+
+def test_one_phone_under_two_names(bench):
+    # By USB and by Wi-Fi at once, the lock on this computer sees two phones.
+    with bench.phone() as phone:
+        alive = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+        try:
+            theirs = f"{lease._computer()}-{alive.pid}-{lease._started(alive.pid)}"
+            claim_as(theirs, bench, phone)
+            with pytest.raises(PhoneProblem, match="on this computer, is using the phone"):
+                Lease(shell_of(bench, phone)).claim(10)
+        finally:
+            alive.kill()
+            alive.wait()
+        Lease(shell_of(bench, phone)).claim(10)  # whoever had it is dead
+
+
+def test_a_claim_ends_by_itself(bench):
+    with bench.phone() as phone:
+        claim_as(ELSEWHERE, bench, phone, seconds=1)
+        mine = Lease(shell_of(bench, phone))
+        with pytest.raises(PhoneProblem):
+            mine.claim(10)
+        time.sleep(2)
+        mine.claim(10)
+        mine.claim(20)
+        with pytest.raises(PhoneProblem):
+            claim_as(ELSEWHERE, bench, phone)
+
+
+def test_a_claim_does_not_outlive_a_boot(bench):
+    with bench.phone() as phone:
+        claim_as(ELSEWHERE, bench, phone)
+        phone.reboot(away_s=0.2)
+        one = Phone(bench.adb, phone.serial)
+        assert one.wait_ready(20)
+        one.claim(10)
+
+
+@pytest.mark.parametrize("junk", ["", "x", "a b c d", "$(reboot) 9999999 0", "\0\xff" * 100])
+def test_a_damaged_lock_is_no_claim(bench, junk):
+    with bench.phone() as phone:
+        phone.path(lease.PATH).write_text(junk)
+        Lease(shell_of(bench, phone)).claim(10)
+
+
+def test_fixed_performance_is_put_back(bench):
+    with bench.phone() as phone:
+        seen = []
+        phone.on_command("setsid", lambda: seen.append(fixed(phone)), times=10)
+        (row,) = bench.measure(phone, "none", fixed_performance=True)
+        assert row.valid and "true" in seen and fixed(phone) == "false"
+        assert left_on(phone, patience_s=5) == []
+
+
+def test_a_phone_without_that_mode(bench):
+    with bench.phone(sdk=29) as phone:
+        (row,) = bench.measure(phone, "none", fixed_performance=True)
+        assert left_on(phone, patience_s=5) == []
+    assert "the phone has no fixed performance mode" in row.reasons[0]
+
+
+KILLED = """
+import os, sys
+from android_bench import settings
+from android_bench.adb import Adb
+from android_bench.phone import Phone
+phone = Phone(Adb(sys.argv[1]), sys.argv[2])
+phone.claim(float(sys.argv[3]))
+settings.change(phone.shell, settings.FIXED_PERFORMANCE)
+os.kill(os.getpid(), 9)
+"""
+
+
+def killed_in_between(bench, phone, lease_s):
+    words = [sys.executable, "-c", KILLED, bench.adb.path, phone.serial, str(lease_s)]
+    done = subprocess.run(words, env={**os.environ, **bench.server.env}, check=False, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    assert fixed(phone) == "true"
+
+
+def test_a_watchdog_puts_it_back_when_the_session_died(bench):
+    with bench.phone() as phone:
+        killed_in_between(bench, phone, 3)
+        until = time.monotonic() + 20
+        while fixed(phone) != "false":
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        assert not phone.path(settings.RESTORE).exists()
+
+
+def test_the_next_session_puts_it_back(bench):
+    with bench.phone() as phone:
+        killed_in_between(bench, phone, 1000)
+        (row,) = bench.measure(phone, "none", num_runs=SHORT.num_runs)
+        assert row.valid, row.reasons
+        assert fixed(phone) == "false"
+        assert left_on(phone, patience_s=5) == []
