@@ -20,8 +20,18 @@ from android_bench.tasks import Pace, Task
 from zoo import runtime
 from zoo.errors import ZooError, one_line
 from zoo.provenance import Provenance
-from zoo.types import Accuracy, Artifact, Configuration, Device, Latency, Measurement, Placement
+from zoo.types import (
+    Accuracy,
+    Artifact,
+    Configuration,
+    Device,
+    Latency,
+    Measurement,
+    Placement,
+    Strict,
+)
 
+_WORKER = "android_bench.host_worker"
 _TIMEOUT_S = 900  # scoring 10,000 images on plain int8 kernels of an old runtime takes minutes
 
 
@@ -62,7 +72,7 @@ def measure(
         latency, placement = None, None
         reasons: tuple[str, ...] = ()
         try:
-            answer = _ask(_request(case, timing))
+            answer = ask(_WORKER, _request(case, timing), case.path)
             latency = Latency.model_validate(answer["latency"])
             placement = Placement.model_validate(answer["placement"])
         except ZooError as error:
@@ -90,18 +100,13 @@ def score(case: Case, artifact: Artifact, provenance: Provenance) -> Accuracy:
     images, placement = 0, None
     reasons: tuple[str, ...] = ()
     try:
-        wanted = Score(
-            dataset=artifact.dataset,
-            image_size=artifact.inputs[0].shape[1],
-            validation_images=artifact.recipe.validation_images,
-            mean=artifact.preprocessing["mean"][0],
-            std=artifact.preprocessing["std"][0],
-        )
-        found = _ask(_request(case, Timing()).model_copy(update={"score": wanted}))
+        wanted = test_split(artifact)
+        request = _request(case, Timing()).model_copy(update={"score": wanted})
+        found = ask(_WORKER, request, case.path)
         top1, images = float(found["top1"]), int(found["images"])
         placement = Placement.model_validate(found["placement"])
-    except (KeyError, IndexError, TypeError, ValueError) as error:
-        reasons = (f"the manifest does not say how to score it: {one_line(error)}",)
+    except (KeyError, TypeError, ValueError) as error:
+        reasons = (f"an answer that can't be: {one_line(error)}",)
     except ZooError as error:
         reasons = (str(error),)
     return Accuracy(
@@ -121,6 +126,26 @@ def score(case: Case, artifact: Artifact, provenance: Provenance) -> Accuracy:
     )
 
 
+def test_split(artifact: Artifact) -> Score:
+    """Which pictures a model is scored on, and how they are normalised.
+
+    Raises:
+        ZooError: the manifest does not say.
+    """
+    try:
+        return Score(
+            dataset=artifact.dataset,
+            image_size=artifact.inputs[0].shape[1],
+            validation_images=artifact.recipe.validation_images,
+            mean=artifact.preprocessing["mean"][0],
+            std=artifact.preprocessing["std"][0],
+        )
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise ZooError(
+            f"the manifest does not say how to score it: {one_line(error)}", where=artifact.name
+        ) from error
+
+
 def _request(case: Case, timing: Timing) -> Request:
     return Request(
         path=str(case.path),
@@ -134,14 +159,19 @@ def _request(case: Case, timing: Timing) -> Request:
     )
 
 
-def _ask(request: Request) -> dict:
+def ask(module: str, request: Strict, where: Path) -> dict:
     """One worker process, from start to answer.
+
+    Args:
+        module: that is run; it ends in `host_worker.reply`.
+        request: what it is given.
+        where: the model, for messages.
 
     Raises:
         ZooError: the model is refused, or the worker crashed, hung, or answered nonsense.
     """
     with subprocess.Popen(
-        [sys.executable, "-m", "android_bench.host_worker"],
+        [sys.executable, "-m", module],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -159,7 +189,7 @@ def _ask(request: Request) -> dict:
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         raise ZooError(
             "the worker process died",
-            where=Path(request.path).name,
+            where=where.name,
             got=f"{how}; {one_line(err.decode(errors='replace')[-300:])}",
         )
     found = json.loads(lines[-1].partition(ANSWER)[2])

@@ -11,6 +11,7 @@ import resource
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
@@ -124,10 +125,10 @@ def _random_input(tensor: TensorInfo) -> np.ndarray:
     return random.standard_normal(tensor.shape[1:]).astype(dtype)
 
 
-def main() -> int:
-    """Answers one request; a user-facing problem is an answer too, with the key `error`."""
+def reply(answer_to: Callable[[bytes], dict[str, object]]) -> int:
+    """Answers the request on stdin; a user-facing problem is an answer too, under `error`."""
     try:
-        result = answer(Request.model_validate_json(sys.stdin.buffer.read()))
+        result = answer_to(sys.stdin.buffer.read())
     except ZooError as error:
         result = {"error": str(error)}
     print(ANSWER + json.dumps(result), flush=True)
@@ -135,4 +136,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(reply(lambda text: answer(Request.model_validate_json(text))))

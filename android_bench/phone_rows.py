@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from android_bench.adb import device_id
+from android_bench.cases import Case
 from android_bench.link import PhoneLost
 from android_bench.tasks import Task
 from zoo.errors import ZooError, one_line
 from zoo.provenance import Provenance
-from zoo.types import Configuration, Device, Measurement, Placement, Timed
+from zoo.types import Agreement, Configuration, Device, Measurement, Placement, Timed
 
 RUNTIME = "benchmark_model"
 _MIN_SERIAL = 4  # a shorter one would be found in innocent text
@@ -65,27 +66,30 @@ class PhoneRows:
 
     def row(self, task: Task, **result: Any) -> Timed:
         """A row; `result` has the fields of its kind that depend on how it went."""
-        case = task.case
-        fields = self.provenance.fields() | task.fields
-        fields["command"] = tuple(self.clean(word) for word in self.provenance.command)
-        configuration = Configuration(
-            runtime=RUNTIME,
-            runtime_version=self.runtime_version,
-            delegate=case.configuration.delegate,
-            threads=case.configuration.threads,
-            cores=case.configuration.cores,
-        )
-        return self.kind.model_validate(
-            {
-                **fields,
-                "model": case.model,
-                "model_sha256": case.sha256,
-                "precision": case.precision,
-                "device": self.device,
-                "configuration": configuration,
-                **result,
-            }
-        )
+        return self.kind.model_validate({**self._fields(task.case), **task.fields, **result})
+
+    def agreement(self, case: Case, **result: Any) -> Agreement:
+        """A row about outputs; `result` has the fields that depend on how it went."""
+        reasons = tuple(one_line(self.clean(reason)) for reason in result.pop("reasons", ()))
+        fields = {**self._fields(case), **result, "reasons": reasons}
+        return Agreement.model_validate(fields)
+
+    def _fields(self, case: Case) -> dict[str, object]:
+        return {
+            **self.provenance.fields(),
+            "command": tuple(self.clean(word) for word in self.provenance.command),
+            "model": case.model,
+            "model_sha256": case.sha256,
+            "precision": case.precision,
+            "device": self.device,
+            "configuration": Configuration(
+                runtime=RUNTIME,
+                runtime_version=self.runtime_version,
+                delegate=case.configuration.delegate,
+                threads=case.configuration.threads,
+                cores=case.configuration.cores,
+            ),
+        }
 
 
 def reason_of(error: ZooError) -> str:

@@ -6,10 +6,20 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from android_bench.report_lines import curve_in_words, threads_label
+from android_bench.cases import Case
+from android_bench.report_lines import agreement_of, curve_in_words, threads_label
 from android_bench.tasks import Task, one_of, pending
 from zoo.records import append_record, read_records
-from zoo.types import Accuracy, Configuration, Latency, Measurement, Record, Sustained, Timed
+from zoo.types import (
+    Accuracy,
+    Agreement,
+    Configuration,
+    Latency,
+    Measurement,
+    Record,
+    Sustained,
+    Timed,
+)
 
 
 class Recorder:
@@ -27,12 +37,12 @@ class Recorder:
         """The tasks without a good line, in their order."""
         return pending(tasks, self._records())
 
-    def processes(self, tasks: Sequence[Task], rows: Iterable[Timed]) -> int:
-        """Appends each row; says each case after its last process.
+    def processes(self, tasks: Sequence[Task], rows: Iterable[Timed | Agreement]) -> int:
+        """Appends each row; says each case after its last process, and each agreement.
 
         Args:
             tasks: all that were asked for.
-            rows: those of the pending ones, in their order.
+            rows: those of the pending ones, in their order, and any agreements.
 
         Returns:
             How many of the cases are not good.
@@ -44,13 +54,17 @@ class Recorder:
             if isinstance(record, Timed) and record.case in keys:
                 known[record.case].append(record)
         left = Counter(task.key for task in pending(tasks, records))
+        failed = 0
         for row in rows:
+            if isinstance(row, Agreement):
+                failed += self.score(row)
+                continue
             append_record(self._path, row)
             known[row.case].append(row)
             left[row.case] -= 1
             if left[row.case] == 0:
                 self._say(said(_whole(known[row.case])))
-        return sum(not (lines and _whole(lines).valid) for lines in known.values())
+        return failed + sum(not (lines and _whole(lines).valid) for lines in known.values())
 
     def unscored(self, pairs: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
         """Those (SHA-256 of a file, runtime) of which no good accuracy of this computer is kept."""
@@ -61,8 +75,20 @@ class Recorder:
         }
         return set(pairs) - scored
 
-    def score(self, row: Accuracy) -> int:
-        """Appends and says an accuracy; 1 for a failed one."""
+    def uncompared(self, cases: Sequence[Case], device_id: str) -> list[Case]:
+        """One case for each file and delegate whose outputs on a phone were not compared yet."""
+        known = {
+            (record.model_sha256, record.configuration.delegate)
+            for record in self._records()
+            if isinstance(record, Agreement) and record.valid and record.device.id == device_id
+        }
+        first: dict[tuple[str, str], Case] = {}
+        for case in cases:
+            first.setdefault((case.sha256, case.configuration.delegate), case)
+        return [case for key, case in first.items() if key not in known]
+
+    def score(self, row: Accuracy | Agreement) -> int:
+        """Appends and says an accuracy, or how far outputs agree; 1 for a failed one."""
         append_record(self._path, row)
         self._say(said(row))
         return 0 if row.valid else 1
@@ -79,7 +105,7 @@ def _whole(lines: Sequence[Timed]) -> Measurement | Sustained:
     return one_of([line for line in lines if isinstance(line, Measurement)])
 
 
-def said(row: Measurement | Sustained | Accuracy) -> str:
+def said(row: Measurement | Sustained | Accuracy | Agreement) -> str:
     """A result in one line."""
     where = "host" if row.device.kind == "host" else f"{row.device.name} {row.device.id}"
     what = f"{row.model}, {where}, {how(row.configuration)}"
@@ -89,6 +115,8 @@ def said(row: Measurement | Sustained | Accuracy) -> str:
         return f"  {what}: {100 * (row.top1 or 0):.2f} % of {row.images} test images right"
     if isinstance(row, Sustained):
         return f"  {what}: {curve_in_words(row)}"
+    if isinstance(row, Agreement):
+        return f"  {what}: outputs {agreement_of(row)}"
     words = [] if row.latency is None else [_milliseconds(row.latency)]
     if row.placement and row.placement.nodes:
         words.append(f"{row.placement.delegated}/{row.placement.nodes} nodes delegated")

@@ -10,14 +10,20 @@ from urllib.parse import quote
 
 from android_bench import report_facts as facts
 from android_bench.report_data import Report, Row, build
-from android_bench.report_lines import clean, describe
+from android_bench.report_lines import (
+    agreement_of,
+    clean,
+    delegate_label,
+    describe,
+    failure_of,
+)
 from android_bench.report_panels import Panel, energy_panels, latency_panels, size_panels
 from android_bench.report_sustained import curves, curves_chart
 from android_bench.report_table import headline
 from zoo.errors import ZooError
 from zoo.files import sha256_of, write_bytes, write_text
 from zoo.records import read_model, read_records
-from zoo.types import Artifact
+from zoo.types import Agreement, Artifact
 
 BENCHMARK = "run `python -m scripts.benchmark` first, or name the right --output folder"
 MOST_PROBLEMS = 200
@@ -206,6 +212,7 @@ def render(report: Report, figures: Sequence[dict[str, Any]], links: dict[str, s
         datasets=sorted({row.dataset for row in report.rows if row.dataset}),
         highlights=facts.highlights(report),
         failures=facts.failures(report),
+        disagreements=facts.disagreements(report),
         latency_meaning=facts.latency_meaning(report),
         uncertainty=max(filter(None, map(facts.uncertainty_points, report.rows)), default=None),
         devices=facts.devices(report),
@@ -241,8 +248,16 @@ def _details(row: Row) -> dict[str, Any]:
             *(("Input", f"{t.name} {t.dtype} {list(t.shape)}") for t in artifact.inputs),
             *(("Output", f"{t.name} {t.dtype} {list(t.shape)}") for t in artifact.outputs),
         ]
+    facts_of += [
+        (
+            f"On {line.device.name}, {delegate_label(line.configuration.delegate)}",
+            agreement_of(line),
+        )
+        for line in row.results
+        if isinstance(line, Agreement) and not failure_of(line)
+    ]
     return {
         "row": row,
-        "facts": [(label, clean(text, 600)) for label, text in facts_of],
+        "facts": [(clean(label), clean(text, 600)) for label, text in facts_of],
         "lines": [describe(line) for line in row.results],
     }

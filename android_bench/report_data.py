@@ -32,8 +32,6 @@ from zoo.types import (
     ConvertRecord,
     Measurement,
     Record,
-    Sustained,
-    Timed,
     TrainRecord,
 )
 
@@ -118,7 +116,7 @@ def build(
     by_sha256 = {artifact.sha256: artifact for artifact in reversed(by_name.values())}
     unlisted: dict[str, str] = {}  # name → the SHA-256 last seen, for files without a manifest
     for record in in_order:
-        if record.model not in by_name and isinstance(record, (Accuracy, Timed)):
+        if record.model not in by_name and isinstance(record, Result):
             unlisted[record.model] = record.model_sha256
 
     latest: dict[tuple[object, ...], tuple[str, Result | ConvertRecord]] = {}
@@ -128,7 +126,7 @@ def build(
         used += 1
         if isinstance(record, TrainRecord):
             _renew(training, (record.model, record.kind, record.scheme), record)
-        elif isinstance(record, (Accuracy, Measurement, Sustained, ConvertRecord)):
+        elif isinstance(record, (Result, ConvertRecord)):
             owner = _owner(record, by_name, by_sha256, unlisted)
             if owner is None:
                 stale += 1

@@ -10,6 +10,7 @@ from android_bench.report_data import Report, Row
 from android_bench.report_lines import (
     Result,
     Setup,
+    agreement_of,
     clean,
     command_of,
     delegate_label,
@@ -18,7 +19,7 @@ from android_bench.report_lines import (
     threads_label,
     what_ran,
 )
-from zoo.types import Accuracy, ConvertRecord, Measurement, Sustained
+from zoo.types import Accuracy, Agreement, ConvertRecord, Measurement
 
 MOST_COMMANDS = 60
 MOST_HIGHLIGHTS = 8
@@ -82,6 +83,19 @@ def failures(report: Report) -> list[Failure]:
             if not isinstance(result, ConvertRecord) and (reason := failure_of(result)):
                 found.append(Failure(row.name, what_ran(result), reason))
     return found
+
+
+def disagreements(report: Report) -> list[str]:
+    """Each phone and delegate that gives another class than the host, however fast it is."""
+    return [
+        f"{row.name}, {what_ran(result)}: {agreement_of(result)}"
+        for row in report.rows
+        for result in row.results
+        if isinstance(result, Agreement)
+        and not failure_of(result)
+        and result.top1_agreement is not None
+        and result.top1_agreement < 1
+    ]
 
 
 def highlights(report: Report) -> list[Highlight]:
@@ -161,7 +175,7 @@ def devices(report: Report) -> list[Measured]:
     """Every device that a shown line comes from, hosts first."""
     lines: dict[tuple[str, str, str], list[Result]] = {}
     for line in report.current:
-        if isinstance(line, (Accuracy, Measurement, Sustained)):
+        if isinstance(line, Result):
             device = line.device
             lines.setdefault((device.kind, device.name, device.id), []).append(line)
     found = []

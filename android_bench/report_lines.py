@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from zoo.errors import one_line
 from zoo.types import (
     Accuracy,
+    Agreement,
     Configuration,
     ConvertRecord,
     Device,
@@ -19,7 +20,7 @@ from zoo.types import (
     TrainRecord,
 )
 
-Result = Accuracy | Measurement | Sustained
+Result = Accuracy | Measurement | Agreement | Sustained
 
 DELEGATES = {
     "xnnpack": "XNNPACK",
@@ -81,6 +82,8 @@ def failure_of(record: Result) -> str:
         if record.top1 is None or not 1 <= record.images <= MOST_IMAGES:
             return "the line holds no accuracy"
         return "" if 0 <= record.top1 <= 1 else f"accuracy {record.top1:g} is not within 0–1"
+    if isinstance(record, Agreement):
+        return _no_agreement(record)
     if isinstance(record, Sustained):
         typical_us = record.last_us if record.first_us is not None and record.points else None
     else:
@@ -92,6 +95,15 @@ def failure_of(record: Result) -> str:
         if SHORTEST_US <= typical_us <= LONGEST_US
         else f"a latency of {typical_us:g} µs makes no sense"
     )
+
+
+def _no_agreement(record: Agreement) -> str:
+    if record.largest_difference is None or not 1 <= record.images <= MOST_IMAGES:
+        return "the line holds no comparison"
+    shares = [record.top1_agreement] if record.top1_agreement is not None else []
+    if record.largest_difference < 0 or not all(0 <= share <= 1 for share in shares):
+        return "the line's comparison makes no sense"
+    return ""
 
 
 def age_order(record: Record) -> datetime:
@@ -152,11 +164,11 @@ def describe(record: Record) -> Line:
 
 def what_ran(record: Record) -> str:
     """The case of a line in words: what was done, where and how."""
-    if isinstance(record, (Accuracy, Measurement, Sustained)):
+    if isinstance(record, Result):
         ran = record.configuration
-        subject = "latency" if isinstance(record, Measurement) else "sustained run"
+        subject: str = "sustained run" if isinstance(record, Sustained) else record.kind
         if isinstance(record, Accuracy):
-            subject = f"accuracy on {record.dataset}/{record.split}"
+            subject += f" on {record.dataset}/{record.split}"
         where = f"{record.device.name}, {ran.runtime} {ran.runtime_version}"
         how = f"{delegate_label(ran.delegate)}, {threads_label(ran)}"
         return clean(f"{subject} on {where}, {how}", 300)
@@ -168,7 +180,7 @@ def _result(record: Record) -> str:
         return f"{record.bytes:,} bytes, {record.gzip_bytes:,} with gzip"
     if isinstance(record, TrainRecord):
         return f"{100 * record.validation_accuracy:.2f} % of the validation images"
-    if not isinstance(record, (Accuracy, Measurement, Sustained)):
+    if not isinstance(record, Result):
         return ""
     if reason := failure_of(record):
         return f"failed: {reason}"
@@ -176,6 +188,8 @@ def _result(record: Record) -> str:
         return f"{100 * (record.top1 or 0):.2f} % of {record.images:,} images"
     if isinstance(record, Sustained):
         return curve_in_words(record)
+    if isinstance(record, Agreement):
+        return agreement_of(record)
     if record.latency is None:
         return ""
     times = record.latency
@@ -225,6 +239,20 @@ def curve_in_words(record: Sustained) -> str:
     if first_c is not None and last_c is not None:
         words.append(f"battery {first_c:.1f} to {last_c:.1f} °C")
     return "; ".join(words)
+
+
+def agreement_of(record: Agreement) -> str:
+    """How far a phone's outputs are from the host's, in words, of a line that did not fail."""
+    words = []
+    if record.top1_agreement is not None:
+        same = round(record.top1_agreement * record.images)
+        words.append(f"agree with the host on {same:,} of {_times(record.images, 'picture')}")
+    words.append(f"largest difference {record.largest_difference:.2g}")
+    if record.relative_difference is not None:
+        words[-1] += f", {100 * record.relative_difference:.2g} % of their range"
+    if record.top1_agreement is None:
+        words.append(_times(record.images, "picture"))
+    return ", ".join([*words, clean(record.pictures)])
 
 
 def nodes(placement: Placement | None) -> str:

@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from android_bench.report_data import Report
-from android_bench.report_facts import Failure, failures, latency_meaning, scored_sets
+from android_bench.report_facts import (
+    Failure,
+    disagreements,
+    failures,
+    latency_meaning,
+    scored_sets,
+)
 from android_bench.report_table import Cell, Column, Group, headline
 from zoo.errors import one_line
 
@@ -44,6 +50,9 @@ def notes(report: Report) -> list[str]:
     if failed:
         lines.append(f"Failed ({len(failed)}):")
         lines += _listed([_failure(f) for f in failed])
+    if differing := disagreements(report):
+        lines.append(f"Other classes than the host's ({len(differing)}):")
+        lines += _listed([f"  {line}" for line in differing])
     if report.stale:
         noun = "line" if report.stale == 1 else "lines"
         lines.append(f"Left out: {report.stale} stale result {noun}: the files have changed since.")

@@ -13,6 +13,8 @@ from android_bench.benchmark_model import parse, tool_flags
 from android_bench.binary import Binary
 from android_bench.cases import Case
 from android_bench.link import PhoneLost
+from android_bench.outputs import agreements_on_phone
+from android_bench.outputs_reference import References
 from android_bench.phone import Phone
 from android_bench.phone_rows import PhoneRows, reason_of
 from android_bench.power import sampler
@@ -23,7 +25,7 @@ from android_bench.tasks import Pace, Task
 from android_bench.validity import Judge, cool_enough
 from zoo.errors import UnknownNameError, ZooError
 from zoo.provenance import Provenance
-from zoo.types import Device, Measurement, Sustained, Timed
+from zoo.types import Agreement, Device, Measurement, Sustained, Timed
 
 _COOLING_POLL_S = 5.0
 _LEASE_S = 120.0  # for pushing files and waiting for a link, besides what a process takes
@@ -112,8 +114,13 @@ def measure_on_phone(
     provenance: Provenance,
     options: RunOptions,
     progress: Callable[[str], None] = lambda _: None,
-) -> Generator[Timed, None, None]:
+    *,
+    compared: Sequence[Case] = (),
+    references: References | None = None,
+) -> Generator[Timed | Agreement, None, None]:
     """Yields one row per task, in order; a failed one has no latency and says why.
+
+    After them comes one row for each of the cases whose outputs are compared.
 
     The phone is locked meanwhile; at the end, also on Ctrl-C or when the generator is closed,
     nothing of ours is left on it (so far as it can be reached). Wrap the generator in
@@ -127,6 +134,8 @@ def measure_on_phone(
         provenance: goes into every row.
         options: lengths and patience.
         progress: gets one line of text for each step.
+        compared: cases whose outputs are compared with this computer's, after all timing.
+        references: what this computer says; needed where there are such cases.
     """
     rows = PhoneRows(serial, provenance, kind=Sustained if options.sustaining else Measurement)
     phone = Phone(adb, serial, tolerance_s=options.tolerance_s)
@@ -137,13 +146,23 @@ def measure_on_phone(
         _check_state(attached, serial)
         with phone:
             session = _Session(phone, find_binary, options, rows, progress)
-            for row in session.measure(tasks):
+            binary = session.get_ready()
+            for row in session.measure(tasks, binary):
                 done += 1
                 yield row
+            if references is not None:
+                for agreement in agreements_on_phone(
+                    phone, rows, compared, binary, references,
+                    timeout_s=options.timeout_s, recovery_s=options.recovery_s, progress=progress,
+                ):  # fmt: skip
+                    compared = compared[1:]
+                    yield agreement
     except ZooError as error:
         progress(f"phone {phone.id}: {rows.clean(str(error))}")
         for task in tasks[done:]:
             yield rows.failed(task, reason_of(error))
+        for case in compared:
+            yield rows.agreement(case, valid=False, reasons=(reason_of(error),))
 
 
 def tool_command(options: RunOptions, case: Case, tool: str, graph: str, metered: bool) -> str:
@@ -199,9 +218,8 @@ class _Session:
         self.rows = rows
         self.progress = progress
 
-    def measure(self, tasks: Sequence[Task]) -> Iterator[Timed]:
+    def measure(self, tasks: Sequence[Task], binary: Binary) -> Iterator[Timed]:
         """One row per task, or fewer and then PhoneLost, if the phone is gone for good."""
-        binary = self._get_ready()
         pace = Pace([self.options.expected_s(task) for task in tasks])
         for number, task in enumerate(tasks, start=1):
             case, c = task.case, task.case.configuration
@@ -226,7 +244,7 @@ class _Session:
                 row = self.rows.failed(task, reason_of(error))
             yield row
 
-    def _get_ready(self) -> Binary:
+    def get_ready(self) -> Binary:
         try:
             self.phone.shell("true", 5.0)
         except PhoneLost:  # its reason is better than that of a failed reconnection

@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.tiny_tflite import tiny_model
 from tests.virtual_phone import AdbServer, PhoneProfile, VirtualPhone, stand_in_binary
+from zoo import runtime
 
 FOLDER = "/data/local/tmp"
 QUICK = "--num_runs=5 --min_secs=0.01 --warmup_min_secs=0.01"
@@ -97,6 +99,16 @@ def benchmark(adb: AdbServer, phone: VirtualPhone, files: Path, flags: str, wrap
         assert pushed.returncode == 0, pushed.stderr
     tool = f"{wrapper} ./benchmark_model --graph={FOLDER}/tiny.tflite {QUICK} {flags}"
     return shell(adb, phone, f"cd {FOLDER} && {tool}")
+
+
+def with_tensor(adb, phone, files, tmp_path, tensor: bytes):
+    """One run of plain kernels on a given tensor; the output goes into the file `said`."""
+    (tmp_path / "image").write_bytes(tensor)
+    pushed = adb.run("-s", phone.serial, "push", str(tmp_path / "image"), f"{FOLDER}/image")
+    assert pushed.returncode == 0
+    flags = "--input_layer=some:name --input_layer_shape=1,16,16,1 --output_filepath=said "
+    flags += f"--input_layer_value_files=some::name:{FOLDER}/image --use_xnnpack=false"
+    return benchmark(adb, phone, files, flags)
 
 
 class TestShell:
@@ -317,6 +329,32 @@ class TestBenchmark:
         counts = re.findall(r"count=(\d+) .*std=\d+$", answer.stdout, re.MULTILINE)
         assert answer.returncode == 0 and "p5=" not in answer.stdout
         assert 2 <= int(counts[-1]) < 50
+
+    def test_tensors_from_and_to_files(self, adb, phone, files, tmp_path):
+        image = np.random.default_rng(2).normal(size=(1, 16, 16, 1)).astype(np.float32)
+        answer = with_tensor(adb, phone, files, tmp_path, image.tobytes())
+        assert answer.returncode == 0, answer.stderr
+        # Inputs go by their order; a wrong name is only warned of.
+        assert "WARN: Tensor # 0 is named image but flags call it some:name" in answer.stdout
+        said = np.frombuffer(phone.path(f"{FOLDER}/said").read_bytes(), np.float32)
+        assert said.shape == (10,)
+        content = (files / "tiny.tflite").read_bytes()
+        net = runtime.load(content, "litert", "none", 1, "tiny")
+        np.testing.assert_array_equal(said, net.run(image[0]))
+
+    def test_tensor_of_a_wrong_size(self, adb, phone, files, tmp_path):
+        answer = with_tensor(adb, phone, files, tmp_path, bytes(1023))
+        assert answer.returncode == 134
+        told = f"FATAL: The size of {FOLDER}/image is 1023 bytes. It should be 1024 bytes."
+        assert told in answer.stderr
+        assert not phone.path(f"{FOLDER}/said").exists()
+
+    def test_a_build_that_saves_no_tensors(self, adb, start, files, tmp_path):
+        phone = connected(adb, start(PhoneProfile(build_output_filepath=False)))
+        answer = with_tensor(adb, phone, files, tmp_path, bytes(1024))
+        assert answer.returncode == 0
+        assert "WARN: Unconsumed cmdline flags: --output_filepath=said" in answer.stdout
+        assert not phone.path(f"{FOLDER}/said").exists()
 
     def test_unplugged_in_mid_run(self, adb, start, files):
         phone = connected(adb, start(PhoneProfile(slow_ms=100)))

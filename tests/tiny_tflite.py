@@ -1,4 +1,4 @@
-"""Builds a small real `.tflite` (convolution, fully connected, softmax) without TensorFlow."""
+"""Builds small real `.tflite` files without TensorFlow."""
 
 from __future__ import annotations
 
@@ -36,6 +36,29 @@ class _Builder:
             tensor.buffer = len(self.model.buffers) - 1
         self.graph.tensors.append(tensor)
         return len(self.graph.tensors) - 1
+
+    def integers(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        scale: float,
+        zero_point: int = 0,
+        values: np.ndarray | None = None,
+    ) -> int:
+        """A quantised tensor: int8, or int32 where its values are."""
+        index = self.tensor(name, shape)
+        tensor = self.graph.tensors[index]
+        kind = schema.TensorType
+        wide = values is not None and values.dtype == np.int32
+        tensor.type = kind.INT32 if wide else kind.INT8
+        tensor.quantization = schema.QuantizationParametersT()
+        tensor.quantization.scale, tensor.quantization.zeroPoint = [scale], [zero_point]
+        if values is not None:
+            buffer = schema.BufferT()
+            buffer.data = np.frombuffer(values.tobytes(), np.uint8)
+            self.model.buffers.append(buffer)
+            tensor.buffer = len(self.model.buffers) - 1
+        return index
 
     def operator(
         self, code: int, inputs: list[int], output: int, kind: int, options: object
@@ -95,4 +118,29 @@ def tiny_model(path: Path, *, image_size: int = 16, filters: int = 8, classes: i
     build.operator(code.FULLY_CONNECTED, inputs, logits, options.FullyConnectedOptions, fully)
     build.operator(code.SOFTMAX, [logits], probabilities, options.SoftmaxOptions, softmax)
     path.write_bytes(build.finish(image, probabilities))
+    return path
+
+
+def tiny_int8_model(path: Path, *, image_size: int = 8, classes: int = 10) -> Path:
+    """Writes an int8 model to `path`: image → dense. Its input takes -2 to 2, its output any.
+
+    Args:
+        path: the file to write; its folder must exist.
+        image_size: height and width in pixels; input is (1, image_size, image_size, 1).
+        classes: length of the output.
+    """
+    random = np.random.default_rng(_SEED)
+    build = _Builder()
+    flat = image_size * image_size
+    image = build.integers("image", (1, image_size, image_size, 1), 4 / 255, 3)
+    weights = random.integers(-127, 128, (classes, flat)).astype(np.int8)
+    dense = build.integers("dense/kernel", (classes, flat), 0.01, 0, weights)
+    zeros = np.zeros(classes, np.int32)
+    bias = build.integers("dense/bias", (classes,), 0.01 * 4 / 255, 0, zeros)
+    logits = build.integers("logits", (1, classes), 0.15, -4)
+    options = schema.FullyConnectedOptionsT()
+    kind, code = schema.BuiltinOptions.FullyConnectedOptions, schema.BuiltinOperator
+    build.operator(code.FULLY_CONNECTED, [image, dense, bias], logits, kind, options)
+    build.model.operatorCodes[0].version = 4  # int8 came with it
+    path.write_bytes(build.finish(image, logits))
     return path

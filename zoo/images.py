@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -41,20 +41,25 @@ _EXTENDING = (
 
 @dataclass(frozen=True)
 class Picture:
-    """An encoded JPEG: its name within the set, its class's index from 0, its bytes."""
+    """An encoded JPEG: its name within the set, its class's index from 0 (or -1), its bytes."""
 
     name: str
     label: int
     data: bytes
 
 
-def pictures(path: Path) -> Iterator[Picture]:
+def pictures(path: Path, labelled: bool = True) -> Iterator[Picture]:
     """All JPEGs of an uncompressed tar, in its order, or of a folder, by name.
 
+    Args:
+        path: the tar or folder.
+        labelled: whether names must tell the class; without, every label is -1.
+
     Raises:
-        ZooError: missing, damaged or without JPEGs; a picture that is too large, without a synset,
-            or of one that ILSVRC-2012 does not have.
+        ZooError: missing, damaged or without JPEGs; a picture that is too large, or, with labels,
+            without a synset or of one that ILSVRC-2012 does not have.
     """
+    label_of = _label if labelled else _no_label
     if not path.exists():
         raise ZooError(
             "no such pictures",
@@ -63,7 +68,7 @@ def pictures(path: Path) -> Iterator[Picture]:
             remedy="give --images=PATH",
         )
     count = 0
-    for picture in _in_folder(path) if path.is_dir() else _in_tar(path):
+    for picture in (_in_folder if path.is_dir() else _in_tar)(path, label_of):
         count += 1
         if count > MAX_PICTURES:
             raise ZooError("too many pictures", where=path, expected=f"at most {MAX_PICTURES}")
@@ -74,11 +79,11 @@ def pictures(path: Path) -> Iterator[Picture]:
         )
 
 
-def _in_folder(path: Path) -> Iterator[Picture]:
+def _in_folder(path: Path, label_of: Callable[[str, Path], int]) -> Iterator[Picture]:
     for file in sorted(path.rglob("*")):
         if file.suffix.lower() in _SUFFIXES and not file.is_dir():
             name = file.relative_to(path.parent).as_posix()
-            label = _label(name, path)
+            label = label_of(name, path)
             data = read_bytes(file, "a picture", MAX_PICTURE_BYTES, "take it out of the folder")
             yield Picture(name, label, data)
 
@@ -99,7 +104,7 @@ class _BoundedHeader(tarfile.TarInfo):
         return header
 
 
-def _in_tar(path: Path) -> Iterator[Picture]:
+def _in_tar(path: Path, label_of: Callable[[str, Path], int]) -> Iterator[Picture]:
     try:
         with tarfile.open(path, "r:", tarinfo=_BoundedHeader) as tar:
             for number, member in enumerate(tar):
@@ -108,7 +113,7 @@ def _in_tar(path: Path) -> Iterator[Picture]:
                 named = PurePosixPath(member.name).suffix.lower() in _SUFFIXES
                 if not named or not member.isreg() or member.issparse():
                     continue
-                label = _label(member.name, path)
+                label = label_of(member.name, path)
                 if member.size > MAX_PICTURE_BYTES:
                     raise ZooError(
                         "a picture is too large",
@@ -126,6 +131,10 @@ def _in_tar(path: Path) -> Iterator[Picture]:
             got=error,
             remedy="unpack it where it is compressed, or get it again",
         ) from error
+
+
+def _no_label(*_: object) -> int:
+    return -1
 
 
 def _label(name: str, where: Path) -> int:

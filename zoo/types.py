@@ -369,5 +369,33 @@ class Sustained(Timed):
     limited_after_s: float | None = None
 
 
-Result = TrainRecord | ConvertRecord | Accuracy | Measurement | Sustained
+class Agreement(Record):
+    """How far a phone's outputs are from this computer's, for the same pictures.
+
+    Attributes:
+        reference: what computed them here.
+        pictures: which they were.
+        images: how many; 0 where it did not come to that.
+        top1_agreement: share of the pictures with the same class on top; None where the output is
+            no list of classes.
+        largest_difference: of all dequantised output values.
+        relative_difference: the same as a share of the range of the reference's values.
+    """
+
+    kind: Literal["outputs"] = "outputs"
+    precision: str
+    device: Device
+    configuration: Configuration
+    placement: Placement | None = None
+    reference: str = ""
+    pictures: str = ""
+    images: int = 0
+    top1_agreement: float | None = None
+    largest_difference: float | None = None
+    relative_difference: float | None = None
+    valid: bool
+    reasons: tuple[str, ...] = ()
+
+
+Result = TrainRecord | ConvertRecord | Accuracy | Measurement | Sustained | Agreement
 RESULT: TypeAdapter[Result] = TypeAdapter(Annotated[Result, Field(discriminator="kind")])

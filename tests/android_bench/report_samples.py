@@ -11,6 +11,7 @@ from zoo.files import write_bytes, write_text
 from zoo.records import append_record
 from zoo.types import (
     Accuracy,
+    Agreement,
     Artifact,
     Configuration,
     Device,
@@ -161,6 +162,27 @@ def scored(name: str, top1: float | None, minute: int = 0, **changes: Any) -> Ac
         "reasons": ("the interpreter crashed",) if top1 is None else (),
     }
     return Accuracy(**fields | changes)
+
+
+def compared(name: str, agreement: float | None, **changes: Any) -> Agreement:
+    """How far a phone's GPU agrees on eight pictures; without `agreement` a failed line."""
+    fields: dict[str, Any] = {
+        **head(name, 0),
+        "precision": "int8",
+        "device": PHONE,
+        "configuration": Configuration(
+            runtime="benchmark_model", runtime_version="sha256:1", delegate="gpu", threads=1
+        ),
+        "reference": "litert 2.3.0, plain kernels",
+        "pictures": "fashion_mnist/test",
+        "images": 8,
+        "top1_agreement": agreement,
+        "largest_difference": None if agreement is None else 0.0041,
+        "relative_difference": None if agreement is None else 0.002,
+        "valid": agreement is not None,
+        "reasons": ("benchmark_model saved no output",) if agreement is None else (),
+    }
+    return Agreement(**fields | changes)
 
 
 def trained(name: str = "squeeze") -> TrainRecord:

@@ -18,6 +18,7 @@ from android_bench.report_terminal import notes
 from tests.android_bench.report_samples import (
     PHONE,
     artifact,
+    compared,
     scored,
     sha256,
     timed,
@@ -25,6 +26,7 @@ from tests.android_bench.report_samples import (
 )
 from zoo.types import (
     Accuracy,
+    Agreement,
     Artifact,
     Configuration,
     ConvertRecord,
@@ -96,6 +98,44 @@ def test_failure_is_listed_and_drawn_nowhere():
     assert failure.reason == "the delegate refused QUANTIZE"
     assert "Pixel 7" in failure.place and "GPU" in failure.place
     assert any("failed: the delegate refused QUANTIZE" in line for line in notes(found))
+
+
+def test_outputs_stand_beside_the_latency():
+    fast = timed("a", 2.0, "gpu", device=PHONE)
+    found = build([fast, compared("a", 1.0)], [artifact("a")])
+    told = "agree with the host on 8 of 8 pictures, largest difference 0.0041, 0.2 % of their range"
+    assert any(line.result.startswith(told) for line in map(describe, found.rows[0].results))
+    html = report.render(found, [], {})
+    assert f"<dt>On Pixel 7, GPU</dt><dd>{told}" in html
+    assert len(found.rows[0].outcomes) == 1 and report_facts.failures(found) == []
+    assert not any("Other classes" in line for line in notes(found))
+    assert not compared("a", None).valid
+
+
+def test_outputs_of_another_class_are_told_under_the_table():
+    records = [timed("a", 2.0, "gpu", device=PHONE), compared("a", 0.25)]
+    found = build(records, [artifact("a")])
+    (line,) = report_facts.disagreements(found)
+    assert "Pixel 7" in line and "GPU" in line and "2 of 8 pictures" in line
+    assert f"  {line}" in notes(found)
+    assert "Other classes than the host" in report.render(found, [], {})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"top1_agreement": None, "largest_difference": None},
+        {"top1_agreement": 1.5},
+        {"largest_difference": -1.0},
+        {"images": 0},
+        {"valid": False, "reasons": ("benchmark_model saved no output",)},
+    ],
+)
+def test_outputs_that_were_not_compared_are_failures(changes):
+    found = build([compared("a", 1.0, **changes)], [artifact("a")])
+    (failure,) = report_facts.failures(found)
+    assert failure.reason and "outputs on Pixel 7" in failure.place
+    assert report_facts.disagreements(found) == []
 
 
 @pytest.mark.parametrize(
@@ -266,6 +306,8 @@ RECORDS = st.one_of(
     st.builds(ConvertRecord, **COMMON, precision=WORDS, bytes=INTEGERS, gzip_bytes=INTEGERS,
               seconds=FLOATS),
     st.builds(Accuracy, **RESULT, dataset=TEST, split=TEST, images=IMAGES, top1=OPTIONAL),
+    st.builds(Agreement, **RESULT, pictures=WORDS, images=IMAGES, top1_agreement=OPTIONAL,
+              largest_difference=OPTIONAL, relative_difference=OPTIONAL),
     st.builds(
         Measurement,
         **RESULT,

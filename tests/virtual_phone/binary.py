@@ -43,8 +43,11 @@ def behaviour_json(profile: PhoneProfile, journal: str, changes: Mapping[str, ob
     Raises:
         ValueError: a change is not about the program.
     """
-    names = ("gpu", "gpu_partitions", "build_percentiles", "crash_exit", "crash_after_runs")
-    fields = {name: getattr(profile, name) for name in (*names, "fail_invoke", "slow_ms")}
+    names = (
+        "gpu", "gpu_partitions", "gpu_error", "build_percentiles", "build_output_filepath",
+        "crash_exit", "crash_after_runs", "fail_invoke", "slow_ms",
+    )  # fmt: skip
+    fields = {name: getattr(profile, name) for name in names}
     unknown = changes.keys() - fields.keys()
     if unknown:
         raise ValueError(f"not about benchmark_model: {sorted(unknown)}")

@@ -39,8 +39,11 @@ class PhoneProfile:
         gpu: what `--use_gpu=true` does: the whole graph is placed, a part of it, the tool refuses
             with exit 1, or it warns and runs on the CPU with exit 0.
         gpu_partitions: delegate kernels of a partial placement.
+        gpu_error: how the GPU's outputs are wrong, though it runs: noise of a twentieth of their
+            range, the classes moved on by one, NaN, half of the bytes, or no file at all.
         disk_bytes: size of /data; pushes beyond it fail with "No space left on device".
         build_percentiles: whether `count=` lines end in p5/median/p95 (newer builds).
+        build_output_filepath: whether the build knows the flag that saves outputs.
         crash_exit: None, or the status the benchmark dies with: 134 abort, 137 killed, 139 fault.
         crash_after_runs: timed runs before that death.
         fail_invoke: statistics are printed, then `Benchmarking failed.` and exit 1.
@@ -67,8 +70,10 @@ class PhoneProfile:
     shell_v2: bool = True
     gpu: Literal["full", "partial", "refused", "silent_cpu"] = "full"
     gpu_partitions: int = 3
+    gpu_error: Literal[None, "noise", "swap", "nan", "short", "unwritten"] = None
     disk_bytes: int = 256 * 2**20
     build_percentiles: bool = True
+    build_output_filepath: bool = True
     crash_exit: Literal[None, 134, 137, 139] = None
     crash_after_runs: int = 3
     fail_invoke: bool = False

@@ -18,7 +18,7 @@ def main() -> int:
     benchmark: Benchmark | None = None
     status = 1
     try:
-        benchmark = Benchmark(Flags.parse(sys.argv[1:]), phone)
+        benchmark = Benchmark(Flags.parse(sys.argv[1:], phone.missing_flags()), phone)
         benchmark.run()
         status = 0
     except SystemExit as end:

@@ -36,11 +36,11 @@ class Flags:
     given: set[str] = field(default_factory=set)
 
     @classmethod
-    def parse(cls, arguments: list[str]) -> Flags:
+    def parse(cls, arguments: list[str], missing: set[str]) -> Flags:
         flags, unconsumed = cls(), []
         for argument in arguments:
             name, equals, text = argument.removeprefix("--").partition("=")
-            if not argument.startswith("--") or not equals or name not in FLAGS:
+            if not argument.startswith("--") or not equals or name not in FLAGS.keys() - missing:
                 unconsumed.append(argument)
                 continue
             try:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from .flags import Flags
+from .tensors import from_files, resize_inputs, save_outputs
 from .text import fail, info, mean_us, statistics_line, warn
 
 
@@ -21,7 +22,9 @@ class Phone:
 
     gpu: str = "full"
     gpu_partitions: int = 3
+    gpu_error: str | None = None
     build_percentiles: bool = True
+    build_output_filepath: bool = True
     crash_exit: int | None = None
     crash_after_runs: int = 3
     fail_invoke: bool = False
@@ -32,6 +35,10 @@ class Phone:
     def load(cls) -> Phone:
         path = os.environ.get("VIRTUAL_PHONE_BENCHMARK")
         return cls(**json.loads(Path(path).read_text())) if path else cls()
+
+    def missing_flags(self) -> set[str]:
+        """Those that the phone's build of the tool does not know yet."""
+        return set() if self.build_output_filepath else {"output_filepath"}
 
 
 def resident_mb() -> float:
@@ -99,6 +106,7 @@ class Benchmark:
         )
         if flags["report_peak_memory_footprint"]:
             info(f"Overall peak memory footprint (MB) via periodic monitoring: {resident_mb():g}")
+        save_outputs(self.interpreter, flags, self.phone.gpu_error)
         self.result = {"times_us": regular, "warmup_us": warmup, "init_us": init_us}
         if self.phone.fail_invoke:
             fail("Benchmarking failed.")
@@ -147,15 +155,7 @@ class Benchmark:
     def _prepare(self) -> None:
         import numpy as np
 
-        names = [name for name in self.flags["input_layer"].split(",") if name]
-        shapes = [text for text in self.flags["input_layer_shape"].split(":") if text]
-        if len(names) != len(shapes):
-            fail("The number of items in --input_layer and --input_layer_shape differ")
-        by_name = {one["name"]: one["index"] for one in self.interpreter.get_input_details()}
-        for name, shape in zip(names, shapes, strict=True):
-            if name not in by_name:
-                fail(f"Input tensor {name} not found", "Benchmarking failed.")
-            self.interpreter.resize_tensor_input(by_name[name], [int(n) for n in shape.split(",")])
+        resize_inputs(self.interpreter, self.flags)
         self.interpreter.allocate_tensors()
         ranges = {}
         for part in filter(None, self.flags["input_layer_value_range"].split(":")):
@@ -168,6 +168,8 @@ class Benchmark:
             span = (-0.5, 0.5) if kind.kind == "f" else spans.get(kind.name, (0.0, 99.0))
             values = random.uniform(*ranges.get(one["name"], span), size=one["shape"])
             self.interpreter.set_tensor(one["index"], values.astype(kind))
+        for index, values in from_files(self.interpreter, self.flags).items():
+            self.interpreter.set_tensor(index, values)
 
     def _loop(self, least_runs: int, least_s: float, timed: bool) -> list[int]:
         most_s = self.flags["max_secs"]

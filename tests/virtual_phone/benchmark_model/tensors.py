@@ -1,0 +1,120 @@
+"""The tool's input files and its output file, and how a broken delegate spoils the outputs."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .flags import Flags
+from .text import fail, warn
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def resize_inputs(interpreter: Any, flags: Flags) -> None:
+    """Gives the inputs their shapes, by their order; a wrong name is only warned of."""
+    names, shapes = _split(flags["input_layer"], ","), _split(flags["input_layer_shape"], ":")
+    if len(names) != len(shapes):
+        fail(
+            f"The number of items in --input_layer_shape ({flags['input_layer_shape']}, with "
+            f"{len(shapes)} items) must match the number of items in --input_layer "
+            f"({flags['input_layer']}, with {len(names)} items).",
+            "Benchmarking failed.",
+        )
+    inputs = interpreter.get_input_details()
+    if names and len(names) != len(inputs):
+        abort(f"Inputs mismatch: Model inputs #:{len(names)} expected: {len(inputs)}")
+    for number, (name, one) in enumerate(zip(names, inputs, strict=False)):
+        if name != one["name"]:
+            index = one["index"]
+            warn(f"Tensor # {index} is named {one['name']} but flags call it {name}")
+        shape = [int(n) for n in shapes[number].split(",")]
+        if len(shape) != len(one["shape"]):
+            wanted = len(one["shape"])
+            fail(f"Input tensor #{number} should have {wanted} dimensions!", "Benchmarking failed.")
+        interpreter.resize_tensor_input(one["index"], shape)
+
+
+def from_files(interpreter: Any, flags: Flags) -> dict[int, np.ndarray]:
+    """Inputs by index that `--input_layer_value_files` gives: `name:path,name:path`, `::` a colon.
+
+    A missing file, or one of another size than the tensor, aborts the tool.
+    """
+    import numpy as np
+
+    names = _split(flags["input_layer"], ",")
+    given = {}
+    for item in _split(flags["input_layer_value_files"], ","):
+        parts = [part.replace("::", ":") for part in re.split(r"(?<!:):(?!:)", item)]
+        if len(parts) != 2:
+            fail(f"Wrong input value file item specified: {item}", "Benchmarking failed.")
+        name, path = parts
+        if name not in names:
+            abort(
+                f"Cannot find the corresponding input_layer name({name}) in --input_layer as "
+                f"{flags['input_layer']}"
+            )
+        one = interpreter.get_input_details()[names.index(name)]
+        try:
+            content = Path(path).read_bytes()
+        except OSError:
+            abort(f"Failed to read the input_layer_value_file:{path}")
+        wanted = int(np.prod(one["shape"])) * np.dtype(one["dtype"]).itemsize
+        if len(content) != wanted:
+            abort(f"The size of {path} is {len(content)} bytes. It should be {wanted} bytes.")
+        given[one["index"]] = np.frombuffer(content, one["dtype"]).reshape(one["shape"])
+    return given
+
+
+def save_outputs(interpreter: Any, flags: Flags, error: str | None) -> None:
+    """Writes the raw outputs one after the other; not a word where the file can't be opened.
+
+    Args:
+        interpreter: after its last inference.
+        flags: with `--output_filepath`, or nothing is done.
+        error: None, or how a broken GPU delegate computes, if it is used.
+    """
+    path = flags["output_filepath"]
+    if not path:
+        return
+    error = error if flags["use_gpu"] else None
+    details = interpreter.get_output_details()
+    raw = b"".join(_spoilt(interpreter.get_tensor(one["index"]), error) for one in details)
+    try:
+        if error != "unwritten":
+            Path(path).write_bytes(raw[: len(raw) // 2] if error == "short" else raw)
+    except OSError:
+        pass
+
+
+def _spoilt(values: np.ndarray, error: str | None) -> bytes:
+    import numpy as np
+
+    if error == "noise":
+        draw = np.random.default_rng(1)
+        spread = 0.05 * float(np.ptp(values.astype(np.float64)))
+        noisy = values + draw.uniform(-spread, spread, values.shape)
+        limits = np.iinfo(values.dtype) if values.dtype.kind in "iu" else None
+        values = (np.clip(noisy.round(), limits.min, limits.max) if limits else noisy).astype(
+            values.dtype
+        )
+    elif error == "swap":
+        values = np.roll(values, 1, axis=-1)
+    elif error == "nan":
+        values = np.full_like(values, np.nan)
+    return values.tobytes()
+
+
+def abort(text: str) -> Any:
+    """FATAL: the native tool calls abort()."""
+    from .run import crash
+
+    print(f"FATAL: {text}", file=sys.stderr, flush=True)
+    crash(134)
+
+
+def _split(text: str, separator: str) -> list[str]:
+    return text.split(separator) if text else []
