@@ -179,7 +179,7 @@ def _runs(done: JobResult, mark: str, delegate: str) -> list[ToolResult]:
 
 def _bytes(text: str) -> bytes:
     """What `od` printed, in bytes; its columns may have any space between."""
-    if re.fullmatch(r"(?:\s*[0-9a-f]{2}(?!\S))*\s*", text) is None:
+    if re.fullmatch(r"(?:\s*[0-9a-f]{2})*\s*", text) is None:
         raise ZooError("the output arrived garbled", expected="bytes in hexadecimal")
     return bytes.fromhex(text)
 
