@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 MAX_US = 3.6e9  # an hour: no single inference or start takes longer
-_MAX_MB = 2**20
+MAX_MB = 2**20
 
 _NUMBER = r"[0-9]{1,16}(?:\.[0-9]{1,16})?(?:e[+-]?[0-9]{1,2})?"
 _COUNT = re.compile(rf"count=([0-9]{{1,9}})((?: \w+={_NUMBER})+)(\(all same\))?")
@@ -22,6 +22,7 @@ _OLD_TIMINGS = re.compile(
     rf"Inference: ({_NUMBER})"
 )
 _PEAK = re.compile(rf"Overall peak memory footprint \(MB\) via periodic monitoring: ({_NUMBER})")
+_REST = re.compile(r"[0-9.e+-]")
 _MANY = {"first", "curr", "min", "max", "avg", "std"}
 _PERCENTILES = {"p5", "median", "p95"}
 
@@ -51,10 +52,14 @@ class Timings:
 
 
 def parse_stats(lines: Sequence[str]) -> Stats | None:
-    """The last `count=` line, or None where there is none or it makes no sense."""
-    for line in reversed(lines):
+    """The last `count=` line, or None where there is none or it makes no sense.
+
+    The tools end it with a blank line; without that its last number may have been cut.
+    """
+    for number, line in reversed(list(enumerate(lines))):
         if line.startswith("count="):
-            return _stats(line)
+            whole = number + 1 < len(lines) and not lines[number + 1]
+            return _stats(line) if whole else None
     return None
 
 
@@ -76,10 +81,12 @@ def parse_timings(lines: Sequence[str]) -> Timings | None:
 
 def memory_mb(lines: Sequence[str]) -> float | None:
     """The peak memory footprint, or None where the tool gives none that makes sense."""
-    for line in reversed(lines):
+    for number, line in reversed(list(enumerate(lines))):
         if (peak := _PEAK.fullmatch(line)) is not None:
             value = float(peak[1])
-            return value if 0 < value < _MAX_MB else None
+            # The number ends its line: what follows must be another line, not the rest of it.
+            whole = number + 1 < len(lines) and not _REST.match(lines[number + 1])
+            return value if whole and 0 < value < MAX_MB else None
     return None
 
 

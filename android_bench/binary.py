@@ -1,12 +1,13 @@
 """The `benchmark_model` executable: given by the user, or downloaded once.
 
-The download address holds the latest nightly build, whose content changes: there is no hash to pin.
+The download addresses hold the latest builds, whose content changes: there is no hash to pin.
 So the first download is trusted and its SHA-256 recorded beside it with the address and the date;
 every later use verifies the file against that, and every result line carries the hash.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,8 @@ from pathlib import Path
 import requests
 from filelock import FileLock, Timeout
 
-from zoo.errors import ZooError
+from android_bench.tools import TOOLS, Tool, tool_of
+from zoo.errors import UnknownNameError, ZooError
 from zoo.files import atomic_path, sha256_of, write_text
 from zoo.records import read_model
 from zoo.types import Sha256, Strict
@@ -23,16 +25,47 @@ ADDRESS = (
     "https://storage.googleapis.com/tensorflow-nightly-public/prod/tensorflow/release/lite/tools/"
     "nightly/latest/{platform}_benchmark_model"
 )
+LITERT_ADDRESS = "https://storage.googleapis.com/litert/binaries/latest/{platform}/benchmark_model"
 MAX_BYTES = 64 * 2**20
 _TIMEOUT_S = (10.0, 30.0)  # to connect; between two blocks
 _LOCK_S = 600.0
-_GIVE_ONE = "give a TFLite benchmark_model for the phone with --benchmark_binary=PATH"
+_GIVE_ONE = "give a benchmark_model for the phone with --benchmark_binary=PATH"
 
-# Android's name of the processor: (platform in the address, ELF class, ELF machine).
-_PLATFORMS = {
-    "arm64-v8a": ("android_aarch64", 2, 183),
-    "armeabi-v7a": ("android_arm", 1, 40),
-    "armeabi": ("android_arm", 1, 40),
+
+@dataclass(frozen=True)
+class _Build:
+    """A ready-made executable: its platform in the address, and what its ELF header must say."""
+
+    platform: str
+    elf_class: int
+    machine: int
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where a tool is to be had, and for which processors by Android's names of them."""
+
+    address: str
+    file: str
+    builds: Mapping[str, _Build]
+
+
+_ARM32 = _Build("android_arm", 1, 40)
+_SOURCES = {
+    "tflite": _Source(
+        ADDRESS,
+        "{platform}_benchmark_model",
+        {
+            "arm64-v8a": _Build("android_aarch64", 2, 183),
+            "armeabi-v7a": _ARM32,
+            "armeabi": _ARM32,
+        },
+    ),
+    "litert": _Source(
+        LITERT_ADDRESS,
+        "{platform}_litert_benchmark_model",
+        {"arm64-v8a": _Build("android_arm64", 2, 183)},
+    ),
 }
 
 
@@ -55,39 +88,51 @@ class Binary:
 
 
 def benchmark_binary(
-    path: Path | None, abi: str, cache: Path, *, address: str = ADDRESS, max_bytes: int = MAX_BYTES
+    path: Path | None,
+    abi: str,
+    cache: Path,
+    *,
+    line: str = "tflite",
+    address: str | None = None,
+    max_bytes: int = MAX_BYTES,
 ) -> Binary:
     """The tool to run on phones whose processor is `abi` (`ro.product.cpu.abi`).
 
     Args:
-        path: the user's own executable; it is not looked into, so that a script will do.
+        path: the user's own executable, of whichever line; a script will do.
         abi: `arm64-v8a` or `armeabi-v7a`.
         cache: the folder that keeps the download.
-        address: where to download; `{platform}` stands for `android_aarch64` or `android_arm`.
+        line: a key of `tools.TOOLS`, which decides what is downloaded.
+        address: where to download instead; `{platform}` is `android_aarch64` or `android_arm`,
+            for LiteRT's `android_arm64`.
         max_bytes: a larger download is refused.
 
     Raises:
-        ZooError: no such file, no build for that processor, no network, or a file that changed.
+        ZooError: no such file, an unknown line, no build for that processor, no network, a file
+            that changed, or another tool than was asked for.
     """
     if path is not None:
         if not path.is_file() or path.stat().st_size == 0:
             raise ZooError("--benchmark_binary is no file, or empty", where=path, remedy=_GIVE_ONE)
         return Binary(path, sha256_of(path), "given by the user")
-    if abi not in _PLATFORMS:
+    if line not in _SOURCES:
+        raise UnknownNameError("line of benchmark_model", line, _SOURCES)
+    source = _SOURCES[line]
+    if abi not in source.builds:
         raise ZooError(
             "no ready-made benchmark_model for this processor",
-            expected=f"one of {', '.join(_PLATFORMS)}",
+            expected=f"one of {', '.join(source.builds)}",
             got=abi,
             remedy=_GIVE_ONE,
         )
-    platform, elf_class, machine = _PLATFORMS[abi]
-    target = cache / f"{platform}_benchmark_model"
-    url = address.format(platform=platform)
+    build = source.builds[abi]
+    target = cache / source.file.format(platform=build.platform)
+    url = (address or source.address).format(platform=build.platform)
     cache.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(cache / f"{target.name}.lock", timeout=_LOCK_S):
             if not _record(target).exists():
-                _download(url, target, max_bytes, elf_class, machine)
+                _download(url, target, max_bytes, build, TOOLS[line])
             return _verified(target)
     except Timeout as error:
         raise ZooError(
@@ -113,19 +158,27 @@ def _verified(target: Path) -> Binary:
     return Binary(target, origin.sha256, origin.url)
 
 
-def _download(url: str, target: Path, max_bytes: int, elf_class: int, machine: int) -> None:
+def _download(url: str, target: Path, max_bytes: int, build: _Build, tool: Tool) -> None:
     with atomic_path(target) as temporary:
         size = _fetch(url, temporary, max_bytes)
         with temporary.open("rb") as stream:
             head = stream.read(20)
         little = len(head) == 20 and head[:4] == b"\x7fELF" and head[5] == 1
         found = int.from_bytes(head[18:20], "little")
-        if not little or head[4] != elf_class or found != machine:
+        if not little or head[4] != build.elf_class or found != build.machine:
             raise ZooError(
                 "the download of benchmark_model is no executable for this processor",
                 where=url,
-                expected=f"an ELF file of class {elf_class} for machine {machine}",
+                expected=f"an ELF file of class {build.elf_class} for machine {build.machine}",
                 got=f"machine {found}" if little else f"a file that starts with {head[:8]!r}",
+                remedy=_GIVE_ONE,
+            )
+        if (got := tool_of(temporary)) is not tool:
+            raise ZooError(
+                "the download is another line of benchmark_model",
+                where=url,
+                expected=tool.name,
+                got=got.name,
                 remedy=_GIVE_ONE,
             )
         digest = sha256_of(temporary)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from shlex import quote
 
 from android_bench import probe
-from android_bench.benchmark_model import ToolResult, parse, tool_flags
+from android_bench.benchmark_model import parse, tool_flags
 from android_bench.binary import Binary
 from android_bench.cases import Case
 from android_bench.jobs import FILE_BYTES, JobResult
@@ -27,6 +27,7 @@ from android_bench.outputs_compare import Comparison, compare, values
 from android_bench.outputs_reference import Reference, References, output_bytes
 from android_bench.phone import Phone
 from android_bench.phone_rows import PhoneRows, reason_of
+from android_bench.tool_output import ToolResult
 from zoo.errors import ZooError
 from zoo.types import Agreement, Placement
 

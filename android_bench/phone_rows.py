@@ -14,7 +14,6 @@ from zoo.errors import ZooError, one_line
 from zoo.provenance import Provenance
 from zoo.types import Agreement, Configuration, Device, Measurement, Placement, Timed
 
-RUNTIME = "benchmark_model"
 _MIN_SERIAL = 4  # a shorter one would be found in innocent text
 
 
@@ -26,6 +25,7 @@ class PhoneRows:
         serial: of the phone that is measured.
         provenance: goes into every row.
         runtime_version: of the benchmark executable, as soon as it is known.
+        runtime: which tool that is, likewise.
         secret_serials: of other phones, which may stand on the command line.
         kind: of the rows.
         device: the phone, so far as it is known by now.
@@ -34,6 +34,7 @@ class PhoneRows:
     serial: str
     provenance: Provenance
     runtime_version: str = "unknown"
+    runtime: str = "benchmark_model"
     secret_serials: Sequence[str] = ()
     kind: type[Timed] = Measurement
     device: Device = field(init=False)
@@ -83,7 +84,7 @@ class PhoneRows:
             "precision": case.precision,
             "device": self.device,
             "configuration": Configuration(
-                runtime=RUNTIME,
+                runtime=self.runtime,
                 runtime_version=self.runtime_version,
                 delegate=case.configuration.delegate,
                 threads=case.configuration.threads,

@@ -5,11 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from shlex import quote
 
 from android_bench import probe, settings, sustained, watch
 from android_bench.adb import Adb, Attached
-from android_bench.benchmark_model import parse, tool_flags
 from android_bench.binary import Binary
 from android_bench.cases import Case
 from android_bench.link import PhoneLost
@@ -22,6 +20,7 @@ from android_bench.power.metered import Meter, Metering, pushed
 from android_bench.power.sampler import Sampler
 from android_bench.sustained import Sustaining
 from android_bench.tasks import Pace, Task
+from android_bench.tools import TFLITE, Tool, tool_of
 from android_bench.validity import Judge, cool_enough
 from zoo.errors import UnknownNameError, ZooError
 from zoo.provenance import Provenance
@@ -165,7 +164,9 @@ def measure_on_phone(
             yield rows.agreement(case, valid=False, reasons=(reason_of(error),))
 
 
-def tool_command(options: RunOptions, case: Case, tool: str, graph: str, metered: bool) -> str:
+def tool_command(
+    options: RunOptions, case: Case, tool: str, graph: str, metered: bool, line: Tool = TFLITE
+) -> str:
     """What the phone's shell is given.
 
     Args:
@@ -173,6 +174,7 @@ def tool_command(options: RunOptions, case: Case, tool: str, graph: str, metered
         case: its delegate and threads.
         tool, graph: paths on the phone.
         metered: whether energy is measured, which takes longer.
+        line: of the tool, which decides the flags.
     """
     c = case.configuration
     metering = options.metering if metered else None
@@ -181,7 +183,7 @@ def tool_command(options: RunOptions, case: Case, tool: str, graph: str, metered
         least_s = max(least_s, metering.load_s)
     if options.sustaining is not None:  # one stretch of many: nothing cools down in between
         least_s, runs, warmup_secs = options.sustaining.segment_s, 1, 0.0
-    flags = tool_flags(
+    flags = line.flags(
         graph,
         c.delegate,
         c.threads,
@@ -191,7 +193,7 @@ def tool_command(options: RunOptions, case: Case, tool: str, graph: str, metered
         max_secs=max(2 * least_s if metering else least_s, 0.45 * options.timeout_s),
         warmup_secs=warmup_secs,
     )
-    return " ".join(quote(word) for word in (tool, *flags))
+    return line.command(tool, flags, c.delegate)
 
 
 def _check_state(attached: Sequence[Attached], serial: str) -> None:
@@ -217,6 +219,7 @@ class _Session:
         self.options = options
         self.rows = rows
         self.progress = progress
+        self.line = TFLITE
 
     def measure(self, tasks: Sequence[Task], binary: Binary) -> Iterator[Timed]:
         """One row per task, or fewer and then PhoneLost, if the phone is gone for good."""
@@ -262,6 +265,8 @@ class _Session:
         self.phone.link.boot = self.phone.link.boot_id()
         self.judge = Judge(self.options.start_c, details["battery_saver"])
         binary = self.find_binary(details["abi"])
+        self.line = tool_of(binary.path)
+        self.rows.runtime = self.line.name
         self.rows.runtime_version = f"sha256:{binary.sha256[:12]}"
         return binary
 
@@ -288,7 +293,7 @@ class _Session:
             return self.rows.failed(task, *reasons, before=before)
         losses, started = phone.link.losses, time.monotonic()
         meter, no_energy = self._meter(task, before)
-        command = tool_command(self.options, case, tool, graph, meter is not None)
+        command = tool_command(self.options, case, tool, graph, meter is not None, self.line)
         if cores := case.configuration.cores:
             command = f"taskset {probe.mask(phone.clusters(), cores)} {command}"
         if self.options.sustaining is not None:
@@ -297,7 +302,8 @@ class _Session:
             done = phone.run(watch.watched(command), self.options.timeout_s, (watch.FILE,))
         else:
             done = meter.run(watch.watched(command), self.options.timeout_s, (watch.FILE,))
-        result = parse(done.stdout, done.stderr, done.exit_code, case.configuration.delegate)
+        delegate = case.configuration.delegate
+        result = self.line.parse(done.stdout, done.stderr, done.exit_code, delegate)
         if result.latency is None:
             placement = result.placement
             return self.rows.failed(task, *result.problems, placement=placement, before=before)
@@ -349,7 +355,7 @@ class _Session:
             done.files[sustained.SEGMENTS],
             mark,
             done.files[sustained.SAMPLES],
-            lambda stdout, stderr, code: parse(stdout, stderr, code, delegate),
+            lambda stdout, stderr, code: self.line.parse(stdout, stderr, code, delegate),
         )
         problems = self.judge.curve(found, delegate)
         after = phone.link.patiently(phone.state)

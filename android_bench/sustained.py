@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from android_bench import watch
-from android_bench.benchmark_model import ToolResult
 from android_bench.power import sampler
 from android_bench.power.trace import Trace
 from android_bench.power.trace import parse as parse_trace
+from android_bench.tool_output import ToolResult
 from android_bench.watch import Watch
 from zoo.errors import ZooError
 from zoo.types import SustainedPoint

@@ -1,4 +1,4 @@
-"""The stand-in for TFLite's `benchmark_model`: the file to push, its behaviour, its journal."""
+"""The stand-in for `benchmark_model`: the file to push, its behaviour, its journal."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from tests.virtual_phone.profile import PhoneProfile
 
@@ -17,16 +18,21 @@ _PACKAGE = Path(__file__).with_name("benchmark_model")
 _MAIN = "import runpy\nrunpy.run_module('benchmark_model', run_name='__main__')\n"
 
 
-def stand_in_binary(folder: Path, name: str = "benchmark_model") -> Path:
+def stand_in_binary(
+    folder: Path, name: str = "benchmark_model", line: Literal["tflite", "litert"] = "tflite"
+) -> Path:
     """Writes `folder/name`: one executable file that needs only this Python and LiteRT.
 
-    It is a program for this computer's virtual phones; a real phone cannot run it.
+    It is a program for this computer's virtual phones; a real phone cannot run it. `line` says
+    whose tool it stands for.
     """
+    left_out = "tflite.py" if line == "litert" else "litert.py"
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as packed:
         packed.writestr("__main__.py", _MAIN)
         for source in sorted(_PACKAGE.glob("*.py")):
-            packed.write(source, f"benchmark_model/{source.name}")
+            if source.name != left_out:
+                packed.write(source, f"benchmark_model/{source.name}")
     # Python runs a zip whatever stands before it. A shell line instead of `#!python`: no limit of
     # length. -I: neither its folder nor PYTHON… variables decide what it imports.
     header = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -IB "$0" "$@"\n'
@@ -44,8 +50,8 @@ def behaviour_json(profile: PhoneProfile, journal: str, changes: Mapping[str, ob
         ValueError: a change is not about the program.
     """
     names = (
-        "gpu", "gpu_partitions", "gpu_error", "build_percentiles", "build_output_filepath",
-        "crash_exit", "crash_after_runs", "fail_invoke", "slow_ms",
+        "gpu", "gpu_partitions", "gpu_error", "nnapi", "external", "build_percentiles",
+        "build_output_filepath", "crash_exit", "crash_after_runs", "fail_invoke", "slow_ms",
     )  # fmt: skip
     fields = {name: getattr(profile, name) for name in names}
     unknown = changes.keys() - fields.keys()

@@ -41,6 +41,9 @@ class PhoneProfile:
         gpu_partitions: delegate kernels of a partial placement.
         gpu_error: how the GPU's outputs are wrong, though it runs: noise of a twentieth of their
             range, the classes moved on by one, NaN, half of the bytes, or no file at all.
+        nnapi: likewise of `--use_nnapi=true`; `nothing` is a driver that takes no node.
+        external: likewise of an external delegate whose library is on the phone; without one the
+            tool runs on the CPU without a word, as the real one does.
         disk_bytes: size of /data; pushes beyond it fail with "No space left on device".
         build_percentiles: whether `count=` lines end in p5/median/p95 (newer builds).
         build_output_filepath: whether the build knows the flag that saves outputs.
@@ -71,6 +74,8 @@ class PhoneProfile:
     gpu: Literal["full", "partial", "refused", "silent_cpu"] = "full"
     gpu_partitions: int = 3
     gpu_error: Literal[None, "noise", "swap", "nan", "short", "unwritten"] = None
+    nnapi: Literal["full", "partial", "nothing", "refused", "silent_cpu"] = "full"
+    external: Literal["full", "partial", "nothing", "refused", "silent_cpu"] = "full"
     disk_bytes: int = 256 * 2**20
     build_percentiles: bool = True
     build_output_filepath: bool = True

@@ -7,18 +7,33 @@ import os
 import sys
 from pathlib import Path
 
-from .flags import Flags
+from .flags import FLAGS, Flags
 from .run import Benchmark, Phone
 from .text import info
 
 
+def line_of_tool() -> tuple[type[Benchmark], dict[str, bool | int | float | str]]:
+    """Which tool this file is: LiteRT's if its part was packed."""
+    try:
+        from .litert import FLAGS as flags
+        from .litert import LiteRtBenchmark
+    except ModuleNotFoundError:
+        from .tflite import TfliteBenchmark
+
+        return TfliteBenchmark, FLAGS
+    return LiteRtBenchmark, flags
+
+
 def main() -> int:
     phone = Phone.load()
+    tool, known = line_of_tool()
     info("STARTING!")
     benchmark: Benchmark | None = None
     status = 1
     try:
-        benchmark = Benchmark(Flags.parse(sys.argv[1:], phone.missing_flags()), phone)
+        missing = phone.missing_flags()
+        known = {name: value for name, value in known.items() if name not in missing}
+        benchmark = tool(Flags.parse(sys.argv[1:], known), phone)
         benchmark.run()
         status = 0
     except SystemExit as end:

@@ -32,19 +32,19 @@ FLAGS: dict[str, bool | int | float | str] = {
 
 @dataclass
 class Flags:
-    values: dict[str, Any] = field(default_factory=lambda: dict(FLAGS))
+    values: dict[str, Any]
     given: set[str] = field(default_factory=set)
 
     @classmethod
-    def parse(cls, arguments: list[str], missing: set[str]) -> Flags:
-        flags, unconsumed = cls(), []
+    def parse(cls, arguments: list[str], known: dict[str, bool | int | float | str]) -> Flags:
+        flags, unconsumed = cls(dict(known)), []
         for argument in arguments:
             name, equals, text = argument.removeprefix("--").partition("=")
-            if not argument.startswith("--") or not equals or name not in FLAGS.keys() - missing:
+            if not argument.startswith("--") or not equals or name not in known:
                 unconsumed.append(argument)
                 continue
             try:
-                flags.values[name] = _convert(text, FLAGS[name])
+                flags.values[name] = _convert(text, known[name])
             except ValueError:
                 fail(f"Couldn't interpret value {text} for flag {name}.")
             flags.given.add(name)
@@ -54,6 +54,10 @@ class Flags:
 
     def __getitem__(self, name: str) -> Any:
         return self.values[name]
+
+    def get(self, name: str) -> str:
+        """A flag's text; empty for one that this line of the tool lacks."""
+        return str(self.values.get(name, ""))
 
 
 def _convert(text: str, default: object) -> object:

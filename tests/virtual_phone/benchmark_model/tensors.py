@@ -16,12 +16,15 @@ if TYPE_CHECKING:
 
 def resize_inputs(interpreter: Any, flags: Flags) -> None:
     """Gives the inputs their shapes, by their order; a wrong name is only warned of."""
-    names, shapes = _split(flags["input_layer"], ","), _split(flags["input_layer_shape"], ":")
+    names, shapes = (
+        _split(flags.get("input_layer"), ","),
+        _split(flags.get("input_layer_shape"), ":"),
+    )
     if len(names) != len(shapes):
         fail(
-            f"The number of items in --input_layer_shape ({flags['input_layer_shape']}, with "
+            f"The number of items in --input_layer_shape ({flags.get('input_layer_shape')}, with "
             f"{len(shapes)} items) must match the number of items in --input_layer "
-            f"({flags['input_layer']}, with {len(names)} items).",
+            f"({layers}, with {len(names)} items).",
             "Benchmarking failed.",
         )
     inputs = interpreter.get_input_details()
@@ -45,9 +48,9 @@ def from_files(interpreter: Any, flags: Flags) -> dict[int, np.ndarray]:
     """
     import numpy as np
 
-    names = _split(flags["input_layer"], ",")
+    names = _split(flags.get("input_layer"), ",")
     given = {}
-    for item in _split(flags["input_layer_value_files"], ","):
+    for item in _split(flags.get("input_layer_value_files"), ","):
         parts = [part.replace("::", ":") for part in re.split(r"(?<!:):(?!:)", item)]
         if len(parts) != 2:
             fail(f"Wrong input value file item specified: {item}", "Benchmarking failed.")
@@ -55,7 +58,7 @@ def from_files(interpreter: Any, flags: Flags) -> dict[int, np.ndarray]:
         if name not in names:
             abort(
                 f"Cannot find the corresponding input_layer name({name}) in --input_layer as "
-                f"{flags['input_layer']}"
+                f"{flags.get('input_layer')}"
             )
         one = interpreter.get_input_details()[names.index(name)]
         try:
@@ -77,7 +80,7 @@ def save_outputs(interpreter: Any, flags: Flags, error: str | None) -> None:
         flags: with `--output_filepath`, or nothing is done.
         error: None, or how a broken GPU delegate computes, if it is used.
     """
-    path = flags["output_filepath"]
+    path = flags.get("output_filepath")
     if not path:
         return
     error = error if flags["use_gpu"] else None

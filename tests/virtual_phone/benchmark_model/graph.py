@@ -1,0 +1,95 @@
+"""The graph as delegates left it: which node is whose, told as the runtime tells it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+XNNPACK = "TfLiteXNNPackDelegate"
+
+
+@dataclass(frozen=True)
+class Node:
+    """An operator of the model, in the order of its file."""
+
+    name: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Nodes, and what XNNPACK really took of them: one tuple of their numbers for each kernel."""
+
+    nodes: tuple[Node, ...]
+    xnnpack: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def of(cls, interpreter: Any) -> Graph:
+        """Reads it from LiteRT's interpreter, whose list ends with a DELEGATE for each kernel."""
+        listed = [
+            Node(one["op_name"], tuple(map(int, one["inputs"])), tuple(map(int, one["outputs"])))
+            for one in interpreter._get_ops_details()
+        ]
+        nodes = tuple(one for one in listed if one.name != "DELEGATE")
+        kernels = [one for one in listed if one.name == "DELEGATE"]
+        return cls(nodes, tuple(_replaced(nodes, kernel) for kernel in kernels))
+
+    def share(self, level: str) -> tuple[tuple[int, ...], ...]:
+        """What an accelerator takes that has all of the graph, or all but its last node."""
+        count = len(self.nodes) if level == "full" else len(self.nodes) - 1
+        return (tuple(range(count)),) if count > 0 else ()
+
+
+def tell_replacing(graph: Graph, delegate: str, kernels: tuple[tuple[int, ...], ...]) -> None:
+    """The runtime's line, on stderr and in every Android build."""
+    taken = sum(map(len, kernels))
+    if not taken:
+        return
+    parts = 1 if taken == len(graph.nodes) else 2 * len(kernels)
+    print(
+        f"VERBOSE: Replacing {taken} out of {len(graph.nodes)} node(s) with delegate ({delegate}) "
+        f"node, yielding {parts} partitions for subgraph 0 (main).",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def write_runtime_info(
+    path: str, graph: Graph, delegate: str, kernels: tuple[tuple[int, ...], ...]
+) -> None:
+    """The exported ModelRuntimeDetails, by LiteRT's own schema."""
+    from ai_edge_litert.model_runtime_info_pb2 import ModelRuntimeDetails, RuntimeSubgraph
+
+    details = ModelRuntimeDetails()
+    subgraph = details.subgraphs.add(
+        subgraph_id=0, subgraph_type=RuntimeSubgraph.TFLITE_SUBGRAPH, name="main"
+    )
+    whose = {node: len(graph.nodes) + k for k, kernel in enumerate(kernels) for node in kernel}
+    for number, node in enumerate(graph.nodes):
+        entry = subgraph.nodes.add(id=number, name=node.name, type=str(number))
+        entry.inputs.extend(node.inputs)
+        entry.outputs.extend(node.outputs)
+        if number in whose:
+            entry.delegated_to_node_id = whose[number]
+    for number, kernel in enumerate(kernels, start=len(graph.nodes)):
+        entry = subgraph.nodes.add(id=number, name=delegate, type=delegate)
+        entry.delegate_node_details.delegate_name = delegate
+        entry.delegate_node_details.tflite_node_ids_replaced.extend(kernel)
+    ran = [number for number in range(len(graph.nodes)) if number not in whose]
+    subgraph.execution_plan.extend([*sorted(set(whose.values())), *ran])
+    Path(path).write_bytes(details.SerializeToString())
+
+
+def _replaced(nodes: tuple[Node, ...], kernel: Node) -> tuple[int, ...]:
+    producer = {tensor: number for number, node in enumerate(nodes) for tensor in node.outputs}
+    pending, taken = list(kernel.outputs), set()
+    while pending:
+        tensor = pending.pop()
+        if tensor in kernel.inputs or tensor not in producer or producer[tensor] in taken:
+            continue
+        taken.add(producer[tensor])
+        pending += nodes[producer[tensor]].inputs
+    return tuple(sorted(taken))
