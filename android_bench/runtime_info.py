@@ -80,7 +80,7 @@ class _Spoilt(ZooError):
 
 
 def _first_subgraph(data: bytes) -> tuple[dict[int, Node], list[int]]:
-    for number, value in fields(data):
+    for number, value in list(fields(data)):  # all of it, so that a cut is noticed
         if number != _SUBGRAPHS or not isinstance(value, bytes):
             continue
         nodes: dict[int, Node] = {}

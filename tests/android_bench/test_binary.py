@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from android_bench.binary import ADDRESS, benchmark_binary
+from android_bench.binary import ADDRESS, LITERT_ADDRESS, benchmark_binary
 from tests.virtual_phone.server import free_port
 from zoo.errors import ZooError
 from zoo.files import sha256_of
 
 ARM64 = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x03\x00\xb7\x00" + b"code" * 500
+LITERT = ARM64 + b"./litert/tools/benchmark_litert_model.h\0"
 ARM32 = b"\x7fELF\x01\x01\x01" + bytes(9) + b"\x03\x00\x28\x00" + b"code" * 500
 
 
@@ -55,6 +56,7 @@ def site() -> Iterator[Site]:
         state.files = {
             "/android_aarch64_benchmark_model": ARM64,
             "/android_arm_benchmark_model": ARM32,
+            "/android_arm64_benchmark_model": LITERT,
         }
         yield state
         server.shutdown()
@@ -165,3 +167,40 @@ def test_the_documented_address():
     assert ADDRESS.format(platform="android_aarch64").endswith(
         "/lite/tools/nightly/latest/android_aarch64_benchmark_model"
     )
+    assert LITERT_ADDRESS.format(platform="android_arm64").endswith(
+        "/litert/binaries/latest/android_arm64/benchmark_model"
+    )
+
+
+# LiteRT's line
+
+
+def test_both_lines_are_kept_side_by_side(site: Site, tmp_path: Path):
+    tflite = benchmark_binary(None, "arm64-v8a", tmp_path, address=site.address)
+    litert = benchmark_binary(None, "arm64-v8a", tmp_path, line="litert", address=site.address)
+    assert tflite.path.read_bytes() == ARM64 and litert.path.read_bytes() == LITERT
+    again = benchmark_binary(None, "arm64-v8a", tmp_path, line="litert", address=site.address)
+    assert again == litert and len(site.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "path", "content", "got"),
+    [
+        ("litert", "/android_arm64_benchmark_model", ARM64, "got: benchmark_model"),
+        ("tflite", "/android_aarch64_benchmark_model", LITERT, "got: litert_benchmark_model"),
+    ],
+)
+def test_another_line_than_was_asked_for(
+    site: Site, tmp_path: Path, line: str, path: str, content: bytes, got: str
+):
+    site.files[path] = content
+    with pytest.raises(ZooError, match=rf"another line.*{got}"):
+        benchmark_binary(None, "arm64-v8a", tmp_path, line=line, address=site.address)
+    assert not list(tmp_path.glob("*.json"))
+
+
+def test_litert_is_for_64_bits(tmp_path: Path):
+    with pytest.raises(ZooError, match=r"no ready-made.*arm64-v8a.*--benchmark_binary"):
+        benchmark_binary(None, "armeabi-v7a", tmp_path, line="litert")
+    with pytest.raises(ZooError, match="unknown line"):
+        benchmark_binary(None, "arm64-v8a", tmp_path, line="litrt")
