@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from shlex import quote
 
 from android_bench import probe
-from android_bench.benchmark_model import parse, tool_flags
 from android_bench.binary import Binary
 from android_bench.cases import Case
 from android_bench.jobs import FILE_BYTES, JobResult
@@ -28,6 +27,7 @@ from android_bench.outputs_reference import Reference, References, output_bytes
 from android_bench.phone import Phone
 from android_bench.phone_rows import PhoneRows, reason_of
 from android_bench.tool_output import ToolResult
+from android_bench.tools import TFLITE, tool_of
 from zoo.errors import ZooError
 from zoo.types import Agreement, Placement
 
@@ -110,14 +110,21 @@ def verify_on_phone(
             got=output_bytes(reference),
             remedy="run fewer pictures",
         )
+    if tool_of(binary.path) is not TFLITE:
+        raise ZooError(
+            "this tool takes no pictures",
+            expected="TFLite's benchmark_model",
+            got="LiteRT's",
+            remedy="--tool=tflite",
+        )
     tool = phone.push(binary.path, binary.sha256, executable=True)
     graph = phone.push(case.path, case.sha256)
     inputs = [phone.push(path, sha256) for path, sha256 in reference.inputs]
     c = case.configuration
-    flags = tool_flags(graph, c.delegate, c.threads, num_runs=1, min_secs=0, warmup_secs=0)
+    flags = TFLITE.flags(graph, c.delegate, c.threads, num_runs=1, min_secs=0, warmup_secs=0)
     shape = ",".join(map(str, reference.input_shape))
-    words = [tool, *flags, f"--input_layer={_INPUT}", f"--input_layer_shape={shape}"]
-    command = " ".join(quote(word) for word in [*words, f"--output_filepath={_OUTPUT}"])
+    flags += [f"--input_layer={_INPUT}", f"--input_layer_shape={shape}"]
+    command = TFLITE.command(tool, [*flags, f"--output_filepath={_OUTPUT}"], c.delegate)
     if c.cores:
         command = f"taskset {probe.mask(phone.clusters(), c.cores)} {command}"
     mark = secrets.token_hex(8)
@@ -173,7 +180,7 @@ def _runs(done: JobResult, mark: str, delegate: str) -> list[ToolResult]:
     errors = done.stderr.split(f"begin-{mark}\n")[1:]
     errors += [""] * (len(found) - len(errors))
     return [
-        parse(stdout, stderr, int(code), delegate)
+        TFLITE.parse(stdout, stderr, int(code), delegate)
         for (stdout, code), stderr in zip(found, errors, strict=False)
     ]
 

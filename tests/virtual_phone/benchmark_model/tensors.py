@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
 def resize_inputs(interpreter: Any, flags: Flags) -> None:
     """Gives the inputs their shapes, by their order; a wrong name is only warned of."""
-    names, shapes = (
+    layers, sizes = flags.get("input_layer"), flags.get("input_layer_shape")
+    names, shapes = _split(layers, ","), _split(sizes, ":")
         _split(flags.get("input_layer"), ","),
         _split(flags.get("input_layer_shape"), ":"),
     )
     if len(names) != len(shapes):
         fail(
-            f"The number of items in --input_layer_shape ({flags.get('input_layer_shape')}, with "
+            f"The number of items in --input_layer_shape ({sizes}, with "
             f"{len(shapes)} items) must match the number of items in --input_layer "
             f"({layers}, with {len(names)} items).",
             "Benchmarking failed.",
