@@ -8,7 +8,9 @@ since that would drop wireless links.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import importlib.util
 import os
 import re
 import selectors
@@ -113,9 +115,15 @@ class Adb:
             self.env["ANDROID_ADB_SERVER_PORT"] = str(server_port)
 
     def run(
-        self, *arguments: str, timeout_s: float, limit_bytes: int = MAX_OUTPUT_BYTES
+        self,
+        *arguments: str,
+        timeout_s: float,
+        limit_bytes: int = MAX_OUTPUT_BYTES,
+        typed: str = "",
     ) -> Completed:
         """Runs `adb ARGUMENTS`; a call that takes too long or prints too much is killed whole.
+
+        `typed`, at most a line, is its standard input: other users of this computer see arguments.
 
         Raises:
             ZooError: adb can't be started.
@@ -123,7 +131,7 @@ class Adb:
         try:
             process = subprocess.Popen(
                 [self.path, *arguments],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if typed else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env=self.env,
@@ -137,6 +145,9 @@ class Adb:
                 remedy="pip install --force-reinstall adbutils, or give --adb=PATH",
             ) from error
         try:
+            if process.stdin is not None:
+                with contextlib.suppress(BrokenPipeError), process.stdin:
+                    process.stdin.write(typed.encode())
             stdout, stderr, killed_for = _drain(process, time.monotonic() + timeout_s, limit_bytes)
         finally:
             _end(process)
@@ -189,7 +200,15 @@ def _executable(path: Path | str | None) -> str:
         if found is None:
             raise ZooError("no adb there, or not executable", where=path, remedy=remedy)
         return found
-    import adbutils  # here, since it takes half a second
+    # Where adbutils looks first, without importing it, which takes half a second.
+    if not os.environ.get("ADBUTILS_ADB_PATH"):
+        package = importlib.util.find_spec("adbutils")
+        places = package.submodule_search_locations if package is not None else None
+        bundled = Path(*places, "binaries", "adb") if places else None
+        found = shutil.which("adb") or (shutil.which(bundled) if bundled else None)
+        if found is not None:
+            return str(found)
+    import adbutils
 
     try:
         return adbutils.adb_path()

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import requests
 from filelock import FileLock, Timeout
 
 from android_bench.tools import TOOLS, Tool, tool_of
@@ -112,20 +111,8 @@ def benchmark_binary(
             that changed, or another tool than was asked for.
     """
     if path is not None:
-        if not path.is_file() or path.stat().st_size == 0:
-            raise ZooError("--benchmark_binary is no file, or empty", where=path, remedy=_GIVE_ONE)
-        return Binary(path, sha256_of(path), "given by the user")
-    if line not in _SOURCES:
-        raise UnknownNameError("line of benchmark_model", line, _SOURCES)
-    source = _SOURCES[line]
-    if abi not in source.builds:
-        raise ZooError(
-            "no ready-made benchmark_model for this processor",
-            expected=f"one of {', '.join(source.builds)}",
-            got=abi,
-            remedy=_GIVE_ONE,
-        )
-    build = source.builds[abi]
+        return _own(path)
+    source, build = _source(line, abi)
     target = cache / source.file.format(platform=build.platform)
     url = (address or source.address).format(platform=build.platform)
     cache.mkdir(parents=True, exist_ok=True)
@@ -140,6 +127,41 @@ def benchmark_binary(
             where=target,
             remedy=f"end it, or {_GIVE_ONE}",
         ) from error
+
+
+def where_from(path: Path | None, abi: str, cache: Path, line: str = "tflite") -> str:
+    """In a clause, where `benchmark_binary` would take the tool; nothing is downloaded.
+
+    Raises:
+        ZooError: no such file, no build for that processor, or a file that changed.
+    """
+    if path is not None:
+        return f"{_own(path).path.name}, given by the user"
+    source, build = _source(line, abi)
+    target = cache / source.file.format(platform=build.platform)
+    if not _record(target).exists():
+        return f"{target.name}, to be downloaded by the first measurement"
+    return f"{target.name}, downloaded, sha256 {_verified(target).sha256[:12]}"
+
+
+def _own(path: Path) -> Binary:
+    if not path.is_file() or path.stat().st_size == 0:
+        raise ZooError("--benchmark_binary is no file, or empty", where=path, remedy=_GIVE_ONE)
+    return Binary(path, sha256_of(path), "given by the user")
+
+
+def _source(line: str, abi: str) -> tuple[_Source, _Build]:
+    if line not in _SOURCES:
+        raise UnknownNameError("line of benchmark_model", line, _SOURCES)
+    source = _SOURCES[line]
+    if abi not in source.builds:
+        raise ZooError(
+            "no ready-made benchmark_model for this processor",
+            expected=f"one of {', '.join(source.builds)}",
+            got=abi,
+            remedy=_GIVE_ONE,
+        )
+    return source, source.builds[abi]
 
 
 def _verified(target: Path) -> Binary:
@@ -194,6 +216,8 @@ def _download(url: str, target: Path, max_bytes: int, build: _Build, tool: Tool)
 
 def _fetch(url: str, path: Path, max_bytes: int) -> int:
     """Downloads to `path` and returns the size in bytes."""
+    import requests  # here, since it is rarely needed and takes a tenth of a second
+
     size = 0
     try:
         with requests.get(url, stream=True, timeout=_TIMEOUT_S) as answer, path.open("wb") as file:

@@ -118,6 +118,12 @@ class Jobs:
             raise PhoneProblem("the phone gave an odd answer about a running job", got=word)
         return word == "done"
 
+    def running(self) -> int:
+        """How many jobs run on the phone, whoever started them."""
+        folder = quote(self.folder)
+        live = '[ -d "/proc/$p" ] && echo running'
+        return self._shell(_each_live(f"{folder}*", live)).stdout.count("running\n")
+
     def collect(self, job: str, files: Sequence[str] = ()) -> JobResult:
         """The exit code, output and files of a job that has ended; its folder is removed."""
         code, stdout, stderr = (
@@ -175,17 +181,20 @@ def _start_script(folder: str, command: str, timeout_s: float) -> str:
 
 def _kill_script(folder: str) -> str:
     # Renamed first, so that a job that is just starting fails to put its pid on record and ends.
-    # A pid whose command line does not name its job belongs to somebody else by now.
     jobs = quote(folder)
+    kills = _each_live(f"{jobs}-*", 'kill -9 "-$p" 2>/dev/null')
+    return f"[ ! -d {jobs} ] || mv {jobs} {jobs}-$$ || exit 1\n{kills}rm -rf {jobs}-*"
+
+
+def _each_live(folders: str, action: str) -> str:
+    # A pid whose command line does not name its job belongs to somebody else by now.
     return (
-        f"[ ! -d {jobs} ] || mv {jobs} {jobs}-$$ || exit 1\n"
         f'now="$({BOOT_ID})"\n'
-        f"for job in {jobs}-*/job-*; do\n"
+        f"for job in {folders}/job-*; do\n"
         '[ -f "$job/pid" ] && [ "$(cat "$job/boot")" = "$now" ] || continue\n'
         'p=$(cat "$job/pid"); case "$p" in ""|*[!0-9]*|0|1) continue;; esac\n'
         'if [ -d "/proc/$p" ] && ! grep -q "${job##*/}" "/proc/$p/cmdline" 2>/dev/null; then\n'
         "continue; fi\n"
-        'kill -9 "-$p" 2>/dev/null\n'
+        f"{action}\n"
         "done\n"
-        f"rm -rf {jobs}-*"
     )

@@ -46,17 +46,19 @@ class Phone:
         adb: the client.
         serial: as `adb devices` lists it.
         tolerance_s: how long a job outlives a lost link.
+        root: the folder on the phone that holds all of ours.
     """
 
-    def __init__(self, adb: Adb, serial: str, *, tolerance_s: float = 20.0):
+    def __init__(self, adb: Adb, serial: str, *, tolerance_s: float = 20.0, root: str = ROOT):
         self.adb = adb
         self.serial = serial
         self.id = device_id(serial)
         self.link = Link(adb, serial, tolerance_s=tolerance_s)
-        self.jobs = Jobs(self.link, ROOT)
+        self.root = root
+        self.jobs = Jobs(self.link, root)
         self._lock = FileLock(lock_path(serial), timeout=0)
         self._lease = Lease(self.shell)
-        self._barred = False
+        self._claimed = self._barred = False
 
     def __enter__(self) -> Phone:
         self.acquire()
@@ -105,6 +107,7 @@ class Phone:
         except PhoneProblem:
             self._barred = True  # what runs there is not ours to end
             raise
+        self._claimed = True
 
     def release(self) -> None:
         """Gives the lock back."""
@@ -137,9 +140,11 @@ class Phone:
         """
         self.jobs.kill_all(timeout_s)
         if purge:
-            settings.restore(self.shell)
-            self.shell(f"rm -rf {quote(ROOT)}", timeout_s)
-            self._lease.release()
+            if self._claimed:
+                settings.restore(self.shell)
+            self.shell(f"rm -rf {quote(self.root)}", timeout_s)
+            if self._claimed:
+                self._lease.release()
 
     def wait_ready(self, limit_s: float) -> bool:
         """Waits until the phone can be reached and has booted to the end."""
@@ -177,11 +182,11 @@ class Phone:
             raise
 
     def _push(self, local: Path, sha256: str, executable: bool) -> str:
-        target = f"{ROOT}/files/{sha256}"
+        target = f"{self.root}/files/{sha256}"
         if self._holds(target, local, sha256):
             return target
         temporary = f"{target}.{secrets.token_hex(4)}"
-        made = self.shell(f"mkdir -p {ROOT}/files && rm -f {quote(target)}.*")
+        made = self.shell(f"mkdir -p {self.root}/files && rm -f {quote(target)}.*")
         try:
             size = local.stat().st_size
         except OSError as error:

@@ -87,12 +87,8 @@ def windows(marks: str, inferences_s: float) -> tuple[Window, Window, Window]:
     )
 
 
-def readable_nodes(phone: Phone) -> dict[str, str]:
-    """Name → path of the battery's nodes that can be read.
-
-    Raises:
-        PowerProblem: current or voltage can't; says how that was refused.
-    """
+def node_paths(phone: Phone) -> dict[str, str]:
+    """Name → path of the battery's nodes, or `denied`; one that the phone lacks is left out."""
     tries = "".join(
         f'if cat {quote(path)} >/dev/null 2>&1; then echo "{name} {path}"\n'
         f'elif [ -e {quote(path)} ]; then echo "{name} denied"; fi\n'
@@ -105,6 +101,16 @@ def readable_nodes(phone: Phone) -> dict[str, str]:
         known = name in sampler.NODES and path in (*sampler.NODES[name], "denied")
         if known and found.get(name, "denied") == "denied":
             found[name] = path
+    return found
+
+
+def readable_nodes(phone: Phone) -> dict[str, str]:
+    """Name → path of the battery's nodes that can be read.
+
+    Raises:
+        PowerProblem: current or voltage can't; says how that was refused.
+    """
+    found = node_paths(phone)
     for name in ("current_now", "voltage_now"):
         if found.get(name, "denied") == "denied":
             how = "the phone denies it to adb's shell" if name in found else "there is no such node"

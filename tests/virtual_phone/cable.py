@@ -23,6 +23,7 @@ class Cable:
         self._lock = threading.RLock()
         self._links: list[Link] = []
         self._listener: socket.socket | None = None
+        self._other: socket.socket | None = None
         self.gate = threading.Event()
         self.gate.set()
         self.greets = True
@@ -44,6 +45,12 @@ class Cable:
                 self._listener = _bound_socket(self.port)
                 self._listener.listen(16)
                 threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def listen_also(self, port: int) -> None:
+        """Takes connections on another port too, as after `adb tcpip`, until `close`."""
+        self._other = _bound_socket(port)
+        self._other.listen(16)
+        threading.Thread(target=self._accept, args=(self._other,), daemon=True).start()
 
     def cut(self) -> None:
         """Drops every connection and refuses new ones; commands that hung on them are ended."""
@@ -71,6 +78,10 @@ class Cable:
     def close(self) -> None:
         """Gives the port back; nothing works any more."""
         self.cut()
+        if self._other is not None:
+            with contextlib.suppress(OSError):
+                self._other.shutdown(socket.SHUT_RDWR)
+            self._other.close()
         self._holder.close()
 
     def _accept(self, listener: socket.socket) -> None:
@@ -81,7 +92,7 @@ class Cable:
                 return  # cut
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._lock:
-                if self._listener is not listener:
+                if listener not in (self._listener, self._other):
                     sock.close()
                     return
                 link = Link(sock, self._owner, self.gate)

@@ -26,6 +26,8 @@ from tests.virtual_phone.shell import ShellService, parse_service
 from tests.virtual_phone.sync import SyncService
 from tests.virtual_phone.tree import put, write_properties
 
+_RESTART_S = 0.7
+
 
 class VirtualPhone:
     """A phone that the real adb client can `connect` to, for the time of a `with` block.
@@ -247,10 +249,19 @@ class VirtualPhone:
         if service == "root:":
             text = b"adbd cannot run as root in production builds\n"
             return lambda stream: stream.write(text)
+        if service.startswith("tcpip:"):
+            return lambda stream: self._listen_also(stream, int(service.partition(":")[2]))
         if service.startswith("reboot:"):
             # In a thread of its own: it ends the link that asks for it.
             return lambda stream: threading.Thread(target=self.reboot, daemon=True).start()
         return None
+
+    def _listen_also(self, stream: Stream, port: int) -> None:
+        """`adb tcpip`: the daemon says so, and is there a moment later; the old link stays."""
+        stream.write(f"restarting in TCP mode port: {port}\n".encode())
+        thread = threading.Timer(_RESTART_S, self._cable.listen_also, (port,))
+        self._reboots.append(thread)
+        thread.start()
 
     # Life.
 

@@ -53,6 +53,7 @@ class PhoneProfile:
         slow_ms: extra milliseconds slept in every inference.
         thermal_service: False is a phone on which `dumpsys thermalservice` gives nothing.
         refused_masks: hex masks that taskset refuses, as on phones with offline cores.
+        wifi: its address there; "" for a phone without Wi-Fi.
         denied: paths that only root may read.
         power: what drives the battery's nodes; without it they stand still.
         properties: further (or other) `getprop` values; None removes one.
@@ -89,6 +90,7 @@ class PhoneProfile:
     thermal_status: int = 0
     thermal_service: bool = True
     refused_masks: tuple[str, ...] = ()
+    wifi: str = "192.168.1.23"
     denied: tuple[str, ...] = ()
     power: Power | None = None
     properties: Mapping[str, str | None] = field(default_factory=dict)

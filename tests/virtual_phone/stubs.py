@@ -99,12 +99,18 @@ exec @DATE@ "$@"
 
 _CMD = """#!/bin/sh
 case "$1.$2" in
+*[!a-z.-]*) exit 255;;
 power.set-fixed-performance-mode-enabled)
     sdk=$("${0%/*}/getprop" ro.build.version.sdk)
     if [ "$sdk" -lt 30 ]; then echo "Unknown command: $2" >&2; exit 255; fi
     echo "$3" >"${0%/*}/../stub/state/fixed_performance";;
 esac
-exit 0
+told=${0%/*}/../stub/cmd/$1.$2
+[ ! -f "$told" ] || cat "$told"
+"""
+
+_IP = """#!/bin/sh
+cat "${0%/*}/../stub/ip" 2>/dev/null
 """
 
 _NOTHING = "#!/bin/sh\nexit 0\n"
@@ -137,5 +143,6 @@ def stub_scripts(cpus: tuple[int, ...], refused_masks: tuple[str, ...]) -> dict[
         "dumpsys": _DUMPSYS,
         "settings": _SETTINGS,
         "taskset": taskset,
+        "ip": _IP,
         **dict.fromkeys(("am", "input", "logcat", "pm", "svc", "wm"), _NOTHING),
     }

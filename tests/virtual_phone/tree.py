@@ -12,6 +12,18 @@ SHELL_UID = 2000
 BOOT_ID_PATH = "/proc/sys/kernel/random/boot_id"
 _EMPTY_FOLDERS = ("data/local/tmp", "sdcard", "proc/sys/kernel/random", "system/stub/state")
 
+POWER_HELP = """Power manager (power) commands:
+  help
+    Print this help text.
+  set-mode MODE
+    sets the power mode of the device to MODE.
+    1 turns low power mode on and 0 turns low power mode off.
+  set-fixed-performance-mode-enabled [true|false]
+    enables or disables fixed performance mode
+    note: this will affect system performance and should only be used
+          for benchmarking.
+"""
+
 
 def build_tree(root: Path, profile: PhoneProfile) -> None:
     """Writes the phone's /system, /sys, /etc and an empty /data below `root`."""
@@ -35,6 +47,10 @@ def build_tree(root: Path, profile: PhoneProfile) -> None:
     for service, content in {**services, **profile.dumpsys}.items():
         if content is not None:
             put(root, f"/system/stub/dumpsys/{service}", content)
+    if profile.sdk >= 30:
+        put(root, "/system/stub/cmd/power.help", POWER_HELP)
+    if profile.wifi:
+        put(root, "/system/stub/ip", wifi_text(profile.wifi))
     users = f"root:x:0:0::/:/system/bin/sh\nshell:x:{SHELL_UID}:{SHELL_UID}::/:/system/bin/sh\n"
     files: dict[str, str | None] = {
         "/etc/passwd": users,
@@ -123,6 +139,14 @@ def battery_text(profile: PhoneProfile) -> str:
   voltage: 4101
   temperature: {round(profile.battery_temp_c * 10)}
   technology: Li-ion
+"""
+
+
+def wifi_text(address: str) -> str:
+    """`ip -o -4 addr show` of a phone on Wi-Fi, with mobile data besides."""
+    return f"""1: lo    inet 127.0.0.1/8 scope host lo\\       valid_lft forever
+18: rmnet_data2    inet 10.113.27.4/29 scope global rmnet_data2\\       valid_lft forever
+30: wlan0    inet {address}/24 brd 192.168.1.255 scope global wlan0\\       valid_lft forever
 """
 
 

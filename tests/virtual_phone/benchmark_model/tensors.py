@@ -18,9 +18,6 @@ def resize_inputs(interpreter: Any, flags: Flags) -> None:
     """Gives the inputs their shapes, by their order; a wrong name is only warned of."""
     layers, sizes = flags.get("input_layer"), flags.get("input_layer_shape")
     names, shapes = _split(layers, ","), _split(sizes, ":")
-        _split(flags.get("input_layer"), ","),
-        _split(flags.get("input_layer_shape"), ":"),
-    )
     if len(names) != len(shapes):
         fail(
             f"The number of items in --input_layer_shape ({sizes}, with "

@@ -1,0 +1,118 @@
+"""Examining a phone: reads, pushes a sampler into a folder of its own, and removes it again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from android_bench import binary, probe
+from android_bench.adb import Adb, Attached, device_id
+from android_bench.doctor import checks
+from android_bench.doctor.diagnosis import GOALS, Check, Diagnosis, failed, known
+from android_bench.doctor.facts import FACTS_COMMAND, LOAD_COMMAND, busy_share, parse_facts
+from android_bench.doctor.gauges import gauge_checks
+from android_bench.jobs import Jobs
+from android_bench.phone import ROOT, Phone
+from android_bench.probe import Cluster
+from zoo.errors import ZooError, one_line
+
+OWN_ROOT = f"{ROOT}-doctor"  # so that what a measurement left is seen and not touched
+_FACTS_TIMEOUT_S = 40.0  # some of its services take 10 s on a slow phone
+_FEATURES_TIMEOUT_S = 5.0
+_TOLERANCE_S = 5.0
+
+
+def examine(
+    adb: Adb, attached: Attached, cache: Path, *, tool: Path | None = None, sample_s: float = 5.0
+) -> Diagnosis:
+    """What can be measured on a phone; never raises for what is wrong with the phone.
+
+    Args:
+        adb: the client.
+        attached: the phone.
+        cache: where `benchmark_model` is kept once it was downloaded; nothing is downloaded here.
+        tool: the user's own one.
+        sample_s: how long the battery's nodes are sampled.
+    """
+    found: list[Check] = []
+    name = attached.details.get("model", "unknown")
+    if attached.usable:
+        found.append(Check("adb", "ok", "device"))
+        phone = Phone(adb, attached.serial, tolerance_s=_TOLERANCE_S, root=OWN_ROOT)
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(phone)
+            except ZooError as error:
+                found.append(failed("other runs", error, GOALS))
+            else:
+                examination = _Examination(phone, found, cache, tool, sample_s)
+                try:
+                    name = examination.run() or name
+                except ZooError as error:
+                    found.append(failed("link", error, GOALS))
+    else:
+        reason, _, remedy = attached.problem.partition(": ")
+        found.append(Check("adb", "problem", reason, remedy, GOALS))
+    return Diagnosis(attached.serial, device_id(attached.serial), one_line(name, 80), tuple(found))
+
+
+class _Examination:
+    """Adds to `found` step by step, so that a phone that leaves midway has told so much."""
+
+    def __init__(
+        self, phone: Phone, found: list[Check], cache: Path, tool: Path | None, sample_s: float
+    ):
+        self.phone = phone
+        self.found = found
+        self.cache = cache
+        self.tool = tool
+        self.sample_s = sample_s
+
+    def run(self) -> str:
+        """All steps; returns the phone's name."""
+        phone, found = self.phone, self.found
+        details = phone.probe()
+        name = known([details["manufacturer"], details["model"]])
+        if details["boot_completed"] != "1":
+            remedy = "wait until it has started, and unlock it once"
+            found.append(Check("boot", "problem", "not completed", remedy, GOALS))
+            return name
+        found.append(Check("boot", "ok", "completed"))
+        found += checks.software(details, self._features())
+        facts = parse_facts(phone.shell(FACTS_COMMAND, _FACTS_TIMEOUT_S).stdout)
+        clusters = phone.clusters()
+        found += checks.processors(details, clusters, self._refused(clusters), facts)
+        busy = busy_share(phone.shell(LOAD_COMMAND).stdout)
+        running = Jobs(phone.link, ROOT).running()
+        found += checks.resources(facts, busy, running, self._where_from(details["abi"]))
+        state = phone.state()
+        found += checks.condition(state, facts)
+        found += checks.power_supply(state, phone.serial)
+        found += gauge_checks(phone, details["abi"], self.sample_s)
+        found += checks.extras(details, facts)
+        return name
+
+    def _features(self) -> list[str]:
+        phone = self.phone
+        done = phone.adb.run("-s", phone.serial, "features", timeout_s=_FEATURES_TIMEOUT_S)
+        return done.stdout.split()
+
+    def _where_from(self, abi: str) -> str | ZooError:
+        try:
+            return binary.where_from(self.tool, abi, self.cache)
+        except ZooError as error:
+            return error
+
+    def _refused(self, clusters: Sequence[Cluster]) -> dict[str, str]:
+        """Why no mask selects the little, big or prime cores."""
+        refused = {}
+        for name in ("little", "big", "prime"):
+            try:
+                mask = probe.mask(clusters, name)
+            except ZooError as error:
+                refused[name] = error.what
+                continue
+            if self.phone.shell(f"taskset {mask} true").code != 0:
+                refused[name] = f"the phone refuses the mask {mask}"
+        return refused
