@@ -7,15 +7,21 @@ import platform
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from android_bench import rapl
 from android_bench.cases import Case
 from android_bench.host_worker import ANSWER, Request, Score
+from android_bench.power.energy import Window
+from android_bench.power.gauge import PowerProblem
+from android_bench.power.metered import Metering
+from android_bench.rapl import POWERCAP
 from android_bench.tasks import Pace, Task
 from zoo import runtime
 from zoo.errors import ZooError, one_line
@@ -25,6 +31,7 @@ from zoo.types import (
     Artifact,
     Configuration,
     Device,
+    Energy,
     Latency,
     Measurement,
     Placement,
@@ -60,25 +67,35 @@ def measure(
     timing: Timing,
     provenance: Provenance,
     progress: Callable[[str], None],
+    metering: Metering | None = None,
+    powercap: Path = POWERCAP,
 ) -> Iterator[Measurement]:
-    """Runs each task in a process of its own; yields exactly one row a task, failed ones too."""
-    pace = Pace([1.0] * len(tasks))
+    """Runs each task in a process of its own; yields exactly one row a task, failed ones too.
+
+    With `metering` the first process of each case tells the energy too, or why there is none.
+    """
+    metered_s = metering.load_s + 2 * metering.idle_s if metering else 0.0
+    plain_s = 1.5 + timing.warmup_secs + timing.min_secs
+    pace = Pace([plain_s + (metered_s if task.number == 1 else 0.0) for task in tasks])
     for number, task in enumerate(tasks, start=1):
         case = task.case
         progress(
             f"[{number}/{len(tasks)}] timing {case.model}, {case.configuration.runtime}, "
             f"{case.configuration.delegate}{pace.left(number - 1)}"
         )
-        latency, placement = None, None
+        latency, placement, energy, no_energy = None, None, None, None
         reasons: tuple[str, ...] = ()
         try:
-            answer = ask(_WORKER, _request(case, timing), case.path)
+            if metering is not None and task.number == 1:
+                answer, energy, no_energy = _metered(case, timing, metering, powercap)
+            else:
+                answer = ask(_WORKER, _request(case, timing), case.path)
             latency = Latency.model_validate(answer["latency"])
             placement = Placement.model_validate(answer["placement"])
         except ZooError as error:
             reasons = (str(error),)
         except (KeyError, ValidationError) as error:
-            latency, reasons = None, (f"an answer that can't be: {one_line(error)}",)
+            latency, energy, reasons = None, None, (f"an answer that can't be: {one_line(error)}",)
         yield Measurement(
             **provenance.fields(),
             **task.fields,
@@ -89,6 +106,8 @@ def measure(
             configuration=_with_version(case.configuration),
             placement=placement,
             latency=latency,
+            energy=energy,
+            no_energy=no_energy,
             valid=latency is not None,
             reasons=reasons,
         )
@@ -146,9 +165,39 @@ def test_split(artifact: Artifact) -> Score:
         ) from error
 
 
+def _metered(
+    case: Case, timing: Timing, metering: Metering, powercap: Path
+) -> tuple[dict, Energy | None, str | None]:
+    """The worker's answer, and its energy or why there is none.
+
+    Raises:
+        ZooError: as `ask` does.
+    """
+    try:
+        recording = rapl.Recording(rapl.Rapl(powercap))
+    except PowerProblem as problem:  # what can't be metered is not run for a minute
+        return ask(_WORKER, _request(case, timing), case.path), None, str(problem)
+    longer = replace(timing, min_secs=max(timing.min_secs, metering.load_s))
+    with recording:
+        start_s = time.monotonic()
+        time.sleep(metering.idle_s)
+        idle = Window(start_s, time.monotonic())
+        answer = ask(_WORKER, _request(case, longer), case.path)
+        end_s = time.monotonic()
+        time.sleep(metering.idle_s + rapl.SETTLING_S)
+        after = Window(end_s, time.monotonic())
+    try:
+        began_s, ended_s = map(float, answer["inferences"])
+        load = Window(began_s, ended_s)
+        runs = int(answer["latency"]["runs"])
+        return answer, rapl.energy(recording, idle, load, after, runs), None
+    except PowerProblem as problem:
+        return answer, None, str(problem)
+
+
 def _request(case: Case, timing: Timing) -> Request:
     return Request(
-        path=str(case.path),
+        path=str(case.path.resolve()),  # the worker starts in another folder
         sha256=case.sha256,
         runtime=case.configuration.runtime,
         delegate=case.configuration.delegate,

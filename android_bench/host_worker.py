@@ -68,24 +68,33 @@ def answer(request: Request) -> dict[str, object]:
     if request.score is not None:
         top1, images = score(net, request.score)
         return {**result, "top1": top1, "images": images}
-    latency = measure(net, request, init_us, before_kb)
-    return {**result, "latency": latency.model_dump()}
+    latency, inferences = measure(net, request, init_us, before_kb)
+    return {**result, "latency": latency.model_dump(), "inferences": inferences}
 
 
-def measure(net: runtime.Net, request: Request, init_us: float, before_kb: int) -> Latency:
-    """Times `invoke` alone on random input, with benchmark_model's rule for warm-up and runs."""
+def measure(
+    net: runtime.Net, request: Request, init_us: float, before_kb: int
+) -> tuple[Latency, tuple[float, float]]:
+    """Times `invoke` alone on random input, with benchmark_model's rule for warm-up and runs.
+
+    Returns:
+        the times, and when all that counts of them began and ended by `time.monotonic`, which the
+        processes of a computer share.
+    """
     net.set_input(_random_input(net.inputs()[0]))
     first_us = _invoke_us(net)
     warm = time.perf_counter() + request.warmup_secs
     while time.perf_counter() < warm:
         net.interpreter.invoke()
     times_us: list[float] = []
+    began_s = time.monotonic()
     end = time.perf_counter() + request.min_secs
     while len(times_us) < request.num_runs or time.perf_counter() < end:
         times_us.append(_invoke_us(net))
+    ended_s = time.monotonic()
     p5, median, p95 = np.percentile(times_us, [5, 50, 95])
     peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return Latency(
+    latency = Latency(
         runs=len(times_us),
         processes=1,
         init_us=init_us,
@@ -99,6 +108,7 @@ def measure(net: runtime.Net, request: Request, init_us: float, before_kb: int) 
         p95_us=float(p95),
         peak_memory_mb=(peak_kb - before_kb) / 1024,
     )
+    return latency, (began_s, ended_s)
 
 
 def score(net: runtime.Net, wanted: Score) -> tuple[float, int]:

@@ -216,7 +216,7 @@ def _bootstrap(values: Sequence[float]) -> tuple[float, float]:
 
 
 class Energy(Strict):
-    """What inferences take from the battery, as its gauge tells it.
+    """What inferences take: from a phone's battery, or of the computer's processor alone.
 
     Attributes:
         gross_mw: mean power under load; idle_mw: without; net_mw: the difference.
@@ -226,8 +226,10 @@ class Energy(Strict):
         hours: of inference after inference, by gross power; likewise.
         window_s: length of the load that was looked at.
         readings: distinct ones in it, `gauge_period_s` apart.
-        unit, charging_is: of the gauge's current, concluded from `evidence`.
-        sampler: `native` or `loop`.
+        source: `battery`, or `rapl`: the processor packages' own counters.
+        unit, charging_is: of the battery gauge's current, concluded from `evidence`.
+        evidence: with `rapl` the packages that were counted.
+        sampler: on phones, `native` or `loop`.
     """
 
     gross_mw: float
@@ -241,10 +243,11 @@ class Energy(Strict):
     window_s: float
     readings: int
     gauge_period_s: float
-    unit: Literal["uA", "mA"]
-    charging_is: Literal["positive", "negative"]
+    source: Literal["battery", "rapl"] = "battery"
+    unit: Literal["uA", "mA"] | None = None
+    charging_is: Literal["positive", "negative"] | None = None
     evidence: tuple[str, ...]
-    sampler: Literal["native", "loop"]
+    sampler: Literal["native", "loop"] | None = None
 
 
 class Record(Strict):

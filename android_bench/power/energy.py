@@ -22,6 +22,7 @@ _MOST_DOUBT = 0.10  # of the net power, so reported
 _LEAST_SHARE = 0.02  # of the gross power, below which net is a difference of errors
 _ASLEEP_S = 0.5  # that the two clocks may drift apart
 _POSSIBLE_GAP_S = 2.0  # between samples
+_QUIETER = "measure longer, close apps, switch the screen off"
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,23 @@ class Battery:
 
 
 @dataclass(frozen=True)
-class _Power:
+class Power:
+    """Of a window: the mean and its standard uncertainty, from so many readings."""
+
     mean_w: float
     error_w: float
     readings: int
     period_s: float
+
+
+@dataclass(frozen=True)
+class NetPower:
+    """Under load, idle and the difference; about 95 % lie within ± `doubt_w` of that."""
+
+    gross_w: float
+    idle_w: float
+    net_w: float
+    doubt_w: float
 
 
 def energy(
@@ -87,6 +100,34 @@ def energy(
         for part, name in zip(parts, ("idle before", "load", "idle after"), strict=True)
     )
     _check_distinct(first, loaded, last, load)
+    net = net_power(first, loaded, last)
+    net_mj = 1e3 * net.net_w * inference_s
+    full_j = _full_j(trace, gauge, load, battery)
+    return Energy(
+        gross_mw=1e3 * net.gross_w,
+        idle_mw=1e3 * net.idle_w,
+        net_mw=1e3 * net.net_w,
+        net_mw_doubt=1e3 * net.doubt_w,
+        net_mj=net_mj,
+        net_mj_doubt=net_mj * net.doubt_w / net.net_w,
+        inferences_per_percent=None if full_j is None else full_j / (100e-3 * net_mj),
+        hours=None if full_j is None else full_j / loaded.mean_w / 3600,
+        window_s=parts[1].boot_s[-1] - parts[1].boot_s[0],
+        readings=loaded.readings,
+        gauge_period_s=loaded.period_s,
+        unit="uA" if gauge.amps == 1e-6 else "mA",
+        charging_is="positive" if gauge.sign == 1 else "negative",
+        evidence=gauge.evidence,
+        sampler=trace.kind,
+    )
+
+
+def net_power(first: Power, loaded: Power, last: Power, *, remedy: str = _QUIETER) -> NetPower:
+    """What a load adds to the idle power before and after it.
+
+    Raises:
+        PowerProblem: it is within the noise, or too uncertain.
+    """
     idle_w = (first.mean_w + last.mean_w) / 2
     net_w = loaded.mean_w - idle_w
     # The idle power under the load lies anywhere between that before and that after.
@@ -100,34 +141,16 @@ def energy(
         raise PowerProblem(
             "the power of the inferences is below the noise",
             got=f"{1e3 * net_w:.0f} ± {1e3 * doubt_w:.0f} mW of {1e3 * loaded.mean_w:.0f} mW",
-            remedy="measure longer, close apps, switch the screen off",
+            remedy=remedy,
         )
     if doubt_w > _MOST_DOUBT * net_w:
         raise PowerProblem(
             "the power of the inferences is too uncertain",
             expected=f"± {100 * _MOST_DOUBT:.0f} % or less",
             got=f"{1e3 * net_w:.0f} ± {1e3 * doubt_w:.0f} mW",
-            remedy="measure longer, close apps, switch the screen off",
+            remedy=remedy,
         )
-    net_mj = 1e3 * net_w * inference_s
-    full_j = _full_j(trace, gauge, load, battery)
-    return Energy(
-        gross_mw=1e3 * loaded.mean_w,
-        idle_mw=1e3 * idle_w,
-        net_mw=1e3 * net_w,
-        net_mw_doubt=1e3 * doubt_w,
-        net_mj=net_mj,
-        net_mj_doubt=net_mj * doubt_w / net_w,
-        inferences_per_percent=None if full_j is None else full_j / (100e-3 * net_mj),
-        hours=None if full_j is None else full_j / loaded.mean_w / 3600,
-        window_s=parts[1].boot_s[-1] - parts[1].boot_s[0],
-        readings=loaded.readings,
-        gauge_period_s=loaded.period_s,
-        unit="uA" if gauge.amps == 1e-6 else "mA",
-        charging_is="positive" if gauge.sign == 1 else "negative",
-        evidence=gauge.evidence,
-        sampler=trace.kind,
-    )
+    return NetPower(loaded.mean_w, idle_w, net_w, doubt_w)
 
 
 def _check(trace: Trace, before: Window, load: Window, after: Window) -> None:
@@ -170,7 +193,7 @@ def _joined(first: Trace, last: Trace) -> Trace:
     )
 
 
-def _power(gauge: Gauge, part: Trace, name: str) -> _Power:
+def _power(gauge: Gauge, part: Trace, name: str) -> Power:
     watts = gauge.watts(part)
     known = watts[~np.isnan(watts)]
     if (known < 0).any():
@@ -183,12 +206,12 @@ def _power(gauge: Gauge, part: Trace, name: str) -> _Power:
     readings = distinct(part)
     values = watts[readings.rows]
     if np.isnan(values).any() or not len(values):
-        return _Power(float("nan"), float("nan"), 0, float("nan"))
+        return Power(float("nan"), float("nan"), 0, float("nan"))
     mean_w = float(np.average(values, weights=readings.held_s))
-    return _Power(mean_w, standard_error(values), len(values), readings.period_s)
+    return Power(mean_w, standard_error(values), len(values), readings.period_s)
 
 
-def _check_distinct(first: _Power, loaded: _Power, last: _Power, load: Window) -> None:
+def _check_distinct(first: Power, loaded: Power, last: Power, load: Window) -> None:
     for power, least in ((first, LEAST_READINGS // 2), (loaded, LEAST_READINGS),
                          (last, LEAST_READINGS // 2)):  # fmt: skip
         if power.readings < least:
