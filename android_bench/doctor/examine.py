@@ -80,7 +80,8 @@ class _Examination:
             return name
         found.append(Check("boot", "ok", "completed"))
         found += checks.software(details, self._features())
-        facts = parse_facts(phone.shell(FACTS_COMMAND, _FACTS_TIMEOUT_S).stdout)
+        told = phone.shell(FACTS_COMMAND, _FACTS_TIMEOUT_S).stdout
+        facts = parse_facts(told, details["gpu"])
         clusters = phone.clusters()
         found += checks.processors(details, clusters, self._refused(clusters), facts)
         busy = busy_share(phone.shell(LOAD_COMMAND).stdout)

@@ -18,7 +18,6 @@ FACTS_COMMAND = (
     "echo @screen; dumpsys power 2>/dev/null"
     " | grep -E 'mWakefulness=|Display Power: state=' | head -n 4\n"
     "echo @gpu; cat /sys/class/kgsl/kgsl-3d0/gpu_model 2>/dev/null | head -c 100; echo\n"
-    "echo @gles; dumpsys SurfaceFlinger 2>/dev/null | grep GLES: | head -n 1\n"
     f"echo @opencl; for f in {' '.join(_OPENCL)}; do [ -e $f ] && echo $f; done\n"
     "echo @root; id -u; command -v su\n"
     "echo @fixed; cmd power help 2>/dev/null | grep set-fixed-performance-mode | head -n 1\n"
@@ -49,18 +48,18 @@ class Facts:
     fixed_performance: bool
 
 
-def parse_facts(text: str) -> Facts:
-    """Reads the output of `FACTS_COMMAND`; never raises."""
+def parse_facts(text: str, gles: str = "") -> Facts:
+    """Reads the output of `FACTS_COMMAND`, and what `probe` calls `gpu`; never raises."""
     parts = dict(re.findall(r"^@(\w+)\n(.*?)(?=^@|\Z)", text[:MAX_TEXT], re.MULTILINE | re.DOTALL))
-    gles = re.search(r"GLES: ([^,\n]{1,60}), ([^,\n]{1,80}), ([^\n]{1,200})", parts.get("gles", ""))
+    named = re.fullmatch(r"([^,\n]{1,60}), ([^,\n]{1,80}), ([^\n]{1,200})", gles)
     model = one_line(parts.get("gpu", ""), 80)
     root = parts.get("root", "").split("\n")
     path = re.search(r"^/\S{1,100}$", parts.get("opencl", ""), re.MULTILINE)
     return Facts(
         free_mb=_free_mb(parts.get("storage", "")),
         screen_on=_screen_on(parts.get("screen", "")),
-        gpu=one_line(f"{gles[1]} {gles[2]}", 100) if gles else model,
-        driver=one_line(gles[3], 100) if gles else "",
+        gpu=one_line(f"{named[1]} {named[2]}", 100) if named else model,
+        driver=one_line(named[3], 100) if named else "",
         opencl=path[0] if path else "",
         root="adbd" if root[0] == "0" else "su" if root[1:] and root[1].startswith("/") else "",
         fixed_performance="set-fixed-performance-mode" in parts.get("fixed", ""),
