@@ -7,7 +7,12 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from android_bench.cases import Case
-from android_bench.report_lines import agreement_of, curve_in_words, threads_label
+from android_bench.report_lines import (
+    agreement_of,
+    curve_in_words,
+    profile_in_words,
+    threads_label,
+)
 from android_bench.tasks import Task, one_of, pending
 from zoo.records import append_record, read_records
 from zoo.types import (
@@ -16,6 +21,7 @@ from zoo.types import (
     Configuration,
     Latency,
     Measurement,
+    OperatorProfile,
     Record,
     Sustained,
     Timed,
@@ -97,15 +103,15 @@ class Recorder:
         return list(read_records(self._path)[0]) if self._path.exists() else []
 
 
-def _whole(lines: Sequence[Timed]) -> Measurement | Sustained:
-    """A case's lines as one; a sustained run is one process."""
+def _whole(lines: Sequence[Timed]) -> Measurement | Sustained | OperatorProfile:
+    """A case's lines as one; what is no latency is one process."""
     last = lines[-1]
-    if isinstance(last, Sustained):
+    if isinstance(last, (Sustained, OperatorProfile)):
         return last
     return one_of([line for line in lines if isinstance(line, Measurement)])
 
 
-def said(row: Measurement | Sustained | Accuracy | Agreement) -> str:
+def said(row: Measurement | Sustained | OperatorProfile | Accuracy | Agreement) -> str:
     """A result in one line."""
     where = "host" if row.device.kind == "host" else f"{row.device.name} {row.device.id}"
     what = f"{row.model}, {where}, {how(row.configuration)}"
@@ -115,6 +121,8 @@ def said(row: Measurement | Sustained | Accuracy | Agreement) -> str:
         return f"  {what}: {100 * (row.top1 or 0):.2f} % of {row.images} test images right"
     if isinstance(row, Sustained):
         return f"  {what}: {curve_in_words(row)}"
+    if isinstance(row, OperatorProfile):
+        return f"  {what}: {profile_in_words(row)}"
     if isinstance(row, Agreement):
         return f"  {what}: outputs {agreement_of(row)}"
     words = [] if row.latency is None else [_milliseconds(row.latency)]

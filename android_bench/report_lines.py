@@ -14,13 +14,14 @@ from zoo.types import (
     ConvertRecord,
     Device,
     Measurement,
+    OperatorProfile,
     Placement,
     Record,
     Sustained,
     TrainRecord,
 )
 
-Result = Accuracy | Measurement | Agreement | Sustained
+Result = Accuracy | Measurement | Agreement | Sustained | OperatorProfile
 
 DELEGATES = {
     "xnnpack": "XNNPACK",
@@ -32,6 +33,7 @@ DELEGATES = {
 }
 SHORTEST_US, LONGEST_US = 1e-3, 1e10  # a nanosecond, three hours: no inference takes that
 MOST_IMAGES = 10**9
+_MOST_TYPES = 5
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,8 @@ def failure_of(record: Result) -> str:
         return "" if 0 <= record.top1 <= 1 else f"accuracy {record.top1:g} is not within 0–1"
     if isinstance(record, Agreement):
         return _no_agreement(record)
+    if isinstance(record, OperatorProfile):
+        return "" if record.types else "the line holds no profile"
     if isinstance(record, Sustained):
         typical_us = record.last_us if record.first_us is not None and record.points else None
     else:
@@ -166,7 +170,9 @@ def what_ran(record: Record) -> str:
     """The case of a line in words: what was done, where and how."""
     if isinstance(record, Result):
         ran = record.configuration
-        subject: str = "sustained run" if isinstance(record, Sustained) else record.kind
+        subject: str = record.kind
+        if isinstance(record, Sustained):
+            subject = "sustained run"
         if isinstance(record, Accuracy):
             subject += f" on {record.dataset}/{record.split}"
         where = f"{record.device.name}, {ran.runtime} {ran.runtime_version}"
@@ -188,6 +194,8 @@ def _result(record: Record) -> str:
         return f"{100 * (record.top1 or 0):.2f} % of {record.images:,} images"
     if isinstance(record, Sustained):
         return curve_in_words(record)
+    if isinstance(record, OperatorProfile):
+        return profile_in_words(record)
     if isinstance(record, Agreement):
         return agreement_of(record)
     if record.latency is None:
@@ -218,6 +226,14 @@ def _energy(record: Measurement) -> str:
     if energy.hours is not None:
         words.append(f"{energy.hours:.1f} h without a pause")
     return "; " + ", ".join(words)
+
+
+def profile_in_words(record: OperatorProfile) -> str:
+    """Which operators take the time, those inside a delegate where it tells."""
+    types = record.delegate_types or record.types
+    most = [f"{clean(one.type, 60)} {one.percent:.1f} %" for one in types[:_MOST_TYPES]]
+    inside = " inside the delegate" if record.delegate_types else ""
+    return f"{', '.join(most)}{inside}, by {sum(one.avg_ms for one in types):.3f} ms with profiling"
 
 
 def curve_in_words(record: Sustained) -> str:

@@ -18,6 +18,7 @@ from zoo.types import Latency, Placement
 MAX_LINES = 20_000
 _RUNNING = re.compile(r"Running benchmark for at least (\d{1,9}) iterations?\b", re.ASCII)
 _PREFIX = re.compile(r"^(VERBOSE|INFO|WARN|WARNING|ERROR|FATAL): ")
+PROFILED = "the run was profiled, which slows it: its times are no latency"
 _PROFILED = re.compile(r"={10,} (Run Order|Summary by node type) ={10,}$")
 
 
@@ -110,7 +111,7 @@ def refusals(lines: Iterable[str], stderr: str, exit_code: int) -> list[str]:
         if "Unconsumed cmdline flags" in line:
             problems.append(f"benchmark_model does not know a flag: {line.strip()}")
         elif _PROFILED.search(line):
-            problems.append("the run was profiled, which slows it: its times are no latency")
+            problems.append(PROFILED)
     return problems
 
 

@@ -18,7 +18,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,19 +27,22 @@ from absl import flags
 
 from scripts import cli
 from zoo import runtime
-from zoo.errors import UnknownNameError, ZooError
+from zoo.errors import ZooError
 from zoo.provenance import Provenance
 
 if TYPE_CHECKING:
     from android_bench.adb import Attached
     from android_bench.cases import Candidate, Case
+    from android_bench.options import RunOptions
+    from android_bench.outputs_reference import Pictures
+    from android_bench.power.metered import Metering
     from android_bench.recorder import Recorder
-    from android_bench.session import RunOptions
     from android_bench.tasks import Task
 
 FLAGS = flags.FLAGS
 cli.define_output()
 _PHONE_DELEGATES = ("xnnpack", "none", "gpu")
+_LITERT_DELEGATES = ("xnnpack", "gpu")
 flags.DEFINE_list("models", [], "artifact names or .tflite paths (default: every artifact)")
 flags.DEFINE_list(
     "device", ["host"], "host, adb serials, or all: this computer and every phone that adb lists"
@@ -48,17 +51,22 @@ flags.DEFINE_list("runtime", ["litert"], f"on this computer: {', '.join(runtime.
 flags.DEFINE_list(
     "delegate",
     [],
-    f"of {', '.join(_PHONE_DELEGATES)}; gpu on phones only (default: all that the device has)",
+    "of xnnpack and none (or cpu), on phones also gpu, nnapi, external:LIBRARY?NAME:VALUE "
+    "(default: xnnpack and none, on phones gpu too)",
 )
 flags.DEFINE_list("threads", ["1"], "numbers of CPU threads")
 flags.DEFINE_list("cores", [""], "on phones: big, little, prime, or masks such as f0")
 flags.DEFINE_integer("num_runs", 50, "inferences a process, at least", lower_bound=1)
 flags.DEFINE_float("min_secs", 0.5, "seconds a process measures, at least", lower_bound=0)
 flags.DEFINE_integer("processes", 3, "processes a case; figures are medians over them", 1)
-flags.DEFINE_bool("energy", False, "on phones: energy too, in the first process of each case")
+flags.DEFINE_bool("energy", False, "energy too, in the first process of each case")
 # A window of 30 s is the least, and the tool's last second is left out.
 flags.DEFINE_float("energy_secs", 60, "seconds of inferences for --energy", lower_bound=32)
 flags.DEFINE_float("idle_secs", 20, "seconds of rest before and after them", lower_bound=5)
+flags.DEFINE_bool("op_profile", False, "on phones: which operators take the time, no latency")
+flags.DEFINE_bool("verify_outputs", False, "on phones: compare outputs with this computer's too")
+flags.DEFINE_integer("verify_images", 8, "pictures for --verify_outputs", lower_bound=1)
+flags.DEFINE_string("images", None, "of files without a manifest: a .tar or folder of JPEGs")
 flags.DEFINE_float(
     "sustained_minutes", 0, "on phones: inference after inference for so long, as a curve", 0
 )
@@ -73,15 +81,16 @@ flags.DEFINE_integer("seed", 1, "of the order")
 flags.DEFINE_bool("plan", False, "only print what would be measured, and how long it takes")
 flags.DEFINE_bool("dry_run", False, "only print the phone's commands")
 flags.DEFINE_float("recovery_secs", 60, "how long to wait for a phone that left", lower_bound=0)
+flags.DEFINE_enum("tool", "tflite", ["tflite", "litert"], "whose benchmark_model to download")
 flags.DEFINE_string("benchmark_binary", None, "benchmark_model for the phone (default: download)")
 flags.DEFINE_string("adb", None, "the adb client (default: the one on PATH, else adbutils' own)")
 
 
 def main(_: list[str]) -> int:
     """Measures by the flags; 1 where a case failed."""
-    for name in FLAGS.delegate:
-        if name not in _PHONE_DELEGATES:
-            raise UnknownNameError("--delegate", name, _PHONE_DELEGATES)
+    if FLAGS.op_profile and FLAGS.sustained_minutes:
+        raise ZooError("--op_profile and --sustained_minutes are two runs", remedy="give one")
+    _delegates(())
     for name in FLAGS.runtime:
         runtime.version(name)
     from android_bench.cases import candidates
@@ -130,23 +139,39 @@ def _threads() -> list[int]:
     return found
 
 
+def _delegates(default: tuple[str, ...]) -> list[str]:
+    from android_bench.delegates import parse_delegate
+
+    return list(dict.fromkeys(str(parse_delegate(name)) for name in FLAGS.delegate or default))
+
+
+def _metering() -> Metering | None:
+    from android_bench.power.metered import Metering
+
+    return Metering(FLAGS.energy_secs, FLAGS.idle_secs) if FLAGS.energy else None
+
+
 def _on_host(files: list[Candidate]) -> int:
     from concurrent.futures import ThreadPoolExecutor
 
     from android_bench import host
 
     provenance = Provenance.here()
-    delegates = FLAGS.delegate or list(runtime.DELEGATES)
+    delegates = _delegates(tuple(runtime.DELEGATES))
     configurations = [(r, d, t) for r in FLAGS.runtime for d in delegates for t in _threads()]
     cases = [f.case(r, d, t) for f in files for r, d, t in configurations]
     timing = host.Timing(FLAGS.num_runs, FLAGS.min_secs, 0.2)
-    tasks = _tasks(cases, host.device().name, asdict(timing))
+    metering = _metering()
+    asked = asdict(timing) | ({"metering": asdict(metering)} if metering else {})
+    tasks = _tasks(cases, host.device().name, asked)
     recorder = _recorder()
     if FLAGS.plan or FLAGS.dry_run:
         process_s = 1.5 + timing.warmup_secs + timing.min_secs
-        _plan(f"on {host.device().name}", tasks, lambda _: process_s)
+        metered_s = metering.load_s + 2 * metering.idle_s if metering else 0.0
+        where = f"on {host.device().name}"
+        _plan(where, tasks, lambda task: process_s + metered_s * (task.number == 1))
         return 0
-    rows = host.measure(_pending(tasks), timing, provenance, cli.say)
+    rows = host.measure(_pending(tasks), timing, provenance, cli.say, metering=metering)
     failed = recorder.processes(tasks, rows)
     if not FLAGS.accuracy:
         return failed
@@ -166,33 +191,47 @@ def _on_host(files: list[Candidate]) -> int:
 def _on_phone(files: list[Candidate], phone: Attached) -> int:
     from android_bench import binary, session
     from android_bench.adb import Adb, device_id
+    from android_bench.outputs_reference import References
 
-    delegates = FLAGS.delegate or list(_PHONE_DELEGATES)
+    delegates = _delegates(_PHONE_DELEGATES if FLAGS.tool == "tflite" else _LITERT_DELEGATES)
     configurations = [(d, t, c) for d in delegates for t in _threads() for c in FLAGS.cores]
     cases = [f.case("benchmark_model", d, t, c) for f in files for d, t, c in configurations]
     own = Path(FLAGS.benchmark_binary) if FLAGS.benchmark_binary else None
     options = _options()
-    asked = {**asdict(options), "tool": FLAGS.benchmark_binary}
+    asked = {**asdict(options), "tool": FLAGS.benchmark_binary or FLAGS.tool}
     tasks = _tasks(cases, device_id(phone.serial), asked)
     if FLAGS.plan or FLAGS.dry_run:
         _plan(f"on the phone {phone.serial}", tasks, options.expected_s, options)
         return 0
-    rows = session.measure_on_phone(
-        Adb(FLAGS.adb),
-        phone.serial,
-        _pending(tasks),
-        lambda abi: binary.benchmark_binary(own, abi, cli.cache()),
-        Provenance.here(),
-        options,
-        cli.say,
-    )
-    with closing(rows):
-        return _recorder().processes(tasks, rows)
+    recorder = _recorder()
+    with ExitStack() as stack:
+        compared, references = [], None
+        if FLAGS.verify_outputs:
+            compared = recorder.uncompared(cases, device_id(phone.serial))
+            references = stack.enter_context(References(_pictures()))
+        rows = session.measure_on_phone(
+            Adb(FLAGS.adb),
+            phone.serial,
+            _pending(tasks),
+            lambda abi: binary.benchmark_binary(own, abi, cli.cache(), line=FLAGS.tool),
+            Provenance.here(),
+            options,
+            cli.say,
+            compared=compared,
+            references=references,
+        )
+        return recorder.processes(tasks, stack.enter_context(closing(rows)))
+
+
+def _pictures() -> Pictures:
+    from android_bench.outputs_reference import Pictures
+
+    images = Path(FLAGS.images) if FLAGS.images else None
+    return Pictures(FLAGS.verify_images, FLAGS.seed, images)
 
 
 def _options() -> RunOptions:
-    from android_bench.power.metered import Metering
-    from android_bench.session import RunOptions
+    from android_bench.options import RunOptions
     from android_bench.sustained import Sustaining
 
     return RunOptions(
@@ -200,7 +239,8 @@ def _options() -> RunOptions:
         min_secs=FLAGS.min_secs,
         tolerance_s=min(20.0, FLAGS.recovery_secs),
         recovery_s=FLAGS.recovery_secs,
-        metering=Metering(FLAGS.energy_secs, FLAGS.idle_secs) if FLAGS.energy else None,
+        metering=_metering(),
+        profiling=FLAGS.op_profile,
         sustaining=Sustaining(FLAGS.sustained_minutes) if FLAGS.sustained_minutes else None,
         fixed_performance=FLAGS.fixed_performance,
         start_c=FLAGS.start_c,
@@ -226,7 +266,7 @@ def _tasks(cases: list[Case], device_id: str, asked: dict[str, object]) -> list[
     patience = ("tolerance_s", "recovery_s", "cool_down_s")
     told = {k: v for k, v in asked.items() if k not in patience}
     told["session"] = FLAGS.session
-    processes = 1 if told.get("sustaining") else FLAGS.processes
+    processes = 1 if told.get("sustaining") or told.get("profiling") else FLAGS.processes
     return schedule(cases, processes, device_id, told, FLAGS.seed)
 
 
@@ -253,8 +293,9 @@ def _plan(
     options: RunOptions | None = None,
 ) -> None:
     """Prints the cases and how long they take; the phone's commands too, if asked for."""
+    from android_bench.options import tool_command
     from android_bench.recorder import how
-    from android_bench.session import tool_command
+    from android_bench.tools import TOOLS
 
     todo = _recorder().pending(tasks)
     seconds = sum(map(expected_s, todo))
@@ -267,7 +308,8 @@ def _plan(
         if options and FLAGS.dry_run:
             metered = options.metering is not None and task.number == 1
             cores = f"taskset ({case.configuration.cores}) " if case.configuration.cores else ""
-            command = tool_command(options, case, "benchmark_model", case.path.name, metered)
+            line = TOOLS[FLAGS.tool]
+            command = tool_command(options, case, "benchmark_model", case.path.name, metered, line)
             cli.say(f"  {cores}{command}")
         elif task.number == 1:
             cli.say(f"  {case.model} {case.precision}: {how(case.configuration)}")

@@ -372,6 +372,40 @@ class Sustained(Timed):
     limited_after_s: float | None = None
 
 
+class OperatorTime(Strict):
+    """What a type of operators, or one operator, takes of an inference.
+
+    Attributes:
+        type: as the tool calls it; a delegate's node is one too.
+        name: of the operator; empty for a type.
+        count: operators of the type, or calls of the operator.
+        avg_ms: of all of them together, in one inference.
+        percent: of all operators' time.
+    """
+
+    type: str
+    name: str = ""
+    count: int
+    avg_ms: float
+    percent: float
+
+
+class OperatorProfile(Timed):
+    """Which operators take the time, of a run that timing them slowed.
+
+    Attributes:
+        types, slowest: of the graph's nodes.
+        delegate_types, delegate_slowest: of those inside a delegate's nodes; empty where it does
+            not tell.
+    """
+
+    kind: Literal["operators"] = "operators"
+    types: tuple[OperatorTime, ...] = ()
+    slowest: tuple[OperatorTime, ...] = ()
+    delegate_types: tuple[OperatorTime, ...] = ()
+    delegate_slowest: tuple[OperatorTime, ...] = ()
+
+
 class Agreement(Record):
     """How far a phone's outputs are from this computer's, for the same pictures.
 
@@ -400,5 +434,7 @@ class Agreement(Record):
     reasons: tuple[str, ...] = ()
 
 
-Result = TrainRecord | ConvertRecord | Accuracy | Measurement | Sustained | Agreement
+Result = (
+    TrainRecord | ConvertRecord | Accuracy | Measurement | Sustained | OperatorProfile | Agreement
+)
 RESULT: TypeAdapter[Result] = TypeAdapter(Annotated[Result, Field(discriminator="kind")])

@@ -16,8 +16,9 @@ import pytest
 from android_bench.adb import Adb
 from android_bench.binary import Binary, benchmark_binary
 from android_bench.cases import Case
+from android_bench.options import RunOptions
 from android_bench.phone import lock_path
-from android_bench.session import RunOptions, measure_on_phone
+from android_bench.session import measure_on_phone
 from android_bench.tasks import Task, by_case, schedule
 from tests.tiny_tflite import tiny_model
 from tests.virtual_phone import AdbServer, PhoneProfile, VirtualPhone, stand_in_binary

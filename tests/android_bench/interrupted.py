@@ -10,7 +10,8 @@ from pathlib import Path
 from android_bench.adb import Adb
 from android_bench.binary import benchmark_binary
 from android_bench.cases import Case
-from android_bench.session import RunOptions, measure_on_phone
+from android_bench.options import RunOptions
+from android_bench.session import measure_on_phone
 from android_bench.tasks import schedule
 from zoo.files import sha256_of
 from zoo.provenance import Provenance
