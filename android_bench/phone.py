@@ -27,6 +27,9 @@ ROOT = "/data/local/tmp/mobile_model_zoo"
 _PUSH_TIMEOUT_S = 30.0
 _PUSH_BYTES_PER_S = 500_000  # a poor wireless link; slower than this counts as stuck
 _STATE_TIMEOUT_S = 20.0  # each dumpsys service may take up to 10 s
+_IDENTITY_TIMEOUT_S = 5.0
+_SERIAL = re.compile(r"[0-9A-Za-z._-]{6,64}")
+_NO_SERIALS = ("unknown", "0123456789abcdef", "0" * 8, "0" * 12, "0" * 16)  # of some makers
 _BOOTED = 'test "$(getprop sys.boot_completed)" = 1'
 
 
@@ -59,6 +62,17 @@ class Phone:
         self._lock = FileLock(lock_path(serial), timeout=0)
         self._lease = Lease(self.shell)
         self._claimed = self._barred = False
+
+    def identify(self) -> str:
+        """Its id: the same by cable and by Wi-Fi, where it tells its own serial number.
+
+        Raises:
+            PhoneLost: it can't be reached; the id then is that of what adb calls it.
+        """
+        said = self.shell("getprop ro.serialno", _IDENTITY_TIMEOUT_S).stdout.strip()
+        if _SERIAL.fullmatch(said) and said.lower() not in _NO_SERIALS:
+            self.id = device_id(said)
+        return self.id
 
     def __enter__(self) -> Phone:
         self.acquire()

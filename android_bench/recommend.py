@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from android_bench.adb import device_id
 from android_bench.report_data import Report, Row
 from android_bench.report_lines import Setup, delegate_label, threads_label
 from zoo.errors import UnknownNameError, ZooError
@@ -87,7 +88,7 @@ def recommend(report: Report, device: str, dataset: str, budget: Budget) -> Reco
 
     Args:
         report: of all results.
-        device: its id or name; empty for the only one.
+        device: its id or name, or a phone's serial; empty for the only one.
         dataset: what the files were trained on; empty for the only one.
         budget: limits.
 
@@ -131,7 +132,7 @@ def _setups(report: Report, wanted: str) -> list[Setup]:
     found = [
         setups
         for key, setups in devices.items()
-        if wanted in ("", key, setups[0].device, setups[0].kind)
+        if wanted in ("", key, setups[0].device, setups[0].kind) or device_id(wanted) == key
     ]
     if len(found) == 1:
         return found[0]

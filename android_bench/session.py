@@ -172,6 +172,7 @@ class _Session:
                 raise
         if not self.phone.wait_ready(self.options.recovery_s):
             raise PhoneLost("the phone has not finished booting")
+        self.phone.link.patiently(self.phone.identify)
         self.phone.claim(_LEASE_S)
         settings.restore(self.phone.shell)  # of a session that was killed
         if self.options.fixed_performance:

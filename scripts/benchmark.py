@@ -190,7 +190,7 @@ def _on_host(files: list[Candidate]) -> int:
 
 def _on_phone(files: list[Candidate], phone: Attached) -> int:
     from android_bench import binary, session
-    from android_bench.adb import Adb, device_id
+    from android_bench.adb import Adb
     from android_bench.outputs_reference import References
 
     delegates = _delegates(_PHONE_DELEGATES if FLAGS.tool == "tflite" else _LITERT_DELEGATES)
@@ -199,7 +199,8 @@ def _on_phone(files: list[Candidate], phone: Attached) -> int:
     own = Path(FLAGS.benchmark_binary) if FLAGS.benchmark_binary else None
     options = _options()
     asked = {**asdict(options), "tool": FLAGS.benchmark_binary or FLAGS.tool}
-    tasks = _tasks(cases, device_id(phone.serial), asked)
+    identity = _identity(phone)
+    tasks = _tasks(cases, identity, asked)
     if FLAGS.plan or FLAGS.dry_run:
         _plan(f"on the phone {phone.serial}", tasks, options.expected_s, options)
         return 0
@@ -207,7 +208,7 @@ def _on_phone(files: list[Candidate], phone: Attached) -> int:
     with ExitStack() as stack:
         compared, references = [], None
         if FLAGS.verify_outputs:
-            compared = recorder.uncompared(cases, device_id(phone.serial))
+            compared = recorder.uncompared(cases, identity)
             references = stack.enter_context(References(_pictures()))
         rows = session.measure_on_phone(
             Adb(FLAGS.adb),
@@ -221,6 +222,17 @@ def _on_phone(files: list[Candidate], phone: Attached) -> int:
             references=references,
         )
         return recorder.processes(tasks, stack.enter_context(closing(rows)))
+
+
+def _identity(phone: Attached) -> str:
+    """The phone's id; of what adb calls it, where it can't be reached."""
+    from android_bench.adb import Adb, device_id
+    from android_bench.phone import Phone
+
+    try:
+        return Phone(Adb(FLAGS.adb), phone.serial).identify()
+    except ZooError:
+        return device_id(phone.serial)
 
 
 def _pictures() -> Pictures:

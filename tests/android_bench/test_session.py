@@ -67,6 +67,17 @@ def test_medians_over_processes(bench: Bench):
     assert row.latency is not None and row.latency.processes == 3 and row.latency.runs >= 9
 
 
+def test_one_phone_by_cable_and_by_wifi_is_one(bench: Bench):
+    serial = "R58M12ABCDE"
+    with bench.phone(properties={"ro.serialno": serial}) as phone:
+        (row,) = bench.measure(phone, "none")
+        assert row.device.id == device_id(serial) != device_id(phone.serial)
+        assert serial not in row.model_dump_json()
+        phone.set_property("ro.serialno", "unknown")
+        (other,) = bench.measure(phone, "none")
+    assert other.device.id == device_id(phone.serial)
+
+
 def test_serials_stay_secret(bench: Bench):
     with bench.phone(auth="unauthorized") as other, bench.phone() as phone:
         command = ("benchmark", f"--phone={phone.serial},{other.serial}")

@@ -124,7 +124,6 @@ class PhoneProfile:
             "ro.board.platform": self.board_platform,
             "ro.hardware": "qcom",
             "ro.debuggable": "0",
-            "ro.serialno": "vp0123456789",
             "sys.boot_completed": "1",
             **self.properties,
         }
