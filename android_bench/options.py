@@ -74,7 +74,13 @@ class RunOptions:
 
 
 def tool_command(
-    options: RunOptions, case: Case, tool: str, graph: str, metered: bool, line: Tool = TFLITE
+    options: RunOptions,
+    case: Case,
+    tool: str,
+    graph: str,
+    metered: bool,
+    line: Tool = TFLITE,
+    runtime_info: str = "",
 ) -> str:
     """What the phone's shell is given.
 
@@ -84,6 +90,7 @@ def tool_command(
         tool, graph: paths on the phone.
         metered: whether energy is measured, which takes longer.
         line: of the tool, which decides the flags.
+        runtime_info: file that the tool is to export the placement to; empty for none.
     """
     c = case.configuration
     metering = options.metering if metered else None
@@ -102,5 +109,6 @@ def tool_command(
         max_secs=max(2 * least_s if metering else least_s, 0.45 * options.timeout_s),
         warmup_secs=warmup_secs,
         profile=options.profiling,
+        runtime_info=runtime_info,
     )
     return line.command(tool, flags, c.delegate)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from shlex import quote
 
-from android_bench import probe
+from android_bench import hexdump, probe
 from android_bench.binary import Binary
 from android_bench.cases import Case
 from android_bench.jobs import FILE_BYTES, JobResult
@@ -36,7 +36,6 @@ from zoo.types import Agreement, Placement
 _INPUT = "input"
 _OUTPUT = "output"  # in the job's folder
 _OUTPUTS = "outputs"  # all of them, as text: adb's shell changes line ends on Android 6
-_TEXT_BYTES = 3.2  # for a byte, as `od` prints it
 
 
 @dataclass(frozen=True)
@@ -103,10 +102,10 @@ def verify_on_phone(
         PhoneLost: the phone dropped out for longer than its link tolerates.
         ZooError: a file can't be pushed, the outputs are too large, or no end within `timeout_s`.
     """
-    if output_bytes(reference) * _TEXT_BYTES > FILE_BYTES:
+    if output_bytes(reference) * hexdump.TEXT_BYTES > FILE_BYTES:
         raise ZooError(
             "the outputs are too large to be fetched from the phone",
-            expected=f"at most {int(FILE_BYTES / _TEXT_BYTES)} bytes",
+            expected=f"at most {int(FILE_BYTES / hexdump.TEXT_BYTES)} bytes",
             got=output_bytes(reference),
             remedy="run fewer pictures",
         )
@@ -144,7 +143,7 @@ def _job(command: str, inputs: Sequence[str], mark: str) -> str:
         f'{command} --input_layer_value_files={_INPUT}:"$picture"\n'
         f"code=$?; echo; echo end-{mark} $code\n"
         f"[ $code -eq 0 ] && [ -f {_OUTPUT} ] || break\n"
-        f"echo begin-{mark} >>{_OUTPUTS}; od -An -v -tx1 {_OUTPUT} >>{_OUTPUTS}\n"
+        f"echo begin-{mark} >>{_OUTPUTS}; {hexdump.dump(_OUTPUT)} >>{_OUTPUTS}\n"
         "done"
     )
 
@@ -165,7 +164,7 @@ def judge(done: JobResult, mark: str, reference: Reference, delegate: str) -> Fo
         if number >= len(texts):
             return Found(placement, None, (f"{which}: benchmark_model saved no output",))
         try:
-            outputs.append(values(_bytes(texts[number]), reference.output))
+            outputs.append(values(hexdump.read(texts[number]), reference.output))
         except ZooError as error:
             return Found(placement, None, (f"{which}: {error}",))
     if len({run.placement for run in runs}) > 1:
@@ -183,13 +182,6 @@ def _runs(done: JobResult, mark: str, delegate: str) -> list[ToolResult]:
         TFLITE.parse(stdout, stderr, int(code), delegate)
         for (stdout, code), stderr in zip(found, errors, strict=False)
     ]
-
-
-def _bytes(text: str) -> bytes:
-    """What `od` printed, in bytes; its columns may have any space between."""
-    if re.fullmatch(r"(?:\s*[0-9a-f]{2})*\s*", text) is None:
-        raise ZooError("the output arrived garbled", expected="bytes in hexadecimal")
-    return bytes.fromhex(text)
 
 
 def _explained(problem: str) -> str:

@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from android_bench import probe, sustained, watch
+from android_bench import hexdump, probe, sustained, watch
 from android_bench.binary import Binary
+from android_bench.delegates import parse_delegate
 from android_bench.link import PhoneLost
 from android_bench.op_profile import Table, parse_profile
 from android_bench.options import RunOptions, tool_command
@@ -16,15 +17,17 @@ from android_bench.phone_rows import PhoneRows
 from android_bench.power import sampler
 from android_bench.power.metered import Meter, pushed
 from android_bench.power.sampler import Sampler
+from android_bench.runtime_info import placement_of
 from android_bench.sustained import Sustaining
 from android_bench.tasks import Task
 from android_bench.tool_output import PROFILED
 from android_bench.tools import Tool
 from android_bench.validity import Judge, cool_enough
 from zoo.errors import ZooError
-from zoo.types import OperatorTime, Timed
+from zoo.types import OperatorTime, Placement, Timed
 
 _COOLING_POLL_S = 5.0
+_INFO, _INFO_TEXT = "info", "info.txt"  # in the job's folder
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Runner:
         phone: claimed and booted.
         binary: the tool.
         line: which one it is.
+        exports: whether it tells in a file which node ran where.
         options: lengths.
         rows: makes the rows.
         judge: of the phone's session.
@@ -44,6 +48,7 @@ class Runner:
     phone: Phone
     binary: Binary
     line: Tool
+    exports: bool
     options: RunOptions
     rows: PhoneRows
     judge: Judge
@@ -70,10 +75,12 @@ class Runner:
         losses, started = phone.link.losses, time.monotonic()
         meter, no_energy = self._meter(task, before)
         command = watch.watched(self._command(task, tool, graph, meter is not None))
+        command += f"\ncode=$?; {hexdump.dump(_INFO)} >{_INFO_TEXT} 2>/dev/null; ( exit $code )"
         run = phone.run if meter is None else meter.run
-        done = run(command, self.options.timeout_s, (watch.FILE,))
+        done = run(command, self.options.timeout_s, (watch.FILE, _INFO_TEXT))
         delegate = case.configuration.delegate
-        result = self.line.parse(done.stdout, done.stderr, done.exit_code, delegate)
+        info = _exported(done.files[_INFO_TEXT], delegate)
+        result = self.line.parse(done.stdout, done.stderr, done.exit_code, delegate, info)
         if result.latency is None:
             placement = result.placement
             return self.rows.failed(task, *result.problems, placement=placement, before=before)
@@ -101,7 +108,8 @@ class Runner:
         )
 
     def _command(self, task: Task, tool: str, graph: str, metered: bool) -> str:
-        command = tool_command(self.options, task.case, tool, graph, metered, self.line)
+        info = _INFO if self.exports and not self.options.one_process else ""
+        command = tool_command(self.options, task.case, tool, graph, metered, self.line, info)
         if cores := task.case.configuration.cores:
             return f"taskset {probe.mask(self.phone.clusters(), cores)} {command}"
         return command
@@ -205,6 +213,14 @@ class Runner:
     def _native_sampler(self) -> Sampler | None:
         arm64 = self.rows.device.details.get("abi") == "arm64-v8a"
         return sampler.native() if arm64 else None
+
+
+def _exported(text: str, delegate: str) -> Placement | None:
+    """What the tool exported; one that can't be read says nothing, as that of an older build."""
+    try:
+        return placement_of(hexdump.read(text), parse_delegate(delegate)) if text.strip() else None
+    except ZooError:
+        return None
 
 
 def _types(table: Table) -> tuple[OperatorTime, ...]:

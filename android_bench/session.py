@@ -16,7 +16,7 @@ from android_bench.phone import Phone
 from android_bench.phone_rows import PhoneRows, reason_of
 from android_bench.runner import Runner
 from android_bench.tasks import Pace, Task
-from android_bench.tools import tool_of
+from android_bench.tools import INFO_FLAG, has_flag, tool_of
 from android_bench.validity import Judge
 from zoo.errors import UnknownNameError, ZooError
 from zoo.provenance import Provenance
@@ -186,7 +186,10 @@ class _Session:
         self.rows.runtime = line.name
         self.rows.runtime_version = f"sha256:{binary.sha256[:12]}"
         judge = Judge(self.options.start_c, details["battery_saver"])
-        return Runner(self.phone, binary, line, self.options, self.rows, judge, self.progress)
+        exports = has_flag(binary.path, INFO_FLAG)
+        return Runner(
+            self.phone, binary, line, exports, self.options, self.rows, judge, self.progress
+        )
 
     def _after_recovery(self, reason: str) -> str:
         """Ends what the lost case left running; the reason, if it was a reboot after all."""

@@ -16,6 +16,7 @@ from android_bench.tool_output import ToolResult
 from zoo.errors import ZooError
 from zoo.types import Placement
 
+INFO_FLAG = "model_runtime_info_output_file"
 LIBRARIES = "/data/local/tmp"  # where a user puts LiteRT's GPU accelerator
 _MAX_BYTES = 512 * 2**20
 _BLOCK = 2**20

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from android_bench import hexdump
 from android_bench.cases import Case, candidates
 from android_bench.jobs import JobResult
-from android_bench.outputs import _bytes, judge
+from android_bench.outputs import judge
 from android_bench.outputs_compare import byte_size, compare, values
 from android_bench.outputs_reference import Pictures, Reference, References
 from android_bench.recorder import Recorder
@@ -241,14 +242,14 @@ def test_what_is_recorded_is_not_compared_again(
 @given(st.binary(max_size=60))
 def test_bytes_arrive_as_od_prints_them(raw: bytes):
     printed = subprocess.run(["od", "-An", "-v", "-tx1"], input=raw, capture_output=True).stdout  # noqa: S607
-    assert _bytes(printed.decode()) == raw
-    assert _bytes(printed.decode().replace("\n", "\r\n")) == raw
+    assert hexdump.read(printed.decode()) == raw
+    assert hexdump.read(printed.decode().replace("\n", "\r\n")) == raw
 
 
 @given(st.text(alphabet="0123456789abcdefg \n", max_size=30))
 def test_any_text_is_bytes_or_refused(text: str):
     try:
-        assert _bytes(text).hex() == "".join(text.split())
+        assert hexdump.read(text).hex() == "".join(text.split())
     except ZooError:
         assert any(len(word) != 2 or "g" in word for word in text.split())
 

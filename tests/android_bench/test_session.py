@@ -46,6 +46,10 @@ def test_the_whole_path(bench: Bench):
     assert [row.placement and row.placement.level for row in rows] == ["none", "full", "full"]
     assert len(runs) == 3
     assert len(pushed) == 2, "the tool and the model are pushed once, not for each case"
+    # By the file that the tool exports: how many nodes of the graph, and in how many parts.
+    nodes = {row.placement.nodes for row in rows if row.placement}
+    assert len(nodes) == 1 and nodes != {None}
+    assert [row.placement and row.placement.delegated for row in rows] == [0, *nodes, *nodes]
     for row in rows:
         assert row.valid and row.reasons == ()
         assert row.latency is not None and row.latency.runs >= 3 and row.latency.avg_us > 0
@@ -166,10 +170,10 @@ def test_no_gpu(bench: Bench, gpu: str, reason: str):
 
 
 def test_a_part_on_the_gpu(bench: Bench):
-    with bench.phone(gpu="partial") as phone:
+    with bench.phone(gpu="partial", gpu_partitions=2) as phone:
         (row,) = bench.measure(phone, "gpu")
     assert row.valid and row.placement is not None
-    assert (row.placement.level, row.placement.partitions) == ("partial", 3)
+    assert (row.placement.level, row.placement.partitions) == ("partial", 2)
 
 
 def test_a_run_without_end_is_killed(bench: Bench):

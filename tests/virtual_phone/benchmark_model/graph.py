@@ -37,10 +37,15 @@ class Graph:
         kernels = [one for one in listed if one.name == "DELEGATE"]
         return cls(nodes, tuple(_replaced(nodes, kernel) for kernel in kernels))
 
-    def share(self, level: str) -> tuple[tuple[int, ...], ...]:
-        """What an accelerator takes that has all of the graph, or all but its last node."""
+    def share(self, level: str, kernels: int = 1) -> tuple[tuple[int, ...], ...]:
+        """What an accelerator takes that has all of the graph, or all but its last node.
+
+        The latter in as many kernels as asked for, so far as there are nodes.
+        """
         count = len(self.nodes) if level == "full" else len(self.nodes) - 1
-        return (tuple(range(count)),) if count > 0 else ()
+        kernels = 1 if level == "full" else min(kernels, count)
+        return tuple(tuple(range(i * count // kernels, (i + 1) * count // kernels))
+                     for i in range(kernels))  # fmt: skip
 
 
 def tell_replacing(graph: Graph, delegate: str, kernels: tuple[tuple[int, ...], ...]) -> None:

@@ -43,12 +43,14 @@ class TfliteBenchmark(Benchmark):
         graph = self.graph
         delegate, kernels = XNNPACK, graph.xnnpack
         if self.accelerator:
-            delegate, kernels = _RUNTIME_NAMES[self.accelerator], graph.share(self.level)
+            delegate, kernels = (
+                _RUNTIME_NAMES[self.accelerator],
+                graph.share(self.level, self.phone.gpu_partitions),
+            )
             tell_replacing(graph, delegate, kernels)
             if self.accelerator == "GPU":
                 info(f"Initialized {_API[self.flags['gpu_backend']]}-based API.")
-            parts = self.phone.gpu_partitions if self.accelerator == "GPU" else len(kernels)
-            self._tell(self.accelerator, self.level == "full", parts)
+            self._tell(self.accelerator, self.level == "full", len(kernels))
         else:
             tell_replacing(graph, delegate, kernels)
         if "use_xnnpack" in self.flags.given and self.flags["use_xnnpack"]:
