@@ -44,7 +44,13 @@ class Bench:
     @contextmanager
     def phone(self, **profile: Any) -> Iterator[VirtualPhone]:
         """A connected virtual phone."""
-        with VirtualPhone(PhoneProfile(**profile)) as phone:
+        with self.phone_like(PhoneProfile(**profile)) as phone:
+            yield phone
+
+    @contextmanager
+    def phone_like(self, profile: PhoneProfile) -> Iterator[VirtualPhone]:
+        """A connected virtual phone of that make."""
+        with VirtualPhone(profile) as phone:
             self.server.run("connect", phone.serial)
             try:
                 yield phone

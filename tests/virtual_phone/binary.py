@@ -52,6 +52,7 @@ def behaviour_json(profile: PhoneProfile, journal: str, changes: Mapping[str, ob
     names = (
         "gpu", "gpu_partitions", "gpu_error", "nnapi", "external", "build_percentiles",
         "build_output_filepath", "crash_exit", "crash_after_runs", "fail_invoke", "slow_ms",
+        "litert",
     )  # fmt: skip
     fields = {name: getattr(profile, name) for name in names}
     unknown = changes.keys() - fields.keys()
@@ -61,7 +62,10 @@ def behaviour_json(profile: PhoneProfile, journal: str, changes: Mapping[str, ob
 
 
 def read_journal(path: Path) -> list[dict[str, object]]:
-    """Each finished run: `arguments`, `status`, `mask`, and `times_us` if there are any."""
+    """Each finished run.
+
+    `arguments`, `status`, `mask`, `seconds` of the process; `times_us` if there are any.
+    """
     if not path.exists():
         return []
     return [json.loads(line) for line in path.read_text().splitlines()]

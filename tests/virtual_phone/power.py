@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import random
 import threading
 import time
@@ -28,6 +29,8 @@ class Power:
         charging_positive: the sign; False on many Qualcomm gauges.
         charging_w: into the battery, as from a charger.
         full_uah: of the charge counter; 0 for a phone without one.
+        dead: current_now is always 0.
+        seed: of the noise.
     """
 
     idle_w: float = 0.6
@@ -41,6 +44,23 @@ class Power:
     charging_positive: bool = True
     charging_w: float = 0.0
     full_uah: float = 4_500_000
+    dead: bool = False
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Throttle:
+    """What heat does to a phone under load.
+
+    Attributes:
+        after_s: of load.
+        ratio: to which clocks, speed and what the load takes are cut.
+        status: that the thermal service tells then, 1 to 6.
+    """
+
+    after_s: float
+    ratio: float
+    status: int = 3
 
 
 @dataclass(frozen=True)
@@ -57,20 +77,32 @@ class PowerPlant:
 
     Args:
         power: what is simulated.
-        busy: exists while inferences run on the phone.
+        busy: is locked while inferences run on the phone, by what runs them.
         node: where the phone's file of that path lies.
-        seed: of the noise.
+        throttle: what a long load does.
+        hot: is called with that when it comes to it.
+        level: percent of the full charge that is left at first.
     """
 
-    def __init__(self, power: Power, busy: Path, node: Callable[[str], Path], seed: int = 0):
+    def __init__(
+        self,
+        power: Power,
+        busy: Path,
+        node: Callable[[str], Path],
+        throttle: Throttle | None = None,
+        hot: Callable[[Throttle], None] = lambda _: None,
+        level: float = 80.0,
+    ):
         self.power = power
+        self._throttle, self._hot = throttle, hot
+        self._charge_uah = level / 100 * power.full_uah
         self.truth: list[Moment] = []
         self._busy = busy
         self._nodes = {
             name: node(f"{_FOLDER}/{name}")
             for name in ("current_now", "voltage_now", "charge_counter")
         }
-        self._random = random.Random(seed)
+        self._random = random.Random(power.seed)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -109,14 +141,19 @@ class PowerPlant:
     def _run(self) -> None:
         power, wander = self.power, 0.0
         began = last = shown_at = time.monotonic()
-        drawn_as, amperes = 0.0, []
+        drawn_as, busy_s, amperes = 0.0, 0.0, []
+        ratio = 1.0
         while not self._stop.wait(_STEP_S):
             now = time.monotonic()
-            busy = self._busy.exists()
+            busy = self._is_busy()
+            busy_s += now - last if busy else 0.0
+            if self._throttle is not None and ratio == 1 and busy_s >= self._throttle.after_s:
+                ratio = self._throttle.ratio
+                self._hot(self._throttle)
             # Noise that changes within about half a second.
             wander += (self._random.gauss(0, 1) - wander) * 0.05 + self._random.gauss(0, 0.15)
             wander *= 0.97
-            level = power.load_w if busy else power.idle_w
+            level = power.idle_w + busy * ratio * (power.load_w - power.idle_w)
             watts = level * max(0.3, 1 + power.noise * wander)
             self.truth.append(Moment(now - began, watts, busy))
             volts = power.volts - power.ohms * watts / power.volts
@@ -128,10 +165,21 @@ class PowerPlant:
                 mean = sum(amperes) / len(amperes) if power.averaging else amperes[-1]
                 amperes.clear()
                 sign = -1 if power.charging_positive else 1
-                self._show("current_now", sign * mean / power.amps)
+                self._show("current_now", 0.0 if power.dead else sign * mean / power.amps)
                 self._show("voltage_now", volts * 1e6)
                 if power.full_uah:
-                    self._show("charge_counter", 0.8 * power.full_uah - drawn_as / 3600e-6)
+                    self._show("charge_counter", self._charge_uah - drawn_as / 3600e-6)
+
+    def _is_busy(self) -> bool:
+        # A lock, not the file itself: what is killed in mid-run leaves the file.
+        try:
+            with self._busy.open("r") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
 
     def _show(self, name: str, value: float) -> None:
         text = f"{round(value):0{_WIDTH}d}\n"

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tests.virtual_phone.power import Power
+from tests.virtual_phone.power import Power, Throttle
+from tests.virtual_phone.texts import BatteryStyle
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,15 @@ class PhoneProfile:
         crash_after_runs: timed runs before that death.
         fail_invoke: statistics are printed, then `Benchmarking failed.` and exit 1.
         slow_ms: extra milliseconds slept in every inference.
+        litert: False loads no LiteRT: an inference sleeps for `slow_ms` and nothing else, so that
+            many phones at a time don't share this computer's cores.
+        battery_style, battery_frozen: whose `dumpsys battery`, and whether it stands still.
         thermal_service: False is a phone on which `dumpsys thermalservice` gives nothing.
         refused_masks: hex masks that taskset refuses, as on phones with offline cores.
         wifi: its address there; "" for a phone without Wi-Fi.
         denied: paths that only root may read.
         power: what drives the battery's nodes; without it they stand still.
+        throttle: what a long load does to the clocks; needs `power`.
         properties: further (or other) `getprop` values; None removes one.
         files: further files (absolute path → content) of the phone; None removes one.
         dumpsys: further (or other) `dumpsys SERVICE` texts; None removes one.
@@ -84,6 +89,9 @@ class PhoneProfile:
     crash_after_runs: int = 3
     fail_invoke: bool = False
     slow_ms: float = 0.0
+    litert: bool = True
+    battery_style: BatteryStyle = "android_9"
+    battery_frozen: bool = False
     battery_level: int = 80
     battery_temp_c: float = 28.0
     usb_powered: bool = True
@@ -93,6 +101,7 @@ class PhoneProfile:
     wifi: str = "192.168.1.23"
     denied: tuple[str, ...] = ()
     power: Power | None = None
+    throttle: Throttle | None = None
     properties: Mapping[str, str | None] = field(default_factory=dict)
     files: Mapping[str, str | None] = field(default_factory=dict)
     dumpsys: Mapping[str, str | None] = field(default_factory=dict)

@@ -72,8 +72,13 @@ class ShellService:
     """Runs one command until its output ends, or the stream does."""
 
     def __init__(
-        self, sandbox: Sandbox, command: Command, note: Callable[[str, str, int | None], None]
+        self,
+        sandbox: Sandbox,
+        command: Command,
+        note: Callable[[str, str, int | None], None],
+        limit: int | None = None,
     ):
+        self._left = limit  # bytes of output that still get through; None for all
         self._sandbox = sandbox
         self._command = command
         self._note = note
@@ -105,7 +110,7 @@ class ShellService:
         status = process.wait()
         code = 128 - status if status < 0 else status
         self._note("exit", self._command.text, code)
-        if self._command.framing == "v2":
+        if self._command.framing == "v2" and self._left is None:
             stream.write(_PACKET.pack(_EXIT, 1) + bytes([code & 0xFF]))
 
     def _pump(self, stream: Stream, pipe: IO[bytes], packet_id: int) -> threading.Thread:
@@ -133,6 +138,9 @@ class ShellService:
         return thread
 
     def _send(self, stream: Stream, packet_id: int, data: bytes) -> None:
+        if self._left is not None:
+            data = data[: self._left]
+            self._left -= len(data)
         if not data:
             return
         if self._command.framing == "v2":

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.virtual_phone.profile import PhoneProfile
 from tests.virtual_phone.stubs import HOST_COMMANDS, stub_scripts
+from tests.virtual_phone.texts import battery_text, thermal_text
 
 SHELL_UID = 2000
 BOOT_ID_PATH = "/proc/sys/kernel/random/boot_id"
@@ -38,8 +39,15 @@ def build_tree(root: Path, profile: PhoneProfile) -> None:
     for name, text in stub_scripts(profile.cpus, profile.refused_masks).items():
         write_program(programs / name, text)
     write_properties(root, profile.all_properties())
+    battery = battery_text(
+        profile.battery_style,
+        profile.battery_level,
+        profile.battery_temp_c,
+        profile.usb_powered,
+        profile.battery_frozen,
+    )
     services: dict[str, str | None] = {
-        "battery": battery_text(profile),
+        "battery": battery,
         "SurfaceFlinger": f"SurfaceFlinger state:\n{profile.gles}\n",
     }
     if profile.thermal_service:
@@ -122,57 +130,9 @@ def _sys_files(profile: PhoneProfile) -> dict[str, str]:
     return files
 
 
-def battery_text(profile: PhoneProfile) -> str:
-    """`dumpsys battery` of Android 11."""
-    return f"""Current Battery Service state:
-  AC powered: false
-  USB powered: {str(profile.usb_powered).lower()}
-  Wireless powered: false
-  Max charging current: 500000
-  Max charging voltage: 5000000
-  Charge counter: {profile.battery_level * 45_000}
-  status: {2 if profile.usb_powered else 3}
-  health: 2
-  present: true
-  level: {profile.battery_level}
-  scale: 100
-  voltage: 4101
-  temperature: {round(profile.battery_temp_c * 10)}
-  technology: Li-ion
-"""
-
-
 def wifi_text(address: str) -> str:
     """`ip -o -4 addr show` of a phone on Wi-Fi, with mobile data besides."""
     return f"""1: lo    inet 127.0.0.1/8 scope host lo\\       valid_lft forever
 18: rmnet_data2    inet 10.113.27.4/29 scope global rmnet_data2\\       valid_lft forever
 30: wlan0    inet {address}/24 brd 192.168.1.255 scope global wlan0\\       valid_lft forever
-"""
-
-
-def thermal_text(status: int) -> str:
-    """`dumpsys thermalservice`; the cached section is stale, as on real phones."""
-    skin_c = 31.5 + 4 * status
-    return f"""IsStatusOverride: false
-ThermalEventListeners:
-	callbacks: 1
-	killed: false
-	broadcasts count: -1
-ThermalStatusListeners:
-	callbacks: 1
-	killed: false
-	broadcasts count: -1
-Thermal Status: {status}
-Cached temperatures:
-	Temperature{{mValue=24.7, mType=3, mName=skin, mStatus=0}}
-HAL Ready: true
-HAL connection:
-	ThermalHAL 2.0 connected: yes
-Current temperatures from HAL:
-	Temperature{{mValue=35.2, mType=0, mName=cpu-1-0, mStatus=0}}
-	Temperature{{mValue=33.9, mType=1, mName=gpuss-0, mStatus=0}}
-	Temperature{{mValue=28.0, mType=2, mName=battery, mStatus=0}}
-	Temperature{{mValue={skin_c}, mType=3, mName=skin, mStatus={status}}}
-Current cooling devices from HAL:
-	CoolingDevice{{mValue=0, mType=2, mName=thermal-cpufreq-4}}
 """

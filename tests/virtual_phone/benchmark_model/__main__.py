@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 from .flags import FLAGS, Flags
@@ -40,11 +41,17 @@ def main() -> int:
         status = int(end.code or 0)
     if phone.journal:
         entry: dict[str, object] = {"arguments": sys.argv[1:], "status": status}
-        entry |= {"mask": os.environ.get("VIRTUAL_PHONE_MASK")}
+        entry |= {"mask": os.environ.get("VIRTUAL_PHONE_MASK"), "seconds": _alive_s()}
         entry |= benchmark.result if benchmark else {}
         with Path(phone.journal).open("a") as journal:
             journal.write(json.dumps(entry) + "\n")
     return status
+
+
+def _alive_s() -> float:
+    """Seconds since this process was started."""
+    ticks = int(Path("/proc/self/stat").read_text().rpartition(") ")[2].split()[19])
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":

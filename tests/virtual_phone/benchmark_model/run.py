@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import resource
 import signal
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -32,6 +35,7 @@ class Phone:
     crash_after_runs: int = 3
     fail_invoke: bool = False
     slow_ms: float = 0.0
+    litert: bool = True
     journal: str = ""
 
     @classmethod
@@ -100,7 +104,10 @@ class Benchmark:
         if not flags["graph"]:
             fail("Please specify the name of your TF Lite input file with --graph")
         # Imported late: a wrong flag is told at once, as by the native tool.
-        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+        if self.phone.litert:
+            from ai_edge_litert.interpreter import Interpreter, OpResolverType
+        else:
+            from .asleep import Interpreter, OpResolverType
 
         self.announce()
         start_mb = resident_mb()
@@ -135,10 +142,12 @@ class Benchmark:
             fail("Benchmarking failed.")
 
     def _prepare(self) -> None:
-        import numpy as np
-
         resize_inputs(self.interpreter, self.flags)
         self.interpreter.allocate_tensors()
+        if not self.interpreter.get_input_details():
+            return
+        import numpy as np
+
         ranges = {}
         for part in filter(None, self.flags.get("input_layer_value_range").split(":")):
             name, low, high = part.rsplit(",", 2)
@@ -160,25 +169,42 @@ class Benchmark:
             f"seconds but terminate if exceeding {most_s:g} seconds."
         )
         times_us: list[int] = []
-        busy = Path(self.phone.journal or "/nonexistent/journal").with_name("busy")
-        if busy.parent.is_dir():
-            busy.touch()
-        started_s = time.perf_counter()
-        now_s = 0.0
-        while (len(times_us) < least_runs or now_s < least_s) and now_s <= most_s:
-            if timed and self.phone.crash_exit and len(times_us) >= self.phone.crash_after_runs:
-                crash(self.phone.crash_exit)
-            began_ns = time.perf_counter_ns()
-            self.interpreter.invoke()
-            if self.phone.slow_ms > 0:
-                time.sleep(self.phone.slow_ms / 1000)
-            times_us.append((time.perf_counter_ns() - began_ns) // 1000)
-            if self.flags["run_delay"] > 0:
-                time.sleep(self.flags["run_delay"])
-            now_s = time.perf_counter() - started_s
-        busy.unlink(missing_ok=True)
+        with self._busy():
+            started_s = time.perf_counter()
+            now_s = 0.0
+            while (len(times_us) < least_runs or now_s < least_s) and now_s <= most_s:
+                if timed and self.phone.crash_exit and len(times_us) >= self.phone.crash_after_runs:
+                    crash(self.phone.crash_exit)
+                times_us.append(self._inference_us())
+                if self.flags["run_delay"] > 0:
+                    time.sleep(self.flags["run_delay"])
+                now_s = time.perf_counter() - started_s
         info(statistics_line(times_us, self.phone.build_percentiles) + "\n")
         return times_us
+
+    def _inference_us(self) -> int:
+        began_ns = time.perf_counter_ns()
+        self.interpreter.invoke()
+        if self.phone.slow_ms > 0:
+            time.sleep(self.phone.slow_ms / 1000)
+        with contextlib.suppress(OSError, ValueError):  # a phone that is not throttled
+            ratio = float(self._beside("speed").read_text())
+            time.sleep((time.perf_counter_ns() - began_ns) / 1e9 * (1 / ratio - 1))
+        return (time.perf_counter_ns() - began_ns) // 1000
+
+    @contextlib.contextmanager
+    def _busy(self) -> Iterator[None]:
+        """Tells the phone that inferences run, for as long as this process lives and they do."""
+        file = self._beside("busy")
+        if not file.parent.is_dir():
+            yield
+            return
+        with file.open("a") as held:
+            fcntl.flock(held, fcntl.LOCK_SH)
+            yield
+
+    def _beside(self, name: str) -> Path:
+        return Path(self.phone.journal or "/nonexistent/journal").with_name(name)
 
 
 def crash(status: int) -> NoReturn:

@@ -1,0 +1,36 @@
+"""In LiteRT's place where inferences are only slept: loads nothing, computes nothing."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+
+class OpResolverType(Enum):
+    AUTO = 0
+    BUILTIN_WITHOUT_DEFAULT_DELEGATES = 1
+
+
+class Interpreter:
+    """A graph of one node, which is XNNPACK's unless plain kernels are wanted."""
+
+    def __init__(self, model_content: bytes, **options: Any):
+        if model_content[4:8] != b"TFL3":
+            raise ValueError("not a model")
+        self._delegated = options["experimental_op_resolver_type"] is OpResolverType.AUTO
+
+    def allocate_tensors(self) -> None:
+        pass
+
+    def invoke(self) -> None:
+        pass
+
+    def get_input_details(self) -> list[dict[str, Any]]:
+        return []
+
+    def get_output_details(self) -> list[dict[str, Any]]:
+        return []
+
+    def _get_ops_details(self) -> list[dict[str, Any]]:
+        node = {"op_name": "CONV_2D", "inputs": (0,), "outputs": (1,)}
+        return [node, {**node, "op_name": "DELEGATE"}] if self._delegated else [node]

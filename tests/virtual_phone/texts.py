@@ -1,0 +1,86 @@
+"""What `dumpsys` prints on phones of several makes and years."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+BatteryStyle = Literal["android_6", "android_9", "android_13", "android_14", "samsung"]
+
+
+def battery_text(
+    style: BatteryStyle, level: int, celsius: float, powered: bool, frozen: bool = False
+) -> str:
+    """`dumpsys battery`.
+
+    Args:
+        style: whose.
+        level: percent.
+        celsius: of the battery.
+        powered: by USB.
+        frozen: someone stopped its updates.
+    """
+    counter_uah = level * 45_000
+    lines = ["Current Battery Service state:"]
+    if frozen:
+        lines.append("  (UPDATES STOPPED -- use 'reset' to restart)")
+    lines += ["  AC powered: false", f"  USB powered: {str(powered).lower()}"]
+    lines.append("  Wireless powered: false")
+    if style in ("android_13", "android_14"):
+        lines.append("  Dock powered: false")
+    if style != "android_6":
+        lines += ["  Max charging current: 500000", "  Max charging voltage: 5000000"]
+        lines.append(f"  Charge counter: {counter_uah}")
+    lines += [
+        f"  status: {2 if powered else 3}",
+        "  health: 2",
+        "  present: true",
+        f"  level: {level}",
+        "  scale: 100",
+        "  voltage: 4101",
+        f"  temperature: {round(celsius * 10)}",
+        "  technology: Li-ion",
+    ]
+    if style == "android_14":
+        lines += ["  Charging state: 0", "  Charging policy: 0"]
+    if style == "samsung":
+        # Its own words, a key once more in another case and unit, and a current in mA.
+        lines += [
+            "  batteryMiscEvent: 0",
+            "  batteryCurrentEvent: 0",
+            "  mSecPlugTypeSummary: 0",
+            "  LED Charging: true",
+            "  LED Low Battery: true",
+            f"  current now: {425 if powered else -125}",
+            f"  charge counter: {counter_uah // 1000}",
+            "  Adaptive Fast Charging Settings: true",
+            "  SUPPORT_SHUTDOWN_TEMPERATURE: false",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def thermal_text(status: int) -> str:
+    """`dumpsys thermalservice`; the cached section is stale, as on real phones."""
+    skin_c = 31.5 + 4 * status
+    return f"""IsStatusOverride: false
+ThermalEventListeners:
+	callbacks: 1
+	killed: false
+	broadcasts count: -1
+ThermalStatusListeners:
+	callbacks: 1
+	killed: false
+	broadcasts count: -1
+Thermal Status: {status}
+Cached temperatures:
+	Temperature{{mValue=24.7, mType=3, mName=skin, mStatus=0}}
+HAL Ready: true
+HAL connection:
+	ThermalHAL 2.0 connected: yes
+Current temperatures from HAL:
+	Temperature{{mValue=35.2, mType=0, mName=cpu-1-0, mStatus=0}}
+	Temperature{{mValue=33.9, mType=1, mName=gpuss-0, mStatus=0}}
+	Temperature{{mValue=28.0, mType=2, mName=battery, mStatus=0}}
+	Temperature{{mValue={skin_c}, mType=3, mName=skin, mStatus={status}}}
+Current cooling devices from HAL:
+	CoolingDevice{{mValue=0, mType=2, mName=thermal-cpufreq-4}}
+"""
