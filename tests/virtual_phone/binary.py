@@ -64,7 +64,8 @@ def behaviour_json(profile: PhoneProfile, journal: str, changes: Mapping[str, ob
 def read_journal(path: Path) -> list[dict[str, object]]:
     """Each finished run.
 
-    `arguments`, `status`, `mask`, `seconds` of the process; `times_us` if there are any.
+    `arguments`, `status`, `mask`, `seconds` of the process, `ended_s` (monotonic); `times_us` if
+    there are any.
     """
     if not path.exists():
         return []

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -13,7 +15,7 @@ from pathlib import Path
 
 import adbutils
 
-from tests.virtual_phone.processes import MARK, kill_all
+from tests.virtual_phone.processes import MARK, kill_all, processes_of
 
 _START_TIMEOUT_S = 15.0
 
@@ -107,6 +109,14 @@ class AdbServer:
             self._process.kill()
             self._process.wait(timeout=10)
             self._process = None
+
+    def crash(self) -> None:
+        """Ends whatever process is the server by now, also one that a client started itself."""
+        self.kill()
+        for process in processes_of(self._mark):
+            if "fork-server" in process.command:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGKILL)
 
     def log(self) -> str:
         """What the server wrote."""

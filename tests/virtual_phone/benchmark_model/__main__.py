@@ -42,6 +42,7 @@ def main() -> int:
     if phone.journal:
         entry: dict[str, object] = {"arguments": sys.argv[1:], "status": status}
         entry |= {"mask": os.environ.get("VIRTUAL_PHONE_MASK"), "seconds": _alive_s()}
+        entry["ended_s"] = time.monotonic()
         entry |= benchmark.result if benchmark else {}
         with Path(phone.journal).open("a") as journal:
             journal.write(json.dumps(entry) + "\n")
