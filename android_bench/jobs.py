@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from shlex import quote
 
@@ -22,7 +22,7 @@ FILE_BYTES = 3 * 2**20  # of a file, from its beginning
 _FILE_BLOCKS = 2**17  # of 512 bytes: what a tool gone wild may write before it is stopped
 _POLL_TIMEOUT_S = 10.0
 _FILE_TIMEOUT_S = 60.0
-_POLL_S = (0.2, 2.0)  # first and longest pause; each poll costs the phone a process
+_POLL_S = (0.2, 2.0)  # first and longest pause; each poll costs the phone some processes
 _GRACE_S = 60.0  # the phone's own time limit comes this much after ours
 
 
@@ -46,13 +46,16 @@ class Jobs:
         self.link = link
         self.folder = f"{root}/jobs"
 
-    def run(self, command: str, timeout_s: float, files: Sequence[str] = ()) -> JobResult:
+    def run(
+        self, command: str, timeout_s: float, files: Sequence[str] = (), least_s: float = 0.0
+    ) -> JobResult:
         """Runs a shell command line in a job folder and waits for its end.
 
         Args:
             command: leaves its `files`, if any, in the folder that it is started in.
             timeout_s: its limit.
             files: names of those that are collected besides its output.
+            least_s: what it takes if all goes well; until then the phone is left alone.
 
         Raises:
             PhoneProblem: no end within `timeout_s`, or the phone killed it.
@@ -62,16 +65,16 @@ class Jobs:
         try:
             job = self.start(command, timeout_s)
             deadline = time.monotonic() + timeout_s
-            pause_s = _POLL_S[0]
-            while not self.poll(job):
+            for pause_s in _pauses(least_s):
+                time.sleep(min(pause_s, max(0.05, deadline - time.monotonic())))
+                if self.poll(job):
+                    break
                 if time.monotonic() > deadline:
                     self.kill_all()
                     raise PhoneProblem(
                         f"no end within {timeout_s:g} s; killed on the phone",
                         remedy="raise the time limit, or measure a smaller model",
                     )
-                time.sleep(min(pause_s, max(0.05, deadline - time.monotonic())))
-                pause_s = min(pause_s * 1.3, _POLL_S[1])
             return self.collect(job, files)
         except PhoneRebooted:
             raise
@@ -104,11 +107,17 @@ class Jobs:
             f"cd {quote(job)} 2>/dev/null || {{ echo swept; exit; }}\n"
             f'if [ -f rc ]; then echo done; elif [ "$({BOOT_ID})" != "$(cat boot)" ]; then\n'
             'echo rebooted; elif [ -d "/proc/$(cat pid)" ]; then echo running\n'
-            "elif [ -f rc ]; then echo done; else echo gone; fi"
+            "elif [ -f rc ]; then echo done\n"
+            "elif echo room >room 2>/dev/null; then echo gone; else echo full; fi"
         )
         word = self._shell(script).stdout.strip()
         if word == "rebooted":
             raise PhoneRebooted("the phone rebooted in mid-run")
+        if word == "full":
+            raise PhoneProblem(
+                "the phone's storage became full in mid-run",
+                remedy="free some storage on the phone",
+            )
         if word in ("gone", "swept"):
             raise PhoneProblem(
                 "the phone killed the run, or something removed its folder",
@@ -153,6 +162,17 @@ class Jobs:
         return self.link.patiently(lambda: self.link.shell(script, timeout_s))
 
 
+def _pauses(least_s: float) -> Iterator[float]:
+    """Seconds before each look at a job: one soon, as it may fail to start, then none for long."""
+    pause_s, longest_s = _POLL_S
+    yield pause_s
+    if least_s > pause_s:
+        yield least_s - pause_s
+    while True:
+        yield pause_s
+        pause_s = min(pause_s * 1.3, longest_s)
+
+
 def _make_script(folder: str) -> str:
     return f"mkdir -p {quote(folder)} && {BOOT_ID} >{quote(folder)}/boot"
 
@@ -182,7 +202,13 @@ def _start_script(folder: str, command: str, timeout_s: float) -> str:
 def _kill_script(folder: str) -> str:
     # Renamed first, so that a job that is just starting fails to put its pid on record and ends.
     jobs = quote(folder)
-    kills = _each_live(f"{jobs}-*", 'kill -9 "-$p" 2>/dev/null')
+    # What still dies must not disturb what is measured next.
+    kill = (
+        'kill -9 "-$p" 2>/dev/null; n=0\n'
+        'while grep -q "${job##*/}" "/proc/$p/cmdline" 2>/dev/null && [ $n -lt 20 ]; do\n'
+        "n=$((n+1)); sleep 0.1 2>/dev/null || sleep 1; done"
+    )
+    kills = _each_live(f"{jobs}-*", kill)
     return f"[ ! -d {jobs} ] || mv {jobs} {jobs}-$$ || exit 1\n{kills}rm -rf {jobs}-*"
 
 

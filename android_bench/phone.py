@@ -140,9 +140,11 @@ class Phone:
         """
         return self.link.patiently(lambda: self._push(local, sha256, executable))
 
-    def run(self, command: str, timeout_s: float, files: Sequence[str] = ()) -> JobResult:
+    def run(
+        self, command: str, timeout_s: float, files: Sequence[str] = (), least_s: float = 0.0
+    ) -> JobResult:
         """Runs a long command that survives a short loss of the link; see `Jobs.run`."""
-        return self.jobs.run(command, timeout_s, files)
+        return self.jobs.run(command, timeout_s, files, least_s)
 
     def cleanup(self, *, purge: bool = False, timeout_s: float = 10.0) -> None:
         """Ends every job of ours and removes the job folders.

@@ -169,9 +169,9 @@ class Meter:
     def run(self, tool: str, timeout_s: float, files: Sequence[str] = ()) -> JobResult:
         """Runs a tool's command with the battery sampled around it; see `Jobs.run`."""
         metering = self._metering
-        whole_s = timeout_s + metering.load_s + 2 * metering.idle_s
+        least_s = metering.load_s + 2 * metering.idle_s
         job = script(tool, self._sample, metering)
-        return self._phone.run(job, whole_s, (SAMPLES, MARKS, *files))
+        return self._phone.run(job, timeout_s + least_s, (SAMPLES, MARKS, *files), least_s)
 
     def judge(
         self, done: JobResult, latency: Latency, before: Mapping[str, str], after: Mapping[str, str]

@@ -162,6 +162,46 @@ def test_a_job_that_the_phone_kills_whole(bench: Bench):
         phone_of(bench, phone).run("kill -9 0; sleep 9", 10)
 
 
+def test_storage_that_becomes_full_in_mid_run(bench: Bench):
+    with bench.phone(disk_bytes=2**20) as phone:
+        if phone.sandbox != "namespace":
+            pytest.skip("without namespaces the phone's storage ends for pushes only")
+
+        def fill() -> None:
+            time.sleep(0.5)
+            phone.fill_disk()
+
+        phone.on_command("sleep 1.5", fill)
+        with pytest.raises(PhoneProblem, match="storage became full in mid-run"):
+            phone_of(bench, phone).run("sleep 1.5; echo out", 10)
+        phone.free_disk()
+
+
+def test_output_that_is_cut_is_asked_for_again(bench: Bench):
+    with bench.phone() as phone:
+        phone.cut_output(r"tail -c \d+ \S*/out", 30)
+        assert phone_of(bench, phone).run("seq 1 50", 10).stdout == "".join(
+            f"{n}\n" for n in range(1, 51)
+        )
+        assert [entry.kind for entry in phone.log].count("cut") == 1
+
+
+def test_a_job_is_left_alone_until_it_may_have_ended(bench: Bench):
+    def looks(least_s: float) -> int:
+        with bench.phone() as phone:
+            assert phone_of(bench, phone).run("sleep 3", 20, least_s=least_s).exit_code == 0
+            return sum("elif [ -f rc ]" in command for command in phone.commands())
+
+    assert looks(3.0) <= 4 < looks(0.0)
+
+
+def test_a_job_that_fails_at_once_is_not_waited_for(bench: Bench):
+    with bench.phone() as phone:
+        started = time.monotonic()
+        assert phone_of(bench, phone).run("exit 3", 60, least_s=30.0).exit_code == 3
+        assert time.monotonic() - started < 10
+
+
 def test_a_job_has_a_time_limit_on_the_phone_too(bench: Bench):
     with bench.phone() as phone:
         mine = phone_of(bench, phone)

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -65,10 +65,11 @@ def measured(bench: Bench, name: str, seed: int) -> Found:
     specimen = PROFILES[name](seed)
     (case,) = bench.cases("none")
     configuration = case.configuration.model_copy(update={"cores": specimen.cores})
-    case = type(case)(case.path, case.model, case.sha256, case.precision, configuration)
-    tasks = schedule([case], 1, "phone", {"seed": seed})
+    tasks = schedule([replace(case, configuration=configuration)], 1, "phone", {"seed": seed})
     with bench.phone_like(specimen.profile) as phone:
-        (row,) = bench.processes(phone, tasks, metering=METERING, timeout_s=90.0, num_runs=20)
+        (row,) = bench.processes(
+            phone, tasks, metering=METERING, timeout_s=90.0, num_runs=20, cool_down_s=1.0
+        )
         left = left_on(phone, 10.0)
         return Found(name, specimen, row, phone.benchmarks(), phone.plant, left, phone.sandbox)
 
@@ -134,8 +135,8 @@ def test_seeds_make_different_phones_and_the_same_ones_again():
 def test_a_throttled_phone_is_really_slower(bench: Bench, tmp_path: Path):
     specimen = PROFILES["throttling"](1)
     heat = specimen.profile.throttle
-    quick = type(heat)(0.6, heat.ratio, heat.status)
-    profile = type(specimen.profile)(**{**vars(specimen.profile), "throttle": quick})
+    assert heat is not None
+    profile = replace(specimen.profile, throttle=replace(heat, after_s=0.6))
     with bench.phone_like(profile) as phone:
         bench.measure(phone, "none", num_runs=150)
         times = phone.benchmarks()[0]["times_us"]

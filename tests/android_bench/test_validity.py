@@ -8,7 +8,7 @@ import pytest
 
 from android_bench.validity import Judge
 from android_bench.watch import Watch
-from tests.virtual_phone.tree import battery_text, thermal_text
+from tests.virtual_phone.texts import battery_text, thermal_text
 from zoo.types import Latency
 
 LIMIT = "/sys/devices/system/cpu/cpufreq/policy{}/scaling_max_freq"

@@ -106,6 +106,8 @@ def calm(soak: Soak) -> list[str]:
     print(f"  {len(every)} phones at once                  {every_s:.1f} s, {ratio:.2f} times")
     _say_cost("  overhead a case, one phone", cost)
     _say_cost("  overhead a case, all at once", cost_of_every)
+    computed_s = sum(command.processor_s for command in every) / (cases * len(every))
+    print(f"  processor time a case             {computed_s:.2f} s, starting the command included")
     problems = []
     if ratio > _RATIO:
         problems.append(f"{len(every)} phones take {ratio:.2f} times as long as one")
@@ -130,14 +132,23 @@ def disturbed(soak: Soak, draw: random.Random) -> list[str]:
         if number == len(commands) - 1:  # the last one leaves for good, towards its end
             planned = [*planned[: round(cases * 0.8)], GONE]
         seeded = random.Random(draw.random())
-        scale, kill = arguments.scale, command.kill
-        injectors.append(Injector(command.phone, soak.server, planned, scale, kill, seeded))
+        injectors.append(
+            Injector(
+                command.phone,
+                soak.server,
+                planned,
+                arguments.scale,
+                command.kill,
+                command.leave,
+                seeded,
+            )
+        )
     wall_s = soak.together(commands)
     faults = [injector.done for injector in injectors]
     everywhere = [f for done in faults for f in done if f.kind == "adb server killed"]
     problems, rows, costs = [], [], []
     for number, (command, done) in enumerate(zip(commands, faults, strict=True)):
-        phone, gone = command.phone, number == len(commands) - 1
+        phone, gone = command.phone, command.gone
         journal = phone.benchmarks()[before[number] :]
         own = [
             row for row in checks.rows_of(soak.results, phone) if "--session=faults" in row.command

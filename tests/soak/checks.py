@@ -44,7 +44,7 @@ def wrong_rows(
     by_case: dict[str, list[Measurement]] = defaultdict(list)
     for row in rows:
         by_case[row.case].append(row)
-        if not row.valid and not all(row.reasons):
+        if not row.valid and not (row.reasons and all(row.reasons)):
             problems.append(f"{row.case} failed without a reason")
     if len(by_case) != cases:
         problems.append(f"{len(by_case)} of {cases} cases have a line")

@@ -18,7 +18,8 @@ from tests.virtual_phone import AdbServer, VirtualPhone
 
 _ROOT = Path(__file__).parents[2]
 _CASE = re.compile(r"phone [0-9a-f]{12}: (\d+)/(\d+) ")
-MOST_ROUNDS = 60
+_MOST_ROUNDS = 60
+_USER_S = 1.0  # before the command is typed again
 
 
 @dataclass
@@ -31,8 +32,10 @@ class Command:
         flags: of the command.
         cases: (began, ended) of every case in `time.monotonic()`, also those that failed.
         seconds: of all runs together.
+        processor_s: that they and their adb clients computed.
         codes: exit codes of the runs.
         output: all that was printed.
+        gone: the phone left for good, and nobody types the command again.
     """
 
     server: AdbServer
@@ -40,8 +43,10 @@ class Command:
     flags: Sequence[str]
     cases: list[tuple[float, float]] = field(default_factory=list)
     seconds: float = 0.0
+    processor_s: float = 0.0
     codes: list[int] = field(default_factory=list)
     output: list[str] = field(default_factory=list)
+    gone: bool = False
 
     def __post_init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
@@ -52,6 +57,11 @@ class Command:
         with self._lock, contextlib.suppress(ProcessLookupError):
             if self._process is not None and self._process.poll() is None:
                 os.killpg(self._process.pid, signal.SIGKILL)
+
+    def leave(self) -> None:
+        """Unplugs the phone, for good."""
+        self.gone = True
+        self.phone.unplug()
 
     def run(self) -> int:
         """Runs it once; its exit code."""
@@ -79,7 +89,10 @@ class Command:
                 if began is not None:
                     self.cases.append((began, now))
                 began = now
-        code = process.wait()
+        with self._lock:  # not while `kill` looks at it
+            _, status, used = os.wait4(process.pid, 0)
+            process.returncode = code = os.waitstatus_to_exitcode(status)
+        self.processor_s += used.ru_utime + used.ru_stime
         now = time.monotonic()
         if began is not None and code in (0, 1):
             self.cases.append((began, now))
@@ -88,7 +101,8 @@ class Command:
         return code
 
     def run_to_the_end(self) -> None:
-        """Runs it until it has nothing left to do, or the phone is not there any more."""
-        for _ in range(MOST_ROUNDS):
-            if self.run() == 0 or "unknown phone" in "".join(self.output[-3:]):
+        """Runs it until it has nothing left to do, or the phone is gone for good."""
+        for _ in range(_MOST_ROUNDS):
+            if self.run() == 0 or self.gone:
                 return
+            time.sleep(_USER_S)

@@ -48,6 +48,7 @@ class Injector:
         planned: faults by the number of the tool's run; none after its end.
         scale: of all durations.
         kill_harness: ends the command that measures on this phone.
+        leave: unplugs the phone for good.
         draw: of moments.
         done: what was injected.
     """
@@ -57,6 +58,7 @@ class Injector:
     planned: Sequence[str]
     scale: float
     kill_harness: Callable[[], None]
+    leave: Callable[[], None]
     draw: random.Random
     done: list[Injected] = field(default_factory=list)
 
@@ -140,11 +142,11 @@ class Injector:
             phone.free_disk()
         elif kind == "output cut":
             phone.cut_output(r"tail -c \d+ \S*/out", self.draw.randrange(0, 900))
-        elif kind == "clock jump" and hasattr(phone, "jump_clock"):
+        elif kind == "clock jump":
             phone.jump_clock(self.draw.choice((-3600.0, 7.0, 3600.0)))
         elif kind == "harness killed":
             self.kill_harness()
         elif kind == GONE:
-            phone.unplug()
+            self.leave()
             return  # never over
         fault.over_s = time.monotonic()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import shutil
 import tempfile
@@ -25,11 +24,9 @@ from tests.virtual_phone.record import LogEntry, Record
 from tests.virtual_phone.sandbox import FolderSandbox, Sandbox
 from tests.virtual_phone.shell import ShellService, parse_service
 from tests.virtual_phone.sync import SyncService
-from tests.virtual_phone.texts import thermal_text
-from tests.virtual_phone.tree import put, write_properties
+from tests.virtual_phone.tree import hot_files, put, write_properties
 
 _RESTART_S = 0.7
-_FILLER = "/data/filler"
 
 
 class VirtualPhone:
@@ -64,7 +61,6 @@ class VirtualPhone:
         self._reboots: list[threading.Thread] = []
         self._gone = threading.Event()
         self._others = OtherLoad()
-        self._cuts: list[tuple[re.Pattern[str], int]] = []
         self.plant: PowerPlant | None = None
 
     def __enter__(self) -> VirtualPhone:
@@ -182,30 +178,22 @@ class VirtualPhone:
 
     def cut_output(self, pattern: str, after_bytes: int) -> None:
         """The next matching shell command loses the rest of its output, and its exit code."""
-        self._cuts.append((re.compile(pattern), after_bytes))
+        self._record.cut(pattern, after_bytes)
 
     def fill_disk(self) -> None:
         """Leaves no room on /data until `free_disk`."""
         self.note("disk full")
-        with contextlib.suppress(OSError), self.path(_FILLER).open("wb", buffering=0) as file:
-            for size in (2**20, 2**12, 1):  # as near to the last byte as it takes
-                while self._box.free_bytes() > 0 and file.write(bytes(size)) == size:
-                    pass
+        self._box.fill_disk()
 
     def free_disk(self) -> None:
         """Undoes `fill_disk`."""
-        self.path(_FILLER).unlink(missing_ok=True)
+        self._box.free_disk()
 
     def throttle(self, heat: Throttle) -> None:
         """Cuts the clocks, and with them the speed of inferences that run; says so like a phone."""
         self.note("throttle", f"to {heat.ratio:g}")
-        for cluster in self.profile.clusters:
-            policy = f"/sys/devices/system/cpu/cpufreq/policy{cluster.cpus[0]}"
-            for name in ("scaling_max_freq", "scaling_cur_freq"):
-                self.set_file(f"{policy}/{name}", f"{round(cluster.max_khz * heat.ratio)}\n")
-        if self.profile.thermal_service:
-            self.set_dumpsys("thermalservice", thermal_text(heat.status))
-        put(self.root, str(Path(JOURNAL).with_name("speed")), f"{heat.ratio:g}\n")
+        for path, text in hot_files(self.profile, heat).items():
+            put(self.root, path, text)
 
     def authorize(self) -> None:
         """Someone taps "Allow" on the phone: the keys offered so far are taken."""
@@ -281,7 +269,7 @@ class VirtualPhone:
         """What runs a service that a computer opens; None for what this phone lacks."""
         command = parse_service(service, self.profile.shell_v2)
         if command is not None:
-            return ShellService(self._box, command, self.note, self._limit(command.text))
+            return ShellService(self._box, command, self.note, self._record.limit(command.text))
         if service == "sync:":
             return SyncService(self._box, self.note)
         if service == "root:":
@@ -300,14 +288,6 @@ class VirtualPhone:
         thread = threading.Timer(_RESTART_S, self._cable.listen_also, (port,))
         self._reboots.append(thread)
         thread.start()
-
-    def _limit(self, command: str) -> int | None:
-        for cut in self._cuts:
-            if cut[0].search(command):
-                self._cuts.remove(cut)
-                self.note("cut", command)
-                return cut[1]
-        return None
 
     # Life.
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tests.virtual_phone.power import Power, Throttle
-from tests.virtual_phone.texts import BatteryStyle
+
+BatteryStyle = Literal["android_6", "android_9", "android_13", "android_14", "samsung"]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ class LogEntry:
     Attributes:
         time_s: `time.monotonic()` of the moment.
         kind: `connect`, `key offered`, `open` (a service), `command`, `exit`, `push`, `pull`,
-            `stat`, `list`, `unplug`, `plug`, `freeze`, `thaw`, `go_offline`, `reboot`, `boot`.
+            `stat`, `list`, `unplug`, `plug`, `freeze`, `thaw`, `go_offline`, `reboot`, `boot`,
+            `cut`, `disk full`, `throttle`, `clock`, `busy`.
         text: the service, command or path.
         status: exit status, for `exit`.
     """
@@ -41,6 +42,7 @@ class Record:
         self.entries: list[LogEntry] = []
         self.hook_errors: list[Exception] = []
         self._hooks: list[_Hook] = []
+        self._cuts: list[tuple[re.Pattern[str], int]] = []
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
 
@@ -62,6 +64,21 @@ class Record:
         """Calls `callback` for the next `times` commands that match."""
         with self._lock:
             self._hooks.append(_Hook(re.compile(pattern), callback, times))
+
+    def cut(self, pattern: str, after_bytes: int) -> None:
+        """Cuts the output of the next command that matches."""
+        with self._lock:
+            self._cuts.append((re.compile(pattern), after_bytes))
+
+    def limit(self, command: str) -> int | None:
+        """Bytes of a command's output that get through; None for all."""
+        with self._lock:
+            cut = next((cut for cut in self._cuts if cut[0].search(command)), None)
+            if cut is None:
+                return None
+            self._cuts.remove(cut)
+        self.note("cut", command)
+        return cut[1]
 
     def finish(self, timeout_s: float) -> None:
         """Waits for callbacks that still run."""

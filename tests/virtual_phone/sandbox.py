@@ -7,6 +7,7 @@ the phone a root, a process table and a disk of its own instead.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import subprocess
@@ -22,6 +23,7 @@ from tests.virtual_phone.tree import BOOT_ID_PATH, build_tree, put, stat_text, w
 _PHONE_PATH = re.compile(
     r"(?<![\w./)}-])/(?=(?:data|sdcard|sys|system|proc/sys/kernel/random/boot_id|proc/stat)(?![\w.-]))"
 )
+_FILLER = "/data/filler"
 
 
 class Sandbox(ABC):
@@ -81,6 +83,18 @@ class Sandbox(ABC):
     @abstractmethod
     def free_bytes(self) -> int:
         """What still fits on /data."""
+
+    def fill_disk(self) -> None:
+        """Leaves no room on /data until `free_disk`."""
+        path = self.host_path(_FILLER)
+        with contextlib.suppress(OSError), path.open("wb", buffering=0) as file:
+            for size in (2**20, 2**12, 1):  # as near to the last byte as it takes
+                while self.free_bytes() > 0 and file.write(bytes(size)) == size:
+                    pass
+
+    def free_disk(self) -> None:
+        """Undoes `fill_disk`."""
+        self.host_path(_FILLER).unlink(missing_ok=True)
 
     def environment(self) -> dict[str, str]:
         """The environment of a command on the phone, with the mark."""

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-BatteryStyle = Literal["android_6", "android_9", "android_13", "android_14", "samsung"]
+from tests.virtual_phone.profile import PhoneProfile
 
 
-def battery_text(
-    style: BatteryStyle, level: int, celsius: float, powered: bool, frozen: bool = False
-) -> str:
-    """`dumpsys battery`.
-
-    Args:
-        style: whose.
-        level: percent.
-        celsius: of the battery.
-        powered: by USB.
-        frozen: someone stopped its updates.
-    """
+def battery_text(profile: PhoneProfile) -> str:
+    """`dumpsys battery`."""
+    style, level, powered = profile.battery_style, profile.battery_level, profile.usb_powered
     counter_uah = level * 45_000
     lines = ["Current Battery Service state:"]
-    if frozen:
+    if profile.battery_frozen:
         lines.append("  (UPDATES STOPPED -- use 'reset' to restart)")
     lines += ["  AC powered: false", f"  USB powered: {str(powered).lower()}"]
     lines.append("  Wireless powered: false")
@@ -37,7 +26,7 @@ def battery_text(
         f"  level: {level}",
         "  scale: 100",
         "  voltage: 4101",
-        f"  temperature: {round(celsius * 10)}",
+        f"  temperature: {round(profile.battery_temp_c * 10)}",
         "  technology: Li-ion",
     ]
     if style == "android_14":

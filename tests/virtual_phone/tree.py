@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from tests.virtual_phone.power import Throttle
 from tests.virtual_phone.profile import PhoneProfile
 from tests.virtual_phone.stubs import HOST_COMMANDS, stub_scripts
 from tests.virtual_phone.texts import battery_text, thermal_text
@@ -39,15 +40,8 @@ def build_tree(root: Path, profile: PhoneProfile) -> None:
     for name, text in stub_scripts(profile.cpus, profile.refused_masks).items():
         write_program(programs / name, text)
     write_properties(root, profile.all_properties())
-    battery = battery_text(
-        profile.battery_style,
-        profile.battery_level,
-        profile.battery_temp_c,
-        profile.usb_powered,
-        profile.battery_frozen,
-    )
     services: dict[str, str | None] = {
-        "battery": battery,
+        "battery": battery_text(profile),
         "SurfaceFlinger": f"SurfaceFlinger state:\n{profile.gles}\n",
     }
     if profile.thermal_service:
@@ -96,6 +90,18 @@ def write_properties(root: Path, values: dict[str, str]) -> None:
 def stat_text(busy_s: float) -> str:
     """/proc/stat of a phone whose cores were busy for so long together; one line of a width."""
     return f"cpu  {round(100 * busy_s):012d} 0 0 900000 0 0 0 0 0 0\n"
+
+
+def hot_files(profile: PhoneProfile, heat: Throttle) -> dict[str, str]:
+    """What a phone that has become too hot says, by path; and its speed, for benchmark_model."""
+    files = {"/system/stub/state/speed": f"{heat.ratio:g}\n"}
+    for cluster in profile.clusters:
+        policy = f"/sys/devices/system/cpu/cpufreq/policy{cluster.cpus[0]}"
+        for name in ("scaling_max_freq", "scaling_cur_freq"):
+            files[f"{policy}/{name}"] = f"{round(cluster.max_khz * heat.ratio)}\n"
+    if profile.thermal_service:
+        files["/system/stub/dumpsys/thermalservice"] = thermal_text(heat.status)
+    return files
 
 
 def _sys_files(profile: PhoneProfile) -> dict[str, str]:
