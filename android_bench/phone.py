@@ -30,6 +30,7 @@ _STATE_TIMEOUT_S = 20.0  # each dumpsys service may take up to 10 s
 _IDENTITY_TIMEOUT_S = 5.0
 _SERIAL = re.compile(r"[0-9A-Za-z._-]{6,64}")
 _NO_SERIALS = ("unknown", "0123456789abcdef", "0" * 8, "0" * 12, "0" * 16)  # of some makers
+_LEAVE_S = 5.0  # that a phone which just dropped out is waited for, to tidy it up
 _BOOTED = 'test "$(getprop sys.boot_completed)" = 1'
 
 
@@ -86,11 +87,20 @@ class Phone:
     ) -> None:
         try:
             if not self._barred:
-                self.cleanup(purge=True)
+                self._leave()
         except ZooError:
             pass  # out of reach: its own time limit ends a job, and the next start sweeps
         finally:
             self.release()
+
+    def _leave(self) -> None:
+        try:
+            self.cleanup(purge=True)
+        except PhoneLost:  # only just, perhaps; one that is gone for good is not waited for
+            until = time.monotonic() + min(_LEAVE_S, self.link.tolerance_s)
+            if not self.link.reconnect(until):
+                raise
+            self.cleanup(purge=True)
 
     def acquire(self) -> None:
         """Takes the lock.

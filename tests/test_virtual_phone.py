@@ -369,7 +369,7 @@ class TestBenchmark:
     ("gpu", "flags", "status", "text"),
     [
         ("full", "", 0, "Explicitly applied GPU delegate, and the model graph will be completely"),
-        ("partial", "", 0, "will be partially executed by the delegate w/ 3 delegate kernels."),
+        ("partial", "", 0, "will be partially executed by the delegate w/ 2 delegate kernels."),
         ("partial", "--require_full_delegation=true", 1, "ERROR: Disallowed CPU fallback detected"),
         ("refused", "", 1, "ERROR: Failed to apply GPU delegate."),
         ("silent_cpu", "", 0, "WARN: GPU acceleration is unsupported on this platform."),

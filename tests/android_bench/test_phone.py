@@ -233,6 +233,20 @@ def test_a_recycled_pid_is_left_alone(bench: Bench):
         assert [p.command for p in phone.processes() if "sleep 444" in p.command] == ["sleep 444"]
 
 
+def test_a_link_lost_while_tidying_up(bench: Bench):
+    with bench.phone() as phone:
+
+        def away() -> None:
+            phone.unplug()
+            time.sleep(0.5)
+            phone.plug()
+
+        with phone_of(bench, phone, tolerance_s=10) as mine:
+            mine.run("true", 10)
+            phone.on_command(r"mv \S*/jobs ", away)
+        assert left_on(phone) == []
+
+
 # Lock
 
 

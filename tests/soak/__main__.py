@@ -36,6 +36,7 @@ _SLOW_MS = 20.0
 _CALM_MODELS = 2
 _OVERHEAD_S = 2.0
 _RATIO = 1.2
+_MOST_LOAD = 0.5  # a core, before the start, above which times tell of other programs
 
 
 class Soak:
@@ -93,6 +94,7 @@ def overheads(command: Command, faults: Sequence[Injected]) -> list[float]:
 
 def calm(soak: Soak) -> list[str]:
     """What the harness costs when nothing goes wrong, one phone and all; problems."""
+    load = os.getloadavg()[0]
     one = soak.command(soak.phones[0], _CALM_MODELS, "one")
     alone_s = soak.together([one])
     every = [soak.command(phone, _CALM_MODELS, "every") for phone in soak.phones]
@@ -109,10 +111,13 @@ def calm(soak: Soak) -> list[str]:
     computed_s = sum(command.processor_s for command in every) / (cases * len(every))
     print(f"  processor time a case             {computed_s:.2f} s, starting the command included")
     problems = []
-    if ratio > _RATIO:
-        problems.append(f"{len(every)} phones take {ratio:.2f} times as long as one")
-    if statistics.median(cost_of_every) > _OVERHEAD_S:
-        problems.append("a case costs too much besides the tool's own time")
+    if load > _MOST_LOAD * (os.cpu_count() or 1):
+        print(f"  this computer was busy (load {load:.1f}): these times are not judged")
+    else:
+        if ratio > _RATIO:
+            problems.append(f"{len(every)} phones take {ratio:.2f} times as long as one")
+        if statistics.median([*cost, *cost_of_every]) > _OVERHEAD_S:
+            problems.append("a case costs too much besides the tool's own time")
     for command in [one, *every]:
         if command.codes != [0]:
             problems += [f"an undisturbed command failed: {command.codes}", *command.output[-5:]]
@@ -175,7 +180,7 @@ def disturbed(soak: Soak, draw: random.Random) -> list[str]:
     print(f"lines: {sum(row.valid for row in rows)} good, {sum(not row.valid for row in rows)} not")
     for reason, many in checks.reasons(rows).most_common():
         print(f"  {many:4d}  {reason}")
-    _say_cost("overhead a case, where nothing was injected", costs)
+    _say_cost("overhead a case without a fault", costs)
     return problems
 
 
