@@ -9,7 +9,7 @@ import pytest
 
 from tests.android_bench.conftest import Bench
 from tests.soak.checks import unheard, wrong_rows
-from tests.soak.faults import KINDS, plan
+from tests.soak.faults import KINDS, Injected, plan
 
 Lines = tuple[list, list]
 
@@ -33,7 +33,7 @@ def test_what_is_right_passes(lines: Lines):
     assert [row.valid for row in rows] == [True, True, True, False]
     assert wrong_rows(without_gpu(rows), journal, 3, gone=False) == []
     assert wrong_rows(rows, journal, 4, gone=True) == []
-    assert unheard(rows, journal) == 0
+    assert unheard(rows, journal, []) == (0, 0)
 
 
 def test_a_case_that_was_never_measured(lines: Lines):
@@ -44,7 +44,17 @@ def test_a_case_that_was_never_measured(lines: Lines):
 def test_a_lost_line(lines: Lines):
     rows, journal = lines
     assert "2 of 3 cases have a line" in wrong_rows(without_gpu(rows)[1:], journal, 3, gone=False)
-    assert unheard(rows[1:], journal) == 1
+    assert unheard(rows[1:], journal, []) == (1, 1)
+    at_s = journal[0]["ended_s"]
+    for kind, began_s, over_s, without in (
+        ("link lost 4 s", at_s - 0.1, at_s + 4, 0),
+        ("disk full", at_s + 1, at_s + 9, 0),
+        ("exit 139", at_s - 0.1, at_s + 4, 1),
+        ("link lost 4 s", at_s - 60, at_s - 50, 1),
+        ("link lost 4 s", at_s + 60, at_s + 64, 1),
+    ):
+        fault = Injected(kind, began_s, over_s)
+        assert unheard(rows[1:], journal, [fault]) == (1, without), kind
 
 
 def test_a_case_that_was_measured_twice(lines: Lines):

@@ -160,9 +160,9 @@ def disturbed(soak: Soak, draw: random.Random) -> list[str]:
         ]
         rows += own
         problems += [f"phone {number}: {p}" for p in checks.wrong_rows(own, journal, cases, gone)]
-        unheard = checks.unheard(own, journal)
-        if not 0 <= unheard <= checks.may_be_unheard([*done, *everywhere]):
-            problems.append(f"phone {number}: {unheard} good runs of the tool are in no line")
+        unheard, lost = checks.unheard(own, journal, [*done, *everywhere])
+        if lost:
+            problems.append(f"phone {number}: {lost} good runs are in no line, without a fault")
         if not gone:
             left = checks.left_behind(soak.adb, phone)
             problems += [f"phone {number}: left behind: {what}" for what in left]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from android_bench.adb import Adb, device_id
 from android_bench.phone import Phone
@@ -21,6 +22,9 @@ from zoo.types import Measurement
 _OWN_STATE = {Path(JOURNAL).name, "busy", "speed", "clock"}
 
 
+_COLLECT_S = 10.0  # from the end of a run to its line, on a busy computer
+
+
 def rows_of(results: Path, phone: VirtualPhone) -> list[Measurement]:
     """The lines of one phone."""
     records, problems = read_records(results)
@@ -30,7 +34,7 @@ def rows_of(results: Path, phone: VirtualPhone) -> list[Measurement]:
 
 
 def wrong_rows(
-    rows: Sequence[Measurement], journal: Sequence[dict[str, object]], cases: int, gone: bool
+    rows: Sequence[Measurement], journal: Sequence[Mapping[str, Any]], cases: int, gone: bool
 ) -> list[str]:
     """What is wrong with one phone's lines; nothing if all is well.
 
@@ -63,15 +67,28 @@ def wrong_rows(
     return problems
 
 
-def unheard(rows: Sequence[Measurement], journal: Sequence[dict[str, object]]) -> int:
-    """Runs of the tool that ended well, but are in no line, good or not."""
-    ended = sum(run["status"] == 0 for run in journal)
-    return ended - sum(row.latency is not None for row in rows)
+def unheard(
+    rows: Sequence[Measurement], journal: Sequence[Mapping[str, Any]], faults: Sequence[Injected]
+) -> tuple[int, int]:
+    """Runs of the tool that ended well but are in no line: how many, and how many without a fault.
+
+    A fault may make more than one unheard of, as long as it lasts.
+    """
+    used: set[int] = set()
+    for row in rows:
+        if row.latency is not None:
+            found = (n for n, run in enumerate(journal) if n not in used and _confirms(run, row))
+            used.update(list(found)[:1])
+    lost = [run for n, run in enumerate(journal) if run["status"] == 0 and n not in used]
+    without = [run for run in lost if not any(_fell_into(run, fault) for fault in faults)]
+    return len(lost), len(without)
 
 
-def may_be_unheard(faults: Sequence[Injected]) -> int:
-    """How many runs those faults can have made unheard of."""
-    return sum(fault.kind in LOSING for fault in faults)
+def _fell_into(run: Mapping[str, Any], fault: Injected) -> bool:
+    started_s, ended_s = run["ended_s"] - run["seconds"], run["ended_s"]
+    return (
+        fault.kind in LOSING and started_s < fault.over_s and fault.began_s < ended_s + _COLLECT_S
+    )
 
 
 def left_behind(adb: Adb, phone: VirtualPhone) -> list[str]:
@@ -94,7 +111,7 @@ def reasons(rows: Sequence[Measurement]) -> Counter[str]:
     return Counter(re.sub(r"\d+", "#", reason) for reason in given)
 
 
-def _confirms(run: dict[str, object], row: Measurement) -> bool:
+def _confirms(run: Mapping[str, Any], row: Measurement) -> bool:
     times, words = run.get("times_us"), run["arguments"]
     if run["status"] != 0 or not isinstance(times, list) or not isinstance(words, list):
         return False
