@@ -15,7 +15,7 @@ from android_bench.power.sampler import NODES
 from android_bench.session import measure_on_phone
 from android_bench.sustained import Sustaining, curve, script, summary
 from tests.android_bench.conftest import SHORT, left_on
-from tests.virtual_phone.tree import thermal_text
+from tests.virtual_phone.texts import thermal_text
 from zoo.provenance import Provenance
 from zoo.types import RESULT, Sustained, SustainedPoint
 
