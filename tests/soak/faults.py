@@ -16,9 +16,9 @@ KINDS = (
     "disk full", "output cut", "GPU silently on the CPU", "clock jump", "harness killed",
 )  # fmt: skip
 GONE = "gone for good"
-# After these, a run of the tool may have ended well without anybody to hear of it.
-LOSING = {"link lost 90 s", "reboot", "frozen 30 s", "adb server killed", "disk full",
-          "harness killed", "link lost 4 s", "clock jump", GONE}  # fmt: skip
+# After these, a run of the tool may have ended well with nobody to hear of it, or its figures are
+# refused.
+LOSING = set(KINDS) - {*CRASHES, "output cut"} | {GONE}
 
 
 @dataclass
