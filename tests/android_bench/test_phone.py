@@ -168,12 +168,12 @@ def test_storage_that_becomes_full_in_mid_run(bench: Bench):
             pytest.skip("without namespaces the phone's storage ends for pushes only")
 
         def fill() -> None:
-            time.sleep(0.5)
+            phone.wait_for_process(r"^sleep 4\.5")
             phone.fill_disk()
 
-        phone.on_command("sleep 1.5", fill)
+        phone.on_command(r"sleep 4\.5", fill)
         with pytest.raises(PhoneProblem, match="storage became full in mid-run"):
-            phone_of(bench, phone).run("sleep 1.5; echo out", 10)
+            phone_of(bench, phone).run("sleep 4.5; echo out", 30)
         phone.free_disk()
 
 
