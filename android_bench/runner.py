@@ -77,7 +77,8 @@ class Runner:
         command = watch.watched(self._command(task, tool, graph, meter is not None))
         command += f"\ncode=$?; {hexdump.dump(_INFO)} >{_INFO_TEXT} 2>/dev/null; ( exit $code )"
         run = phone.run if meter is None else meter.run
-        done = run(command, self.options.timeout_s, (watch.FILE, _INFO_TEXT))
+        least_s = self.options.warmup_secs + self.options.min_secs
+        done = run(command, self.options.timeout_s, (watch.FILE, _INFO_TEXT), least_s)
         delegate = case.configuration.delegate
         info = _exported(done.files[_INFO_TEXT], delegate)
         result = self.line.parse(done.stdout, done.stderr, done.exit_code, delegate, info)

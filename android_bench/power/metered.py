@@ -166,12 +166,15 @@ class Meter:
             return f"{what} | to do: connect by Wi-Fi and unplug it"
         return ""
 
-    def run(self, tool: str, timeout_s: float, files: Sequence[str] = ()) -> JobResult:
+    def run(
+        self, tool: str, timeout_s: float, files: Sequence[str] = (), least_s: float = 0.0
+    ) -> JobResult:
         """Runs a tool's command with the battery sampled around it; see `Jobs.run`."""
         metering = self._metering
-        least_s = metering.load_s + 2 * metering.idle_s
+        whole_s = timeout_s + metering.load_s + 2 * metering.idle_s
+        least_s = max(least_s, metering.load_s) + 2 * metering.idle_s
         job = script(tool, self._sample, metering)
-        return self._phone.run(job, timeout_s + least_s, (SAMPLES, MARKS, *files), least_s)
+        return self._phone.run(job, whole_s, (SAMPLES, MARKS, *files), least_s)
 
     def judge(
         self, done: JobResult, latency: Latency, before: Mapping[str, str], after: Mapping[str, str]
