@@ -142,7 +142,7 @@ def test_plan_and_dry_run(benchmark, phones, command, adb, tmp_path):
         ("--threads=0", "numbers from 1 to 256"),
         ("--threads=two", "numbers from 1 to 256"),
         ("--energy_secs=5", "energy_secs"),
-        ("--delegate=npu", "unknown --delegate 'npu'"),
+        ("--delegate=npu", "unknown delegate on a phone 'npu'"),
     ],
 )
 def test_bad_flags(command, tmp_path, flag, message):

@@ -1,7 +1,8 @@
 """The exported runtime information, written by LiteRT's own schema and read by ours."""
 
+from typing import Any
+
 import pytest
-from ai_edge_litert.model_runtime_info_pb2 import ModelRuntimeDetails, RuntimeSubgraph
 from google.protobuf.empty_pb2 import Empty  # type: ignore[import-untyped]
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from google.protobuf.unknown_fields import UnknownFieldSet  # type: ignore[import-untyped]
@@ -11,14 +12,17 @@ from hypothesis import strategies as st
 from android_bench.delegates import Delegate
 from android_bench.runtime_info import placement_of
 from android_bench.wire import fields, integers
+from tests.litert_protos import messages
 from zoo.errors import ZooError
 from zoo.types import Placement
 
+ModelRuntimeDetails = messages()["ModelRuntimeDetails"]
+RuntimeSubgraph = messages()["RuntimeSubgraph"]
 GPU, XNNPACK, NONE = Delegate("gpu"), Delegate("xnnpack"), Delegate("none")
 Kernels = tuple[tuple[str, tuple[int, ...]], ...]
 
 
-def details(names: tuple[str, ...], kernels: Kernels, plan: tuple[int, ...]) -> ModelRuntimeDetails:
+def details(names: tuple[str, ...], kernels: Kernels, plan: tuple[int, ...]) -> Any:
     """A graph of operators, then a node for each delegate's kernel."""
     message = ModelRuntimeDetails(model_name="m")
     graph = message.subgraphs.add(
