@@ -22,6 +22,10 @@ _HELD = re.compile(r"held ([0-9a-f]{16})-(\d{1,10})-(\d{1,20}) (\d{1,9})")
 Shell = Callable[[str], ShellResult]
 
 
+class PhoneTaken(PhoneProblem):
+    """Someone else is using the phone."""
+
+
 class Lease:
     """A claim to one phone; `shell` runs commands there."""
 
@@ -34,7 +38,8 @@ class Lease:
         """Takes the phone, or keeps it, for so long from now on.
 
         Raises:
-            PhoneProblem: someone else has it, or its storage can't be written.
+            PhoneTaken: someone else has it.
+            PhoneProblem: its storage can't be written.
         """
         said = self._shell(_claim_script(self.owner, seconds, "")).stdout.strip()
         held = _HELD.fullmatch(said)
@@ -44,7 +49,7 @@ class Lease:
             held = _HELD.fullmatch(said)
         if held is not None:
             here = "this computer" if held[1] == _computer() else "another computer"
-            raise PhoneProblem(
+            raise PhoneTaken(
                 f"another benchmark, on {here}, is using the phone",
                 got=f"its claim ends in {held[4]} s at the latest",
                 remedy="wait for it, or end it",
@@ -72,7 +77,9 @@ def _claim_script(owner: str, seconds: float, dead: str) -> str:
         "[ ! -f $lock ] || read -r owner until theirs <$lock\n"
         'case "$until" in ""|*[!0-9]*) until=0;; esac\n'
         'if [ "$owner" = "$me" ]; then\n'
-        'echo "$line" >$lock.$$ && mv $lock.$$ $lock && echo mine; exit; fi\n'
+        # Storage that filled up does not take the phone away; the claim only isn't longer.
+        '( echo "$line" >$lock.$$ ) 2>/dev/null && mv $lock.$$ $lock || rm -f $lock.$$\n'
+        "echo mine; exit; fi\n"
         'if [ -n "$owner" ] && [ "$owner" != "$dead" ] && [ "$theirs" = "$boot" ] &&\n'
         '[ "$until" -gt "$up" ]; then echo "held $owner $((until - up))"; exit; fi\n'
         "[ ! -f $lock ] || { mv $lock $lock.$$ && rm -f $lock.$$; }\n"

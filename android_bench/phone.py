@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from android_bench import probe, settings, state
 from android_bench.adb import Adb, Completed, device_id
 from android_bench.jobs import JobResult, Jobs
-from android_bench.lease import Lease
+from android_bench.lease import Lease, PhoneTaken
 from android_bench.link import Link, PhoneLost, PhoneProblem, ShellResult, lost_reason
 from android_bench.probe import Cluster
 from zoo.errors import ZooError
@@ -128,7 +128,7 @@ class Phone:
         """Takes the phone for so long, also from other computers; see `Lease.claim`."""
         try:
             self.link.patiently(lambda: self._lease.claim(seconds))
-        except PhoneProblem:
+        except PhoneTaken:
             self._barred = True  # what runs there is not ours to end
             raise
         self._claimed = True

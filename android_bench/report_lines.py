@@ -216,10 +216,11 @@ def _energy(record: Measurement) -> str:
     energy = record.energy
     if energy is None:
         return "" if record.no_energy is None else f"; no energy: {record.no_energy}"
+    what = "the gauge" if energy.source == "battery" else "the processor's counters"
     words = [
         f"{energy.net_mj:.3g} ± {energy.net_mj_doubt:.2g} mJ an inference",
         f"{energy.gross_mw:.0f} mW less {energy.idle_mw:.0f} mW idle, {energy.readings} readings "
-        f"of the gauge in {energy.window_s:.0f} s",
+        f"of {what} in {energy.window_s:.0f} s",
     ]
     if energy.inferences_per_percent is not None:
         words.append(f"{energy.inferences_per_percent:,.0f} inferences a percent of the battery")

@@ -18,6 +18,7 @@ from zoo.types import Latency, Placement
 MAX_LINES = 20_000
 _RUNNING = re.compile(r"Running benchmark for at least (\d{1,9}) iterations?\b", re.ASCII)
 _PREFIX = re.compile(r"^(VERBOSE|INFO|WARN|WARNING|ERROR|FATAL): ")
+_CHATTER = ("VERBOSE: ", "INFO: ")
 PROFILED = "the run was profiled, which slows it: its times are no latency"
 _PROFILED = re.compile(r"={10,} (Run Order|Summary by node type) ={10,}$")
 
@@ -101,6 +102,7 @@ def refusals(lines: Iterable[str], stderr: str, exit_code: int) -> list[str]:
     problems = []
     if exit_code != 0:
         errors = [line for line in stderr.split("\n", MAX_LINES)[:MAX_LINES] if line.strip()]
+        errors = [line for line in errors if not line.startswith(_CHATTER)]
         marked = [line for line in errors if line.startswith(("ERROR", "FATAL"))]
         said = (marked or errors or [""])[0].strip()
         problems.append(

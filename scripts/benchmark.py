@@ -62,19 +62,25 @@ flags.DEFINE_integer("processes", 3, "processes a case; figures are medians over
 flags.DEFINE_bool("energy", False, "energy too, in the first process of each case")
 # A window of 30 s is the least, and the tool's last second is left out.
 flags.DEFINE_float("energy_secs", 60, "seconds of inferences for --energy", lower_bound=32)
-flags.DEFINE_float("idle_secs", 20, "seconds of rest before and after them", lower_bound=5)
+flags.DEFINE_float(
+    "idle_secs", 20, "seconds of rest before and after them, for --energy", lower_bound=5
+)
 flags.DEFINE_bool("op_profile", False, "on phones: which operators take the time, no latency")
 flags.DEFINE_bool("verify_outputs", False, "on phones: compare outputs with this computer's too")
 flags.DEFINE_integer("verify_images", 8, "pictures for --verify_outputs", lower_bound=1)
-flags.DEFINE_string("images", None, "of files without a manifest: a .tar or folder of JPEGs")
+flags.DEFINE_string(
+    "images", None, "pictures for files without a manifest: a .tar or folder of JPEGs"
+)
 flags.DEFINE_float(
     "sustained_minutes", 0, "on phones: inference after inference for so long, as a curve", 0
 )
 flags.DEFINE_bool(
     "fixed_performance", False, "on phones: Android's fixed performance mode meanwhile"
 )
-flags.DEFINE_float("start_c", 38, "on phones: highest battery temperature (°C) to start at")
-flags.DEFINE_float("cool_down_secs", 300, "how long to wait for it, before each process", 0)
+flags.DEFINE_float(
+    "start_c", 38, "on phones: a process starts at this battery temperature (°C), at most"
+)
+flags.DEFINE_float("cool_down_secs", 300, "seconds to wait for --start_c", 0)
 flags.DEFINE_bool("accuracy", True, "score artifacts on their test split, on this computer")
 flags.DEFINE_string("session", "", "a name; under another one all is measured anew")
 flags.DEFINE_integer("seed", 1, "of the order")

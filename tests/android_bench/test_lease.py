@@ -1,5 +1,6 @@
 """Who may use a phone, and what becomes of its settings, over the real adb client."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -94,6 +95,22 @@ def test_a_claim_does_not_outlive_a_boot(bench):
         one = Phone(bench.adb, phone.serial)
         assert one.wait_ready(20)
         one.claim(10)
+
+
+def test_full_storage_does_not_take_a_phone_away(bench):
+    with bench.phone(disk_bytes=2**16) as phone:
+        mine = Lease(shell_of(bench, phone))
+        mine.claim(100)
+        phone.path("/data/local/tmp/filler").write_bytes(bytes(2**16 - 2**12))
+        with contextlib.suppress(OSError):
+            phone.path("/data/local/tmp/more").write_bytes(bytes(2**13))
+        mine.claim(200)
+        with pytest.raises(PhoneProblem, match="using the phone"):
+            claim_as(ELSEWHERE, bench, phone)
+        phone.path("/data/local/tmp/filler").unlink()
+        phone.path("/data/local/tmp/more").unlink(missing_ok=True)
+        mine.release()
+        assert left_on(phone) == []
 
 
 @pytest.mark.parametrize("junk", ["", "x", "a b c d", "$(reboot) 9999999 0", "\0\xff" * 100])
