@@ -101,13 +101,13 @@ class References:
         (found,) = candidates([str(case.path)], case.path.parent)
         images = self.pictures.images
         request = Request(
-            path=str(case.path),
+            path=str(case.path.resolve()),  # the worker starts in another folder
             sha256=case.sha256,
             folder=str(folder),
             count=self.pictures.count,
             seed=self.pictures.seed,
             split=host.test_split(found.artifact) if found.artifact else None,
-            pictures=None if found.artifact or images is None else str(images),
+            pictures=None if found.artifact or images is None else str(images.resolve()),
         )
         try:
             answer = Answer.model_validate(

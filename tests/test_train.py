@@ -105,7 +105,7 @@ def test_the_chain_keeps_its_promises(digits):
         ("benchmark", ["--models=nothing"], r"unknown artifact"),
         ("benchmark", ["--models=nothing.tflite"], r"no such \.tflite"),
         ("benchmark", ["--runtime=litrt"], r"unknown runtime.*did you mean litert"),
-        ("benchmark", ["--delegate=xnpack"], r"unknown --delegate.*did you mean xnnpack"),
+        ("benchmark", ["--delegate=xnpack"], r"unknown delegate.*did you mean xnnpack"),
     ],
 )
 def test_bad_input_is_one_line(command, tmp_path, script, flags, message):
