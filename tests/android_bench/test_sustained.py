@@ -19,7 +19,7 @@ from tests.virtual_phone.texts import thermal_text
 from zoo.provenance import Provenance
 from zoo.types import RESULT, Sustained, SustainedPoint
 
-HOW = Sustaining(minutes=0.35, segment_s=1.0, period_s=0.1)
+HOW = Sustaining(minutes=0.15, segment_s=1.0, period_s=0.1)
 LIMIT = "/sys/devices/system/cpu/cpufreq/policy7/scaling_max_freq"
 TOOL_TEXT = """\
 INFO: Running benchmark for at least 1 iterations and at least 0 seconds
@@ -48,7 +48,7 @@ def run(bench, phone, how=HOW):
 
 
 def test_a_phone_that_keeps_its_pace(bench):
-    with bench.phone(slow_ms=10) as phone:
+    with bench.phone(slow_ms=10, litert=False) as phone:
         row = run(bench, phone)
         journal = phone.benchmarks()
     assert row.valid, row.reasons
@@ -66,7 +66,7 @@ def test_a_phone_that_keeps_its_pace(bench):
 
 @pytest.mark.slow
 def test_a_phone_that_throttles(bench):
-    with bench.phone(slow_ms=10) as phone:
+    with bench.phone(slow_ms=10, litert=False) as phone:
 
         def throttle():
             phone.set_benchmark(slow_ms=25)
@@ -82,7 +82,7 @@ def test_a_phone_that_throttles(bench):
 
         thread = threading.Thread(target=throttle_after_some_stretches)
         thread.start()
-        row = run(bench, phone, dataclasses.replace(HOW, minutes=0.75))
+        row = run(bench, phone, dataclasses.replace(HOW, minutes=0.3))
         thread.join()
     assert row.valid, "slowing down is what the run is for"
     assert row.last_us > 1.8 * row.first_us
@@ -105,7 +105,7 @@ def test_a_phone_that_throttles(bench):
     ],
 )
 def test_what_happens_in_mid_run(bench, during_a_run, event, reason):
-    with bench.phone(slow_ms=10) as phone:
+    with bench.phone(slow_ms=10, litert=False) as phone:
         during_a_run(phone, lambda: event(phone))
         row = run(bench, phone)
     assert row.valid == (reason is None)
@@ -114,7 +114,7 @@ def test_what_happens_in_mid_run(bench, during_a_run, event, reason):
 
 def test_a_phone_without_a_sampler_or_thermal_service(bench):
     with bench.phone(
-        slow_ms=10, thermal_service=False, files={NODES["temp"][0]: None},
+        slow_ms=10, litert=False, thermal_service=False, files={NODES["temp"][0]: None},
         properties={"ro.product.cpu.abi": "armeabi-v7a"},
     ) as phone:  # fmt: skip
         row = run(bench, phone)
