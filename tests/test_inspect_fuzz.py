@@ -116,13 +116,12 @@ def _subgraphs_that_repeat(subgraphs, tensors):
     return bytes(build.Output())
 
 
-def test_the_same_table_a_million_times():
-    content = _subgraphs_that_repeat(1000, 1000)
-    assert len(content) < 10_000
-    began = time.process_time()
+def test_the_same_table_a_billion_times():
+    """Following every reference would take an hour."""
+    content = _subgraphs_that_repeat(30_000, 30_000)
+    assert len(content) < 300_000
     with pytest.raises(ZooError, match="again and again"):
         read(content, "laughs")
-    assert time.process_time() - began < 1
     assert len(read(_subgraphs_that_repeat(2, 3), "few").graphs) == 2
 
 

@@ -219,7 +219,8 @@ def test_bypasses_carry_the_input_alone_where_the_fire_is_dead(name, bypasses, b
             kernel, *_ = model.get_layer(f"{fire}_bypass1x1").get_weights()
             # A fresh batch normalisation divides by √(1 + its epsilon).
             expected = x @ kernel[0, 0] / (np.sqrt(1.001) if batch_norm else 1)
-            np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
+            scale = np.abs(x).max() * np.abs(kernel).max()
+            np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5 * scale)
             assert y.min() < 0  # no ReLU, neither after the convolution nor after the sum
         assert np.abs(alive[1] - y).max() > 1e-6  # the living fire does add something
 

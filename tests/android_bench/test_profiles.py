@@ -142,8 +142,8 @@ def test_a_throttled_phone_is_really_slower(bench: Bench, tmp_path: Path):
         bench.measure(phone, "none", num_runs=150)
         times = phone.benchmarks()[0]["times_us"]
         assert isinstance(times, list)
-        first, last = sorted(times[:5])[2], sorted(times[-31:])[15]
-        assert first / last == pytest.approx(heat.ratio, rel=0.15)
+        # The least of some, since a busy computer only makes an inference slower.
+        assert min(times[:20]) / min(times[-30:]) == pytest.approx(heat.ratio, rel=0.15)
         policy = "/sys/devices/system/cpu/cpufreq/policy0"
         limits = [int(phone.path(f"{policy}/{n}_max_freq").read_text()) for n in ("scaling",
                   "cpuinfo")]  # fmt: skip
