@@ -40,6 +40,10 @@ COUNTS = {
     # The grouped shift's network and two more for each of 2,016 shifted channels.
     "sslresnet20_e6": {10: 186_746 + 2 * 2_016},
     "ssl_as_resnet_w32": {1000: 901_256},
+    # ShiftResNet-20's skeleton at expansion 3, with 1,008 shifted channels.
+    "dwresnet20_e3": {10: 95_642 + 9 * 1_008},
+    "asresnet20_e3": {10: 95_642 + 2 * 1_008},
+    "sslresnet20_e3": {10: 95_642 + 2 * 1_008},
     "mobilenet_v2_cifar": {10: 2_255_258},
     "mobilenet_v2_cse_mix": {10: 363_026, 100: 478_316},
     "mobilenet_v2_cse_mix_a": {10: 362_994, 100: 478_284},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from zoo.catalog import mobilenet, recipes, reference, shift, squeezenet
+from zoo.catalog import arguments, mobilenet, recipes, reference, shift, skeleton, squeezenet
 from zoo.errors import UnknownNameError
 from zoo.specs import ModelSpec, Recipe
 from zoo.types import ModelConfig
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     import tf_keras
 
 MODELS: dict[str, ModelSpec] = {
-    spec.name: spec for spec in (*squeezenet.ROWS, *shift.ROWS, *mobilenet.ROWS, *reference.ROWS)
+    spec.name: spec
+    for spec in (*squeezenet.ROWS, *shift.ROWS, *skeleton.ROWS, *mobilenet.ROWS, *reference.ROWS)
 }
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in recipes.ROWS}
 DEFAULT_RECIPE = "fashion_mnist_demo"
@@ -65,18 +66,20 @@ def build(config: ModelConfig, *, include_top: bool = True) -> tf_keras.Model:
             height, width, channels), for transfer learning.
 
     Raises:
-        UnknownNameError: no such model.
+        UnknownNameError: no such model, or no such argument of its builder.
         ZooError: an input shape that the network can't take.
     """
     spec = model_spec(config.model)
     family = importlib.import_module(f"zoo.models.{spec.family}")
+    if config.arguments:
+        arguments.check(spec, config.arguments)
     optional: dict[str, object] = {}
     if config.dropout is not None:
         optional["dropout"] = config.dropout
     if spec.batch_norm_optional:
         optional["batch_norm"] = config.batch_norm
     return family.build(
-        **spec.arguments,
+        **{**spec.arguments, **config.arguments},
         **optional,
         input_shape=config.input_shape,
         classes=config.classes,

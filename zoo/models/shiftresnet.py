@@ -1,28 +1,39 @@
 """ShiftResNet (Wu et al. 2018, https://arxiv.org/abs/1711.08141), for CIFAR.
 
 With sparse shifts in the shifts' place it is SSL-ResNet (Chen et al. 2019,
-https://arxiv.org/abs/1903.05285).
+https://arxiv.org/abs/1903.05285). With active shifts (Jeon & Kim 2018) or depthwise convolutions
+in it, the ways of looking at neighbouring pixels can be compared in one skeleton.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import tf_keras
 
 from zoo.errors import ZooError
+from zoo.layers.active_shift import ActiveShift
 from zoo.layers.shift import Shift
 from zoo.layers.sparse_shift import SparseShift
 from zoo.models.common import Tensor, check_input, classifier, conv_bn, is_small, scaled
 
 layers = tf_keras.layers
 
+_MOVES: dict[str, Callable[..., tf_keras.layers.Layer]] = {
+    "grouped": Shift,
+    "active": ActiveShift,
+    "sparse": SparseShift,
+    "depthwise": partial(layers.DepthwiseConv2D, 3, padding="same", use_bias=False),
+}
+
 
 def build(
     *,
     depth: int,
     expansion: float,
-    shift: Literal["grouped", "sparse"] = "grouped",
+    shift: Literal["grouped", "active", "sparse", "depthwise"] = "grouped",
     input_shape: tuple[int, int, int],
     classes: int,
     width: float = 1.0,
@@ -44,7 +55,8 @@ def build(
     Args:
         depth: 6n + 2, with n blocks a stage.
         expansion: of the channels within a block; the paper's E.
-        shift: "grouped" is the paper's; "sparse" learns sparse shifts.
+        shift: "grouped" is the paper's; "active" and "sparse" learn such shifts; "depthwise" is a
+            trained 3×3 depthwise convolution without bias or normalisation of its own.
         input_shape: (height, width, channels).
         classes: number of logits.
         width: multiplies all channels.
@@ -73,8 +85,7 @@ def build(
             f"{name}_conv1",
             activation=layers.ReLU(name=f"{name}_relu"),
         )
-        kind = Shift if shift == "grouped" else SparseShift
-        x = kind(strides=stride, name=f"{name}_shift")(x)
+        x = _MOVES[shift](strides=stride, name=f"{name}_shift")(x)
         x = conv_bn(x, filters, 1, f"{name}_conv2")
         return layers.Add(name=f"{name}_add")([x, shortcut])
 
