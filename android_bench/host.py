@@ -156,6 +156,8 @@ def test_split(artifact: Artifact) -> Score:
             dataset=artifact.dataset,
             image_size=artifact.inputs[0].shape[1],
             validation_images=artifact.recipe.validation_images,
+            data_dir=artifact.recipe.data_dir,
+            skip_broken=artifact.recipe.skip_broken,
             mean=artifact.preprocessing["mean"][0],
             std=artifact.preprocessing["std"][0],
         )

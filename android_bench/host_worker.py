@@ -45,8 +45,16 @@ class Score(Strict):
     dataset: str
     image_size: int
     validation_images: int
+    data_dir: str = ""
+    skip_broken: bool = False
     mean: float
     std: float
+
+    def pictures(self) -> data.Split:
+        """The test split."""
+        return data.load(
+            self.dataset, self.image_size, self.validation_images, self.data_dir, self.skip_broken
+        ).test
 
 
 Request.model_rebuild()
@@ -113,7 +121,7 @@ def measure(
 
 def score(net: runtime.Net, wanted: Score) -> tuple[float, int]:
     """Top-1 accuracy, 0 to 1, over the whole test split, one image after the other."""
-    split = data.load(wanted.dataset, wanted.image_size, wanted.validation_images).test
+    split = wanted.pictures()
     right = 0
     for image, label in zip(split.images, split.labels, strict=True):
         right += int(np.argmax(net.run(data.normalise(image, wanted.mean, wanted.std)))) == label

@@ -57,7 +57,6 @@ def answer(request: Request) -> dict[str, object]:
         raise ZooError(
             "the model changed on disk", where=path, expected=f"sha256 {request.sha256}", got=got
         )
-    # Before LiteRT is loaded: TensorFlow, which decodes pictures, has the same symbols.
     decoded = None if request.pictures is None else _decoded(request)
     net = runtime.load(content, "litert", "none", 1, path.name)
     if np.prod(net.input["shape"], dtype=np.int64) * net.input["dtype"]().itemsize > (
@@ -91,7 +90,7 @@ def _of_split(net: runtime.Net, request: Request) -> tuple[str, Iterator[np.ndar
             where=Path(request.path).name,
             remedy="give --images=FOLDER_OR_TAR of JPEGs",
         )
-    split = data.load(wanted.dataset, wanted.image_size, wanted.validation_images).test
+    split = wanted.pictures()
     draw = random.Random(request.seed)  # noqa: S311
     chosen = draw.sample(range(len(split)), min(request.count, len(split)))
     pictures = (data.normalise(split.images[i], wanted.mean, wanted.std) for i in sorted(chosen))
@@ -108,15 +107,7 @@ def _decoded(request: Request) -> list[np.ndarray]:
             kept.append(picture)
         elif (place := draw.randrange(number + 1)) < request.count:
             kept[place] = picture
-    try:
-        return [images.decode(picture) for picture in kept]
-    except ImportError as error:
-        raise ZooError(
-            "decoding pictures needs TensorFlow",
-            where="--images",
-            got=error,
-            remedy="pip install 'mobile-model-zoo[train]'",
-        ) from error
+    return [images.decode(picture) for picture in kept]
 
 
 def _of_files(net: runtime.Net, decoded: list[np.ndarray]) -> tuple[str, Iterator[np.ndarray]]:

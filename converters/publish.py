@@ -52,7 +52,7 @@ def export(
     """
     for precision in wanted:
         precisions.check(run, precision, raw_input)
-    dataset = data.load(run.dataset, run.recipe.image_size, run.recipe.validation_images)
+    dataset = data.of(run.recipe)
     model = runs.keras_model(run, output / "runs" / run.name)
     calibration = _calibration(dataset, raw_input)
 

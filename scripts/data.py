@@ -2,8 +2,11 @@
 
 python -m scripts.data --dataset=fashion_mnist
 python -m scripts.data --dataset=cifar10_jpeg --archive=cifar10_jpeg.tar.xz
+python -m scripts.data --dataset=imagenette --data_dir=FOLDER
+python -m scripts.data --dataset=image_folder --data_dir=FOLDER
 python -m scripts.data --weights=squeezenet_v1_0_deep_compressed
 
+A folder of your own pictures is looked through, and broken ones are named; nothing is copied.
 With --weights alone no data set is fetched. Weights are kept in $MODEL_ZOO_CACHE/weights (without
 that variable ~/.cache/mobile-model-zoo/weights) and their SHA-256 is checked at each use.
 """
@@ -20,6 +23,9 @@ from zoo import data, weights
 FLAGS = flags.FLAGS
 flags.DEFINE_string("dataset", "fashion_mnist", f"one of {', '.join(data.DATASETS)}")
 flags.DEFINE_string("archive", None, "the pictures of cifar10_jpeg, which has no public address")
+flags.DEFINE_string(
+    "data_dir", "", "folder of image_folder, or where tensorflow_datasets keeps its data"
+)
 flags.DEFINE_string("weights", None, f"public weights: {', '.join(weights.WEIGHTS)}")
 
 
@@ -28,7 +34,7 @@ def main(_: list[str]) -> None:
     row = None if FLAGS.weights is None else weights.public_weights(FLAGS.weights)
     if row is None or FLAGS["dataset"].present:
         archive = None if FLAGS.archive is None else Path(FLAGS.archive)
-        data.fetch(FLAGS.dataset, cli.say, archive)
+        data.fetch(FLAGS.dataset, cli.say, archive, FLAGS.data_dir)
     if row is not None:
         weights.fetch(row, cli.say)
 

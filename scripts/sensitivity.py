@@ -49,7 +49,7 @@ def main(_: list[str]) -> int:
     name = cli.file_name(cli.required("run"), "--run")
     folder = cli.output() / "runs" / name
     run = runs.load(folder)
-    dataset = data.load(run.dataset, run.recipe.image_size, run.recipe.validation_images)
+    dataset = data.of(run.recipe)
     cli.import_tensorflow()
     from zoo.sensitivity.report import Wanted, report
 

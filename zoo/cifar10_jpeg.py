@@ -77,7 +77,7 @@ def read(cache: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fetch(cache: Path, archive: Path | None, say: Callable[[str], None]) -> None:
-    """Decodes the archive into the cache, unless a good copy is there. Imports TensorFlow.
+    """Decodes the archive into the cache, unless a good copy is there.
 
     Raises:
         ZooError: no archive, one that can't be read, or other pictures than those expected.

@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from zoo import decoding
 from zoo.errors import ZooError
 from zoo.files import read_bytes
 from zoo.specs import Preprocessing
@@ -24,7 +25,7 @@ from zoo.synsets import ILSVRC2012
 
 MAX_PICTURES = 100_000  # the validation set has 50,000
 MAX_PICTURE_BYTES = 32 * 2**20
-MAX_PIXELS = 2**26  # 200 MB when decoded; the largest picture of ImageNet has 61 million
+MAX_PIXELS = decoding.MAX_PIXELS
 SHORT_SIDE = 256
 
 _INDEX = {synset: index for index, synset in enumerate(ILSVRC2012)}
@@ -158,30 +159,12 @@ def _label(name: str, where: Path) -> int:
 
 
 def decode(picture: Picture) -> np.ndarray:
-    """The picture's pixels, uint8 (height, width, 3) in RGB. Imports TensorFlow.
-
-    By libjpeg's accurate inverse transform: TensorFlow's default is a faster, coarser one, other
-    libraries' is this one, and a pixel can differ by a few levels between them.
+    """The picture's pixels, uint8 (height, width, 3) in RGB.
 
     Raises:
         ZooError: broken, no JPEG, or too large when decoded.
     """
-    import tensorflow as tf
-
-    try:
-        height, width, _ = (int(n) for n in tf.io.extract_jpeg_shape(picture.data))
-        if height * width > MAX_PIXELS:
-            raise ZooError(
-                "a picture has too many pixels",
-                where=picture.name,
-                expected=f"at most {MAX_PIXELS}",
-                got=f"{height}×{width}",
-            )
-        return tf.io.decode_jpeg(picture.data, channels=3, dct_method="INTEGER_ACCURATE").numpy()
-    except tf.errors.OpError as error:
-        raise ZooError(
-            "a broken picture", where=picture.name, expected="a whole JPEG", got=error.message
-        ) from error
+    return np.asarray(decoding.rgb(picture.data, picture.name, formats=("JPEG",), most=MAX_PIXELS))
 
 
 def central_crops(pixels: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -87,7 +87,7 @@ def _small(output: Path, name: str, say: Say) -> list[Row]:
         title, run_name = f"{DATASETS[name]}, {scheme}", f"alexnet-{name}{suffix}"
         try:
             run = runs.load(output / "runs" / run_name)
-            dataset = data.load(run.dataset, run.recipe.image_size, run.recipe.validation_images)
+            dataset = data.of(run.recipe)
             say(f"{run.name}: scoring")
             content = flatbuffer(run, output, dataset)
             right = scored(content, dataset)

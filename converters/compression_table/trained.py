@@ -43,7 +43,7 @@ def rows(output: Path, folder: Path, say: Say) -> list[Row]:
 
 def _of_run(output: Path, folder: Path, name: str, say: Say) -> list[Row]:
     run = runs.load(output / "runs" / name)
-    dataset = data.load(run.dataset, run.recipe.image_size, run.recipe.validation_images)
+    dataset = data.of(run.recipe)
     content = flatbuffer(run, output, dataset)
     say(f"{name}: scoring float32")
     right = scored(content, dataset)

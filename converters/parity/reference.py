@@ -61,7 +61,7 @@ class Reference:
                 remedy="convert the run again",
             )
         recipe = run.recipe
-        dataset = data.load(run.dataset, recipe.image_size, recipe.validation_images)
+        dataset = data.of(recipe)
         order = np.random.default_rng(_SEED).permutation(len(dataset.test))
         chosen = np.sort(order[:count])
         pixels = dataset.test.images[chosen]
