@@ -5,6 +5,10 @@
     python -m scripts.train --model=squeezenet_v1_0 --nobatch_norm --learning_rate=0.004 \\
         --init_from=squeezenet_v1_0_deep_compressed
 
+--arguments trains another point of a network's design space (scripts.explore: many of them):
+
+    python -m scripts.train --model=squeezenet_v1_0 --arguments=squeeze_ratio:0.25,bypass:simple
+
 --init_from starts from other weights of the same architecture: public ones by name (python -m
 scripts.data --weights=NAME fetches them), a Deep Compression FILE.net, or a finished run by its
 name under OUTPUT/runs or its folder. The classifier starts afresh where the number of classes
@@ -19,27 +23,31 @@ from absl import flags
 
 from scripts import cli, initial, recipe_flags
 from zoo import data
-from zoo.catalog import DEFAULT_RECIPE, RECIPES, model_spec
+from zoo.catalog import DEFAULT_RECIPE, RECIPES, arguments, model_spec
 from zoo.provenance import Provenance
 
 FLAGS = flags.FLAGS
 cli.define_output()
 recipe_flags.define()
-flags.DEFINE_string("name", None, "name of the run (default: MODEL-DATASET)")
+flags.DEFINE_string("name", None, "name of the run (default: MODEL-DATASET, and the arguments)")
+flags.DEFINE_list("arguments", [], "of the network's builder, instead of its row's: NAME:VALUE,…")
 flags.DEFINE_string("init_from", None, "public weights, a FILE.net or a run to start from")
 
 
 def main(_: list[str]) -> None:
     """Trains by the flags."""
     recipe = recipe_flags.chosen(RECIPES[DEFAULT_RECIPE])
-    model_spec(recipe.model)
+    spec = model_spec(recipe.model)
     data.check_name(recipe.dataset)
-    name = cli.file_name(FLAGS.name or f"{recipe.model}-{recipe.dataset}", "--name")
+    given = arguments.pairs(FLAGS.arguments)
+    default = "-".join(filter(None, (recipe.model, recipe.dataset, arguments.in_name(given))))
+    name = cli.file_name(FLAGS.name or default, "--name")
     start = initial.load(FLAGS.init_from, cli.output()) if FLAGS.init_from else None
     cli.import_tensorflow()
     from zoo import stages
 
-    stages.train(recipe, cli.output(), name, Provenance.here(), cli.say, start)
+    point = arguments.parse(spec, given)
+    stages.train(recipe, cli.output(), name, Provenance.here(), cli.say, start, point)
 
 
 if __name__ == "__main__":

@@ -46,10 +46,7 @@ def dataset():
 
 
 def schedule(epochs):
-    return Schedule(
-        epochs=epochs, epoch_images=0, batch_size=4, learning_rate=0.05, warmup=0.2,
-        weight_decay=5e-4, flip=False, seed=1,
-    )  # fmt: skip
+    return Schedule(epochs=epochs, batch_size=4, learning_rate=0.05, warmup=0.2, weight_decay=5e-4)
 
 
 def start(model, scheme=(), steps=12, layers=None, others=True, **recipe):

@@ -8,6 +8,7 @@ import pytest
 import tf_keras
 
 from zoo import shift_training, train
+from zoo.augment import Augmentation
 from zoo.data import Dataset, Split
 from zoo.layers.active_shift import ActiveShift
 from zoo.layers.shift import Shift
@@ -17,13 +18,11 @@ from zoo.steps import Schedule
 layers = tf_keras.layers
 SCHEDULE = Schedule(
     epochs=4,
-    epoch_images=0,
     batch_size=16,
     learning_rate=0.05,
     warmup=0.2,
     weight_decay=5e-4,
-    flip=True,
-    seed=1,
+    augmentation=Augmentation(flip=True),
 )  # 5 steps an epoch, 20 in all
 
 

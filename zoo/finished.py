@@ -22,10 +22,11 @@ from zoo.types import LowRank, ModelConfig, PerLayer, Run, TrainRecord
 
 @dataclass(frozen=True)
 class Origin:
-    """The initial weights that a run began with, as in `Run` and in its plan."""
+    """What a run began with and learned from, as in `Run` and in its plan."""
 
     init_from: str | None = None
     init_sha256: str | None = None
+    teacher_sha256: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

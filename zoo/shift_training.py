@@ -60,7 +60,26 @@ class FreezeShifts(tf_keras.callbacks.Callback):
 
 
 def callbacks(
-    model: tf_keras.Model, epochs: int, per_epoch: int
+    model: tf_keras.Model, epochs: int, per_epoch: int, share: float = 0.5
 ) -> list[tf_keras.callbacks.Callback]:
-    """What `fit` must call while `model` trains: nothing where it has no sparse shifts."""
-    return [FreezeShifts(epochs * per_epoch // 2, per_epoch)] if sparse_shifts(model) else []
+    """What `fit` must call while `model` trains: nothing where it has no sparse shifts.
+
+    Args:
+        model: to be trained.
+        epochs: of the whole training.
+        per_epoch: steps an epoch.
+        share: of all steps, during which shifts are learned.
+    """
+    if not sparse_shifts(model) or share >= 1:
+        return []
+    return [FreezeShifts(int(epochs * per_epoch * share), per_epoch)]
+
+
+def set_rate(model: tf_keras.Model, multiplier: float) -> None:
+    """Sets what the learning rate of all learned shifts is multiplied by.
+
+    Call it before the model is trained or traced.
+    """
+    for layer in model.submodules:
+        if isinstance(layer, LearnedShift):
+            layer.learning_rate_multiplier = multiplier

@@ -10,11 +10,13 @@ from pathlib import Path
 import tensorflow as tf
 import tf_keras
 
-from zoo import data, runs, transfer
+from zoo import data, runs, shift_training, transfer
 from zoo.catalog import build
+from zoo.catalog.arguments import Argument
 from zoo.compression import cluster, low_rank, prune, qat
 from zoo.compression.frame import Start, Tuning
 from zoo.compression.keep import Keep
+from zoo.distill import Teaching
 from zoo.errors import ZooError
 from zoo.files import atomic_path
 from zoo.finished import Compressed, Finished, Origin
@@ -34,6 +36,7 @@ def train(
     provenance: Provenance,
     say: Say,
     initial: transfer.Initial | None = None,
+    arguments: dict[str, Argument] | None = None,
 ) -> Run:
     """Trains a network by the recipe, or goes on with the run of that name.
 
@@ -45,17 +48,26 @@ def train(
         say: gets the lines of progress.
         initial: weights to start from; None is the builder's random ones. A run that goes on
             takes its checkpoint's, and refuses other initial weights than it began with.
+        arguments: of the network's builder, instead of its row's.
 
     Raises:
         ZooError: a wrong value, missing data, a folder with another run, initial weights that do
             not fit, a diverging loss.
     """
     folder = output / "runs" / name
-    begun_with = Origin() if initial is None else Origin(initial.source, initial.sha256)
-    if runs.begin(folder, {"stage": "train", **_plan(recipe), **dataclasses.asdict(begun_with)}):
+    teacher = _teacher(recipe, output) if recipe.teacher else None
+    begun_with = Origin(
+        init_from=initial.source if initial else None,
+        init_sha256=initial.sha256 if initial else None,
+        teacher_sha256=teacher.weights_sha256 if teacher else None,
+    )
+    dataset = data.of(recipe, say)
+    plan = {"stage": "train", **_plan(recipe, dataset), **dataclasses.asdict(begun_with)}
+    if arguments:
+        plan["arguments"] = arguments
+    if runs.begin(folder, plan):
         say(f"{name} is trained already ({folder})")
         return runs.load(folder)
-    dataset = data.load(recipe.dataset, recipe.image_size, recipe.validation_images)
     config = ModelConfig(
         model=recipe.model,
         input_shape=dataset.train.images.shape[1:],
@@ -63,12 +75,25 @@ def train(
         width=recipe.width,
         batch_norm=recipe.batch_norm,
         dropout=recipe.dropout,
+        arguments=arguments or {},
     )
     tf_keras.utils.set_random_seed(recipe.seed)
-    model = build(config)
+    try:
+        model = build(config)
+    except ZooError:
+        runs.forget(folder)  # else its plan would refuse the mended command
+        raise
     if initial is not None and tf.train.latest_checkpoint(str(folder / "checkpoints")) is None:
         said = transfer.apply(model, recipe.model, initial, transfer.of_dataset(dataset))
         say("; ".join([f"starting from {initial.source}", *said]))
+    if recipe.shift_rate:
+        shift_training.set_rate(model, recipe.shift_rate)
+    if recipe.freeze:
+        transfer.freeze(model)
+    teaching = None
+    if teacher is not None:
+        network = runs.keras_model(teacher, output / "runs" / teacher.name)
+        teaching = Teaching(network, recipe)
     say(
         f"training {name}: {model.count_params():,} parameters, {len(dataset.train)} training, "
         f"{len(dataset.validation)} validation images"
@@ -76,10 +101,11 @@ def train(
     outcome = fit(
         model,
         dataset,
-        _schedule(recipe, recipe.epochs, recipe.learning_rate),
+        Schedule.of(recipe),
         folder,
         say,
         interactive=sys.stdout.isatty(),
+        teaching=teaching,
     )
     return Finished("train", name, config, recipe, model, outcome, recipe.epochs, begun_with).write(
         output, provenance, say
@@ -112,20 +138,24 @@ def compress(
         ZooError: a goal that can't be, and what `train` raises.
     """
     folder = output / "runs" / name
+    dataset = data.of(recipe, say)
     plan = {
         "stage": scheme,
         "parent": parent.weights_sha256,
-        **_plan(recipe),
+        **_plan(recipe, dataset),
         "per_layer": per_layer.model_dump(),
     }
     if runs.begin(folder, plan):
         say(f"{name} is done already ({folder})")
         return runs.load(folder)
     try:
-        dataset = data.load(recipe.dataset, recipe.image_size, recipe.validation_images)
         tf_keras.utils.set_random_seed(recipe.seed)
-        schedule = _schedule(
-            recipe, getattr(recipe, f"{scheme}_epochs"), getattr(recipe, f"{scheme}_learning_rate")
+        # No average: zeros and clusters would be averaged with what they were before.
+        schedule = Schedule.of(
+            recipe,
+            epochs=getattr(recipe, f"{scheme}_epochs"),
+            learning_rate=getattr(recipe, f"{scheme}_learning_rate"),
+            ema=0.0,
         )
         per_epoch = schedule.steps_per_epoch(len(dataset.train))
         tuning = _BEGIN[scheme](
@@ -212,18 +242,26 @@ _BEGIN: dict[str, Callable[[Start], Tuning]] = {
 }
 
 
-def _schedule(recipe: Recipe, epochs: int, learning_rate: float) -> Schedule:
-    return Schedule(
-        epochs=epochs,
-        epoch_images=recipe.epoch_images,
-        batch_size=recipe.batch_size,
-        learning_rate=learning_rate,
-        warmup=recipe.warmup,
-        weight_decay=recipe.weight_decay,
-        flip=recipe.flip,
-        seed=recipe.seed,
-    )
+def _teacher(recipe: Recipe, output: Path) -> Run:
+    """The run that the recipe learns from.
+
+    Raises:
+        ZooError: no such run, or one that saw other images.
+    """
+    run = runs.load(output / "runs" / recipe.teacher)
+    for name in ("dataset", "image_size", "validation_images"):
+        if getattr(run.recipe, name) != getattr(recipe, name):
+            raise ZooError(
+                f"the teacher was trained with another --{name}",
+                where=f"--teacher={recipe.teacher}",
+                expected=getattr(recipe, name),
+                got=getattr(run.recipe, name),
+                remedy=f"give --{name}={getattr(run.recipe, name)}, or another teacher",
+            )
+    return run
 
 
-def _plan(recipe: Recipe) -> dict[str, object]:
-    return dataclasses.asdict(recipe)
+def _plan(recipe: Recipe, dataset: data.Dataset) -> dict[str, object]:
+    """What a run that goes on must have in common with itself."""
+    digest = {"data_sha256": dataset.digest} if dataset.digest else {}
+    return {**dataclasses.asdict(recipe), **digest}

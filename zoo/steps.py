@@ -2,79 +2,128 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
 
+import numpy as np
 import tensorflow as tf
-import tf_keras
 
+from zoo import solver
+from zoo.augment import Augmentation
 from zoo.data import Dataset
+from zoo.pictures import Pictures
+from zoo.specs import Recipe
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """How long and how fast: see `zoo.types.Recipe` for each field."""
+    """How long, how fast and on what; see `zoo.specs.Recipe` for each field."""
 
     epochs: int
-    epoch_images: int
     batch_size: int
     learning_rate: float
-    warmup: float
-    weight_decay: float
-    flip: bool
-    seed: int
+    epoch_images: int = 0
+    momentum: float = 0.9
+    nesterov: bool = True
+    warmup: float = 0.0
+    decay: str = "cosine"
+    decay_at: str = "0.5,0.75"
+    decay_factor: float = 0.1
+    weight_decay: float = 0.0
+    coupled_decay: bool = False
+    label_smoothing: float = 0.0
+    ema: float = 0.0
+    crop_area: float = 0.35
+    shift_freeze: float = 0.5
+    seed: int = 1
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    @classmethod
+    def of(cls, recipe: Recipe, **changes: object) -> Schedule:
+        """The recipe's, but for some fields."""
+        names = {each.name for each in fields(cls)} - {"augmentation"}
+        taken = {name: getattr(recipe, name) for name in names}
+        augmentation = Augmentation(
+            **{each.name: getattr(recipe, each.name) for each in fields(Augmentation)}
+        )
+        return cls(**{**taken, "augmentation": augmentation, **changes})
 
     def steps_per_epoch(self, train_images: int) -> int:
         """Whole batches in one epoch."""
         return max(1, (self.epoch_images or train_images) // self.batch_size)
 
-
-class WarmupCosine(tf_keras.optimizers.schedules.LearningRateSchedule):
-    """Linear rise to `peak` over the first `warmup` share of `steps`, then cosine to zero."""
-
-    def __init__(self, peak: float, warmup: float, steps: int):
-        self.peak, self.warmup, self.steps = peak, warmup, steps
-
-    def __call__(self, step: tf.Tensor) -> tf.Tensor:
-        """The rate at `step`, counted from 0."""
-        done = (tf.cast(step, tf.float32) + 1.0) / self.steps
-        rise = done / max(self.warmup, 1e-9)
-        fall = 0.5 * (1 + tf.cos(math.pi * (done - self.warmup) / max(1 - self.warmup, 1e-9)))
-        return self.peak * tf.where(done < self.warmup, rise, fall)
-
-    def get_config(self) -> dict[str, float]:
-        """The constructor's arguments."""
-        return {"peak": self.peak, "warmup": self.warmup, "steps": self.steps}
+    def rate(self, per_epoch: int) -> solver.Rate:
+        """The learning rate of each step."""
+        return solver.Rate(
+            self.learning_rate,
+            per_epoch * self.epochs,
+            per_epoch,
+            self.warmup,
+            self.decay,
+            solver.shares(self.decay_at) if self.decay == "steps" else (),
+            self.decay_factor,
+        )
 
 
 def batches(
-    dataset: Dataset, schedule: Schedule, first_step: int, end_step: int
+    dataset: Dataset, schedule: Schedule, first_step: int, end_step: int, one_hot: bool = False
 ) -> tf.data.Dataset:
-    """The training batches of steps `first_step` to `end_step` - 1: float32 images, int32 labels.
+    """The training batches of steps `first_step` to `end_step` - 1.
+
+    Images are float32 (n, h, w, c), labels int32 (n,) or, if wanted, float32 (n, classes).
 
     Each pass over the data is a new permutation, drawn without keeping state, so that step k has
     the same content whether or not the process was restarted before it.
     """
-    images = tf.constant(dataset.train.images)
-    labels = tf.constant(dataset.train.labels)
     count, size, seed = len(dataset.train), schedule.batch_size, schedule.seed
+    change, content = schedule.augmentation.geometry(seed), schedule.augmentation.content
+    classes, labels = len(dataset.labels), tf.constant(dataset.train.labels)
 
-    def batch(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def chosen(step: tf.Tensor) -> tf.Tensor:
+        """Which images the batch is of."""
         position = step * size + tf.range(size, dtype=tf.int64)
         rounds = position // count
-        seeds = tf.stack(
-            [tf.fill([size], tf.constant(seed, tf.int64)), rounds, tf.ones_like(rounds)], 1
-        )
+        seeds = tf.stack([tf.fill([size], tf.constant(seed, tf.int64)), rounds, rounds * 0 + 1], 1)
         # The raw op, since its public wrapper takes no seed for each index.
-        index = tf.raw_ops.RandomIndexShuffle(
+        return tf.raw_ops.RandomIndexShuffle(
             index=position % count, seed=seeds, max_index=tf.constant(count - 1, tf.int64)
         )
-        x = tf.gather(images, index)
-        if schedule.flip:
-            draw = tf.random.stateless_uniform([size, 1, 1, 1], tf.stack([seed, step]))
-            x = tf.where(draw < 0.5, tf.reverse(x, [2]), x)
-        x = (tf.cast(x, tf.float32) - dataset.mean) / dataset.std
-        return x, tf.gather(labels, index)
+
+    def finished(x: tf.Tensor, index: tf.Tensor, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        x = (tf.cast(change(x, step), tf.float32) - dataset.mean) / dataset.std
+        y = tf.gather(labels, index)
+        return content(x, tf.one_hot(y, classes) if one_hot else y, seed, step)
 
     numbers = tf.data.Dataset.range(first_step, end_step)
-    return numbers.map(batch, num_parallel_calls=2, deterministic=True).prefetch(4)
+    if isinstance(dataset.train.images, Pictures):
+        crop = _cropper(dataset.train.images, schedule)
+        indices = numbers.flat_map(
+            lambda step: tf.data.Dataset.from_tensor_slices(
+                (chosen(step), step * size + tf.range(size, dtype=tf.int64))
+            )
+        )
+        pixels = indices.map(crop, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        batched = tf.data.Dataset.zip((pixels.batch(size, drop_remainder=True), numbers))
+        found = batched.map(lambda image, step: finished(image, chosen(step), step))
+    else:
+        images = tf.constant(dataset.train.images)
+
+        def gathered(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            index = chosen(step)
+            return finished(tf.gather(images, index), index, step)
+
+        found = numbers.map(gathered, num_parallel_calls=2, deterministic=True)
+    return found.prefetch(4)
+
+
+def _cropper(pictures: Pictures, schedule: Schedule) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """(index, number of the image in the whole training) → uint8 (size, size, 3), decoded."""
+
+    def crop(index: np.ndarray, position: np.ndarray) -> np.ndarray:
+        return pictures.crop(int(index), schedule.crop_area, (schedule.seed, int(position)))
+
+    def decoded(index: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
+        pixels = tf.numpy_function(crop, [index, position], tf.uint8, stateful=False)
+        return tf.ensure_shape(pixels, pictures.shape[1:])
+
+    return decoded

@@ -18,12 +18,13 @@ from pathlib import Path
 import tensorflow as tf
 import tf_keras
 
-from zoo import shift_training
+from zoo import shift_training, solver
 from zoo.board import Board
 from zoo.data import Dataset, Split
+from zoo.distill import Teaching
 from zoo.errors import ZooError
 from zoo.files import atomic_path, read_bytes, write_text
-from zoo.steps import Schedule, WarmupCosine, batches
+from zoo.steps import Schedule, batches
 
 # Dropout must draw from checkpointed generators, see above. A process-wide switch of tf_keras
 # without a per-layer equivalent.
@@ -63,10 +64,11 @@ def fit(
     interactive: bool = False,
     callbacks: Sequence[tf_keras.callbacks.Callback] = (),
     eligible: Callable[[int], bool] = lambda epoch: True,
+    teaching: Teaching | None = None,
 ) -> Outcome:
     """Trains, or goes on training, and leaves the best epoch's weights.
 
-    Sparse shifts are learned for half of the steps.
+    With a moving average of the weights, it is what is validated and left.
 
     Args:
         model: functional model, (n, h, w, c) → (n, classes) logits, freshly built.
@@ -78,29 +80,24 @@ def fit(
         callbacks: further Keras callbacks (tfmot's pruning needs one).
         eligible: whether an epoch (from 1) may become the best one; pruning refuses the epochs
             before the sparsity is reached.
+        teaching: a teacher, and how it is learned from.
 
     Raises:
         ZooError: the loss is no longer finite, or a checkpoint can't be read or written.
     """
     per_epoch = schedule.steps_per_epoch(len(dataset.train))
-    optimizer = tf_keras.optimizers.SGD(
-        WarmupCosine(schedule.learning_rate, schedule.warmup, per_epoch * schedule.epochs),
-        momentum=0.9,
-        nesterov=True,
-        weight_decay=schedule.weight_decay or None,
-        jit_compile=False,
+    optimizer = solver.sgd(
+        model,
+        schedule.rate(per_epoch),
+        momentum=schedule.momentum,
+        nesterov=schedule.nesterov,
+        weight_decay=schedule.weight_decay,
+        coupled_decay=schedule.coupled_decay,
+        ema=schedule.ema,
     )
-    if schedule.weight_decay:
-        optimizer.exclude_from_weight_decay(
-            var_list=[v for v in model.trainable_variables if v.shape.rank < 2]
-            + shift_training.shift_variables(model)
-        )
-    model.compile(
-        optimizer,
-        tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        jit_compile=False,
-    )
-    optimizer.build(model.trainable_variables)
+    loss, one_hot = _loss(schedule, teaching)
+    student = model if teaching is None else teaching.student(model)
+    student.compile(optimizer, loss, jit_compile=False)
     epoch = tf.Variable(0, dtype=tf.int64, trainable=False, name="finished_epochs")
     state = tf.train.Checkpoint(
         model=model, optimizer=optimizer, epoch=epoch, dropout=_generators(model)
@@ -116,45 +113,39 @@ def fit(
     began = time.monotonic()
     for number in range(done + 1, schedule.epochs + 1):
         started = time.monotonic()
-        history = model.fit(
-            batches(dataset, schedule, (number - 1) * per_epoch, number * per_epoch),
+        history = student.fit(
+            batches(dataset, schedule, (number - 1) * per_epoch, number * per_epoch, one_hot),
             initial_epoch=number - 1,
             epochs=number,
             steps_per_epoch=per_epoch,
             verbose=1 if interactive else 0,
             callbacks=[
                 *callbacks,
-                *shift_training.callbacks(model, schedule.epochs, per_epoch),
+                *shift_training.callbacks(model, schedule.epochs, per_epoch, schedule.shift_freeze),
                 watch,
             ],
         )
-        row = {
-            "epoch": number,
-            "loss": round(float(history.history["loss"][-1]), 5),
-            "validation_accuracy": round(accuracy(model, dataset, dataset.validation), 5),
-            "seconds": round(time.monotonic() - started, 1),
-            "eligible": int(eligible(number)),
-        }
-        unshifted = shift_training.unshifted_share(model)
-        if unshifted is not None:
-            row["unshifted"] = round(unshifted, 5)
-        rows.append(row)
-        try:
+        with solver.averaged(model, optimizer):
+            row = {
+                "epoch": number,
+                "loss": round(float(history.history["loss"][-1]), 5),
+                "validation_accuracy": round(accuracy(model, dataset, dataset.validation), 5),
+                "seconds": round(time.monotonic() - started, 1),
+                "eligible": int(eligible(number)),
+            }
+            unshifted = shift_training.unshifted_share(model)
+            if unshifted is not None:
+                row["unshifted"] = round(unshifted, 5)
+            rows.append(row)
             if _best(rows) is row:
-                with atomic_path(folder / "best.h5") as temporary:
-                    model.save_weights(temporary)
+                _save(model, folder)
+        try:
             write_text(folder / "epochs.csv", _to_csv(rows))
             board.write(number, row, float(optimizer.learning_rate))
             epoch.assign(number)
             manager.save()
         except (OSError, tf.errors.OpError) as error:
-            raise ZooError(
-                "can't write the checkpoint",
-                where=folder,
-                got=error,
-                remedy="free some space and run the same command again: it goes on from the last"
-                " checkpoint",
-            ) from error
+            raise _unwritten(folder, error) from error
         say(
             f"epoch {number}/{schedule.epochs}: loss {row['loss']:.4f}, validation accuracy "
             f"{100 * row['validation_accuracy']:.2f} %, {row['seconds']:.0f} s"
@@ -166,6 +157,35 @@ def fit(
         validation_accuracy=best["validation_accuracy"],
         best_epoch=int(best["epoch"]),
         seconds=round(time.monotonic() - began, 1),
+    )
+
+
+def _loss(schedule: Schedule, teaching: Teaching | None) -> tuple[tf_keras.losses.Loss, bool]:
+    """The loss, and whether it wants one-hot labels."""
+    if teaching is not None:
+        return teaching.loss(schedule.label_smoothing), True
+    if schedule.label_smoothing or schedule.augmentation.mixup:
+        return tf_keras.losses.CategoricalCrossentropy(
+            from_logits=True, label_smoothing=schedule.label_smoothing
+        ), True
+    return tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True), False
+
+
+def _save(model: tf_keras.Model, folder: Path) -> None:
+    try:
+        with atomic_path(folder / "best.h5") as temporary:
+            model.save_weights(temporary)
+    except (OSError, tf.errors.OpError) as error:
+        raise _unwritten(folder, error) from error
+
+
+def _unwritten(folder: Path, error: Exception) -> ZooError:
+    return ZooError(
+        "can't write the checkpoint",
+        where=folder,
+        got=error,
+        remedy="free some space and run the same command again: it goes on from the last"
+        " checkpoint",
     )
 
 

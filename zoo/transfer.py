@@ -68,7 +68,7 @@ def from_run(run: Run, folder: Path) -> Initial:
             remedy=f"give the run it was made from, {run.parent}",
         )
     recipe = run.recipe
-    dataset = data.load(run.dataset, recipe.image_size, recipe.validation_images)
+    dataset = data.of(recipe)
     model = runs.keras_model(run, folder)
     return Initial(
         source=run.name,
@@ -137,6 +137,13 @@ def apply(
         if layer.name in new:
             layer.set_weights(new[layer.name])
     return tuple(said)
+
+
+def freeze(model: tf_keras.Model) -> None:
+    """Leaves only the classifier to be trained; batch normalisation keeps its statistics."""
+    weighted = [layer for layer in model.layers if layer.weights]
+    for layer in weighted[:-1]:
+        layer.trainable = False
 
 
 def _same_layers(weighted: list[tf_keras.layers.Layer], initial: Initial) -> None:

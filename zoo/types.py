@@ -31,6 +31,7 @@ class ModelConfig(Strict):
     """What rebuilds a network: a catalogue name and the builder's arguments.
 
     `batch_norm` concerns the networks whose paper has none; `dropout` None is the paper's own.
+    `arguments` of the family's builder replace those of the catalogue's row.
     """
 
     model: str
@@ -39,6 +40,7 @@ class ModelConfig(Strict):
     width: float = Field(default=1.0, gt=0, le=8)
     batch_norm: bool = False
     dropout: float | None = Field(default=None, ge=0, lt=1)
+    arguments: dict[str, bool | int | float | str] = {}
 
 
 class PerLayer(Strict):
@@ -86,6 +88,7 @@ class Run(Strict):
     parent_sha256: Sha256 | None = None
     init_from: str | None = None
     init_sha256: Sha256 | None = None
+    teacher_sha256: Sha256 | None = None
     weights: str
     weights_sha256: Sha256
     validation_accuracy: float
