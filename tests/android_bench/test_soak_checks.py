@@ -33,7 +33,7 @@ def test_what_is_right_passes(lines: Lines):
     assert [row.valid for row in rows] == [True, True, True, False]
     assert wrong_rows(without_gpu(rows), journal, 3, gone=False) == []
     assert wrong_rows(rows, journal, 4, gone=True) == []
-    assert unheard(rows, journal, []) == (0, 0)
+    assert unheard(rows, journal, []) == (0, [])
 
 
 def test_a_case_that_was_never_measured(lines: Lines):
@@ -44,7 +44,8 @@ def test_a_case_that_was_never_measured(lines: Lines):
 def test_a_lost_line(lines: Lines):
     rows, journal = lines
     assert "2 of 3 cases have a line" in wrong_rows(without_gpu(rows)[1:], journal, 3, gone=False)
-    assert unheard(rows[1:], journal, []) == (1, 1)
+    many, (told,) = unheard(rows[1:], journal, [])
+    assert many == 1 and told.endswith("before any fault")
     at_s = journal[0]["ended_s"]
     for kind, began_s, over_s, without in (
         ("link lost 4 s", at_s - 0.1, at_s + 4, 0),
@@ -54,7 +55,8 @@ def test_a_lost_line(lines: Lines):
         ("link lost 4 s", at_s + 60, at_s + 64, 1),
     ):
         fault = Injected(kind, began_s, over_s)
-        assert unheard(rows[1:], journal, [fault]) == (1, without), kind
+        many, told_of = unheard(rows[1:], journal, [fault])
+        assert (many, len(told_of)) == (1, without), kind
 
 
 def test_a_case_that_was_measured_twice(lines: Lines):

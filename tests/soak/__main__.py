@@ -161,8 +161,7 @@ def disturbed(soak: Soak, draw: random.Random) -> list[str]:
         rows += own
         problems += [f"phone {number}: {p}" for p in checks.wrong_rows(own, journal, cases, gone)]
         unheard, lost = checks.unheard(own, journal, [*done, *everywhere])
-        if lost:
-            problems.append(f"phone {number}: {lost} good runs are in no line, without a fault")
+        problems += [f"phone {number}: in no line, without a fault: {each}" for each in lost]
         if not gone:
             left = checks.left_behind(soak.adb, phone)
             problems += [f"phone {number}: left behind: {what}" for what in left]

@@ -22,6 +22,9 @@ from zoo.types import Measurement
 _OWN_STATE = {Path(JOURNAL).name, "busy", "speed", "clock"}
 
 
+# What was sent into a frozen or broken link may arrive when it is back, and start a job that the
+# harness no longer waits for; the next job's start sweeps it.
+_LATE_S = {"frozen 30 s": 5.0, "link lost 4 s": 5.0, "link lost 90 s": 5.0}
 _COLLECT_S = 10.0  # from the end of a run to its line, on a busy computer
 
 
@@ -69,8 +72,8 @@ def wrong_rows(
 
 def unheard(
     rows: Sequence[Measurement], journal: Sequence[Mapping[str, Any]], faults: Sequence[Injected]
-) -> tuple[int, int]:
-    """Runs of the tool that ended well but are in no line: how many, and how many without a fault.
+) -> tuple[int, list[str]]:
+    """Runs of the tool that ended well but are in no line: how many, and those without a fault.
 
     A fault may make more than one unheard of, as long as it lasts.
     """
@@ -81,14 +84,28 @@ def unheard(
             used.update(list(found)[:1])
     lost = [run for n, run in enumerate(journal) if run["status"] == 0 and n not in used]
     without = [run for run in lost if not any(_fell_into(run, fault) for fault in faults)]
-    return len(lost), len(without)
+    return len(lost), [_told(run, faults) for run in without]
+
+
+def _told(run: Mapping[str, Any], faults: Sequence[Injected]) -> str:
+    """When it ran, by the fault before it."""
+    started_s = run["ended_s"] - run["seconds"]
+    before = max(
+        (f for f in faults if f.began_s < started_s), key=lambda f: f.began_s, default=None
+    )
+    asked = " ".join(word for word in run["arguments"] if "use_" in word or "num_threads" in word)
+    if before is None:
+        return f"{asked}, before any fault"
+    return (
+        f"{asked}, started {started_s - before.began_s:.1f} s after '{before.kind}' began, "
+        f"{started_s - before.over_s:.1f} s after it was over, took {run['seconds']:.1f} s"
+    )
 
 
 def _fell_into(run: Mapping[str, Any], fault: Injected) -> bool:
     started_s, ended_s = run["ended_s"] - run["seconds"], run["ended_s"]
-    return (
-        fault.kind in LOSING and started_s < fault.over_s and fault.began_s < ended_s + _COLLECT_S
-    )
+    over_s = fault.over_s + _LATE_S.get(fault.kind, 0.0)
+    return fault.kind in LOSING and started_s < over_s and fault.began_s < ended_s + _COLLECT_S
 
 
 def left_behind(adb: Adb, phone: VirtualPhone) -> list[str]:
