@@ -12,7 +12,11 @@
 --init_from starts from other weights of the same architecture: public ones by name (python -m
 scripts.data --weights=NAME fetches them), a Deep Compression FILE.net, or a finished run by its
 name under OUTPUT/runs or its folder. The classifier starts afresh where the number of classes
-differs; the first layer is adapted to the data set's pictures, also to grey ones.
+differs; the first layer is adapted to the data set's pictures, also to grey ones. --freeze trains
+the classifier alone. --teacher=RUN learns from a finished run's outputs besides the labels.
+
+--strategy spreads it over devices (mirrored), machines (multi_worker: the same command on each,
+with TF_CONFIG, and an --output that they share) or a TPU.
 
 Leaves OUTPUT/runs/NAME (weights, run.json, epochs.csv) and one line in OUTPUT/results.jsonl.
 """
@@ -25,6 +29,7 @@ from scripts import cli, initial, recipe_flags
 from zoo import data
 from zoo.catalog import DEFAULT_RECIPE, RECIPES, arguments, model_spec
 from zoo.provenance import Provenance
+from zoo.specs import STRATEGIES
 
 FLAGS = flags.FLAGS
 cli.define_output()
@@ -32,6 +37,7 @@ recipe_flags.define()
 flags.DEFINE_string("name", None, "name of the run (default: MODEL-DATASET, and the arguments)")
 flags.DEFINE_list("arguments", [], "of the network's builder, instead of its row's: NAME:VALUE,…")
 flags.DEFINE_string("init_from", None, "public weights, a FILE.net or a run to start from")
+flags.DEFINE_string("strategy", "none", f"of tf.distribute: {', '.join(STRATEGIES)}")
 
 
 def main(_: list[str]) -> None:
@@ -42,12 +48,14 @@ def main(_: list[str]) -> None:
     given = arguments.pairs(FLAGS.arguments)
     default = "-".join(filter(None, (recipe.model, recipe.dataset, arguments.in_name(given))))
     name = cli.file_name(FLAGS.name or default, "--name")
-    start = initial.load(FLAGS.init_from, cli.output()) if FLAGS.init_from else None
+    strategy = cli.choice("strategy", STRATEGIES)
     cli.import_tensorflow()
-    from zoo import stages
+    from zoo import stages, strategies
 
+    spread = strategies.spread(strategy)  # before anything is computed
+    start = initial.load(FLAGS.init_from, cli.output()) if FLAGS.init_from else None
     point = arguments.parse(spec, given)
-    stages.train(recipe, cli.output(), name, Provenance.here(), cli.say, start, point)
+    stages.train(recipe, cli.output(), name, Provenance.here(), cli.say, start, point, spread)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def test_killed_run_goes_on_and_ends_with_the_same_weights(tmp_path):
     assert "resuming after epoch" in again.stdout
     assert log.read_text().count("\n") == 4  # a header and three epochs, none twice
 
-    one, two = (_weights(output) for output in (unbroken, broken))
+    one, two = (weights_of(output / "runs" / log.parent.name) for output in (unbroken, broken))
     assert one.keys() == two.keys()
     for name in one:
         np.testing.assert_array_equal(one[name], two[name], err_msg=name)
@@ -62,11 +62,12 @@ def test_killed_run_goes_on_and_ends_with_the_same_weights(tmp_path):
     assert len(records) == 1
 
 
-def _weights(output):
+def weights_of(run):
+    """All arrays of a run's weights, by their names in the file."""
     import h5py
 
     found: dict[str, np.ndarray] = {}
-    with h5py.File(output / "runs" / "squeezenet_v1_1-digits" / "best.h5") as file:
+    with h5py.File(run / "best.h5") as file:
         file.visititems(
             lambda name, item: found.__setitem__(name, item[()]) if hasattr(item, "shape") else None
         )

@@ -78,6 +78,9 @@ class ModelSpec:
     batch_norm_optional: bool = False
 
 
+STRATEGIES = ("none", "mirrored", "multi_worker", "tpu")  # of `scripts.train --strategy`
+
+
 def _recipe(default: Any, help: str) -> Any:
     return field(default=default, metadata={"help": help})
 

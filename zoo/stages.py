@@ -23,6 +23,7 @@ from zoo.finished import Compressed, Finished, Origin
 from zoo.provenance import Provenance
 from zoo.specs import Recipe
 from zoo.steps import Schedule
+from zoo.strategies import ALONE, Spread
 from zoo.train import Outcome, fit
 from zoo.types import ModelConfig, PerLayer, Run
 
@@ -37,7 +38,8 @@ def train(
     say: Say,
     initial: transfer.Initial | None = None,
     arguments: dict[str, Argument] | None = None,
-) -> Run:
+    spread: Spread = ALONE,
+) -> Run | None:
     """Trains a network by the recipe, or goes on with the run of that name.
 
     Args:
@@ -49,6 +51,10 @@ def train(
         initial: weights to start from; None is the builder's random ones. A run that goes on
             takes its checkpoint's, and refuses other initial weights than it began with.
         arguments: of the network's builder, instead of its row's.
+        spread: over which devices and machines.
+
+    Returns:
+        The run; None to a worker that is not the chief, who writes it.
 
     Raises:
         ZooError: a wrong value, missing data, a folder with another run, initial weights that do
@@ -79,7 +85,8 @@ def train(
     )
     tf_keras.utils.set_random_seed(recipe.seed)
     try:
-        model = build(config)
+        with spread.scope():
+            model = build(config)
     except ZooError:
         runs.forget(folder)  # else its plan would refuse the mended command
         raise
@@ -92,7 +99,8 @@ def train(
         transfer.freeze(model)
     teaching = None
     if teacher is not None:
-        network = runs.keras_model(teacher, output / "runs" / teacher.name)
+        with spread.scope():
+            network = runs.keras_model(teacher, output / "runs" / teacher.name)
         teaching = Teaching(network, recipe)
     say(
         f"training {name}: {model.count_params():,} parameters, {len(dataset.train)} training, "
@@ -106,7 +114,10 @@ def train(
         say,
         interactive=sys.stdout.isatty(),
         teaching=teaching,
+        spread=spread,
     )
+    if not spread.chief:
+        return None
     return Finished("train", name, config, recipe, model, outcome, recipe.epochs, begun_with).write(
         output, provenance, say
     )

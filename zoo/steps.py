@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 
 from zoo import solver
 from zoo.augment import Augmentation
@@ -52,9 +53,9 @@ class Schedule:
         """Whole batches in one epoch."""
         return max(1, (self.epoch_images or train_images) // self.batch_size)
 
-    def rate(self, per_epoch: int) -> solver.Rate:
-        """The learning rate of each step."""
-        return solver.Rate(
+    def solver(self, model: tf_keras.Model, per_epoch: int) -> solver.Sgd:
+        """What trains a model, with its variables made."""
+        rate = solver.Rate(
             self.learning_rate,
             per_epoch * self.epochs,
             per_epoch,
@@ -63,25 +64,41 @@ class Schedule:
             solver.shares(self.decay_at) if self.decay == "steps" else (),
             self.decay_factor,
         )
+        return solver.sgd(
+            model,
+            rate,
+            momentum=self.momentum,
+            nesterov=self.nesterov,
+            weight_decay=self.weight_decay,
+            coupled_decay=self.coupled_decay,
+            ema=self.ema,
+        )
 
 
 def batches(
-    dataset: Dataset, schedule: Schedule, first_step: int, end_step: int, one_hot: bool = False
+    dataset: Dataset,
+    schedule: Schedule,
+    first_step: int,
+    end_step: int,
+    one_hot: bool = False,
+    worker: int = 0,
+    workers: int = 1,
 ) -> tf.data.Dataset:
-    """The training batches of steps `first_step` to `end_step` - 1.
+    """The training batches of steps `first_step` to `end_step` - 1, or a worker's share of them.
 
     Images are float32 (n, h, w, c), labels int32 (n,) or, if wanted, float32 (n, classes).
 
     Each pass over the data is a new permutation, drawn without keeping state, so that step k has
     the same content whether or not the process was restarted before it.
     """
-    count, size, seed = len(dataset.train), schedule.batch_size, schedule.seed
+    count, seed = len(dataset.train), schedule.seed
+    size = schedule.batch_size // workers
     change, content = schedule.augmentation.geometry(seed), schedule.augmentation.content
     classes, labels = len(dataset.labels), tf.constant(dataset.train.labels)
 
-    def chosen(step: tf.Tensor) -> tf.Tensor:
-        """Which images the batch is of."""
-        position = step * size + tf.range(size, dtype=tf.int64)
+    def chosen(share: tf.Tensor) -> tf.Tensor:
+        """Which images the share is of."""
+        position = share * size + tf.range(size, dtype=tf.int64)
         rounds = position // count
         seeds = tf.stack([tf.fill([size], tf.constant(seed, tf.int64)), rounds, rounds * 0 + 1], 1)
         # The raw op, since its public wrapper takes no seed for each index.
@@ -89,28 +106,29 @@ def batches(
             index=position % count, seed=seeds, max_index=tf.constant(count - 1, tf.int64)
         )
 
-    def finished(x: tf.Tensor, index: tf.Tensor, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        x = (tf.cast(change(x, step), tf.float32) - dataset.mean) / dataset.std
+    def finished(x: tf.Tensor, index: tf.Tensor, share: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        x = (tf.cast(change(x, share), tf.float32) - dataset.mean) / dataset.std
         y = tf.gather(labels, index)
-        return content(x, tf.one_hot(y, classes) if one_hot else y, seed, step)
+        return content(x, tf.one_hot(y, classes) if one_hot else y, seed, share)
 
-    numbers = tf.data.Dataset.range(first_step, end_step)
+    # Shares are numbered over all workers, each of which takes its own of every step.
+    numbers = tf.data.Dataset.range(first_step * workers + worker, end_step * workers, workers)
     if isinstance(dataset.train.images, Pictures):
         crop = _cropper(dataset.train.images, schedule)
         indices = numbers.flat_map(
-            lambda step: tf.data.Dataset.from_tensor_slices(
-                (chosen(step), step * size + tf.range(size, dtype=tf.int64))
+            lambda share: tf.data.Dataset.from_tensor_slices(
+                (chosen(share), share * size + tf.range(size, dtype=tf.int64))
             )
         )
         pixels = indices.map(crop, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         batched = tf.data.Dataset.zip((pixels.batch(size, drop_remainder=True), numbers))
-        found = batched.map(lambda image, step: finished(image, chosen(step), step))
+        found = batched.map(lambda image, share: finished(image, chosen(share), share))
     else:
         images = tf.constant(dataset.train.images)
 
-        def gathered(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            index = chosen(step)
-            return finished(tf.gather(images, index), index, step)
+        def gathered(share: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            index = chosen(share)
+            return finished(tf.gather(images, index), index, share)
 
         found = numbers.map(gathered, num_parallel_calls=2, deterministic=True)
     return found.prefetch(4)

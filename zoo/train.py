@@ -12,7 +12,9 @@ import io
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import tensorflow as tf
@@ -25,6 +27,7 @@ from zoo.distill import Teaching
 from zoo.errors import ZooError
 from zoo.files import atomic_path, read_bytes, write_text
 from zoo.steps import Schedule, batches
+from zoo.strategies import ALONE, Spread
 
 # Dropout must draw from checkpointed generators, see above. A process-wide switch of tf_keras
 # without a per-layer equivalent.
@@ -65,6 +68,7 @@ def fit(
     callbacks: Sequence[tf_keras.callbacks.Callback] = (),
     eligible: Callable[[int], bool] = lambda epoch: True,
     teaching: Teaching | None = None,
+    spread: Spread = ALONE,
 ) -> Outcome:
     """Trains, or goes on training, and leaves the best epoch's weights.
 
@@ -81,83 +85,137 @@ def fit(
         eligible: whether an epoch (from 1) may become the best one; pruning refuses the epochs
             before the sparsity is reached.
         teaching: a teacher, and how it is learned from.
+        spread: over which devices and machines; `model` was built in its scope.
 
     Raises:
-        ZooError: the loss is no longer finite, or a checkpoint can't be read or written.
+        ZooError: the loss is no longer finite, a checkpoint can't be read or written, or another
+            worker is gone.
     """
-    per_epoch = schedule.steps_per_epoch(len(dataset.train))
-    optimizer = solver.sgd(
-        model,
-        schedule.rate(per_epoch),
-        momentum=schedule.momentum,
-        nesterov=schedule.nesterov,
-        weight_decay=schedule.weight_decay,
-        coupled_decay=schedule.coupled_decay,
-        ema=schedule.ema,
-    )
-    loss, one_hot = _loss(schedule, teaching)
-    student = model if teaching is None else teaching.student(model)
-    student.compile(optimizer, loss, jit_compile=False)
-    epoch = tf.Variable(0, dtype=tf.int64, trainable=False, name="finished_epochs")
-    state = tf.train.Checkpoint(
-        model=model, optimizer=optimizer, epoch=epoch, dropout=_generators(model)
-    )
-    manager = tf.train.CheckpointManager(state, str(folder / "checkpoints"), max_to_keep=2)
-    rows = _restore(state, manager, epoch, folder)
-    done = int(epoch.numpy())
-    if done:
-        say(f"resuming after epoch {done} of {schedule.epochs} ({folder})")
+    with spread.together(), ExitStack() as stack:
+        loop = _Loop(model, dataset, schedule, folder, say, teaching, spread, stack)
+        return loop.run(callbacks, eligible, interactive)
 
-    board = Board(folder / "tensorboard")
-    watch = _Watch(say, per_epoch, schedule.epochs)
-    began = time.monotonic()
-    for number in range(done + 1, schedule.epochs + 1):
-        started = time.monotonic()
-        history = student.fit(
-            batches(dataset, schedule, (number - 1) * per_epoch, number * per_epoch, one_hot),
-            initial_epoch=number - 1,
-            epochs=number,
-            steps_per_epoch=per_epoch,
-            verbose=1 if interactive else 0,
-            callbacks=[
-                *callbacks,
-                *shift_training.callbacks(model, schedule.epochs, per_epoch, schedule.shift_freeze),
-                watch,
-            ],
+
+class _Loop:
+    """One training: what it changes, and what it writes after each epoch."""
+
+    def __init__(
+        self,
+        model: tf_keras.Model,
+        dataset: Dataset,
+        schedule: Schedule,
+        folder: Path,
+        say: Callable[[str], None],
+        teaching: Teaching | None,
+        spread: Spread,
+        stack: ExitStack,
+    ):
+        self._model, self._dataset, self._schedule = model, dataset, schedule
+        self._say, self._spread = say, spread
+        self._folder, self._own = folder, spread.folder(folder, stack)
+        self._per_epoch = schedule.steps_per_epoch(len(dataset.train))
+        with spread.scope():
+            self._optimizer = schedule.solver(model, self._per_epoch)
+            loss, self._one_hot = _loss(schedule, teaching)
+            self._student = model if teaching is None else teaching.student(model)
+            self._student.compile(self._optimizer, loss, jit_compile=False)
+            self._epoch = tf.Variable(0, dtype=tf.int64, trainable=False, name="finished_epochs")
+        state = tf.train.Checkpoint(
+            model=model, optimizer=self._optimizer, epoch=self._epoch, dropout=_generators(model)
         )
-        with solver.averaged(model, optimizer):
-            row = {
-                "epoch": number,
-                "loss": round(float(history.history["loss"][-1]), 5),
-                "validation_accuracy": round(accuracy(model, dataset, dataset.validation), 5),
-                "seconds": round(time.monotonic() - started, 1),
-                "eligible": int(eligible(number)),
-            }
-            unshifted = shift_training.unshifted_share(model)
-            if unshifted is not None:
-                row["unshifted"] = round(unshifted, 5)
-            rows.append(row)
-            if _best(rows) is row:
-                _save(model, folder)
+        self._rows = _restore(state, self._epoch, folder)
+        self._manager = tf.train.CheckpointManager(
+            state, str(self._own / "checkpoints"), max_to_keep=2
+        )
+        self._board = Board(self._own / "tensorboard")
+
+    def run(
+        self,
+        callbacks: Sequence[tf_keras.callbacks.Callback],
+        eligible: Callable[[int], bool],
+        interactive: bool,
+    ) -> Outcome:
+        """All epochs that are left."""
+        schedule, per_epoch = self._schedule, self._per_epoch
+        done = int(self._epoch.numpy())
+        if done:
+            self._say(f"resuming after epoch {done} of {schedule.epochs} ({self._folder})")
+        watch = _Watch(self._say, per_epoch, schedule.epochs)
+        began = time.monotonic()
+        for number in range(done + 1, schedule.epochs + 1):
+            started = time.monotonic()
+            history = self._student.fit(
+                self._spread.data(schedule.batch_size, partial(self._batches, number)),
+                initial_epoch=number - 1,
+                epochs=number,
+                steps_per_epoch=per_epoch,
+                verbose=1 if interactive else 0,
+                callbacks=[
+                    *callbacks,
+                    *shift_training.callbacks(
+                        self._model, schedule.epochs, per_epoch, schedule.shift_freeze
+                    ),
+                    watch,
+                ],
+            )
+            with solver.averaged(self._model, self._optimizer):
+                self._rows.append(
+                    {
+                        "epoch": number,
+                        "loss": round(float(history.history["loss"][-1]), 5),
+                        **self._validated(),
+                        "seconds": round(time.monotonic() - started, 1),
+                        "eligible": int(eligible(number)),
+                    }
+                )
+                self._keep()
+            self._checkpoint(number)
+        best = _best(self._rows)
+        return Outcome(
+            weights=self._folder / "best.h5",
+            validation_accuracy=best["validation_accuracy"],
+            best_epoch=int(best["epoch"]),
+            seconds=round(time.monotonic() - began, 1),
+        )
+
+    def _batches(self, epoch: int, worker: int, workers: int) -> tf.data.Dataset:
+        first, end = (epoch - 1) * self._per_epoch, epoch * self._per_epoch
+        return batches(self._dataset, self._schedule, first, end, self._one_hot, worker, workers)
+
+    def _validated(self) -> dict[str, float]:
+        found = accuracy(self._model, self._dataset, self._dataset.validation)
+        row = {"validation_accuracy": round(found, 5)}
+        unshifted = shift_training.unshifted_share(self._model)
+        return row if unshifted is None else {**row, "unshifted": round(unshifted, 5)}
+
+    def _keep(self) -> None:
+        """Writes what the last epoch left but for its checkpoint, and says how it was."""
+        row = self._rows[-1]
         try:
-            write_text(folder / "epochs.csv", _to_csv(rows))
-            board.write(number, row, float(optimizer.learning_rate))
-            epoch.assign(number)
-            manager.save()
+            if _best(self._rows) is row:
+                with atomic_path(self._own / "best.h5") as temporary:
+                    self._model.save_weights(temporary)
+            write_text(self._own / "epochs.csv", _to_csv(self._rows))
+            self._board.write(int(row["epoch"]), row, float(self._optimizer.learning_rate.numpy()))
         except (OSError, tf.errors.OpError) as error:
-            raise _unwritten(folder, error) from error
-        say(
-            f"epoch {number}/{schedule.epochs}: loss {row['loss']:.4f}, validation accuracy "
-            f"{100 * row['validation_accuracy']:.2f} %, {row['seconds']:.0f} s"
-            + ("" if unshifted is None else f", {100 * unshifted:.1f} % of the channels unshifted")
+            raise _unwritten(self._folder, error) from error
+        self._say(
+            f"epoch {row['epoch']}/{self._schedule.epochs}: loss {row['loss']:.4f}, validation "
+            f"accuracy {100 * row['validation_accuracy']:.2f} %, {row['seconds']:.0f} s"
+            + (
+                f", {100 * row['unshifted']:.1f} % of the channels unshifted"
+                if "unshifted" in row
+                else ""
+            )
         )
-    best = _best(rows)
-    return Outcome(
-        weights=folder / "best.h5",
-        validation_accuracy=best["validation_accuracy"],
-        best_epoch=int(best["epoch"]),
-        seconds=round(time.monotonic() - began, 1),
-    )
+
+    def _checkpoint(self, epoch: int) -> None:
+        """Writes what the next epoch starts from; whoever stops before does this one again."""
+        self._epoch.assign(epoch)
+        try:
+            self._manager.save()
+        except (OSError, tf.errors.OpError) as error:
+            raise _unwritten(self._folder, error) from error
 
 
 def _loss(schedule: Schedule, teaching: Teaching | None) -> tuple[tf_keras.losses.Loss, bool]:
@@ -169,14 +227,6 @@ def _loss(schedule: Schedule, teaching: Teaching | None) -> tuple[tf_keras.losse
             from_logits=True, label_smoothing=schedule.label_smoothing
         ), True
     return tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True), False
-
-
-def _save(model: tf_keras.Model, folder: Path) -> None:
-    try:
-        with atomic_path(folder / "best.h5") as temporary:
-            model.save_weights(temporary)
-    except (OSError, tf.errors.OpError) as error:
-        raise _unwritten(folder, error) from error
 
 
 def _unwritten(folder: Path, error: Exception) -> ZooError:
@@ -228,20 +278,18 @@ class _Watch(tf_keras.callbacks.Callback):
 
 
 def _restore(
-    state: tf.train.Checkpoint,
-    manager: tf.train.CheckpointManager,
-    epoch: tf.Variable,
-    folder: Path,
+    state: tf.train.Checkpoint, epoch: tf.Variable, folder: Path
 ) -> list[dict[str, float]]:
-    if manager.latest_checkpoint is None:
+    latest = tf.train.latest_checkpoint(str(folder / "checkpoints"))
+    if latest is None:
         return []
     remedy = f"delete {folder} and train again"
     try:
-        state.restore(manager.latest_checkpoint).assert_consumed()
+        state.restore(latest).assert_consumed()
     except (AssertionError, ValueError, tf.errors.OpError) as error:
         raise ZooError(
             "the checkpoint can't be read",
-            where=manager.latest_checkpoint,
+            where=latest,
             expected="a checkpoint of this network",
             got=str(error).splitlines()[0],
             remedy=remedy,

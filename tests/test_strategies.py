@@ -1,0 +1,130 @@
+"""Training on several devices and workers, over loopback."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT
+from tests.test_train import weights_of
+
+FLAGS = (
+    "--recipe=digits_quick", "--model=resnet20", "--width=0.25", "--epochs=3", "--batch_size=16",
+    "--epoch_images=64", "--image_size=16", "--ema=0.9", "--name=spread",
+)  # fmt: skip
+
+
+def _free_ports(count):
+    with_sockets = [socket.socket() for _ in range(count)]
+    for each in with_sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in with_sockets]
+    for each in with_sockets:
+        each.close()
+    return ports
+
+
+def _workers(output):
+    """Two processes of the same command, each with its own TF_CONFIG."""
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in _free_ports(2)]}
+    words = [sys.executable, "-m", "scripts.train", *FLAGS, f"--output={output}"]
+    return [
+        subprocess.Popen(
+            [*words, "--strategy=multi_worker"],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "TF_CONFIG": json.dumps(
+                    {"cluster": cluster, "task": {"type": "worker", "index": number}}
+                ),
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(2)
+    ]
+
+
+def _ended(workers):
+    return [(*worker.communicate(timeout=400), worker.returncode) for worker in workers]
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_and_started_again(tmp_path):
+    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
+    for output, errors, code in _ended(_workers(unbroken)):
+        assert code == 0, errors
+        assert "epoch 3/3" in output
+    lines = (unbroken / "results.jsonl").read_text().splitlines()
+    assert len(lines) == 1, "the chief alone writes"
+
+    workers = _workers(broken)
+    checkpoint = broken / "runs" / "spread" / "checkpoints" / "checkpoint"
+    until = time.monotonic() + 300
+    while not checkpoint.exists():
+        assert time.monotonic() < until and all(w.poll() is None for w in workers)
+        time.sleep(0.02)
+    os.kill(workers[1].pid, signal.SIGKILL)
+    (_, errors, code), (_, _, killed) = _ended(workers)
+    assert killed == -signal.SIGKILL
+    assert code == 1
+    told = [line for line in errors.splitlines() if line.startswith("error: ")]
+    assert len(told) == 1 and re.search("one of them is gone.*same command again", told[0])
+    assert not (broken / "runs" / "spread" / "run.json").exists()
+
+    for output, errors, code in _ended(_workers(broken)):
+        assert code == 0, errors
+        assert "resuming after epoch" in output
+    one, two = (weights_of(output / "runs" / "spread") for output in (unbroken, broken))
+    assert one.keys() == two.keys()
+    for name in one:
+        np.testing.assert_array_equal(one[name], two[name], err_msg=name)
+
+
+@pytest.mark.parametrize("config", ["", "{", '{"cluster": {"worker": ["a:1"]}}'])
+def test_a_config_that_is_none(command, tmp_path, config):
+    flags = [*FLAGS, f"--output={tmp_path}", "--strategy=multi_worker"]
+    done = command("train", *flags, TF_CONFIG=config)
+    assert done.returncode == 1
+    assert re.search(r"TF_CONFIG.*once a worker", done.stderr), done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_unknown_strategy(command, tmp_path):
+    done = command("train", f"--output={tmp_path}", "--strategy=miror")
+    assert done.returncode == 1 and "did you mean mirrored" in done.stderr
+
+
+MIRRORED = """
+import sys
+import tensorflow as tf
+processor = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
+from zoo import strategies
+_two = tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
+strategies.tf.distribute.MirroredStrategy = lambda: _two
+sys.argv = ["train", *sys.argv[1:]]
+from scripts import cli, train
+cli.run(train.main)
+"""
+
+
+def test_two_replicas_of_one_machine(tmp_path):
+    flags = [*FLAGS, f"--output={tmp_path}", "--strategy=mirrored", "--epochs=1"]
+    words = [sys.executable, "-c", MIRRORED, *flags]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "runs" / "spread" / "run.json").exists()
+    done = subprocess.run(
+        [*words, "--batch_size=15", "--name=odd"], cwd=ROOT, capture_output=True, text=True,
+        timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 1 and "a multiple of the 2 replicas" in done.stderr
