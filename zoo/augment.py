@@ -12,12 +12,9 @@ from enum import IntEnum
 
 import tensorflow as tf
 
-from zoo.errors import ZooError
-
 # Zhong et al. 2017, https://arxiv.org/abs/1708.04896, section 3.2.
 _ERASED_SHARE = (0.02, 0.4)
 _ERASED_ASPECT = 0.3
-_OPERATIONS = 2  # of RandAugment, as Cubuk et al. 2019 chose for small networks
 
 
 class Draw(IntEnum):
@@ -46,7 +43,11 @@ class Augmentation:
 
         Call it outside of a graph, what it returns within one.
         """
-        policy = _policy(self.randaugment) if self.randaugment else None
+        policy = None
+        if self.randaugment:
+            from zoo.rand_augment import RandAugment
+
+            policy = RandAugment(self.randaugment)
 
         def change(images: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
             if policy is not None:
@@ -135,25 +136,3 @@ def mixed(
     gammas = tf.random.stateless_gamma([2], seed, alpha)
     share = tf.math.divide_no_nan(gammas[0], tf.reduce_sum(gammas))
     return tuple(share * each + (1 - share) * each[::-1] for each in (images, labels))
-
-
-def _policy(strength: float) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    """RandAugment as Keras 3 implements it, which comes with TensorFlow."""
-    try:
-        import keras
-    except ImportError as error:
-        raise ZooError(
-            "RandAugment needs Keras 3", got=error, remedy="pip install keras, or --randaugment=0"
-        ) from error
-    layer = keras.layers.RandAugment((0, 255), num_ops=_OPERATIONS, factor=strength)
-
-    def augment(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        grey = images.shape[-1] == 1
-        pixels = tf.cast(tf.repeat(images, 3, axis=-1) if grey else images, tf.float32)
-        drawn = layer.get_random_transformation(pixels, training=True, seed=tf.cast(seed, tf.int32))
-        found = layer.transform_images(pixels, drawn)
-        found = tf.cast(tf.clip_by_value(tf.round(found), 0, 255), images.dtype)
-        found.set_shape(pixels.shape)
-        return found[..., :1] if grey else found
-
-    return augment

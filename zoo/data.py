@@ -35,6 +35,12 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def part(self, which: np.ndarray) -> Split:
+        """Those images, by their places here; none is decoded."""
+        images = self.images
+        chosen = images.part(which) if isinstance(images, Pictures) else images[which]
+        return Split(chosen, self.labels[which])
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -183,10 +189,11 @@ def load(
             )
         order = np.random.default_rng(20161122).permutation(count)
         train, validation = (
-            Split(raw.train.images[part], raw.train.labels[part])
+            raw.train.part(part)
             for part in (order[:-validation_images], order[-validation_images:])
         )
-    seen = train.images[:_STATISTICS] if isinstance(train.images, Pictures) else train.images
+    images = train.images
+    seen = images[:_STATISTICS] if isinstance(images, Pictures) else images
     return Dataset(
         name=name,
         train=train,

@@ -59,6 +59,10 @@ class Pictures:
     def __iter__(self) -> Iterator[np.ndarray]:
         return map(self._central, self.numbers)
 
+    def part(self, which: np.ndarray) -> Pictures:
+        """Some of them, by their places here."""
+        return Pictures(self.source, self.numbers[which], self.size)
+
     def crop(self, place: int, least: float, seed: Sequence[int]) -> np.ndarray:
         """A random part of a picture, uint8 (size, size, 3), the same for the same seed."""
         draw = np.random.default_rng(seed)

@@ -64,4 +64,18 @@ ROWS: tuple[Recipe, ...] = (
         ema=0.999,
         cost="for a GPU",
     ),
+    # For a folder of pictures, as large as a phone's camera makes them.
+    Recipe(
+        name="own_pictures",
+        model="mobilenet_v2",
+        dataset="image_folder",
+        image_size=96,
+        dropout=0.2,
+        validation_images=0,
+        epochs=30,
+        batch_size=32,
+        warmup=0.1,
+        label_smoothing=0.1,
+        cost="by the number of pictures",
+    ),
 )
