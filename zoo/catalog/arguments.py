@@ -41,8 +41,9 @@ def check(spec: ModelSpec, names: Iterable[str]) -> None:
     Raises:
         ZooError: there is such a name.
     """
-    known = kinds(spec)
+    known = None
     for name in names:
+        known = kinds(spec) if known is None else known
         if not known:
             raise ZooError(
                 f"{spec.name} has no argument that can be given",
@@ -80,7 +81,7 @@ def parse(spec: ModelSpec, given: Mapping[str, str]) -> dict[str, Argument]:
         ZooError: no such argument, or a value of another type.
     """
     check(spec, given)
-    known = kinds(spec)
+    known = kinds(spec) if given else {}
     return {name: value(name, known[name], text) for name, text in given.items()}
 
 
