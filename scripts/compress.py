@@ -70,6 +70,8 @@ recipe_flags.define(
         *(f"{name}_{field}" for name in schemes.SCHEMES for field in ("epochs", "learning_rate")),
     )
 )
+flags.adopt_module_key_flags(recipe_flags)  # --help shows them too
+flags.adopt_module_key_flags(cli)
 
 
 def main(_: list[str]) -> None:

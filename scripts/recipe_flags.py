@@ -7,7 +7,7 @@ import typing
 
 from absl import flags
 
-from zoo.catalog import RECIPES, recipe
+from zoo.catalog import DEFAULT_RECIPE, RECIPES, recipe
 from zoo.errors import ZooError
 from zoo.specs import Recipe
 
@@ -19,6 +19,14 @@ _DEFINE = {
     str: flags.DEFINE_string,
 }
 
+_POSITIVE = {"width", "batch_size", "decay_factor", "distill_temperature", "crop_area"}
+_SHARES_BELOW_ONE = {"dropout", "warmup", "momentum", "label_smoothing", "ema"}
+_SHARES = {"erase", "randaugment", "distill_weight", "shift_freeze"}
+_NOT_NEGATIVE = {
+    "epoch_images", "validation_images", "weight_decay", "seed", "crop", "mixup", "shift_rate",
+    "dkd_alpha", "dkd_beta",
+}  # fmt: skip
+
 
 def define(only: tuple[str, ...] = ()) -> None:
     """Defines --recipe and one flag for each field (of `only`, where given) that has a help text.
@@ -29,9 +37,8 @@ def define(only: tuple[str, ...] = ()) -> None:
     types = typing.get_type_hints(Recipe)
     for field in dataclasses.fields(Recipe):
         if "help" in field.metadata and (not only or field.name in only):
-            values = {name: getattr(row, field.name) for name, row in RECIPES.items()}
-            shown = ", ".join(f"{name} {value}" for name, value in values.items())
-            _DEFINE[types[field.name]](field.name, None, f"{field.metadata['help']} ({shown})")
+            help = f"{field.metadata['help']} {_shown(field)}"
+            _DEFINE[types[field.name]](field.name, None, help)
 
 
 def chosen(default: Recipe) -> Recipe:
@@ -47,32 +54,37 @@ def chosen(default: Recipe) -> Recipe:
     given = {
         field.name: FLAGS[field.name].value
         for field in dataclasses.fields(Recipe)
-        if field.name in FLAGS and FLAGS[field.name].value is not None
+        if "help" in field.metadata and field.name in FLAGS and FLAGS[field.name].value is not None
     }
     result = dataclasses.replace(base, **given)
-    positive = [n for n in vars(result) if n.endswith(("epochs", "learning_rate"))]
-    for name in ("width", "batch_size", *positive):
-        if getattr(result, name) <= 0:
-            raise ZooError(
-                "a value out of range",
-                where=f"--{name}",
-                expected="above 0",
-                got=getattr(result, name),
-            )
-    for name in ("dropout", "warmup"):
-        if not 0 <= getattr(result, name) < 1:
-            raise ZooError(
-                "a value out of range",
-                where=f"--{name}",
-                expected="0 or more, below 1",
-                got=getattr(result, name),
-            )
-    for name in ("epoch_images", "weight_decay", "seed"):
-        if getattr(result, name) < 0:
-            raise ZooError(
-                "a value out of range",
-                where=f"--{name}",
-                expected="0 or more",
-                got=getattr(result, name),
-            )
+    _check(result)
     return result
+
+
+def _check(chosen: Recipe) -> None:
+    """Refuses values that can't be; names are judged where they are used."""
+    for name, value in vars(chosen).items():
+        if name.endswith(("epochs", "learning_rate")) or name in _POSITIVE:
+            right, expected = value > 0, "above 0"
+        elif name in _SHARES_BELOW_ONE:
+            right, expected = 0 <= value < 1, "0 or more, below 1"
+        elif name in _SHARES:
+            right, expected = 0 <= value <= 1, "0 to 1"
+        elif name in _NOT_NEGATIVE:
+            right, expected = value >= 0, "0 or more"
+        else:
+            continue
+        if not right:
+            raise ZooError("a value out of range", where=f"--{name}", expected=expected, got=value)
+
+
+def _shown(field: dataclasses.Field) -> str:
+    """The default recipe's value, and those of recipes that have another one."""
+    usual = getattr(RECIPES[DEFAULT_RECIPE], field.name)
+    others = {
+        name: getattr(row, field.name)
+        for name, row in RECIPES.items()
+        if getattr(row, field.name) != usual
+    }
+    shown = "".join(f"; {name} {value}" for name, value in others.items())
+    return f"({'none' if usual == '' else usual}{shown})"

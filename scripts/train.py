@@ -38,6 +38,8 @@ flags.DEFINE_string("name", None, "name of the run (default: MODEL-DATASET, and 
 flags.DEFINE_list("arguments", [], "of the network's builder, instead of its row's: NAME:VALUE,…")
 flags.DEFINE_string("init_from", None, "public weights, a FILE.net or a run to start from")
 flags.DEFINE_string("strategy", "none", f"of tf.distribute: {', '.join(STRATEGIES)}")
+flags.adopt_module_key_flags(recipe_flags)  # --help shows them too
+flags.adopt_module_key_flags(cli)
 
 
 def main(_: list[str]) -> None:

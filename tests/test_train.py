@@ -20,6 +20,9 @@ FLAGS = (
     "--epochs=3",
     "--epoch_images=128",
     "--image_size=16",
+    # Everything that a step draws or keeps.
+    *("--crop=1", "--flip", "--erase=0.5", "--mixup=0.2", "--label_smoothing=0.1", "--ema=0.9"),
+    "--coupled_decay",
 )
 
 
@@ -151,3 +154,28 @@ def test_damaged_run_is_refused(command, digits, tmp_path, damage):
     assert done.stderr.count("\n") == 1
     assert str(path) in done.stderr
     assert not (tmp_path / "artifacts").exists()
+
+
+def test_learning_from_a_teacher(command, digits, tmp_path):
+    import shutil
+
+    teacher = "squeezenet_v1_1-digits"
+    shutil.copytree(digits / "runs" / teacher, tmp_path / "runs" / teacher)
+    flags = ["--recipe=digits_quick", "--image_size=16", "--model=squeezenet_v1_1", "--width=0.25",
+             "--epochs=6", f"--output={tmp_path}", f"--teacher={teacher}"]  # fmt: skip
+    done = command("train", *flags, "--name=pupil", "--distill_weight=1")
+    assert done.returncode == 0, done.stderr
+    run = json.loads((tmp_path / "runs" / "pupil" / "run.json").read_text())
+    assert run["teacher_sha256"] == sha256_of(tmp_path / "runs" / teacher / "best.h5")
+    # All that it knows it has of the teacher: no label has a weight.
+    assert run["validation_accuracy"] > 0.6
+    other = command("train", *flags, "--name=other", "--image_size=24")
+    assert other.returncode == 1
+    assert re.search("teacher was trained with another --image_size.*=16", other.stderr)
+    for flag, message in (
+        ("--teacher=nobody", "no such run"),
+        ("--distill=dk", "did you mean dkd"),
+    ):
+        wrong = command("train", *flags, "--name=wrong", flag)
+        assert wrong.returncode == 1 and re.search(message, wrong.stderr), wrong.stderr
+        assert wrong.stderr.count("\n") == 1

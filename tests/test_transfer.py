@@ -10,6 +10,7 @@ import tf_keras
 
 from scripts import initial
 from tests.test_deep_compression import REAL
+from tests.test_train import weights_of
 from zoo import catalog, runs, stages, transfer
 from zoo.catalog.preprocessing import CAFFE_BGR, TORCH
 from zoo.errors import ZooError
@@ -292,6 +293,19 @@ def test_train_from_a_run(command, digits, tmp_path):
     weights.write_bytes(weights.read_bytes()[:-1])
     with pytest.raises(ZooError, match="damaged or were replaced"):
         initial.load(name, tmp_path)
+
+
+def test_other_size_other_classes_and_all_but_the_classifier_frozen(command, digits, tmp_path):
+    source = digits / "runs" / "squeezenet_v1_1-digits"
+    done = command(
+        "train", "--recipe=digits_quick", "--image_size=24", "--epochs=1", "--epoch_images=64",
+        "--freeze", "--name=head", f"--init_from={source}", f"--output={tmp_path}",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    before, after = weights_of(source), weights_of(tmp_path / "runs" / "head")
+    assert before.keys() == after.keys()
+    changed = {name for name in before if not np.array_equal(before[name], after[name])}
+    assert changed and all("conv10" in name for name in changed), changed
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from absl import logging
 
 from zoo.errors import ZooError, one_line
 from zoo.files import atomic_path
@@ -171,4 +172,5 @@ def _builder(name: str, folder: Path | None) -> Any:
             got=error,
             remedy="pip install 'mobile-model-zoo[datasets]', or run make setup",
         ) from error
+    logging.set_verbosity(logging.WARNING)  # it tells of every step
     return tfds.builder(SETS[name].tfds, data_dir=None if folder is None else str(folder))

@@ -66,10 +66,9 @@ class RandAugment:
         pixels = tf.cast(tf.repeat(images, 3, axis=-1) if grey else images, tf.float32)
         form = pixels.shape[1:]
         self._seeds.begin(seed)
-        for turn in range(_OPERATIONS):
-            pixels = tf.ensure_shape(
-                self._one(pixels, seed + [0, 2**40 * (turn + 1)]), [None, *form]
-            )
+        for turn in range(1, _OPERATIONS + 1):
+            own = seed + tf.constant([0, turn << 40], tf.int64)
+            pixels = tf.ensure_shape(self._one(pixels, own), [None, *form])
         found = tf.cast(tf.clip_by_value(tf.round(pixels), *_PIXELS), images.dtype)
         return tf.ensure_shape(found[..., :1] if grey else found, images.shape)
 
