@@ -2,29 +2,39 @@
 
     python -m scripts.speed --what=build
     python -m scripts.speed --what=step --models=shiftresnet20_e3,mobilenet_v2_cse_mix
+    python -m scripts.speed --what=fit --models=resnet20,squeezenet_v1_1 --dataset=fashion_mnist
 
 `build` times the building of each model at its published size. `step` times training steps of each
 model against its twin: the same network where tf_keras has a plain layer in the place of each of
 ours, a trained depthwise convolution in the place of a shift. The two take turns in one process and
 only the ratio of their times is printed, since seconds depend on what else the machine does: of
 elapsed time, and of the processor time of all threads, which a busy machine disturbs less. A model
-that has no layer of ours is its own twin: its ratio shows how exact the measurement is.
+that has no layer of ours is its own twin: its ratio shows how exact the measurement is. `fit` times
+the project's training by the recipe "short", its data pipeline and augmentation included, against
+plain `model.fit` of the same network with the same solver on tensors in memory; the figure is steps
+a second, ours by plain.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import statistics
 import time
+from collections.abc import Sequence
+from typing import Protocol
 
 from absl import flags
 
 from scripts import cli
 from zoo import catalog
 from zoo.errors import ZooError
+from zoo.specs import Recipe
 from zoo.types import ModelConfig
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("what", "step", "build or step")
+flags.DEFINE_string("what", "step", "build, step or fit")
+flags.DEFINE_string("dataset", "fashion_mnist", "fit: what is learned, a data set of small images")
+flags.DEFINE_string("recipe", "short", "fit: whose augmentation and batch size")
 flags.DEFINE_list("models", [], "catalogue names (default: all for build; three for step)")
 flags.DEFINE_integer("image_size", 32, "height and width for step, in pixels")
 flags.DEFINE_integer("batch_size", 64, "images a training step")
@@ -34,9 +44,17 @@ flags.DEFINE_integer("turns", 25, "turns of each of the two, after one that is n
 _STEP_MODELS = ("squeezenet_v1_1", "shiftresnet20_e3", "mobilenet_v2_cse_mix")
 
 
+class Trainer(Protocol):
+    """Something that trains a number of steps and says its elapsed and processor time."""
+
+    def seconds(self, steps: int) -> tuple[float, float]:
+        """Trains; elapsed and processor time."""
+        ...
+
+
 def main(_: list[str]) -> None:
     """Times what the flags say and prints a Markdown table."""
-    what = cli.choice("what", ("build", "step"))
+    what = cli.choice("what", ("build", "step", "fit"))
     for flag in ("image_size", "batch_size", "steps"):
         if FLAGS[flag].value < 1:
             raise ZooError("too small", where=f"--{flag}", expected="1 or more")
@@ -53,15 +71,44 @@ def main(_: list[str]) -> None:
             seconds = time.perf_counter() - began
             cli.say(f"| {spec.name} | {'×'.join(map(str, spec.input_shape))} | {seconds:.1f} |")
         return
+    if what == "fit":
+        recipe = dataclasses.replace(catalog.recipe(FLAGS.recipe), dataset=FLAGS.dataset)
+        cli.say("| model | steps a second, ours / plain | by processor time | middle half of it |")
+        cli.say("|---|---|---|---|")
+        for spec in specs:
+            _say_ratios(spec.name, [(1 / e, 1 / p) for e, p in _fits(spec.name, recipe)])
+        return
     cli.say("| model | elapsed, ours / plain | processor, ours / plain | middle half of it |")
     cli.say("|---|---|---|---|")
     for spec in specs:
-        elapsed, processor = zip(*_ratios(spec.name), strict=True)
-        low, middle, high = statistics.quantiles(processor, n=4)
-        cli.say(
-            f"| {spec.name} | {statistics.median(elapsed):.2f} | {middle:.2f} | {low:.2f} – "
-            f"{high:.2f} |"
-        )
+        _say_ratios(spec.name, _ratios(spec.name))
+
+
+def _say_ratios(name: str, ratios: list[tuple[float, float]]) -> None:
+    elapsed, processor = zip(*ratios, strict=True)
+    low, middle, high = statistics.quantiles(processor, n=4)
+    cli.say(
+        f"| {name} | {statistics.median(elapsed):.2f} | {middle:.2f} | {low:.2f} – {high:.2f} |"
+    )
+
+
+def _fits(name: str, recipe: Recipe) -> list[tuple[float, float]]:
+    """Of training as the project does it and plainly."""
+    from zoo import data, twins
+    from zoo.steps import Schedule
+
+    dataset = data.of(recipe)
+    config = ModelConfig(
+        model=name,
+        input_shape=dataset.train.images.shape[1:],
+        classes=len(dataset.labels),
+        batch_norm=recipe.batch_norm,
+        dropout=0.0,
+    )
+    schedule = Schedule.of(recipe)
+    return _in_turns(
+        [twins.Fitter(catalog.build(config), dataset, schedule, ours) for ours in (True, False)]
+    )
 
 
 def _ratios(name: str) -> list[tuple[float, float]]:
@@ -75,7 +122,13 @@ def _ratios(name: str) -> list[tuple[float, float]]:
         batch_norm=True,
     )
     ours = catalog.build(config)
-    trainers = [twins.Stepper(model, FLAGS.batch_size) for model in (ours, twins.plain(ours))]
+    return _in_turns(
+        [twins.Stepper(model, FLAGS.batch_size) for model in (ours, twins.plain(ours))]
+    )
+
+
+def _in_turns(trainers: Sequence[Trainer]) -> list[tuple[float, float]]:
+    """Elapsed and processor time of the first, divided by those of the second next to it."""
     for trainer in trainers:
         trainer.seconds(FLAGS.steps)  # traces the graph and fills the caches
     ratios = []

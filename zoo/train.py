@@ -140,7 +140,7 @@ class _Loop:
         done = int(self._epoch.numpy())
         if done:
             self._say(f"resuming after epoch {done} of {schedule.epochs} ({self._folder})")
-        watch = _Watch(self._say, per_epoch, schedule.epochs)
+        watch = Watch(self._say, per_epoch, schedule.epochs)
         began = time.monotonic()
         for number in range(done + 1, schedule.epochs + 1):
             started = time.monotonic()
@@ -249,7 +249,7 @@ def _generators(model: tf_keras.Model) -> list[tf.random.Generator]:
     return found
 
 
-class _Watch(tf_keras.callbacks.Callback):
+class Watch(tf_keras.callbacks.Callback):
     """Stops at the first loss that is not finite; says every ten seconds how far training is."""
 
     def __init__(self, say: Callable[[str], None], steps: int, epochs: int):
@@ -258,9 +258,15 @@ class _Watch(tf_keras.callbacks.Callback):
         self._spoke, self._epoch = time.monotonic(), 0
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Notes which epoch it is."""
         self._epoch = epoch + 1
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Looks at the loss.
+
+        Raises:
+            ZooError: it is not finite.
+        """
         loss = (logs or {}).get("loss", 0.0)
         if not math.isfinite(loss):
             raise ZooError(

@@ -1,13 +1,18 @@
-"""A network's twin in plain tf_keras layers, and a stopwatch for training steps of both."""
+"""What training is compared with: a network's twin in plain layers, plain `fit`; stopwatches."""
 
 from __future__ import annotations
 
 import time
 
 import numpy as np
+import tensorflow as tf
 import tf_keras
 
 from zoo import layers as own
+from zoo import shift_training
+from zoo.data import Dataset
+from zoo.steps import Schedule, batches
+from zoo.train import Watch
 
 _keras = tf_keras.layers
 
@@ -64,3 +69,55 @@ class Stepper:
         for _ in range(steps):
             self._model.train_on_batch(self._images, self._labels)
         return time.perf_counter() - elapsed, time.process_time() - processor
+
+
+class Fitter:
+    """Times `fit` on the project's pipeline, or plainly on tensors in memory.
+
+    Args:
+        model: of the data set's shape, freshly built.
+        dataset: whose training images are learned.
+        schedule: solver and augmentation; plain training has the same solver and no augmentation.
+        ours: whether the pipeline feeds it, with the callbacks that `zoo.train` has.
+    """
+
+    def __init__(self, model: tf_keras.Model, dataset: Dataset, schedule: Schedule, ours: bool):
+        self._model, self._dataset, self._schedule, self._ours = model, dataset, schedule, ours
+        self._per_epoch = schedule.steps_per_epoch(len(dataset.train))
+        model.compile(
+            schedule.solver(model, self._per_epoch),
+            tf_keras.losses.CategoricalCrossentropy(from_logits=True),
+            jit_compile=False,
+        )
+        self._first = 0
+
+    def seconds(self, steps: int) -> tuple[float, float]:
+        """As `Stepper.seconds`, from the end of one more step before them."""
+        watch = _Between()
+        callbacks = [watch]
+        if self._ours:
+            callbacks += [
+                *shift_training.callbacks(self._model, self._schedule.epochs, self._per_epoch),
+                Watch(lambda line: None, steps, 1),
+            ]
+            first, self._first = self._first, self._first + steps + 1
+            images = batches(self._dataset, self._schedule, first, self._first, one_hot=True)
+            self._model.fit(images, verbose=0, callbacks=callbacks)
+        else:
+            size = (steps + 1) * self._schedule.batch_size
+            x = tf.constant(self._dataset.normalise(self._dataset.train.images[:size]))
+            y = tf.one_hot(self._dataset.train.labels[:size], len(self._dataset.labels))
+            self._model.fit(x, y, self._schedule.batch_size, verbose=0, callbacks=callbacks)
+        return watch.elapsed_s, watch.processor_s
+
+
+class _Between(tf_keras.callbacks.Callback):
+    """The time from the end of the first step to that of the last one."""
+
+    elapsed_s = processor_s = 0.0
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        now = time.perf_counter(), time.process_time()
+        if batch == 0:
+            self._began = now
+        self.elapsed_s, self.processor_s = (n - b for n, b in zip(now, self._began, strict=True))
