@@ -33,7 +33,7 @@ from tests.virtual_phone import AdbServer, PhoneProfile, VirtualPhone, stand_in_
 
 _PER_MODEL = 6  # three delegates, one and two threads
 _SLOW_MS = 20.0
-_CALM_MODELS = 2
+_CALM_MODELS = 3
 _OVERHEAD_S = 2.0
 _RATIO = 1.2
 _MOST_LOAD = 0.5  # a core, before the start, above which times tell of other programs
@@ -53,8 +53,8 @@ class Soak:
         for phone in self.phones:
             stack.callback(lock_path(phone.serial).unlink, missing_ok=True)
 
-    def command(self, phone: VirtualPhone, models: int, session: str) -> Command:
-        """Measures so many models on a phone."""
+    def command(self, phone: VirtualPhone, models: int, session: str, *more: str) -> Command:
+        """Measures so many models on a phone; `more` flags of the command."""
         paths = []
         for number in range(models):
             path = self.folder / f"tiny {number}.tflite"
@@ -64,7 +64,7 @@ class Soak:
         flags = [
             f"--models={','.join(paths)}", f"--output={self.folder / 'output'}",
             f"--benchmark_binary={self.binary}", "--threads=1,2", "--processes=1",
-            "--num_runs=30", f"--session={session}",
+            f"--session={session}", *more,
             f"--recovery_secs={max(2.0, 60 * self.arguments.scale):g}",
         ]  # fmt: skip
         return Command(self.server, phone, flags)
@@ -129,7 +129,7 @@ def disturbed(soak: Soak, draw: random.Random) -> list[str]:
     arguments = soak.arguments
     models = -(-arguments.cases // (_PER_MODEL * len(soak.phones)))
     cases = models * _PER_MODEL
-    commands = [soak.command(phone, models, "faults") for phone in soak.phones]
+    commands = [soak.command(phone, models, "faults", "--num_runs=30") for phone in soak.phones]
     injectors = []
     before = [len(phone.benchmarks()) for phone in soak.phones]
     for number, command in enumerate(commands):
