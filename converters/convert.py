@@ -159,12 +159,17 @@ def _converted(
         raise ZooError(
             f"TensorFlow's converter refuses {model.name} in {precision}",
             where=_place(traced.graph, str(error)),
-            got=one_line(error, 400),
+            got=one_line(_TRACED.sub(" ", str(error)), 400),
             remedy="keep to operators that TFLite has built in",
         ) from error
     converted = edit.unpacked(content)
     edit.sign(converted, "image", "logits")  # what lowering to a SavedModel would have done
     return edit.packed(converted)
+
+
+_TRACED = re.compile(
+    r"/\S+\.py:\d+:\d+: (note: called from)?"
+)  # where this computer has TensorFlow
 
 
 def _place(graph: tf.Graph, message: str) -> str | None:
