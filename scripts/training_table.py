@@ -1,13 +1,12 @@
-"""The table of what was trained here, from runs, artifacts and result lines.
+"""The table of what was trained here, from artifacts, their manifests and result lines.
 
-    python -m scripts.convert --run=RUN,RUN --precisions=float32,int8
-    python -m scripts.benchmark --device=host
-    python -m scripts.training_table --markdown=docs/training.md
+    python -m scripts.training_table --output=release --markdown=docs/training.md
 
-A row a trained run: its network, data and epochs, the accuracy on the whole test set of its float32
-and its int8 file through LiteRT, with the 95 % interval that chance alone gives, and the time of an
-inference of int8 by that of float32, both with XNNPACK and in the same run of scripts.benchmark.
-What was not measured is told as such. Published figures stand in their own column.
+A row a trained network that nothing was compressed of: its data and epochs, the accuracy on the
+whole test set of its float16 and its int8 file through LiteRT, with the 95 % interval that chance
+alone gives, and the time of an inference of int8 by that of float16, both with XNNPACK and in the
+same run of scripts.benchmark. What was not measured is told as such. Published figures stand in
+their own column.
 
 --markdown writes the file between the lines <!-- table --> and <!-- /table -->, and leaves what
 stands around them.
@@ -20,14 +19,12 @@ from pathlib import Path
 from absl import flags
 
 from android_bench import report
-from android_bench.report_data import Outcome, Report, Row
+from android_bench.report_data import Outcome, Row
 from scripts import cli
-from zoo import runs
 from zoo.catalog import model_spec
 from zoo.errors import ZooError
 from zoo.files import read_bytes, write_text
 from zoo.intervals import wilson
-from zoo.types import Run
 
 FLAGS = flags.FLAGS
 cli.define_output()
@@ -36,25 +33,26 @@ flags.DEFINE_string("markdown", None, "a file with <!-- table --> and <!-- /tabl
 _MARKS = ("<!-- table -->\n", "<!-- /table -->\n")
 _TITLES = {"fashion_mnist": "Fashion-MNIST", "cifar10_jpeg": "CIFAR-10 (JPEG)"}
 _HEADER = (
-    "| network | data | parameters | M MACs | epochs, seed | validation % | test %, float32 | "
-    "test %, int8 | int8 kB | int8 / float32 time | published top-1 |\n"
-    "|---|---|---:|---:|---|---:|---:|---:|---:|---:|---|\n"
+    "| network | data | parameters | M MACs | epochs, seed | validation % | test %, float16 | "
+    "test %, int8 | float16 kB | int8 kB | int8 / float16 time | published top-1 |\n"
+    "|---|---|---:|---:|---|---:|---:|---:|---:|---:|---:|---|\n"
 )
 
 
 def main(_: list[str]) -> None:
     """Prints the table, or writes it."""
     output = cli.output()
-    trained = [runs.load(path.parent) for path in sorted(output.glob("runs/*/run.json"))]
-    found = report.load(output)
-    lines = [
-        _line(run, _files(found, run), output)
-        for run in sorted(trained, key=lambda run: (run.dataset, run.config.model))
-        if run.stage == "train"
-    ]
+    networks: dict[tuple[str, str, str], dict[str, Row]] = {}
+    for row in report.load(output).rows:
+        if (made := row.artifact) and not made.scheme:
+            key = (made.dataset, made.model, made.parent_sha256)
+            networks.setdefault(key, {})[made.precision] = row
+    lines = [_line(files, output) for _, files in sorted(networks.items())]
     if not lines:
         raise ZooError(
-            "no trained run", where=output / "runs", remedy="run python -m scripts.train"
+            "no artifact of a trained network",
+            where=output / "artifacts",
+            remedy="run python -m scripts.train and scripts.convert first, or give --output",
         )
     table = _HEADER + "".join(lines)
     if not FLAGS.markdown:
@@ -70,46 +68,37 @@ def main(_: list[str]) -> None:
     cli.say(f"{path}: {len(lines)} runs")
 
 
-def _files(found: Report, run: Run) -> dict[str, Row]:
-    """Precision → the run's file of it, as the report has it."""
-    return {
-        row.precision: row
-        for row in found.rows
-        if row.artifact and row.artifact.parent_sha256 == run.weights_sha256
-    }
-
-
-def _line(run: Run, files: dict[str, Row], output: Path) -> str:
-    spec, recipe = model_spec(run.config.model), run.recipe
-    float32, int8 = files.get("float32"), files.get("int8")
-    name = run.config.model
-    if run.config.width != 1:
-        name += f", width {run.config.width:g}"
-    name += "".join(f", {key} {value}" for key, value in run.config.arguments.items())
+def _line(files: dict[str, Row], output: Path) -> str:
+    """Precision → file, of one network."""
+    made = next(row.artifact for row in files.values() if row.artifact)
+    recipe, spec = made.recipe, model_spec(made.model)
+    float16, int8 = files.get("float16"), files.get("int8")
+    name = f"`{made.model}`" + (f", width {recipe.width:g}" if recipe.width != 1 else "")
+    how = f"{recipe.epochs}, {recipe.seed}"
     cells = [
-        f"`{name}`",
-        _TITLES.get(run.dataset, run.dataset),
-        f"{float32.artifact.parameters:,}" if float32 and float32.artifact else "not converted",
-        _macs(output, float32),
-        f"{recipe.epochs}, {recipe.seed}" + (f", from {run.init_from}" if run.init_from else "")
-        + (f", taught by {recipe.teacher}" if recipe.teacher else ""),
-        f"{100 * run.validation_accuracy:.2f}",
-        _score(float32),
+        name,
+        _TITLES.get(made.dataset, made.dataset),
+        f"{made.parameters:,}",
+        _macs(output, next(iter(files.values()))),
+        f"{how}, taught by {recipe.teacher}" if recipe.teacher else how,
+        f"{100 * made.validation_accuracy:.2f}",
+        _score(float16),
         _score(int8),
-        f"{int8.size_bytes / 1e3:.0f}" if int8 and int8.size_bytes else "not converted",
-        _ratio(int8, float32),
+        *(
+            f"{row.size_bytes / 1e3:.0f}" if row and row.size_bytes else "not converted"
+            for row in (float16, int8)
+        ),
+        _ratio(int8, float16),
         ", ".join(f"{p.top1:g} {p.dataset}" for p in spec.published) or "none",
-    ]  # fmt: skip
+    ]
     return f"| {' | '.join(cells)} |\n"
 
 
-def _macs(output: Path, row: Row | None) -> str:
+def _macs(output: Path, row: Row) -> str:
     """In millions, counted from the file."""
     from converters.inspection import macs
     from converters.inspection.reading import read
 
-    if row is None:
-        return ""
     path = output / "artifacts" / f"{row.name}.tflite"
     content = read_bytes(path, "the model", 2**30, "convert it again")
     return f"{macs.total(read(content, path.name)) / 1e6:.1f}"
@@ -124,11 +113,11 @@ def _score(row: Row | None) -> str:
     return f"{100 * row.score.top1:.2f} ({100 * low:.1f}–{100 * high:.1f})"
 
 
-def _ratio(int8: Row | None, float32: Row | None) -> str:
-    if int8 is None or float32 is None:
+def _ratio(int8: Row | None, float16: Row | None) -> str:
+    if int8 is None or float16 is None:
         return ""
     for key, one in int8.outcomes.items():
-        other = float32.outcomes.get(key)
+        other = float16.outcomes.get(key)
         if key[0].kind == "host" and key[0].runtime == "litert" and key[1] == "xnnpack":
             return _of(one, other)
     return "not timed"

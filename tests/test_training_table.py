@@ -1,0 +1,47 @@
+"""The table of what was trained, on a real chain."""
+
+import json
+import shutil
+
+import pytest
+
+
+@pytest.mark.slow
+def test_the_table_has_what_was_measured(command, digits, tmp_path):
+    run = "squeezenet_v1_1-digits"
+    shutil.copytree(digits / "runs" / run, tmp_path / "runs" / run)
+    output = f"--output={tmp_path}"
+    none = command("training_table", output)
+    assert none.returncode == 1 and "no results yet" in none.stderr
+    done = command("convert", f"--run={run}", "--precisions=float16,int8", output)
+    assert done.returncode == 0, done.stderr
+    assert command("training_table", output).stdout.count("not scored") == 2
+    done = command(
+        "benchmark", "--device=host", "--runtime=litert", "--delegate=xnnpack", "--processes=1",
+        "--min_secs=0.01", "--num_runs=5", output,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+    page = tmp_path / "page.md"
+    page.write_text("# Title\n\n<!-- table -->\nold\n<!-- /table -->\n\nThe end.\n")
+    for _ in range(2):
+        done = command("training_table", output, f"--markdown={page}")
+        assert done.returncode == 0, done.stderr
+    text = page.read_text()
+    assert text.startswith("# Title\n\n<!-- table -->\n") and text.endswith("\n\nThe end.\n")
+    assert "old" not in text
+    (row,) = [line for line in text.splitlines() if "squeezenet_v1_1" in line]
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    records = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
+    scores = {r["precision"]: r["top1"] for r in records if r["kind"] == "accuracy"}
+    for place, precision in ((6, "float16"), (7, "int8")):
+        assert cells[place].startswith(f"{100 * scores[precision]:.2f} (")
+    times = {r["precision"]: r["latency"]["median_us"] for r in records if r["kind"] == "latency"}
+    assert float(cells[10]) == pytest.approx(times["int8"] / times["float16"], abs=0.006)
+    (manifest,) = tmp_path.glob("artifacts/*int8.json")
+    assert cells[2] == f"{json.loads(manifest.read_text())['parameters']:,}"
+
+    page.write_text("# Title\n")
+    done = command("training_table", output, f"--markdown={page}")
+    assert done.returncode == 1 and "no place for the table" in done.stderr
+    assert page.read_text() == "# Title\n"
