@@ -170,6 +170,7 @@ class _Loop:
                 )
                 self._keep()
             self._checkpoint(number)
+            self._tell()
         best = _best(self._rows)
         return Outcome(
             weights=self._folder / "best.h5",
@@ -189,7 +190,7 @@ class _Loop:
         return row if unshifted is None else {**row, "unshifted": round(unshifted, 5)}
 
     def _keep(self) -> None:
-        """Writes what the last epoch left but for its checkpoint, and says how it was."""
+        """Writes what the last epoch left but for its checkpoint."""
         row = self._rows[-1]
         try:
             if _best(self._rows) is row:
@@ -199,6 +200,18 @@ class _Loop:
             self._board.write(int(row["epoch"]), row, float(self._optimizer.learning_rate.numpy()))
         except (OSError, tf.errors.OpError) as error:
             raise _unwritten(self._folder, error) from error
+
+    def _checkpoint(self, epoch: int) -> None:
+        """Writes what the next epoch starts from; whoever stops before does this one again."""
+        self._epoch.assign(epoch)
+        try:
+            self._manager.save()
+        except (OSError, tf.errors.OpError) as error:
+            raise _unwritten(self._folder, error) from error
+
+    def _tell(self) -> None:
+        """Says how the last epoch was. Once it is said, its checkpoint is written."""
+        row = self._rows[-1]
         self._say(
             f"epoch {row['epoch']}/{self._schedule.epochs}: loss {row['loss']:.4f}, validation "
             f"accuracy {100 * row['validation_accuracy']:.2f} %, {row['seconds']:.0f} s"
@@ -208,14 +221,6 @@ class _Loop:
                 else ""
             )
         )
-
-    def _checkpoint(self, epoch: int) -> None:
-        """Writes what the next epoch starts from; whoever stops before does this one again."""
-        self._epoch.assign(epoch)
-        try:
-            self._manager.save()
-        except (OSError, tf.errors.OpError) as error:
-            raise _unwritten(self._folder, error) from error
 
 
 def _loss(schedule: Schedule, teaching: Teaching | None) -> tuple[tf_keras.losses.Loss, bool]:
