@@ -20,7 +20,7 @@ _ERASED_ASPECT = 0.3
 class Draw(IntEnum):
     """What a random number is for: no two may share one."""
 
-    FLIP, CROP, ERASE, NOISE, MIX, POLICY, REGION = range(7)
+    FLIP, CROP, ERASE, NOISE, MIX, POLICY = range(6)
 
 
 def seed_of(seed: int, step: tf.Tensor, what: Draw) -> tf.Tensor:
