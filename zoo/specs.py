@@ -133,6 +133,10 @@ class Recipe:
     ema: float = _recipe(
         0.0, "what a moving average of the weights keeps each step; 0 is none, else it is stored"
     )
+    bfloat16: bool = _recipe(
+        False,
+        "CPU: compute in bfloat16 what oneDNN can; the weights stay float32",
+    )
     flip: bool = _recipe(True, "mirror training images at random")
     crop: int = _recipe(0, "pixels of zeros around training images, of which a part is cut out")
     crop_area: float = _recipe(

@@ -34,6 +34,7 @@ class Schedule:
     coupled_decay: bool = False
     label_smoothing: float = 0.0
     ema: float = 0.0
+    bfloat16: bool = False
     crop_area: float = 0.35
     shift_freeze: float = 0.5
     seed: int = 1

@@ -26,6 +26,7 @@ from zoo.data import Dataset, Split
 from zoo.distill import Teaching
 from zoo.errors import ZooError
 from zoo.files import atomic_path, read_bytes, write_text
+from zoo.low_precision import bfloat16
 from zoo.steps import Schedule, batches
 from zoo.strategies import ALONE, Spread
 
@@ -92,6 +93,8 @@ def fit(
             worker is gone.
     """
     with spread.together(), ExitStack() as stack:
+        if schedule.bfloat16:
+            stack.enter_context(bfloat16())
         loop = _Loop(model, dataset, schedule, folder, say, teaching, spread, stack)
         return loop.run(callbacks, eligible, interactive)
 

@@ -9,7 +9,7 @@ from android_bench.power.metered import Metering
 from tests.android_bench.conftest import left_on
 from tests.virtual_phone import Power
 
-METERING = Metering(load_s=32, idle_s=9)
+METERING = Metering(load_s=32, idle_s=12)
 HEALTHY = {
     "by the ABI": Power(),
     "SD865, inverted": Power(charging_positive=False, averaging=True, noise=0.08),
