@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -30,7 +31,7 @@ def _train(output):
     return [sys.executable, "-m", "scripts.train", *FLAGS, f"--output={output}"]
 
 
-def test_killed_run_goes_on_and_ends_with_the_same_weights(tmp_path):
+def test_a_run_killed_and_out_of_space_goes_on_and_ends_with_the_same_weights(tmp_path):
     unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
     subprocess.run(_train(unbroken), cwd=ROOT, check=True, capture_output=True, timeout=300)
 
@@ -46,6 +47,19 @@ def test_killed_run_goes_on_and_ends_with_the_same_weights(tmp_path):
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert not (log.parent / "run.json").exists()
+
+    # As on a full disk: no file may grow beyond a part of a checkpoint.
+    full = subprocess.run(
+        _train(broken),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
+    )
+    assert full.returncode == 1
+    assert re.search(r"can't write the checkpoint.*free some space", full.stderr), full.stderr
+    assert full.stderr.count("\n") == 1
 
     again = subprocess.run(
         _train(broken), cwd=ROOT, check=True, capture_output=True, text=True, timeout=300

@@ -13,8 +13,8 @@ from zoo.errors import ZooError
 
 _INSTRUCTIONS = {"avx512_bf16", "amx_bf16"}
 _CPUINFO = Path("/proc/cpuinfo")
-# Depthwise convolutions stay float32: in bfloat16 they are slower, and with kernels as wide as those
-# of learned shifts they can hang. TensorFlow reads the variable whenever it compiles a graph.
+# Depthwise convolutions stay float32: in bfloat16 they are slower, and with kernels as wide as
+# those of learned shifts they can hang. TensorFlow reads the variable whenever it compiles a graph.
 _DEPTHWISE_VARIABLE = "TF_AUTO_MIXED_PRECISION_GRAPH_REWRITE_ALLOWLIST_REMOVE"
 _DEPTHWISE = ",".join(
     f"DepthwiseConv2dNative{part}" for part in ("", "BackpropInput", "BackpropFilter")

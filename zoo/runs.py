@@ -12,13 +12,14 @@ Weights alone are stored, never serialised code: the network is rebuilt from the
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.catalog import build
 from zoo.errors import ZooError
-from zoo.files import read_bytes, sha256_of, write_text
+from zoo.files import read_bytes, sha256_of, write_bytes, write_text
 from zoo.records import read_model
 from zoo.specs import Recipe
 from zoo.types import Run
@@ -141,6 +142,23 @@ def _start(run: Run, folder: Path) -> Path:
             remedy=again,
         )
     return path
+
+
+def save_weights(model: tf_keras.Model, path: Path) -> None:
+    """Writes HDF5 weights, as `model.save_weights` does, in one step.
+
+    The file is made in memory: where the disk is full, HDF5 itself brings the process down.
+
+    Raises:
+        OSError: it can't be written; what was there before still is.
+    """
+    import h5py
+    from tf_keras.src.saving.legacy import hdf5_format  # no public name takes an open file
+
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
+        hdf5_format.save_weights_to_hdf5_group(file, model)
+    write_bytes(path, content.getvalue())
 
 
 def load_weights(model: tf_keras.Model, path: Path) -> None:

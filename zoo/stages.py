@@ -18,7 +18,6 @@ from zoo.compression.frame import Start, Tuning
 from zoo.compression.keep import Keep
 from zoo.distill import Teaching
 from zoo.errors import ZooError
-from zoo.files import atomic_path
 from zoo.finished import Compressed, Finished, Origin
 from zoo.provenance import Provenance
 from zoo.specs import Recipe
@@ -185,8 +184,7 @@ def compress(
     begun_from = None
     if tuning.start is not None:
         begun_from = folder / "start.h5"
-        with atomic_path(begun_from) as temporary:
-            tuning.start.save_weights(temporary)
+        runs.save_weights(tuning.start, begun_from)
     for line in tuning.begun:
         say(f"{parent.name}: {line}")
     outcome = fit(
@@ -227,8 +225,7 @@ def _stripped(tuning: Tuning, outcome: Outcome) -> tuple[tf_keras.Model, Outcome
         return tuning.model, outcome
     plain = tuning.strip(tuning.model)
     weights = outcome.weights.with_name("stripped.h5")
-    with atomic_path(weights) as temporary:
-        plain.save_weights(temporary)
+    runs.save_weights(plain, weights)
     return plain, dataclasses.replace(outcome, weights=weights)
 
 

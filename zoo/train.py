@@ -7,8 +7,6 @@ killed therefore goes on from its last epoch exactly as if nothing had happened.
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -21,11 +19,10 @@ import tensorflow as tf
 import tf_keras
 
 from zoo import shift_training, solver
-from zoo.board import Board
+from zoo.checkpoints import Keeper, Row
 from zoo.data import Dataset, Split
 from zoo.distill import Teaching
 from zoo.errors import ZooError
-from zoo.files import atomic_path, read_bytes, write_text
 from zoo.low_precision import bfloat16
 from zoo.steps import Schedule, batches
 from zoo.strategies import ALONE, Spread
@@ -115,22 +112,15 @@ class _Loop:
     ):
         self._model, self._dataset, self._schedule = model, dataset, schedule
         self._say, self._spread = say, spread
-        self._folder, self._own = folder, spread.folder(folder, stack)
+        self._folder = folder
         self._per_epoch = schedule.steps_per_epoch(len(dataset.train))
         with spread.scope():
             self._optimizer = schedule.solver(model, self._per_epoch)
             loss, self._one_hot = _loss(schedule, teaching)
             self._student = model if teaching is None else teaching.student(model)
             self._student.compile(self._optimizer, loss, jit_compile=False)
-            self._epoch = tf.Variable(0, dtype=tf.int64, trainable=False, name="finished_epochs")
-        state = tf.train.Checkpoint(
-            model=model, optimizer=self._optimizer, epoch=self._epoch, dropout=_generators(model)
-        )
-        self._rows = _restore(state, self._epoch, folder)
-        self._manager = tf.train.CheckpointManager(
-            state, str(self._own / "checkpoints"), max_to_keep=2
-        )
-        self._board = Board(self._own / "tensorboard")
+        state = {"model": model, "optimizer": self._optimizer, "dropout": _generators(model)}
+        self._keeper = Keeper(state, folder, spread.folder(folder, stack))
 
     def run(
         self,
@@ -140,7 +130,7 @@ class _Loop:
     ) -> Outcome:
         """All epochs that are left."""
         schedule, per_epoch = self._schedule, self._per_epoch
-        done = int(self._epoch.numpy())
+        done = self._keeper.done
         if done:
             self._say(f"resuming after epoch {done} of {schedule.epochs} ({self._folder})")
         watch = Watch(self._say, per_epoch, schedule.epochs)
@@ -162,19 +152,17 @@ class _Loop:
                 ],
             )
             with solver.averaged(self._model, self._optimizer):
-                self._rows.append(
-                    {
-                        "epoch": number,
-                        "loss": round(float(history.history["loss"][-1]), 5),
-                        **self._validated(),
-                        "seconds": round(time.monotonic() - started, 1),
-                        "eligible": int(eligible(number)),
-                    }
-                )
-                self._keep()
-            self._checkpoint(number)
-            self._tell()
-        best = _best(self._rows)
+                row = {
+                    "epoch": number,
+                    "loss": round(float(history.history["loss"][-1]), 5),
+                    **self._validated(),
+                    "seconds": round(time.monotonic() - started, 1),
+                    "eligible": int(eligible(number)),
+                }
+                self._keeper.log(row, self._model, float(self._optimizer.learning_rate.numpy()))
+            self._keeper.finish(number)
+            self._tell(row)  # once it is said, its checkpoint is written
+        best = self._keeper.best
         return Outcome(
             weights=self._folder / "best.h5",
             validation_accuracy=best["validation_accuracy"],
@@ -192,29 +180,7 @@ class _Loop:
         unshifted = shift_training.unshifted_share(self._model)
         return row if unshifted is None else {**row, "unshifted": round(unshifted, 5)}
 
-    def _keep(self) -> None:
-        """Writes what the last epoch left but for its checkpoint."""
-        row = self._rows[-1]
-        try:
-            if _best(self._rows) is row:
-                with atomic_path(self._own / "best.h5") as temporary:
-                    self._model.save_weights(temporary)
-            write_text(self._own / "epochs.csv", _to_csv(self._rows))
-            self._board.write(int(row["epoch"]), row, float(self._optimizer.learning_rate.numpy()))
-        except (OSError, tf.errors.OpError) as error:
-            raise _unwritten(self._folder, error) from error
-
-    def _checkpoint(self, epoch: int) -> None:
-        """Writes what the next epoch starts from; whoever stops before does this one again."""
-        self._epoch.assign(epoch)
-        try:
-            self._manager.save()
-        except (OSError, tf.errors.OpError) as error:
-            raise _unwritten(self._folder, error) from error
-
-    def _tell(self) -> None:
-        """Says how the last epoch was. Once it is said, its checkpoint is written."""
-        row = self._rows[-1]
+    def _tell(self, row: Row) -> None:
         self._say(
             f"epoch {row['epoch']}/{self._schedule.epochs}: loss {row['loss']:.4f}, validation "
             f"accuracy {100 * row['validation_accuracy']:.2f} %, {row['seconds']:.0f} s"
@@ -235,16 +201,6 @@ def _loss(schedule: Schedule, teaching: Teaching | None) -> tuple[tf_keras.losse
             from_logits=True, label_smoothing=schedule.label_smoothing
         ), True
     return tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True), False
-
-
-def _unwritten(folder: Path, error: Exception) -> ZooError:
-    return ZooError(
-        "can't write the checkpoint",
-        where=folder,
-        got=error,
-        remedy="free some space and run the same command again: it goes on from the last"
-        " checkpoint",
-    )
 
 
 def _generators(model: tf_keras.Model) -> list[tf.random.Generator]:
@@ -289,41 +245,3 @@ class Watch(tf_keras.callbacks.Callback):
                 f"  epoch {self._epoch}/{self._epochs}, step {batch + 1}/{self._steps}, "
                 f"loss {loss:.3f}"
             )
-
-
-def _restore(
-    state: tf.train.Checkpoint, epoch: tf.Variable, folder: Path
-) -> list[dict[str, float]]:
-    latest = tf.train.latest_checkpoint(str(folder / "checkpoints"))
-    if latest is None:
-        return []
-    remedy = f"delete {folder} and train again"
-    try:
-        state.restore(latest).assert_consumed()
-    except (AssertionError, ValueError, tf.errors.OpError) as error:
-        raise ZooError(
-            "the checkpoint can't be read",
-            where=latest,
-            expected="a checkpoint of this network",
-            got=str(error).splitlines()[0],
-            remedy=remedy,
-        ) from error
-    text = read_bytes(folder / "epochs.csv", "the log of epochs", 2**20, remedy).decode()
-    rows = [
-        {name: float(value) for name, value in row.items()}
-        for row in csv.DictReader(io.StringIO(text))
-    ]
-    # A kill between the log and the checkpoint leaves one row more than finished epochs.
-    return rows[: int(epoch.numpy())]
-
-
-def _best(rows: list[dict[str, float]]) -> dict[str, float]:
-    return max(rows, key=lambda row: (row["eligible"], row["validation_accuracy"], -row["epoch"]))
-
-
-def _to_csv(rows: list[dict[str, float]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]))
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
