@@ -45,6 +45,11 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
+def complain(problem: object) -> None:
+    """One line on stderr about something that does not stop the rest."""
+    print(f"error: {problem}", file=sys.stderr, flush=True)
+
+
 def required(name: str) -> str:
     """The value of a flag that must be given."""
     value = FLAGS[name].value

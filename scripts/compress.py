@@ -107,9 +107,9 @@ def _rate(run: Run) -> None:
     for precision in wanted:
         precisions.check(run, precision)
     cli.import_tensorflow()
-    from converters import publish
+    from converters import export
 
-    publish.export(run, wanted, cli.output(), Provenance.here(), cli.say, ratio=FLAGS.rate_ratio)
+    export.write(run, wanted, cli.output(), Provenance.here(), cli.say, ratio=FLAGS.rate_ratio)
 
 
 if __name__ == "__main__":

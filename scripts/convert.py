@@ -78,9 +78,9 @@ def _export(
     run: Run, wanted: Sequence[str], output: Path, provenance: Provenance, raw_input: bool
 ) -> None:
     cli.import_tensorflow()
-    from converters import publish
+    from converters import export
 
-    publish.export(run, wanted, output, provenance, cli.say, raw_input)
+    export.write(run, wanted, output, provenance, cli.say, raw_input)
 
 
 if __name__ == "__main__":

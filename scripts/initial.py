@@ -7,7 +7,7 @@ from pathlib import Path
 
 from converters import deep_compression
 from scripts import cli
-from zoo import runs, transfer, weights
+from zoo import checkpoint_file, runs, store, transfer, weights
 from zoo.catalog import model_spec
 from zoo.errors import UnknownNameError, ZooError
 from zoo.files import read_bytes
@@ -47,10 +47,13 @@ def public(value: str, file: Path | None = None) -> transfer.Initial:
 
 
 def load(value: str, output: Path) -> transfer.Initial:
-    """What --init_from names: as `public`, or a finished run, which imports TensorFlow.
+    """What --init_from names: as `public`, a checkpoint, or a finished run.
+
+    A run is looked for before a released checkpoint of its name; it imports TensorFlow.
 
     Args:
-        value: as for `public`, or the name of a run under OUTPUT/runs, or a run's folder.
+        value: as for `public`; the name of a run under OUTPUT/runs, or a run's folder; a file of
+            published weights, or what it was published as, `-checkpoint` may be left out.
         output: the --output folder.
 
     Raises:
@@ -58,10 +61,25 @@ def load(value: str, output: Path) -> transfer.Initial:
     """
     if value in weights.WEIGHTS or value.endswith(SUFFIX):
         return public(value)
+    if value.endswith(checkpoint_file.SUFFIX):
+        return checkpoint_file.read(Path(value))
     folder = Path(value) if "/" in value else output / "runs" / value
     if not folder.is_dir():
-        finished = (path.parent.name for path in (output / "runs").glob("*/run.json"))
-        raise UnknownNameError("--init_from", value, [*weights.WEIGHTS, *finished, f"FILE{SUFFIX}"])
+        return _released(value, output)
     run = runs.load(folder)
     cli.import_tensorflow()
     return transfer.from_run(run, folder)
+
+
+def _released(value: str, output: Path) -> transfer.Initial:
+    name = f"{value.removesuffix(store.CHECKPOINT)}{store.CHECKPOINT}"
+    places = (output, *store.places())
+    try:
+        found = store.find(name, places)
+    except UnknownNameError as error:
+        known = [each for each in store.names(places) if each.endswith(store.CHECKPOINT)]
+        known += [path.parent.name for path in (output / "runs").glob("*/run.json")]
+        raise UnknownNameError(
+            "--init_from", value, [*weights.WEIGHTS, *known, f"FILE{SUFFIX}"]
+        ) from error
+    return checkpoint_file.decode(found.content, found.path.name)

@@ -10,10 +10,11 @@
     python -m scripts.train --model=squeezenet_v1_0 --arguments=squeeze_ratio:0.25,bypass:simple
 
 --init_from starts from other weights of the same architecture: public ones by name (python -m
-scripts.data --weights=NAME fetches them), a Deep Compression FILE.net, or a finished run by its
-name under OUTPUT/runs or its folder. The classifier starts afresh where the number of classes
-differs; the first layer is adapted to the data set's pictures, also to grey ones. --freeze trains
-the classifier alone. --teacher=RUN learns from a finished run's outputs besides the labels.
+scripts.data --weights=NAME fetches them), a Deep Compression FILE.net, a finished run by its name
+under OUTPUT/runs or its folder, or what a release has of one (resnet20-fashion_mnist). The
+classifier starts afresh where the number of classes differs; the first layer is adapted to the data
+set's pictures, also to grey ones. --freeze trains the classifier alone. --teacher=RUN learns from a
+finished run's outputs besides the labels.
 
 --strategy spreads it over devices (mirrored), machines (multi_worker: the same command on each,
 with TF_CONFIG, and an --output that they share) or a TPU.

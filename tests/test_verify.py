@@ -242,7 +242,7 @@ def output(tmp_path_factory):
     """A small SqueezeNet with random weights, as a run on digits, and its artifacts."""
     import tf_keras
 
-    from converters import publish
+    from converters import export
 
     folder = tmp_path_factory.mktemp("verify")
     config = ModelConfig(
@@ -270,7 +270,7 @@ def output(tmp_path_factory):
         versions={},
     )
     runs.save(place, run)
-    publish.export(run, PRECISIONS, folder, Provenance.here(), lambda _: None)
+    export.write(run, PRECISIONS, folder, Provenance.here(), lambda _: None)
     return folder
 
 

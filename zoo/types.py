@@ -106,8 +106,74 @@ class TensorInfo(Strict):
     zero_point: int | None = None
 
 
+class Range(Strict):
+    """The real values that an input's or output's numbers stand for."""
+
+    low: float
+    high: float
+
+
+class Metric(Strict):
+    """An accuracy of the file itself. `low`, `high`: what chance alone gives in 95 % (Wilson)."""
+
+    dataset: str
+    split: str
+    images: int
+    top1: float
+    low: float
+    high: float
+    runtime: str
+
+
+class Timing(Strict):
+    """Latency, and energy where it was measured, on one device by one delegate."""
+
+    device: str
+    runtime: str
+    delegate: str
+    threads: int
+    latency_us: float
+    interval_us: tuple[float, float] | None = None
+    energy_mj: float | None = None
+
+
+class Released(Strict):
+    """What the manifest of a release tells beyond what converting knew.
+
+    Attributes:
+        zip_bytes, container_bytes: the file packed by ZIP's deflate and by `scripts.pack`.
+        parent: the float32 artifact of the same network, None in its own manifest.
+        input_range, output_range: of the first input and output; None where nothing bounds it.
+        labels: path of the labels; the first one is output number `labels_offset`.
+        accuracies, timings: measured, each on this very file.
+        published: the authors' figures for the architecture, theirs and not ours.
+        commands: what trained, compressed and converted it, in order.
+        licence_code, licence_weights, licence_data: of the architecture's public code, of the
+            weights, and of what they were trained on.
+    """
+
+    zip_bytes: int
+    container_bytes: int
+    parent: str | None = None
+    input_range: Range | None = None
+    output_range: Range | None = None
+    labels: str
+    labels_offset: int = 0
+    accuracies: tuple[Metric, ...] = ()
+    timings: tuple[Timing, ...] = ()
+    published: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+    paper: str
+    licence_code: str
+    licence_weights: str
+    licence_data: str
+
+
 class Artifact(Strict):
-    """The manifest beside a `.tflite`: `NAME.json` describes `NAME.tflite`."""
+    """The manifest beside a `.tflite`: `NAME.json` describes `NAME.tflite`.
+
+    `released` is what `scripts.publish` adds.
+    """
 
     name: str
     model: str
@@ -129,6 +195,7 @@ class Artifact(Strict):
     validation_accuracy: float
     recipe: Recipe
     versions: dict[str, str]
+    released: Released | None = None
 
 
 class Device(Strict):

@@ -25,7 +25,7 @@ from zoo.transfer import of_dataset
 from zoo.types import Artifact, ConvertRecord, Run
 
 
-def export(
+def write(
     run: Run,
     wanted: Sequence[str],
     output: Path,

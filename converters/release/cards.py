@@ -1,0 +1,99 @@
+"""Model cards: Markdown with the front matter that Hugging Face reads, one a trained network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from zoo.catalog import model_spec
+from zoo.types import Artifact
+
+_TEMPLATES = Path(__file__).parent.parent / "templates"
+TITLES = {
+    "fashion_mnist": "Fashion-MNIST",
+    "cifar10_jpeg": "CIFAR-10 (JPEG)",
+    "digits": "digits (scikit-learn)",
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+    "imagenette": "Imagenette",
+    "imagenet": "ImageNet",
+}
+_HUB = {
+    "fashion_mnist": "zalando-datasets/fashion_mnist",
+    "cifar10_jpeg": "uoft-cs/cifar10",
+    "cifar10": "uoft-cs/cifar10",
+    "cifar100": "uoft-cs/cifar100",
+}
+
+
+def markdown(run: str, files: Sequence[Artifact], checkpoint: str | None) -> str:
+    """The card of a run.
+
+    Args:
+        run: its name.
+        files: its artifacts, with `released`, the largest first.
+        checkpoint: file name of its weights, where they are published.
+    """
+    import jinja2
+
+    told = files[0]
+    spec = model_spec(told.model)
+    preprocessing = told.preprocessing
+    floats = [file for file in files if file.inputs[0].dtype == "float32"] or list(files)
+    integers = [file for file in files if file.inputs[0].dtype == "int8"]
+    released = [file.released for file in files if file.released]
+    scores = [score for each in released for score in each.accuracies]
+    commands = list(dict.fromkeys(command for each in released for command in each.commands))
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - Markdown, of manifests that were checked
+    )
+    return environment.get_template("card.md.j2").render(
+        run=run,
+        spec=spec,
+        files=files,
+        title=TITLES.get(told.dataset, told.dataset),
+        hub_dataset=_HUB.get(told.dataset),
+        shape="×".join(map(str, told.inputs[0].shape[1:])),
+        published="; ".join(released[0].published),
+        channels=preprocessing["channels"],
+        geometry=preprocessing["geometry"],
+        mean=preprocessing["mean"],
+        std=preprocessing["std"],
+        labels=released[0].labels,
+        offset=released[0].labels_offset,
+        images=scores[0].images if scores else 0,
+        split=scores[0].split if scores else "test",
+        smallest=min(files, key=lambda file: file.bytes),
+        float=floats[-1],
+        integer=integers[0] if integers else None,
+        commands=commands,
+        recipe=told.recipe,
+        checkpoint=checkpoint,
+        score=_score,
+        chance=_chance,
+        latency=_latency,
+    )
+
+
+def _score(file: Artifact) -> str:
+    found = file.released.accuracies if file.released else ()
+    return f"{100 * found[0].top1:.2f} %" if found else "not scored"
+
+
+def _chance(file: Artifact) -> str:
+    found = file.released.accuracies if file.released else ()
+    return f"{100 * found[0].low:.1f} to {100 * found[0].high:.1f} %" if found else ""
+
+
+def _latency(file: Artifact) -> str:
+    timings = file.released.timings if file.released else ()
+    if not timings:
+        return "not timed"
+    best = min(timings, key=lambda timing: timing.latency_us)
+    threads = "thread" if best.threads == 1 else "threads"
+    return (
+        f"{best.latency_us / 1e3:.3g} ms, {best.device}, {best.delegate}, {best.threads} {threads}"
+    )

@@ -1,0 +1,224 @@
+"""Writing a release folder: files in, manifests completed, cards, labels and the index made."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from converters.container.packing import pack
+from converters.release import cards, checks, index, manifest
+from zoo.errors import ZooError
+from zoo.files import MAX_MODEL_BYTES, read_bytes, write_bytes, write_text
+from zoo.isolated import Runner
+from zoo.records import read_model, read_records
+from zoo.release import CONTAINER, INDEX, Checkpoint, Index
+from zoo.specs import Recipe
+from zoo.types import Artifact, ConvertRecord, Metric, Record, Run, Timing, TrainRecord
+
+_REMEDY = "publish it again"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of one file."""
+
+    accuracies: tuple[Metric, ...] = ()
+    timings: tuple[Timing, ...] = ()
+
+    @property
+    def test(self) -> Metric | None:
+        """Its test accuracy."""
+        return next((each for each in self.accuracies if each.split == "test"), None)
+
+
+def take(
+    source: Path,
+    folder: Path,
+    run: Run,
+    artifacts: Sequence[Artifact],
+    measured: Mapping[str, Measured],
+    say: Callable[[str], None],
+) -> list[str]:
+    """Copies what passes the checks into the release.
+
+    Args:
+        source: the --output folder that has the files.
+        folder: the release.
+        run: what they were made of.
+        artifacts: which of them.
+        measured: by artifact name.
+        say: gets a line for each file.
+
+    Returns:
+        A line for each that was refused, with the reasons.
+    """
+    refused = []
+    with Runner("litert", timeout_s=60.0) as runner:
+        for artifact in artifacts:
+            path = source / "artifacts" / f"{artifact.name}.tflite"
+            content = read_bytes(path, "the model", MAX_MODEL_BYTES, "convert it again")
+            try:
+                placement = runner.placement(path)
+            except ZooError:
+                placement = None
+            parent = measured.get(float_name(artifact))
+            found = checks.problems(
+                content,
+                artifact,
+                run,
+                placement,
+                measured.get(artifact.name, Measured()).test,
+                parent.test if parent else None,
+            )
+            if found:
+                refused.append(f"{artifact.name} is not published: {'; '.join(found)}")
+                continue
+            target = folder / "artifacts" / path.name
+            before = target.with_suffix(".json")
+            known = _artifact(before) if before.is_file() else None
+            same = known is not None and known.sha256 == artifact.sha256
+            if not same:
+                target.with_name(target.name + CONTAINER).unlink(missing_ok=True)
+                write_bytes(target, content)
+                _write(before, artifact)
+            say(f"{artifact.name}: {'as before' if same else 'taken'}")
+    return refused
+
+
+def forget(folder: Path, run: Run) -> None:
+    """Removes what the release has of an earlier training of that run."""
+    for artifact in manifests(folder)[0]:
+        if artifact.parent_run == run.name and artifact.parent_sha256 != run.weights_sha256:
+            model = folder / "artifacts" / f"{artifact.name}.tflite"
+            for path in (
+                model.with_suffix(".json"),
+                model,
+                model.with_name(model.name + CONTAINER),
+            ):
+                path.unlink(missing_ok=True)
+
+
+def merge(source: Path, folder: Path) -> None:
+    """Adds the result lines about what the release has; others, and older versions', are left."""
+    artifacts, checkpoints = manifests(folder)
+    wanted = {each.sha256 for each in artifacts} | {each.parent_sha256 for each in artifacts}
+    wanted |= {each.run_sha256 for each in checkpoints}
+    records: list[Record] = []
+    for path in (folder / "results.jsonl", source / "results.jsonl"):
+        if path.is_file():
+            records += read_records(path)[0]
+    kept = dict.fromkeys(
+        _without_output(record).model_dump_json()
+        for record in records
+        if record.model_sha256 in wanted
+    )
+    write_text(folder / "results.jsonl", "".join(f"{line}\n" for line in kept))
+
+
+def complete(
+    folder: Path, measured: Mapping[str, Measured], container_from: int, say: Callable[[str], None]
+) -> Index:
+    """Makes everything that follows from the files and the result lines.
+
+    Args:
+        folder: the release.
+        measured: by artifact name, of the release's own result lines.
+        container_from: files of that many bytes are shipped packed alone.
+        say: gets a line for each run.
+    """
+    artifacts, checkpoints = manifests(folder)
+    lines, _ = read_records(folder / "results.jsonl")
+    names = {each.name for each in artifacts}
+    done = []
+    for artifact in artifacts:
+        path = folder / "artifacts" / f"{artifact.name}.tflite"
+        content = _content(path)
+        parent = float_name(artifact)
+        found = measured.get(artifact.name, Measured())
+        released = manifest.released(
+            content,
+            artifact,
+            parent if parent in names else None,
+            found.accuracies,
+            found.timings,
+            _chain(artifact, lines),
+        )
+        done.append(artifact.model_copy(update={"released": released}))
+        _write(path.with_suffix(".json"), done[-1])
+        write_text(folder / released.labels, "".join(f"{label}\n" for label in artifact.labels))
+        if len(content) >= container_from:
+            packed = path.with_name(path.name + CONTAINER)
+            if not packed.is_file():
+                write_bytes(packed, pack(content).data)
+            path.unlink(missing_ok=True)
+    by_run: dict[str, list[Artifact]] = {}
+    for artifact in sorted(done, key=lambda each: -each.bytes):
+        by_run.setdefault(artifact.parent_run.removesuffix("-qat"), []).append(artifact)
+    stored = {each.run: f"{each.name}.safetensors" for each in checkpoints}
+    for run, files in sorted(by_run.items()):
+        write_text(folder / "cards" / f"{run}.md", cards.markdown(run, files, stored.get(run)))
+        say(f"{run}: {len(files)} files")
+    made = index.build(folder, done, checkpoints)
+    write_text(folder / INDEX, made.model_dump_json(indent=1) + "\n")
+    return made
+
+
+def manifests(folder: Path) -> tuple[list[Artifact], list[Checkpoint]]:
+    """Those of the release, by name.
+
+    Raises:
+        ZooError: one can't be read.
+    """
+    artifacts = [_artifact(path) for path in sorted((folder / "artifacts").glob("*.json"))]
+    checkpoints = [
+        read_model(path, Checkpoint, "the checkpoint's manifest", _REMEDY)
+        for path in sorted((folder / "checkpoints").glob("*.json"))
+    ]
+    return artifacts, checkpoints
+
+
+def float_name(artifact: Artifact) -> str:
+    """The float32 artifact of the same network."""
+    return f"{artifact.name.removesuffix(artifact.precision)}float32"
+
+
+def _artifact(path: Path) -> Artifact:
+    return read_model(path, Artifact, "the manifest", _REMEDY)
+
+
+def public(recipe: Recipe) -> Recipe:
+    """The recipe without where on its maker's machine the pictures were."""
+    return dataclasses.replace(recipe, data_dir=Path(recipe.data_dir).name)
+
+
+def _write(path: Path, artifact: Artifact) -> None:
+    artifact = artifact.model_copy(update={"recipe": public(artifact.recipe)})
+    write_text(path, artifact.model_dump_json(indent=1) + "\n")
+
+
+def _content(path: Path) -> bytes:
+    from converters.container.container import unpack_bytes
+
+    packed = path.with_name(path.name + CONTAINER)
+    if not path.is_file() and packed.is_file():
+        return unpack_bytes(read_bytes(packed, "the packed model", MAX_MODEL_BYTES, _REMEDY))
+    return read_bytes(path, "the model", MAX_MODEL_BYTES, _REMEDY)
+
+
+def _chain(artifact: Artifact, lines: Iterable[Record]) -> list[Record]:
+    """The lines that made it: its run's training, those of the runs before, its conversion."""
+    steps = artifact.parent_run.split("-")
+    runs = {"-".join(steps[:count]) for count in range(1, len(steps) + 1)}
+    return [
+        line
+        for line in lines
+        if isinstance(line, ConvertRecord) or (isinstance(line, TrainRecord) and line.model in runs)
+    ]
+
+
+def _without_output(record: Record) -> Record:
+    """The line as anyone would type it: where the folder was is nobody's matter."""
+    command = tuple(part for part in record.command if not part.startswith("--output="))
+    return record.model_copy(update={"command": command})

@@ -1,0 +1,107 @@
+"""What a release's manifest tells beyond what converting knew."""
+
+from __future__ import annotations
+
+import io
+import shlex
+import zipfile
+from collections.abc import Iterable
+
+from converters.container.packing import packed_size
+from converters.release.checks import pixels_range
+from zoo.catalog import model_spec
+from zoo.types import (
+    Artifact,
+    ConvertRecord,
+    Metric,
+    Range,
+    Record,
+    Released,
+    TensorInfo,
+    Timing,
+    TrainRecord,
+)
+
+_LICENCE = "Apache-2.0"
+# What the data sets' publishers say; weights that learned from them carry no more than that.
+DATA_LICENCES = {
+    "fashion_mnist": "MIT (Zalando SE)",
+    "digits": "CC BY 4.0 (UCI repository, by way of scikit-learn)",
+    "cifar10_jpeg": "none stated; from CIFAR-10, cite Krizhevsky 2009",
+    "cifar10": "none stated; cite Krizhevsky 2009",
+    "cifar100": "none stated; cite Krizhevsky 2009",
+    "imagenette": "that of ImageNet: for research, not for sale",
+    "imagenet": "ImageNet's terms: for research, not for sale",
+}
+_LIMITS = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767)}
+
+
+def released(
+    content: bytes,
+    artifact: Artifact,
+    parent: str | None,
+    accuracies: tuple[Metric, ...],
+    timings: tuple[Timing, ...],
+    lines: Iterable[Record],
+) -> Released:
+    """The additional part.
+
+    Args:
+        content: the `.tflite`.
+        artifact: its manifest; what an earlier release packed is not packed again.
+        parent: name of the float32 artifact of the same network.
+        accuracies, timings: of this very file.
+        lines: result lines, of which those about this file and its run give the commands.
+    """
+    before = artifact.released
+    spec = model_spec(artifact.model)
+    pixels = pixels_range(artifact)
+    return Released(
+        zip_bytes=_zipped(content),
+        container_bytes=before.container_bytes if before else packed_size(content),
+        parent=None if parent == artifact.name else parent,
+        input_range=_range(artifact.inputs[0])
+        or (Range(low=round(pixels[0], 4), high=round(pixels[1], 4)) if pixels else None),
+        output_range=_range(artifact.outputs[0]),
+        labels=f"labels/{artifact.dataset}.txt",
+        accuracies=accuracies,
+        timings=timings,
+        published=tuple(
+            f"top-1 {p.top1:g} % on {p.dataset}" + (f" ({p.source})" if p.source else "")
+            for p in spec.published
+        ),
+        commands=commands(artifact, lines),
+        paper=spec.paper,
+        licence_code=spec.licence,
+        licence_weights=_LICENCE,
+        licence_data=DATA_LICENCES.get(artifact.dataset, "not known: the user's own pictures"),
+    )
+
+
+def commands(artifact: Artifact, lines: Iterable[Record]) -> tuple[str, ...]:
+    """What trained or compressed the run, and what converted it, without --output."""
+    made = []
+    for line in lines:
+        trained = isinstance(line, TrainRecord) and line.model_sha256 == artifact.parent_sha256
+        converted = isinstance(line, ConvertRecord) and line.model_sha256 == artifact.sha256
+        if trained or converted:
+            text = shlex.join(line.command)
+            if text not in made:
+                made.append(text)
+    return tuple(made)
+
+
+def _zipped(content: bytes) -> int:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as files:
+        files.writestr(zipfile.ZipInfo("model.tflite"), content, zipfile.ZIP_DEFLATED, 9)
+    return len(archive.getvalue())
+
+
+def _range(tensor: TensorInfo) -> Range | None:
+    if tensor.scale is None or tensor.zero_point is None or tensor.dtype not in _LIMITS:
+        return None
+    low, high = (
+        round(tensor.scale * (limit - tensor.zero_point), 4) for limit in _LIMITS[tensor.dtype]
+    )
+    return Range(low=low, high=high)

@@ -1,0 +1,151 @@
+"""Turns finished runs into a release: files to download, manifests, model cards and an index.
+
+    python -m scripts.publish --run=resnet20-fashion_mnist --release=release
+    python -m http.server --directory release
+
+Takes the artifacts of each run from OUTPUT/artifacts and its weights from OUTPUT/runs, with the
+result lines about them. An artifact is refused, with the reason, where its manifest is not what the
+file says, a scale is absurd, XNNPACK does not take the whole graph, or its test accuracy, which
+scripts.benchmark must have measured, is too far below float32's. The others are published all the
+same, and the exit code is 1.
+
+A release is a folder of plain files that any web server, hub or GitHub release can hold, and an
+--output folder too: scripts.report, training_table and benchmark read it. Publishing again changes
+nothing; publishing a run again replaces it. Without --run everything is made anew from what the
+release has.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+
+from absl import flags
+
+from android_bench import report
+from android_bench.report_data import Row
+from converters.release import folder as release
+from converters.release.folder import Measured
+from scripts import cli
+from zoo import runs, store
+from zoo.errors import ZooError
+from zoo.files import write_bytes, write_text
+from zoo.intervals import wilson
+from zoo.release import Checkpoint
+from zoo.types import Metric, Run, Timing
+
+FLAGS = flags.FLAGS
+cli.define_output()
+flags.DEFINE_list("run", [], "names of finished runs, under OUTPUT/runs")
+flags.DEFINE_string("release", "release", "folder of the release")
+flags.DEFINE_bool("checkpoint", True, "publish the weights to train on from, too")
+flags.DEFINE_integer(
+    "container_from", 4_000_000, "files of so many bytes are published packed alone", lower_bound=0
+)
+flags.adopt_module_key_flags(cli)
+
+
+def main(_: list[str]) -> int:
+    """Publishes."""
+    source, target = cli.output(), Path(FLAGS.release)
+    refused: list[str] = []
+    for name in dict.fromkeys(FLAGS.run):
+        run = runs.load(source / "runs" / cli.file_name(name, "--run"))
+        refused += _take(run, source, target)
+    if not (target / "artifacts").is_dir():
+        raise ZooError(
+            "nothing to publish", where=target, remedy="give --run, or the --release that there is"
+        )
+    release.merge(source, target)
+    rows = report.load(target).rows
+    made = release.complete(
+        target, {row.name: _measured(row) for row in rows}, FLAGS.container_from, cli.say
+    )
+    total = sum(entry.download.bytes for entry in made.entries)
+    cli.say(f"{len(made.entries)} files to download, {total / 1e6:.1f} MB → {target}")
+    for line in refused:
+        cli.complain(line)
+    return 1 if refused else 0
+
+
+def _take(run: Run, source: Path, target: Path) -> list[str]:
+    own = [each for each in release.manifests(source)[0] if each.parent_run == run.name]
+    if not own:
+        raise ZooError(
+            "the run has no artifact",
+            where=source / "artifacts",
+            remedy=f"python -m scripts.convert --run={run.name}",
+        )
+    measured = {row.name: _measured(row) for row in report.load(source).rows}
+    release.forget(target, run)
+    refused = release.take(source, target, run, own, measured, cli.say)
+    if FLAGS.checkpoint and "qat" not in run.scheme:
+        _checkpoint(run, source, target)
+    return refused
+
+
+def _measured(row: Row) -> Measured:
+    accuracies: tuple[Metric, ...] = ()
+    timings = []
+    if row.score and row.score.top1 is not None:
+        record = row.score.record
+        low, high = wilson(row.score.top1, record.images)
+        accuracies = (
+            Metric(
+                dataset=record.dataset,
+                split=record.split,
+                images=record.images,
+                top1=row.score.top1,
+                low=round(low, 5),
+                high=round(high, 5),
+                runtime=f"{record.configuration.runtime} {record.configuration.runtime_version}",
+            ),
+        )
+    for (setup, delegate), outcome in row.outcomes.items():
+        latency = outcome.record.latency
+        if outcome.latency_ms is None or latency is None:
+            continue
+        energy = outcome.record.energy
+        timings.append(
+            Timing(
+                device=setup.device,
+                runtime=setup.runtime,
+                delegate=delegate,
+                threads=setup.threads,
+                latency_us=latency.typical_us,
+                interval_us=latency.interval_us,
+                energy_mj=energy.net_mj if energy else None,
+            )
+        )
+    return Measured(accuracies, tuple(timings))
+
+
+def _checkpoint(run: Run, source: Path, target: Path) -> None:
+    cli.import_tensorflow()
+    from zoo import checkpoint_file, transfer
+
+    initial = transfer.from_run(run, source / "runs" / run.name)
+    content = checkpoint_file.encode(run.name, run.config, initial)
+    name = f"{run.name}{store.CHECKPOINT}"
+    path = target / "checkpoints" / f"{name}{checkpoint_file.SUFFIX}"
+    write_bytes(path, content)
+    told = Checkpoint(
+        name=name,
+        run=run.name,
+        model=run.config.model,
+        dataset=run.dataset,
+        scheme=run.scheme,
+        parameters=sum(array.size for each in initial.weights.values() for array in each),
+        sha256=sha256(content).hexdigest(),
+        bytes=len(content),
+        run_sha256=run.weights_sha256,
+        config=run.config,
+        recipe=release.public(run.recipe),
+        validation_accuracy=run.validation_accuracy,
+        versions=run.versions,
+    )
+    write_text(path.with_suffix(".json"), told.model_dump_json(indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    cli.run(main)

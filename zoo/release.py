@@ -1,0 +1,96 @@
+"""What a release folder holds: manifests with measurements, checkpoints, and the index of it all.
+
+    FOLDER/index.json                    every file with its size and SHA-256
+    FOLDER/artifacts/NAME.tflite, .json  the model (or NAME.tflite.ztfl, packed) and its manifest
+    FOLDER/checkpoints/NAME.safetensors  weights to train on from, with a manifest each
+    FOLDER/labels/DATASET.txt            class names, one a line, in the order of the outputs
+    FOLDER/cards/RUN.md                  a model card for each trained network
+    FOLDER/results.jsonl, index.html     every result line, and the page made of them
+
+It is plain files, for any web server. Everything read here is untrusted: names are checked to be
+names and sizes to be bounded before anything is opened.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from zoo.specs import Recipe
+from zoo.types import ModelConfig, Sha256, Strict
+
+INDEX = "index.json"
+CONTAINER = ".ztfl"  # behind a file's name: packed by scripts.pack
+MAX_INDEX_BYTES = 16 * 2**20
+MAX_FILE_BYTES = 2**30
+
+# One folder deep, no dot in front, nothing that a shell or a URL reads otherwise.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,119}$")]
+Place = Annotated[
+    str, Field(pattern=r"^(?:[a-z]{1,20}/)?[A-Za-z0-9_][A-Za-z0-9._-]{0,139}$", max_length=160)
+]
+Bytes = Annotated[int, Field(ge=0, le=MAX_FILE_BYTES)]
+
+
+class File(Strict):
+    """A file of the release, by its path from the index."""
+
+    path: Place
+    bytes: Bytes
+    sha256: Sha256
+
+
+class Checkpoint(Strict):
+    """The manifest beside a `.safetensors`."""
+
+    name: Name
+    run: Name
+    model: str
+    dataset: str
+    scheme: tuple[str, ...] = ()
+    parameters: int
+    sha256: Sha256
+    bytes: Bytes
+    run_sha256: Sha256
+    config: ModelConfig
+    recipe: Recipe
+    validation_accuracy: float
+    versions: dict[str, str]
+
+
+class Entry(Strict):
+    """One thing to download.
+
+    Attributes:
+        name: what to ask for; `run` is what it was made of.
+        kind: what `file` is once unpacked.
+        file: as it is used: its hash and size after unpacking.
+        download: what is transferred, `file` itself or a container of it.
+        manifest: the JSON that describes it.
+        top1: test accuracy, 0 to 1; None where it was not scored.
+        latency_us: by device, of the fastest delegate there.
+    """
+
+    name: Name
+    kind: Literal["tflite", "checkpoint"]
+    run: Name
+    model: str
+    dataset: str
+    task: str = "image-classification"
+    precision: str
+    scheme: tuple[str, ...] = ()
+    parameters: int
+    file: File
+    download: File
+    manifest: File
+    top1: float | None = None
+    latency_us: dict[str, float] = Field(default_factory=dict)
+
+
+class Index(Strict):
+    """All that a release has."""
+
+    format: Literal[1] = 1
+    entries: tuple[Entry, ...]
+    others: tuple[File, ...] = ()
