@@ -3,6 +3,7 @@
     python -m scripts.speed --what=build
     python -m scripts.speed --what=step --models=shiftresnet20_e3,mobilenet_v2_cse_mix
     python -m scripts.speed --what=fit --models=resnet20,squeezenet_v1_1 --dataset=fashion_mnist
+    python -m scripts.speed --what=pipeline --models=resnet20
 
 `build` times the building of each model at its published size. `step` times training steps of each
 model against its twin: the same network where tf_keras has a plain layer in the place of each of
@@ -12,7 +13,9 @@ elapsed time, and of the processor time of all threads, which a busy machine dis
 that has no layer of ours is its own twin: its ratio shows how exact the measurement is. `fit` times
 the project's training by the recipe "short", its data pipeline and augmentation included, against
 plain `model.fit` of the same network with the same solver on tensors in memory; the figure is steps
-a second, ours by plain.
+a second, ours by plain. `pipeline` runs the data pipeline of a recipe alone, without and with its
+augmentation: images a second, processor time a batch, and what share that is of a training step's
+of each model.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ import dataclasses
 import statistics
 import time
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from absl import flags
 
@@ -31,10 +34,18 @@ from zoo.errors import ZooError
 from zoo.specs import Recipe
 from zoo.types import ModelConfig
 
+if TYPE_CHECKING:
+    import tf_keras
+
+    from zoo.data import Dataset
+
 FLAGS = flags.FLAGS
-flags.DEFINE_string("what", "step", "build, step or fit")
-flags.DEFINE_string("dataset", "fashion_mnist", "fit: what is learned, a data set of small images")
-flags.DEFINE_string("recipe", "short", "fit: whose augmentation and batch size")
+flags.DEFINE_string("what", "step", "build, step, fit or pipeline")
+flags.DEFINE_string(
+    "dataset", "fashion_mnist", "fit, pipeline: what is learned, a data set of small images"
+)
+flags.DEFINE_string("data_dir", "", "fit, pipeline: of that data set, where it needs one")
+flags.DEFINE_string("recipe", "short", "fit, pipeline: whose augmentation and batch size")
 flags.DEFINE_list("models", [], "catalogue names (default: all for build; three for step)")
 flags.DEFINE_integer("image_size", 32, "height and width for step, in pixels")
 flags.DEFINE_integer("batch_size", 64, "images a training step")
@@ -54,7 +65,7 @@ class Trainer(Protocol):
 
 def main(_: list[str]) -> None:
     """Times what the flags say and prints a Markdown table."""
-    what = cli.choice("what", ("build", "step", "fit"))
+    what = cli.choice("what", ("build", "step", "fit", "pipeline"))
     for flag in ("image_size", "batch_size", "steps"):
         if FLAGS[flag].value < 1:
             raise ZooError("too small", where=f"--{flag}", expected="1 or more")
@@ -71,8 +82,13 @@ def main(_: list[str]) -> None:
             seconds = time.perf_counter() - began
             cli.say(f"| {spec.name} | {'×'.join(map(str, spec.input_shape))} | {seconds:.1f} |")
         return
+    recipe = dataclasses.replace(
+        catalog.recipe(FLAGS.recipe), dataset=FLAGS.dataset, data_dir=FLAGS.data_dir
+    )
+    if what == "pipeline":
+        _pipeline(recipe, [spec.name for spec in specs])
+        return
     if what == "fit":
-        recipe = dataclasses.replace(catalog.recipe(FLAGS.recipe), dataset=FLAGS.dataset)
         cli.say("| model | steps a second, ours / plain | by processor time | middle half of it |")
         cli.say("|---|---|---|---|")
         for spec in specs:
@@ -92,22 +108,56 @@ def _say_ratios(name: str, ratios: list[tuple[float, float]]) -> None:
     )
 
 
+def _pipeline(recipe: Recipe, models: Sequence[str]) -> None:
+    """Times the pipeline alone, then a step of each model on as many threads."""
+    from zoo import data, twins
+    from zoo.augment import Augmentation
+    from zoo.steps import Schedule
+
+    dataset, schedule = data.of(recipe), Schedule.of(recipe)
+    plain = dataclasses.replace(schedule, augmentation=Augmentation())
+    took = {}
+    cli.say("| pipeline | images a second | processor ms a batch |\n|---|---:|---:|")
+    for name, each in ((f"{recipe.name}, not augmented", plain), (recipe.name, schedule)):
+        feeder = twins.Feeder(dataset, each)
+        turns = [feeder.seconds(FLAGS.steps) for _ in range(FLAGS.turns + 1)][1:]
+        elapsed, took[name] = (
+            statistics.median(both) / FLAGS.steps for both in zip(*turns, strict=True)
+        )
+        rate = schedule.batch_size / elapsed
+        cli.say(f"| {name} | {rate:,.0f} | {1e3 * took[name]:.2f} |")
+    cli.say("\n| a step of | processor ms | of it the pipeline |\n|---|---:|---:|")
+    for name in models:
+        stepper = twins.Fitter(_network(name, dataset, recipe), dataset, schedule, ours=False)
+        turns = [stepper.seconds(FLAGS.steps) for _ in range(3)][1:]
+        step = statistics.median(processor for _, processor in turns) / FLAGS.steps
+        share = took[recipe.name] / (step + took[recipe.name])
+        cli.say(f"| {name} | {1e3 * step:.1f} | {100 * share:.1f} % |")
+
+
 def _fits(name: str, recipe: Recipe) -> list[tuple[float, float]]:
     """Of training as the project does it and plainly."""
     from zoo import data, twins
     from zoo.steps import Schedule
 
-    dataset = data.of(recipe)
-    config = ModelConfig(
-        model=name,
-        input_shape=dataset.train.images.shape[1:],
-        classes=len(dataset.labels),
-        batch_norm=recipe.batch_norm,
-        dropout=0.0,
-    )
-    schedule = Schedule.of(recipe)
+    dataset, schedule = data.of(recipe), Schedule.of(recipe)
     return _in_turns(
-        [twins.Fitter(catalog.build(config), dataset, schedule, ours) for ours in (True, False)]
+        [
+            twins.Fitter(_network(name, dataset, recipe), dataset, schedule, ours)
+            for ours in (True, False)
+        ]
+    )
+
+
+def _network(name: str, dataset: Dataset, recipe: Recipe) -> tf_keras.Model:
+    return catalog.build(
+        ModelConfig(
+            model=name,
+            input_shape=dataset.train.images.shape[1:],
+            classes=len(dataset.labels),
+            batch_norm=recipe.batch_norm,
+            dropout=0.0,
+        )
     )
 
 

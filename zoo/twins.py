@@ -111,6 +111,25 @@ class Fitter:
         return watch.elapsed_s, watch.processor_s
 
 
+class Feeder:
+    """Takes batches out of the project's pipeline and does nothing with them.
+
+    Args:
+        dataset: whose training images.
+        schedule: batch size and augmentation.
+    """
+
+    def __init__(self, dataset: Dataset, schedule: Schedule):
+        self._batches = iter(batches(dataset, schedule, 0, 2**40, one_hot=True))
+
+    def seconds(self, steps: int) -> tuple[float, float]:
+        """As `Stepper.seconds`."""
+        elapsed, processor = time.perf_counter(), time.process_time()
+        for _ in range(steps):
+            next(self._batches)
+        return time.perf_counter() - elapsed, time.process_time() - processor
+
+
 class _Between(tf_keras.callbacks.Callback):
     """The time from the end of the first step to that of the last one."""
 
