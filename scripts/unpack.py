@@ -12,8 +12,8 @@ from pathlib import Path
 
 from absl import flags
 
-from converters.container import container
 from scripts import cli
+from zoo.container import container
 from zoo.errors import ZooError
 from zoo.files import atomic_path
 

@@ -18,12 +18,12 @@ from converters.compression_table.rows import (
     markdown,
     size_of,
 )
-from converters.container.container import unpack_bytes
 from converters.container.packing import pack
 from converters.replay import Replay
 from tests.tiny_tflite import tiny_model
 from zoo import runtime
 from zoo.catalog import model_spec
+from zoo.container.container import unpack_bytes
 from zoo.intervals import paired
 
 MADE_UP = (

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from converters.container import lists, values, weights
-from converters.container.arithmetic import Decoder, Encoder, probabilities
-from converters.container.container import unpack_bytes
-from converters.container.mixing import Models
 from converters.container.packing import _packed, pack, packed_size
-from converters.container.prediction import Shape, fitted
 from converters.container.segment import segments
 from tests.conftest import ROOT
 from tests.inspection_files import foreign
 from tests.tiny_tflite import _Builder, tiny_model
+from zoo.container import lists, values, weights
+from zoo.container.arithmetic import Decoder, Encoder, probabilities
+from zoo.container.container import unpack_bytes
+from zoo.container.mixing import Models
+from zoo.container.prediction import Shape, fitted
 
 PUBLIC = ROOT.parent / "shared" / "data" / "squeezenet_v1.0.deep_compressed.net"
 
@@ -218,7 +218,7 @@ def test_probabilities_are_the_logistic_function():
 def test_unpacking_needs_little(tmp_path):
     (tmp_path / "c").write_bytes(pack(model_of(np.arange(900.0).reshape(9, 100) % 7)).data)
     code = (
-        "import sys, pathlib; from converters.container.container import unpack_bytes;"
+        "import sys, pathlib; from zoo.container.container import unpack_bytes;"
         f"unpack_bytes(pathlib.Path({str(tmp_path / 'c')!r}).read_bytes());"
         "sys.exit(','.join(m for m in ('tensorflow', 'ai_edge_litert', 'flatbuffers',"
         "'converters.inspection', 'zoo.types') if m in sys.modules) or None)"

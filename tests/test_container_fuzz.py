@@ -13,13 +13,13 @@ from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from converters.container import container, general, sections
-from converters.container.arithmetic import Decoder
-from converters.container.container import VERSION, unpack, unpack_bytes
 from converters.container.packing import pack
-from converters.container.prediction import Shape
 from converters.container.segment import segments
 from tests.tiny_tflite import _Builder
+from zoo.container import container, general, sections
+from zoo.container.arithmetic import Decoder
+from zoo.container.container import VERSION, unpack, unpack_bytes
+from zoo.container.prediction import Shape
 from zoo.errors import ZooError
 
 HEADER = 4 + 1 + 8 + 32 + 4 + 8

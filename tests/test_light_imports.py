@@ -20,7 +20,7 @@ TF_FREE = (
     "zoo.types",
     "zoo.weights",
     "converters.compression_table.rows",
-    "converters.container.container",
+    "zoo.container.container",
     "converters.container.packing",
     "converters.deep_compression",
     "converters.coverage_table",

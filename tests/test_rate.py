@@ -7,7 +7,6 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from converters.container.container import unpack_bytes
 from converters.container.packing import pack, packed_size
 from converters.convert import Conversions
 from converters.quantise import Calibration
@@ -15,6 +14,7 @@ from converters.rate import write
 from converters.rate.search import Search
 from converters.replay import Replay
 from zoo import data, runtime
+from zoo.container.container import unpack_bytes
 from zoo.entropy import entropy_bits
 from zoo.errors import ZooError
 

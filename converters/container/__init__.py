@@ -1,5 +1,1 @@
-"""The download container of a `.tflite`: entropy-coded, restored byte for byte.
-
-Unpacking (`converters.container.container`) loads NumPy and the coder only; packing
-(`converters.container.packing`) also reads flatbuffers.
-"""
+"""Packing a `.tflite` into the download container: what its bytes are, and which code fits them."""

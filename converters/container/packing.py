@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from converters.container import container, general, sections
-from converters.container.arithmetic import Encoder
-from converters.container.coding import Codec, folded
-from converters.container.sections import (
+from converters.container.segment import segments
+from converters.container.tensors import Part
+from zoo.container import container, general, sections
+from zoo.container.arithmetic import Encoder
+from zoo.container.coding import Codec, folded
+from zoo.container.sections import (
     ROW_STEPS,
     STEP,
     TABLE,
@@ -20,8 +22,6 @@ from converters.container.sections import (
     Plain,
     Weights,
 )
-from converters.container.segment import segments
-from converters.container.tensors import Part
 from zoo.errors import ZooError
 
 _POOR = 0.7  # of the file, above which general means may be as good

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from converters.container import tensors
-from converters.container.sections import MAX_LIST, Again, Floats, Plain
 from converters.container.tensors import Part
 from converters.inspection.model import Graph, Model
+from zoo.container.sections import MAX_LIST, Again, Floats, Plain
 from zoo.errors import ZooError
 
 _LEAST_SCALES = 8  # a shorter list of scales is left where it is

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from converters.container import values
-from converters.container.prediction import MAX_POSITIONS, Shape, fitted
-from converters.container.sections import (
+from zoo.container import values
+from zoo.container.prediction import MAX_POSITIONS, Shape, fitted
+from zoo.container.sections import (
     DIRECT,
     MAX_COUNT,
     MAX_LARGEST,

@@ -199,7 +199,7 @@ def _write(path: Path, artifact: Artifact) -> None:
 
 
 def _content(path: Path) -> bytes:
-    from converters.container.container import unpack_bytes
+    from zoo.container.container import unpack_bytes
 
     packed = path.with_name(path.name + CONTAINER)
     if not path.is_file() and packed.is_file():

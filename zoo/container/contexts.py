@@ -15,7 +15,7 @@ from functools import cache
 
 import numpy as np
 
-from converters.container.prediction import COEFFICIENT_ONE, Shape, predictor
+from zoo.container.prediction import COEFFICIENT_ONE, Shape, predictor
 
 SCALES = 12
 SIGNED = 15  # levels of a prediction, the middle one for none

@@ -14,11 +14,11 @@ import struct
 import zlib
 from typing import BinaryIO
 
-from converters.container import sections
-from converters.container.arithmetic import Decoder
-from converters.container.coding import Codec
-from converters.container.general import Reader
-from converters.container.sections import damaged
+from zoo.container import sections
+from zoo.container.arithmetic import Decoder
+from zoo.container.coding import Codec
+from zoo.container.general import Reader
+from zoo.container.sections import damaged
 from zoo.errors import ZooError
 
 MAGIC = b"ZTFL"

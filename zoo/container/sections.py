@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from converters.container.prediction import COEFFICIENT_LIMIT, MAX_POSITIONS, Shape, predictor
+from zoo.container.prediction import COEFFICIENT_LIMIT, MAX_POSITIONS, Shape, predictor
 from zoo.errors import ZooError
 
 MAX_COUNT = 1 << 22  # numbers in a section, which bounds what decoding it takes

@@ -11,8 +11,8 @@ import itertools
 
 import numpy as np
 
-from converters.container.arithmetic import Coder
-from converters.container.mixing import Models
+from zoo.container.arithmetic import Coder
+from zoo.container.mixing import Models
 
 _MODELLED = 3  # bits below the first that are worth a model, of an integer
 _MANTISSA = 2  # such bits of a float

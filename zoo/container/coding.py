@@ -11,11 +11,11 @@ from typing import Protocol
 
 import numpy as np
 
-from converters.container import lists, values, weights
-from converters.container.arithmetic import Coder
-from converters.container.mixing import Models
-from converters.container.prediction import predictor
-from converters.container.sections import (
+from zoo.container import lists, values, weights
+from zoo.container.arithmetic import Coder
+from zoo.container.mixing import Models
+from zoo.container.prediction import predictor
+from zoo.container.sections import (
     DIRECT,
     ROW_STEPS,
     STEP,

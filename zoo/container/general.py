@@ -9,7 +9,7 @@ from __future__ import annotations
 import lzma
 from typing import Any
 
-from converters.container.sections import damaged
+from zoo.container.sections import damaged
 
 _CHUNK = 1 << 16
 _MIN_DICTIONARY, _MAX_DICTIONARY = 12, 24  # as powers of 2; bounds the decoder's memory

@@ -1,7 +1,7 @@
 """Coding the integers of one weight tensor: (filters, positions in the kernel, input channels).
 
 A weight is told in binary decisions: zero or not; the octave of its magnitude, by a tree; its sign.
-What these depend on is in `converters.container.contexts`: what is decoded already of the same
+What these depend on is in `zoo.container.contexts`: what is decoded already of the same
 filter, the same input channel, and the kernel's other positions. Weights are decoded a block at a
 time, and blocks grow, so that the first ones, of which little is known, are small. Where in its
 octave a magnitude is, is told last, of the whole tensor.
@@ -15,11 +15,11 @@ from functools import cache
 
 import numpy as np
 
-from converters.container.arithmetic import Coder
-from converters.container.contexts import SCALES, SIGNED, UNSIGNED, Block, Contexts, Sums, scales
-from converters.container.lists import noise
-from converters.container.mixing import Models
-from converters.container.prediction import Shape
+from zoo.container.arithmetic import Coder
+from zoo.container.contexts import SCALES, SIGNED, UNSIGNED, Block, Contexts, Sums, scales
+from zoo.container.lists import noise
+from zoo.container.mixing import Models
+from zoo.container.prediction import Shape
 
 _OCTAVES = 17  # magnitudes 1, 2, 3-4, 5-8, ..., 32769-65536
 _TOLD_APART = 5  # octaves that the sign depends on; the last one and those above are one
