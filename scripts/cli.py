@@ -35,9 +35,9 @@ def output() -> Path:
 
 def cache() -> Path:
     """Where downloads are kept."""
-    from zoo.data import cache_folder
+    from zoo import cache
 
-    return cache_folder()
+    return cache.folder()
 
 
 def say(text: str) -> None:

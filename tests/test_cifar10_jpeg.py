@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT
-from zoo import cifar10_jpeg, data
+from zoo import cache, cifar10_jpeg, data
 from zoo.errors import ZooError
 
 ARCHIVE = ROOT.parent / "shared" / "data" / "cifar10_jpeg.tar.xz"
@@ -35,7 +35,7 @@ def test_splits(fetched):
 
 
 def test_a_damaged_copy_is_refused(fetched, tmp_path, monkeypatch):
-    good = cifar10_jpeg.folder(data.cache_folder()) / "test.bin"
+    good = cifar10_jpeg.folder(cache.folder()) / "test.bin"
     content = bytearray(good.read_bytes())
     content[20_000] ^= 1
     damaged = cifar10_jpeg.folder(tmp_path) / "test.bin"

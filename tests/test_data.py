@@ -9,7 +9,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
-from zoo import data, fashion_mnist
+from zoo import cache, data, fashion_mnist
 from zoo.errors import UnknownNameError, ZooError
 
 
@@ -17,7 +17,7 @@ from zoo.errors import UnknownNameError, ZooError
 def fashion(tmp_path_factory):
     """The folder with Fashion-MNIST, fetched as `make demo` does."""
     try:
-        return fashion_mnist.fetch(data.cache_folder(), print)
+        return fashion_mnist.fetch(cache.folder(), print)
     except ZooError as error:
         pytest.skip(f"Fashion-MNIST can't be had on this machine: {error}")
 

@@ -7,7 +7,6 @@ No TensorFlow, so that scoring a `.tflite` needs none; nothing is downloaded her
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo import cifar10_jpeg, decoding, fashion_mnist, image_folder, pictures, public_sets
+from zoo import cache, cifar10_jpeg, fashion_mnist, geometry, image_folder, pictures, public_sets
 from zoo.errors import UnknownNameError, ZooError
 from zoo.files import write_text
 from zoo.pictures import Pictures
@@ -89,14 +88,6 @@ def normalise(images: np.ndarray, mean: float, std: float) -> np.ndarray:
     return (images.astype(np.float32) - np.float32(mean)) / np.float32(std)
 
 
-def cache_folder() -> Path:
-    """Where downloads are kept: $MODEL_ZOO_CACHE, else $XDG_CACHE_HOME or ~/.cache."""
-    if own := os.environ.get("MODEL_ZOO_CACHE"):
-        return Path(own)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "mobile-model-zoo"
-
-
 def check_name(name: str) -> None:
     """Raises UnknownNameError unless `name` is a data set."""
     if name not in DATASETS:
@@ -122,9 +113,9 @@ def fetch(
     """
     check_name(name)
     if name == "fashion_mnist":
-        fashion_mnist.fetch(cache_folder(), say)
+        fashion_mnist.fetch(cache.folder(), say)
     elif name == "cifar10_jpeg":
-        cifar10_jpeg.fetch(cache_folder(), archive, say)
+        cifar10_jpeg.fetch(cache.folder(), archive, say)
     elif name == "digits":
         _digits()
         say("digits: embedded in scikit-learn, nothing to fetch")
@@ -230,19 +221,19 @@ def _open(
         images, labels, test_images, test_labels = _fashion_mnist()
         names: tuple[str, ...] = fashion_mnist.LABELS
     elif name == "cifar10_jpeg":
-        images, labels = cifar10_jpeg.read(cache_folder(), "train")
-        test_images, test_labels = cifar10_jpeg.read(cache_folder(), "test")
+        images, labels = cifar10_jpeg.read(cache.folder(), "train")
+        test_images, test_labels = cifar10_jpeg.read(cache.folder(), "test")
         names = cifar10_jpeg.LABELS
     else:
         images, labels, test_images, test_labels = _digits()
         names = tuple("0123456789")
-    images, geometry = _resize(images, size)
-    test_images, _ = _resize(test_images, size)
+    images, done = geometry.enlarged(images, size)
+    test_images, _ = geometry.enlarged(test_images, size)
     return _Raw(
         Split(images, labels.astype(np.int32)),
         Split(test_images, test_labels.astype(np.int32)),
         names,
-        geometry,
+        done,
     )
 
 
@@ -265,7 +256,7 @@ def _image_folder(path: Path, size: int, skip: bool, say: Callable[[str], None])
         split(found.train),
         split(found.test),
         found.labels,
-        _central(size),
+        geometry.central_in_words(size),
         split(found.validation) if found.validation else None,
         found.digest,
     )
@@ -273,7 +264,7 @@ def _image_folder(path: Path, size: int, skip: bool, say: Callable[[str], None])
 
 def _good(found: image_folder.Folder, skip: bool, say: Callable[[str], None]) -> list[int]:
     """Pictures that can be decoded. A set without broken ones is looked at once."""
-    sound = cache_folder() / "image_folders" / found.digest
+    sound = cache.folder() / "image_folders" / found.digest
     every = range(len(found.classes))
     if sound.is_file():
         return list(every)
@@ -289,28 +280,21 @@ def _public(name: str, size: int, data_dir: str) -> _Raw:
     parts = (np.arange(found.train), np.arange(found.train, count))
     if not own:
         train, test = (Split(Pictures(found.source, p, size), found.classes[p]) for p in parts)
-        return _Raw(train, test, found.labels, _central(size))
-    geometry = ""
+        return _Raw(train, test, found.labels, geometry.central_in_words(size))
+    done = ""
     splits = []
     for part in parts:  # small ones are decoded once and for all
-        images, geometry = _resize(Pictures(found.source, part, own)[:], size)
+        images, done = geometry.enlarged(Pictures(found.source, part, own)[:], size)
         splits.append(Split(images, found.classes[part]))
-    return _Raw(splits[0], splits[1], found.labels, geometry)
-
-
-def _central(size: int) -> str:
-    return (
-        f"shorter side to {round(size / decoding.ZOOM)} pixels, bilinear and antialiased, unless it"
-        f" is between {size} and that; one below {size} to {size}; then the central {size}×{size}"
-    )
+    return _Raw(splits[0], splits[1], found.labels, done)
 
 
 def _fashion_mnist() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    folder = fashion_mnist.find(cache_folder())
+    folder = fashion_mnist.find(cache.folder())
     if folder is None:
         raise ZooError(
             "Fashion-MNIST is not on this machine",
-            where=f"{cache_folder() / 'fashion_mnist'} and {fashion_mnist.DEBIAN_FOLDER}",
+            where=f"{cache.folder() / 'fashion_mnist'} and {fashion_mnist.DEBIAN_FOLDER}",
             remedy="run python -m scripts.data --dataset=fashion_mnist, or use --dataset=digits",
         )
     train, labels, test, test_labels = (
@@ -332,27 +316,3 @@ def _digits() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     images = (digits.images * (255 / 16)).round().astype(np.uint8)[..., np.newaxis]
     # scikit-learn ships one set of 1,797; the last 397 (other writers) are our test set.
     return images[:1400], digits.target[:1400], images[1400:], digits.target[1400:]
-
-
-def _resize(images: np.ndarray, size: int) -> tuple[np.ndarray, str]:
-    """Repeats pixels a whole number of times, then pads with zeros to size × size."""
-    own = images.shape[1]
-    if size < own:
-        raise ZooError(
-            "image size below the data set's own",
-            where="--image_size",
-            expected=f"at least {own}",
-            got=size,
-        )
-    factor = size // own
-    if factor > 1:
-        images = images.repeat(factor, axis=1).repeat(factor, axis=2)
-    before = (size - own * factor) // 2
-    after = size - own * factor - before
-    images = np.pad(images, ((0, 0), (before, after), (before, after), (0, 0)))
-    steps = [f"{own}×{own} image"]
-    if factor > 1:
-        steps.append(f"each pixel repeated {factor}×{factor} times")
-    if before or after:
-        steps.append(f"padded with zeros by {before} before and {after} after on both axes")
-    return images, ", ".join([*steps, f"giving {size}×{size}"])

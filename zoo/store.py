@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from zoo.data import cache_folder
+from zoo import cache
 from zoo.errors import UnknownNameError, ZooError
 from zoo.files import read_bytes
 from zoo.records import read_model
@@ -41,7 +41,7 @@ class Found:
 
 def downloads() -> Path:
     """The folder that downloads go to."""
-    return cache_folder() / "models"
+    return cache.folder() / "models"
 
 
 def places() -> tuple[Path, ...]:

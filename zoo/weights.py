@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from zoo.data import cache_folder
+from zoo import cache
 from zoo.errors import UnknownNameError, ZooError, one_line
 from zoo.files import read_bytes, write_bytes
 
@@ -76,7 +76,7 @@ def public_weights(name: str) -> PublicWeights:
 
 def cached(row: PublicWeights) -> Path:
     """Where `fetch` puts the file."""
-    return cache_folder() / "weights" / row.file
+    return cache.folder() / "weights" / row.file
 
 
 def read(row: PublicWeights, path: Path | None = None) -> bytes:

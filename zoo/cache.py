@@ -1,0 +1,14 @@
+"""Where downloads are kept."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def folder() -> Path:
+    """$MODEL_ZOO_CACHE, else mobile-model-zoo in $XDG_CACHE_HOME or ~/.cache."""
+    if own := os.environ.get("MODEL_ZOO_CACHE"):
+        return Path(own)
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "mobile-model-zoo"
