@@ -21,7 +21,7 @@ _KINDS: tuple[tuple[str, str, type[Artifact] | type[Checkpoint]], ...] = (
     ("artifacts", ".tflite", Artifact),
     ("checkpoints", ".safetensors", Checkpoint),
 )
-_CLONE = Path(__file__).parent.parent / "release"
+CLONE = Path(__file__).parent.parent / "release"
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def downloads() -> Path:
 
 def places() -> tuple[Path, ...]:
     """Where is looked, in order."""
-    return (downloads(), _CLONE)
+    return (downloads(), CLONE)
 
 
 def names(folders: tuple[Path, ...] | None = None) -> list[str]:

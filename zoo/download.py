@@ -1,0 +1,259 @@
+"""Downloads of a release: nothing is used before its SHA-256 is right, nothing is half-written.
+
+    FOLDER/artifacts/NAME.tflite, .json     what is whole and checked, as in a release
+    FOLDER/checkpoints/NAME.safetensors, .json
+    FOLDER/.partial/SHA256                  what was begun; the next attempt goes on with it
+
+The index names every file with its size and hash, its own names are bounded and can't leave the
+folder (`zoo.release`), and a container is unpacked to no more than the size that was named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from filelock import FileLock
+from pydantic import ValidationError
+
+from zoo.container import container
+from zoo.errors import UnknownNameError, ZooError, one_line
+from zoo.files import sha256_of, write_bytes
+from zoo.records import MAX_JSON_BYTES
+from zoo.release import INDEX, MAX_INDEX_BYTES, Checkpoint, Entry, File, Index
+from zoo.sources import Source, SourceError
+from zoo.types import Artifact
+
+_ATTEMPTS = 3  # at one source, each of which goes on where the last one broke off
+_PARALLEL = 4
+_BLOCK = 2**20
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Who is told what happens: `began(name, bytes)`, `more(name, bytes)`, `ended(name, words)`."""
+
+    began: Callable[[str, int], None] = lambda name, size: None
+    more: Callable[[str, int], None] = lambda name, size: None
+    ended: Callable[[str, str], None] = lambda name, words: None
+
+
+def index(sources: Sequence[Source]) -> Index:
+    """The index of the first source that has a good one.
+
+    Raises:
+        ZooError: none has.
+    """
+
+    def read(source: Source) -> Index:
+        try:
+            return Index.model_validate_json(source.read(INDEX, MAX_INDEX_BYTES))
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            place = ".".join(map(str, first["loc"]))
+            raise SourceError(
+                "the index is not valid", where=source.name, got=f"{place}: {first['msg']}"
+            ) from error
+
+    return _first(sources, read)
+
+
+def chosen(
+    release: Index, names: Iterable[str], precisions: Sequence[str] = (), all_: bool = False
+) -> list[Entry]:
+    """The entries that are asked for, each once.
+
+    Args:
+        release: what there is.
+        names: of files, or of runs, which stand for all their files.
+        precisions: only these; checkpoints are the precision `checkpoint`, and are left out where a
+            run is named without it.
+        all_: everything.
+
+    Raises:
+        UnknownNameError: there is no such name, or precision.
+    """
+    known = {entry.precision for entry in release.entries}
+    for precision in precisions:
+        if precision not in known:
+            raise UnknownNameError("--precision", precision, known)
+    found: dict[str, Entry] = {}
+    for name in [*names, *(["*"] if all_ else [])]:
+        named = [entry for entry in release.entries if entry.name == name]
+        group = [entry for entry in release.entries if name in ("*", entry.run)]
+        if not named and not group:
+            raise UnknownNameError(
+                "model", name, {each for e in release.entries for each in (e.name, e.run)}
+            )
+        wanted = precisions or known - {"checkpoint"}
+        found |= {e.name: e for e in named or group if named or e.precision in wanted}
+    return list(found.values())
+
+
+def fetch(
+    entries: Sequence[Entry],
+    sources: Sequence[Source],
+    folder: Path,
+    progress: Progress = Progress(),
+) -> tuple[dict[str, Path], list[ZooError]]:
+    """Brings entries into a folder, several at a time.
+
+    Args:
+        entries: of the index.
+        sources: tried in order, for each file.
+        folder: gets them.
+        progress: is told of it, from several threads.
+
+    Returns:
+        Name → the file, for those that are there now; and why others are not.
+    """
+    found: dict[str, Path] = {}
+    problems: list[ZooError] = []
+
+    def one(entry: Entry) -> Path | ZooError:
+        try:
+            return _entry(entry, sources, folder, progress)
+        except ZooError as error:
+            progress.ended(entry.name, "failed")
+            return error
+
+    with ThreadPoolExecutor(_PARALLEL) as pool:
+        for entry, result in zip(entries, pool.map(one, entries), strict=True):
+            if isinstance(result, ZooError):
+                problems.append(result)
+            else:
+                found[entry.name] = result
+    return found, problems
+
+
+def _entry(entry: Entry, sources: Sequence[Source], folder: Path, progress: Progress) -> Path:
+    kind, suffix = (
+        ("artifacts", ".tflite") if entry.kind == "tflite" else ("checkpoints", ".safetensors")
+    )
+    path = folder / kind / f"{entry.name}{suffix}"
+    partial = folder / ".partial" / entry.download.sha256
+    try:
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{partial}.lock"):
+            manifest = _first(sources, lambda source: _manifest(entry, source))
+            if path.is_file() and sha256_of(path) == entry.file.sha256:
+                words = "was there"
+            else:
+                words = _bring(entry, sources, path, partial, progress)
+            write_bytes(path.with_suffix(".json"), manifest)
+        Path(f"{partial}.lock").unlink(missing_ok=True)
+    except OSError as error:
+        raise ZooError(
+            "can't keep the download", where=path, got=error.strerror, remedy="free some space"
+        ) from error
+    progress.ended(entry.name, words)
+    return path
+
+
+def _bring(
+    entry: Entry, sources: Sequence[Source], path: Path, partial: Path, progress: Progress
+) -> str:
+    progress.began(entry.name, entry.download.bytes)
+    _first(sources, lambda source: _download(entry, source, partial, progress))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if entry.download == entry.file:
+        partial.replace(path)
+        return f"{entry.download.bytes:,} bytes"
+    whole = partial.with_name(f"{entry.file.sha256}.whole")
+    try:
+        with partial.open("rb") as packed, whole.open("wb") as out:
+            container.unpack(packed, out, entry.file.bytes)
+        _check(whole, entry.file, entry.name)
+        whole.replace(path)
+    finally:
+        whole.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
+    return f"{entry.download.bytes:,} bytes, unpacked to {entry.file.bytes:,}"
+
+
+def _download(entry: Entry, source: Source, partial: Path, progress: Progress) -> None:
+    """Fills the partial file from one source, in a few attempts."""
+    size = entry.download.bytes
+    for attempt in range(_ATTEMPTS):
+        with partial.open("r+b" if partial.exists() else "w+b") as out:
+            done = out.seek(0, 2)
+            if done > size:
+                done = out.truncate(0)
+                out.seek(0)
+            progress.more(entry.name, done)
+            try:
+                if done < size:
+                    _copy(source, entry.download, out, done, lambda n: progress.more(entry.name, n))
+            except SourceError:
+                progress.more(entry.name, -out.tell())
+                # Another attempt makes sense where the last one brought something.
+                if attempt == _ATTEMPTS - 1 or out.tell() <= done:
+                    raise
+                continue
+        try:
+            _check(partial, entry.download, source.name)
+        except SourceError:
+            partial.unlink()  # what was wrong stays wrong
+            progress.more(entry.name, -size)
+            raise
+        return
+
+
+def _copy(
+    source: Source, file: File, out: BinaryIO, done: int, told: Callable[[int], None]
+) -> None:
+    source.copy(file.path, file.bytes, out, done, told)
+
+
+def _check(path: Path, file: File, where: str) -> None:
+    if (size := path.stat().st_size) != file.bytes or (got := sha256_of(path)) != file.sha256:
+        wrong = f"{size} bytes" if size != file.bytes else f"sha256 {got}"
+        raise SourceError(
+            "not the file that the index names",
+            where=f"{where}: {file.path}",
+            expected=f"{file.bytes} bytes, sha256 {file.sha256}",
+            got=wrong,
+        )
+
+
+def _manifest(entry: Entry, source: Source) -> bytes:
+    """The manifest, which must be of the file that the index names."""
+    file = entry.manifest
+    content = source.read(file.path, min(file.bytes, MAX_JSON_BYTES))
+    where = f"{source.name}: {file.path}"
+    if (got := sha256(content).hexdigest()) != file.sha256:
+        raise SourceError(
+            "not the manifest that the index names",
+            where=where,
+            expected=f"sha256 {file.sha256}",
+            got=got,
+        )
+    form: type[Artifact] | type[Checkpoint] = Artifact if entry.kind == "tflite" else Checkpoint
+    try:
+        told: Any = form.model_validate_json(content)
+    except ValidationError as error:
+        raise SourceError("the manifest is not valid", where=where, got=one_line(error)) from error
+    if (told.name, told.sha256, told.bytes) != (entry.name, entry.file.sha256, entry.file.bytes):
+        raise SourceError("the manifest is of another file", where=where, got=told.name)
+    return content
+
+
+def _first(sources: Sequence[Source], get: Callable[[Source], Any]) -> Any:
+    """What the first source gives that can; the last one's problem where none can."""
+    problems = []
+    for source in sources:
+        try:
+            return get(source)
+        except SourceError as error:
+            problems.append(error)
+    if len(problems) == 1:
+        raise problems[0]
+    raise SourceError(
+        "no source has it" if problems else "no source",
+        got="; ".join(str(problem) for problem in problems) or None,
+        remedy="give --source=URL or a folder with index.json",
+    )

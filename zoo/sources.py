@@ -1,0 +1,255 @@
+"""Where releases come from: a folder, or a web server, which is not trusted with anything.
+
+A source gives at most the bytes that it was asked for: a server that stalls, cuts off, lies about a
+size, sends another part or points to another host costs a line, no memory and no file.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+from urllib.parse import urljoin, urlsplit
+
+from zoo.errors import ZooError
+
+if TYPE_CHECKING:
+    import requests
+
+_BLOCK = 2**20
+_REDIRECTS = 5
+_LEAST_RATE = 1000  # bytes a second: one that drips would hold us for ever
+_HEADERS = {"User-Agent": "mobile-model-zoo", "Accept-Encoding": "identity"}
+
+
+class SourceError(ZooError):
+    """A source that does not give what it should; another one may."""
+
+
+class Source(Protocol):
+    """A release's files by their path from its index."""
+
+    name: str
+
+    def read(self, place: str, limit: int) -> bytes:
+        """A whole small file.
+
+        Raises:
+            SourceError: it can't be had, or has over `limit` bytes.
+        """
+        ...
+
+    def copy(
+        self, place: str, size: int, out: BinaryIO, done: int, told: Callable[[int], None]
+    ) -> None:
+        """Appends the bytes from `done` on to `out`, which already holds those before.
+
+        Args:
+            place: the file's path.
+            size: bytes that it must have.
+            out: where they go; truncated to nothing where the source starts from the beginning.
+            done: bytes that are there.
+            told: gets the number of bytes of each block.
+
+        Raises:
+            SourceError: as soon as it gives other than `size` bytes in all; what came is kept.
+        """
+        ...
+
+
+def source(name: str, timeout_s: float = 30.0, hosts: tuple[str, ...] = ()) -> Source:
+    """A source by its address: http://…, https://…, or a folder.
+
+    Args:
+        name: the address of the folder that index.json is in.
+        timeout_s: how long a server may be silent.
+        hosts: others that it may redirect to, as a hub's content network.
+
+    Raises:
+        ZooError: another kind of address.
+    """
+    if name.startswith(("http://", "https://")):
+        return WebSource(name, timeout_s, hosts)
+    if "://" in name:
+        raise ZooError("an address of another kind", where=name, expected="http, https or a folder")
+    return FolderSource(Path(name))
+
+
+class FolderSource:
+    """A folder of this computer."""
+
+    def __init__(self, folder: Path):
+        self.name, self._folder = str(folder), folder
+
+    def read(self, place: str, limit: int) -> bytes:
+        """See `Source`."""
+        path = self._folder / place
+        try:
+            with path.open("rb") as file:
+                found = file.read(limit + 1)
+        except OSError as error:
+            raise SourceError("no such file", where=path, got=error.strerror) from error
+        if len(found) > limit:
+            raise SourceError("the file is too large", where=path, expected=f"{limit} bytes")
+        return found
+
+    def copy(
+        self, place: str, size: int, out: BinaryIO, done: int, told: Callable[[int], None]
+    ) -> None:
+        """See `Source`."""
+        path = self._folder / place
+        try:
+            with path.open("rb") as file:
+                file.seek(done)
+                _pour(iter(lambda: file.read(_BLOCK), b""), size - done, out, told, str(path))
+        except OSError as error:
+            raise SourceError("can't copy", where=path, got=error.strerror) from error
+
+
+class WebSource:
+    """A web server. `requests` takes proxies and certificates from the environment.
+
+    Args:
+        address: of the folder that index.json is in.
+        timeout_s: how long the server may be silent, and how long the headers may take.
+        hosts: others that it may redirect to.
+    """
+
+    def __init__(self, address: str, timeout_s: float = 30.0, hosts: tuple[str, ...] = ()):
+        self.name = address.rstrip("/") + "/"
+        self._timeout_s, self._hosts = timeout_s, hosts
+        if not urlsplit(self.name).hostname:
+            raise ZooError("an address without a host", where=address)
+
+    def read(self, place: str, limit: int) -> bytes:
+        """See `Source`."""
+        out = io.BytesIO()
+        with self._get(place) as answer:
+            if answer.status_code != 200:
+                raise self._refused(answer)
+            _pour(self._blocks(answer), limit, out, lambda _: None, answer.url, exactly=False)
+        return out.getvalue()
+
+    def copy(
+        self, place: str, size: int, out: BinaryIO, done: int, told: Callable[[int], None]
+    ) -> None:
+        """See `Source`."""
+        with self._get(place, done) as answer:
+            if answer.status_code == 200 and done:  # it knows no ranges
+                out.seek(0)
+                out.truncate()
+                told(-done)
+                done = 0
+            elif answer.status_code == 206 and done:
+                expected = f"bytes {done}-{size - 1}/{size}"
+                got = answer.headers.get("Content-Range", "none")
+                if got.strip() != expected:
+                    raise SourceError(
+                        "the server sends another part",
+                        where=answer.url,
+                        expected=expected,
+                        got=got,
+                    )
+            elif answer.status_code != 200:
+                raise self._refused(answer)
+            length = answer.headers.get("Content-Length", str(size - done))
+            if length != str(size - done):
+                raise SourceError(
+                    "the server promises another size",
+                    where=answer.url,
+                    expected=f"{size - done} bytes",
+                    got=length,
+                )
+            _pour(self._blocks(answer), size - done, out, told, answer.url)
+
+    def _get(self, place: str, done: int = 0) -> requests.Response:
+        import requests
+
+        headers = {**_HEADERS, **({"Range": f"bytes={done}-"} if done else {})}
+        address = urljoin(self.name, place)
+        home = urlsplit(self.name)
+        for _ in range(_REDIRECTS):
+            try:
+                answer = requests.get(
+                    address,
+                    headers=headers,
+                    stream=True,
+                    timeout=self._timeout_s,
+                    allow_redirects=False,
+                )
+            except requests.RequestException as error:
+                raise SourceError("no answer", where=address, got=_plain(error)) from error
+            if not answer.is_redirect:
+                return answer
+            to = urljoin(address, answer.headers.get("Location", ""))
+            answer.close()
+            there = urlsplit(to)
+            same = (there.scheme, there.netloc) == (home.scheme, home.netloc)
+            if not same and (there.scheme != "https" or there.hostname not in self._hosts):
+                raise SourceError(
+                    "the server points to another host",
+                    where=address,
+                    expected=home.netloc,
+                    got=to,
+                    remedy="name that source itself, or allow its host by --redirect_hosts",
+                )
+            address = to
+        raise SourceError("the server points from place to place", where=address)
+
+    def _blocks(self, answer: requests.Response) -> Iterator[bytes]:
+        """The body, as it comes. The timeout of a read is between two packets alone."""
+        import requests
+        from urllib3.exceptions import HTTPError
+
+        began, got = time.monotonic(), 0
+        try:
+            while block := answer.raw.read1(_BLOCK):  # what is there; read would wait for all
+                yield block
+                got += len(block)
+                took = time.monotonic() - began
+                if took > self._timeout_s and got < _LEAST_RATE * took:
+                    raise SourceError(
+                        "the server is too slow", where=answer.url, got=f"{got / took:.0f} bytes/s"
+                    )
+        except (HTTPError, requests.RequestException, OSError) as error:
+            raise SourceError(
+                "the server broke off", where=answer.url, got=_plain(error)
+            ) from error
+
+    def _refused(self, answer: requests.Response) -> SourceError:
+        return SourceError(
+            "the server refuses", where=answer.url, got=f"{answer.status_code} {answer.reason}"
+        )
+
+
+def _pour(
+    blocks: Iterator[bytes],
+    left: int,
+    out: BinaryIO,
+    told: Callable[[int], None],
+    where: str,
+    exactly: bool = True,
+) -> None:
+    """Writes the blocks, at most `left` bytes of them."""
+    promised = left
+    for block in blocks:
+        if len(block) > left:
+            raise SourceError("more bytes than promised", where=where, expected=f"{promised} bytes")
+        out.write(block)
+        left -= len(block)
+        told(len(block))
+    if left and exactly:
+        raise SourceError(
+            "fewer bytes than promised",
+            where=where,
+            expected=f"{promised} bytes",
+            got=f"{promised - left} bytes",
+        )
+
+
+def _plain(error: Exception) -> str:
+    """Without the addresses of Python's objects that urllib3 puts into its messages."""
+    return re.sub(r"<[^<>]* object at 0x[0-9a-f]+>[,:]? ?", "", str(error))
