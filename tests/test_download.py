@@ -1,0 +1,485 @@
+"""Downloads from a web server on the loopback, which may do anything but behave."""
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from converters.container.packing import pack
+from tests.android_bench.report_samples import artifact
+from tests.conftest import ROOT
+from zoo import download, sources, store
+from zoo.errors import UnknownNameError
+from zoo.release import Entry, File, Index
+
+CONTENT = os.urandom(300_000)  # what is transferred is never run, so any bytes will do
+OTHER = os.urandom(300_000)
+NAME = "net-fashion_mnist-int8"
+
+
+def file(path, content):
+    return File(path=path, bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+
+
+def released(name=NAME, content=CONTENT, packed=None, **changes):
+    """The files of a release of one model, by path."""
+    told = artifact(name, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content), **changes)
+    manifest = told.model_dump_json().encode()
+    path = f"artifacts/{name}.tflite"
+    files = {path: content, f"artifacts/{name}.json": manifest}
+    transferred = file(path, content)
+    if packed is not None:
+        files = {f"{path}.ztfl": packed, f"artifacts/{name}.json": manifest}
+        transferred = file(f"{path}.ztfl", packed)
+    entry = Entry(
+        name=name, kind="tflite", run=name.rsplit("-", 1)[0], model="resnet20",
+        dataset="fashion_mnist", precision="int8", parameters=1, file=file(path, content),
+        download=transferred, manifest=file(f"artifacts/{name}.json", manifest),
+    )  # fmt: skip
+    return {**files, "index.json": Index(entries=(entry,)).model_dump_json().encode()}
+
+
+class Server(ThreadingHTTPServer):
+    """Serves `files`; `misbehave(handler, path)` may answer first, and returns whether it did."""
+
+    daemon_threads = True
+
+    def __init__(self, files, misbehave=lambda handler, path: False):
+        self.files, self.misbehave, self.asked = files, misbehave, []
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.address = f"http://127.0.0.1:{self.server_port}/"
+
+    def handle_error(self, request, client_address):
+        pass  # a client that goes away
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.0"
+
+    def do_GET(self):
+        path = self.path.lstrip("/")
+        self.server.asked.append((path, self.headers.get("Range")))
+        if self.server.misbehave(self, path):
+            return
+        content = self.server.files.get(path)
+        if content is None:
+            self.send_error(404)
+            return
+        wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        first = int(wanted.group(1)) if wanted else 0
+        self.answer(content[first:], first, len(content))
+
+    def answer(self, content, first, whole, **headers):
+        self.send_response(206 if first else 200)
+        if first:
+            self.send_header("Content-Range", f"bytes {first}-{whole - 1}/{whole}")
+        told = {"Content-Length": str(len(content)), **headers}
+        for key, value in told.items():
+            if value is not None:
+                self.send_header(key, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_):
+        pass
+
+
+@contextmanager
+def serving(files, misbehave=lambda handler, path: False):
+    server = Server(files, misbehave)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def get(addresses, folder, timeout_s=1.0, names=(NAME,)):
+    """Downloads; the problems, as text."""
+    there = [sources.source(str(each), timeout_s) for each in addresses]
+    try:
+        entries = download.chosen(download.index(there), names)
+    except sources.SourceError as error:
+        return str(error)
+    _, problems = download.fetch(entries, there, folder)
+    return "\n".join(map(str, problems))
+
+
+def whole(folder, content=CONTENT, name=NAME):
+    return (folder / "artifacts" / f"{name}.tflite").read_bytes() == content
+
+
+def is_model(path):
+    return path.startswith("artifacts/") and ".tflite" in path
+
+
+def nothing_there(folder):
+    """No model and no manifest, whole or half; what was begun may stay aside."""
+    return not [
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and ".partial" not in path.relative_to(folder).parts
+    ]
+
+
+def test_a_file_comes_once_and_is_checked(tmp_path):
+    folder = tmp_path / "cache"
+    with serving(released()) as server:
+        assert get([server.address], folder) == ""
+        assert whole(folder)
+        assert get([server.address], folder) == ""
+        assert [path for path, _ in server.asked if is_model(path)] == [f"artifacts/{NAME}.tflite"]
+        (folder / "artifacts" / f"{NAME}.tflite").write_bytes(OTHER)  # damaged since
+        assert get([server.address], folder) == ""
+    assert whole(folder)
+    assert store.find(NAME, (folder,)).content == CONTENT
+    assert not list((folder / ".partial").iterdir())
+
+
+def test_a_folder_is_a_source_too(tmp_path):
+    for path, content in released().items():
+        (tmp_path / "release" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "release" / path).write_bytes(content)
+    assert get([tmp_path / "release"], tmp_path / "cache") == ""
+    assert whole(tmp_path / "cache")
+    assert "no such file" in get([tmp_path], tmp_path / "other")
+
+
+def test_a_container_is_unpacked_on_arrival(tmp_path):
+    content = (b"weights" * 5000)[:30_000]
+    with serving(released(content=content, packed=pack(content).data)) as server:
+        assert get([server.address], tmp_path) == ""
+    assert whole(tmp_path, content)
+
+
+def cut_once(handler, path):
+    if not is_model(path) or handler.headers.get("Range"):
+        return False
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(len(CONTENT)))
+    handler.end_headers()
+    handler.wfile.write(CONTENT[:100_000])
+    return True
+
+
+def test_a_broken_connection_goes_on_where_it_broke(tmp_path):
+    with serving(released(), cut_once) as server:
+        assert get([server.address], tmp_path) == ""
+        ranges = [wanted for path, wanted in server.asked if is_model(path)]
+    assert whole(tmp_path)
+    assert len(ranges) == 2 and 0 < int(re.search(r"\d+", ranges[1]).group()) <= 100_000
+
+
+def test_it_goes_on_after_kill_9(tmp_path):
+    sent = threading.Event()
+
+    def stall(handler, path):
+        if not is_model(path) or sent.is_set():
+            return False
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(CONTENT)))
+        handler.end_headers()
+        handler.wfile.write(CONTENT[:150_000])
+        handler.wfile.flush()
+        sent.set()
+        time.sleep(20)
+        return True
+
+    with serving(released(), stall) as server:
+        command = [
+            sys.executable, "-m", "scripts.download", NAME, f"--source={server.address}",
+            f"--into={tmp_path}",
+        ]  # fmt: skip
+        process = subprocess.Popen(command, cwd=ROOT)
+        assert sent.wait(30)
+        partial = tmp_path / ".partial" / hashlib.sha256(CONTENT).hexdigest()
+        deadline = time.monotonic() + 20
+        while not (partial.exists() and partial.stat().st_size) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.kill()
+        process.wait()
+        assert nothing_there(tmp_path)
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        wanted = server.asked[-1][1]
+    assert whole(tmp_path)
+    assert int(re.search(r"\d+", wanted).group()) > 0
+
+
+def test_a_server_without_ranges_begins_anew(tmp_path):
+    asked = []
+
+    def no_ranges(handler, path):
+        if not is_model(path):
+            return False
+        asked.append(path)
+        part = CONTENT[:100_000] if len(asked) == 1 else CONTENT
+        handler.answer(part, 0, 0, **{"Content-Length": str(len(CONTENT))})
+        return True
+
+    with serving(released(), no_ranges) as server:
+        assert get([server.address], tmp_path) == ""
+    assert whole(tmp_path)
+
+
+def answering(content, first=0, **headers):
+    def misbehave(handler, path):
+        if not is_model(path):
+            return False
+        handler.answer(content, first, len(CONTENT), **headers)
+        return True
+
+    return misbehave
+
+
+def stalling(handler, path):
+    if is_model(path):
+        handler.answer(CONTENT[:1000], 0, 0, **{"Content-Length": str(len(CONTENT))})
+        handler.wfile.flush()
+        time.sleep(4)
+    return is_model(path)
+
+
+def dripping(handler, path):
+    if is_model(path):
+        handler.answer(b"", 0, 0, **{"Content-Length": str(len(CONTENT))})
+        for at in range(200):
+            handler.wfile.write(CONTENT[at : at + 1])
+            handler.wfile.flush()
+            time.sleep(0.05)
+    return is_model(path)
+
+
+def endless(handler, path):
+    """10 GB where 300 kB were promised: nobody waits for all of it."""
+    if is_model(path):
+        handler.answer(b"", 0, 0, **{"Content-Length": None})
+        for _ in range(10_000):
+            handler.wfile.write(bytes(2**20))
+    return is_model(path)
+
+
+def elsewhere(handler, path):
+    if is_model(path):
+        handler.send_response(302)
+        handler.send_header("Location", f"http://localhost:{handler.server.server_port}/{path}")
+        handler.end_headers()
+    return is_model(path)
+
+
+def round_and_round(handler, path):
+    if is_model(path):
+        handler.send_response(302)
+        handler.send_header("Location", f"/{path}")
+        handler.end_headers()
+    return is_model(path)
+
+
+def to_a_file(handler, path):
+    if is_model(path):
+        handler.send_response(302)
+        handler.send_header("Location", "file:///etc/passwd")
+        handler.end_headers()
+    return is_model(path)
+
+
+@pytest.mark.parametrize(
+    ("misbehave", "said"),
+    [
+        (stalling, "broke off.*timed out"),
+        (dripping, "too slow"),
+        (answering(CONTENT[:1000]), "promises another size.*300000.*1000"),
+        (answering(CONTENT[:1000], **{"Content-Length": None}), "fewer bytes than promised"),
+        (answering(CONTENT + b"x"), "promises another size"),
+        (answering(CONTENT + b"x", **{"Content-Length": None}), "more bytes than promised"),
+        (endless, "more bytes than promised"),
+        (answering(OTHER), "not the file that the index names"),
+        (answering(CONTENT[7:], first=7), "refuses.*206"),
+        (elsewhere, "points to another host.*localhost"),
+        (to_a_file, "points to another host.*file:///etc/passwd"),
+        (round_and_round, "from place to place"),
+        (lambda handler, path: is_model(path) and not handler.send_error(503), "refuses.*503"),
+    ],
+)
+def test_what_a_server_does_wrong_is_one_line(tmp_path, misbehave, said):
+    folder = tmp_path / "cache"
+    with serving(released(), misbehave) as server:
+        began = time.monotonic()
+        problem = get([server.address], folder)
+        assert time.monotonic() - began < 20
+    assert re.search(said, problem), problem
+    assert problem.count("\n") == 0
+    assert nothing_there(folder)
+    partial = sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())
+    assert partial <= len(CONTENT)
+    assert [path.name for path in tmp_path.iterdir()] == ["cache"]
+
+
+def test_another_part_than_asked_for_is_refused(tmp_path):
+    def shifted(handler, path):
+        if not is_model(path):
+            return False
+        if not handler.headers.get("Range"):
+            return cut_once(handler, path)
+        handler.answer(CONTENT[5:], 5, len(CONTENT))
+        return True
+
+    with serving(released(), shifted) as server:
+        assert re.search("another part.*got: bytes 5-", get([server.address], tmp_path))
+    assert nothing_there(tmp_path)
+
+
+def test_the_next_mirror_is_taken(tmp_path):
+    with (
+        serving(released(), answering(OTHER)) as bad,
+        serving(released()) as good,
+        serving({}) as empty,
+    ):
+        nobody = "http://127.0.0.1:1/"
+        assert get([nobody, empty.address, bad.address, good.address], tmp_path) == ""
+    assert whole(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../evil",
+        "/etc/evil",
+        "a/b",
+        "..",
+        ".hidden",
+        "a\\b",
+        "a\nb",
+        "a b",
+        "",
+        "x" * 200,
+        "C:x",
+    ],
+)
+def test_names_that_leave_the_folder_are_no_names(tmp_path, name):
+    told = json.loads(released()["index.json"])
+    told["entries"][0]["name"] = name
+    with serving({**released(), "index.json": json.dumps(told).encode()}) as server:
+        problem = get([server.address], tmp_path / "cache", names=[name])
+    assert re.search(r"index is not valid.*entries\.0\.name", problem)
+    assert problem.count("\n") == 0
+    assert not list(tmp_path.iterdir())
+
+
+@given(st.text(max_size=60))
+def test_no_path_of_an_index_leaves_the_release(path):
+    try:
+        found = File(path=path, bytes=1, sha256="0" * 64)
+    except ValidationError:
+        return
+    place = Path(found.path)
+    assert not place.is_absolute()
+    assert ".." not in place.parts
+    assert len(place.parts) <= 2
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda told: told.update(name="other"), "manifest is of another file"),
+        (lambda told: told.update(sha256="1" * 64), "manifest is of another file"),
+        (lambda told: told.update(bytes=5), "manifest is of another file"),
+        (lambda told: told.update(surprise=1), "manifest is not valid"),
+    ],
+)
+def test_a_manifest_must_be_of_the_file(tmp_path, change, said):
+    files = released()
+    told = json.loads(files[f"artifacts/{NAME}.json"])
+    change(told)
+    manifest = json.dumps(told).encode()
+    index = json.loads(files["index.json"])
+    index["entries"][0]["manifest"] = file(f"artifacts/{NAME}.json", manifest).model_dump()
+    files |= {
+        f"artifacts/{NAME}.json": manifest,
+        "index.json": json.dumps(index).encode(),
+    }
+    with serving(files) as server:
+        assert said in get([server.address], tmp_path)
+    assert nothing_there(tmp_path)
+
+
+def test_a_swapped_manifest_is_refused(tmp_path):
+    files = released()
+    with serving({**files, f"artifacts/{NAME}.json": b"{}"}) as server:
+        assert "not the manifest that the index names" in get([server.address], tmp_path)
+    assert nothing_there(tmp_path)
+
+
+def test_an_index_may_not_be_endless(tmp_path):
+    def misbehave(handler, path):
+        handler.answer(b"", 0, 0, **{"Content-Length": None})
+        for _ in range(100):
+            handler.wfile.write(b" " * 2**20)
+        return True
+
+    with serving({}, misbehave) as server:
+        assert "more bytes than promised" in get([server.address], tmp_path, timeout_s=5)
+
+
+def test_a_bomb_in_a_container_is_refused(tmp_path):
+    bomb = pack(bytes(50_000_000)).data
+    assert len(bomb) < 100_000
+    content = bytes(1000)
+    with serving(released(content=content, packed=bomb)) as server:
+        problem = get([server.address], tmp_path)
+    assert re.search("1000|limit|too large", problem), problem
+    assert problem.count("\n") == 0
+    assert nothing_there(tmp_path)
+    assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) < 1000
+
+
+def test_two_processes_want_the_same(tmp_path):
+    with serving(released()) as server:
+        command = [
+            sys.executable, "-m", "scripts.download", NAME, f"--source={server.address}",
+            f"--into={tmp_path}",
+        ]  # fmt: skip
+        both = [subprocess.Popen(command, cwd=ROOT) for _ in range(2)]
+        assert [process.wait(60) for process in both] == [0, 0]
+        assert len([path for path, _ in server.asked if is_model(path)]) == 1
+    assert whole(tmp_path)
+
+
+def test_names_stand_for_runs_and_precisions():
+    def entry(name, precision):
+        return (
+            Index.model_validate_json(released(name)["index.json"])
+            .entries[0]
+            .model_copy(update={"precision": precision})
+        )
+
+    index = Index(
+        entries=tuple(
+            entry(f"{run}-{p}", p) for run in ("a", "b") for p in ("int8", "float32", "checkpoint")
+        )
+    )
+
+    def names(*asked, **more):
+        return [each.name for each in download.chosen(index, asked, **more)]
+
+    assert names("a") == ["a-int8", "a-float32"]
+    assert names("a", precisions=["checkpoint"]) == ["a-checkpoint"]
+    assert names("a-checkpoint", "a") == ["a-checkpoint", "a-int8", "a-float32"]
+    assert names(all_=True, precisions=["int8"]) == ["a-int8", "b-int8"]
+    with pytest.raises(UnknownNameError, match="did you mean a-int8"):
+        names("a-int9")
+    with pytest.raises(UnknownNameError, match="did you mean int8"):
+        names("a", precisions=["int7"])
