@@ -16,34 +16,31 @@ where a file could not be had; the others are there all the same.
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from pathlib import Path
 
 from absl import flags
 
-from scripts import cli
-from zoo import download, store
+from scripts import cli, source_flags
+from zoo import download, listing, store
 from zoo.errors import ZooError
-from zoo.sources import Source, source
 
 FLAGS = flags.FLAGS
-flags.DEFINE_multi_string("source", [], "address of a release, or its folder; in order")
+source_flags.define()
 flags.DEFINE_list("precision", [], "only these; checkpoint is the weights to train on from")
 flags.DEFINE_bool("all", False, "everything, but for checkpoints unless --precision names them")
 flags.DEFINE_string("into", None, "folder for the files, instead of the cache")
-flags.DEFINE_float("timeout_s", 30.0, "how long a server may be silent", lower_bound=0.1)
-flags.DEFINE_list("redirect_hosts", [], "other hosts that a server may point to, by https")
+flags.adopt_module_key_flags(source_flags)  # --help shows them too
 
 
 def main(argv: list[str]) -> int:
     """Downloads what is named."""
     if len(argv) < 2 and not FLAGS.all:
         raise ZooError("no model is named", remedy="python -m scripts.download NAME, or --all")
-    sources = chosen_sources()
-    release = download.index(sources)
-    entries = download.chosen(release, argv[1:], FLAGS.precision, FLAGS.all)
+    sources = source_flags.chosen()
+    release = listing.index(sources)
+    entries = listing.chosen(release, argv[1:], FLAGS.precision, FLAGS.all)
     folder = Path(FLAGS.into) if FLAGS.into else store.downloads()
     with _Shown(sum(entry.download.bytes for entry in entries)) as shown:
         found, problems = download.fetch(entries, sources, folder, shown.progress)
@@ -52,16 +49,6 @@ def main(argv: list[str]) -> int:
     for problem in problems:
         cli.complain(problem)
     return 1 if problems else 0
-
-
-def chosen_sources() -> list[Source]:
-    """Those of --source, of the environment, or the clone's own release."""
-    named = FLAGS.source or os.environ.get("MODEL_ZOO_SOURCE", "").split()
-    if not named:
-        if not (store.CLONE / "index.json").is_file():
-            raise ZooError("no source", remedy="give --source=URL, or set MODEL_ZOO_SOURCE")
-        named = [str(store.CLONE)]
-    return [source(name, FLAGS.timeout_s, tuple(FLAGS.redirect_hosts)) for name in named]
 
 
 class _Shown:

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from converters.container.packing import pack
 from tests.android_bench.report_samples import artifact
 from tests.conftest import ROOT
-from zoo import download, sources, store
+from zoo import download, listing, sources, store
 from zoo.errors import UnknownNameError
 from zoo.release import Entry, File, Index
 
@@ -67,6 +67,7 @@ class Server(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.0"
+    server: Server
 
     def do_GET(self):
         path = self.path.lstrip("/")
@@ -111,7 +112,7 @@ def get(addresses, folder, timeout_s=1.0, names=(NAME,)):
     """Downloads; the problems, as text."""
     there = [sources.source(str(each), timeout_s) for each in addresses]
     try:
-        entries = download.chosen(download.index(there), names)
+        entries = listing.chosen(listing.index(there), names)
     except sources.SourceError as error:
         return str(error)
     _, problems = download.fetch(entries, there, folder)
@@ -473,7 +474,7 @@ def test_names_stand_for_runs_and_precisions():
     )
 
     def names(*asked, **more):
-        return [each.name for each in download.chosen(index, asked, **more)]
+        return [each.name for each in listing.chosen(index, asked, **more)]
 
     assert names("a") == ["a-int8", "a-float32"]
     assert names("a", precisions=["checkpoint"]) == ["a-checkpoint"]

@@ -10,7 +10,7 @@ folder (`zoo.release`), and a container is unpacked to no more than the size tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
@@ -21,10 +21,11 @@ from filelock import FileLock
 from pydantic import ValidationError
 
 from zoo.container import container
-from zoo.errors import UnknownNameError, ZooError, one_line
+from zoo.errors import ZooError, one_line
 from zoo.files import sha256_of, write_bytes
+from zoo.listing import first
 from zoo.records import MAX_JSON_BYTES
-from zoo.release import INDEX, MAX_INDEX_BYTES, Checkpoint, Entry, File, Index
+from zoo.release import Checkpoint, Entry, File
 from zoo.sources import Source, SourceError
 from zoo.types import Artifact
 
@@ -40,58 +41,6 @@ class Progress:
     began: Callable[[str, int], None] = lambda name, size: None
     more: Callable[[str, int], None] = lambda name, size: None
     ended: Callable[[str, str], None] = lambda name, words: None
-
-
-def index(sources: Sequence[Source]) -> Index:
-    """The index of the first source that has a good one.
-
-    Raises:
-        ZooError: none has.
-    """
-
-    def read(source: Source) -> Index:
-        try:
-            return Index.model_validate_json(source.read(INDEX, MAX_INDEX_BYTES))
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            place = ".".join(map(str, first["loc"]))
-            raise SourceError(
-                "the index is not valid", where=source.name, got=f"{place}: {first['msg']}"
-            ) from error
-
-    return _first(sources, read)
-
-
-def chosen(
-    release: Index, names: Iterable[str], precisions: Sequence[str] = (), all_: bool = False
-) -> list[Entry]:
-    """The entries that are asked for, each once.
-
-    Args:
-        release: what there is.
-        names: of files, or of runs, which stand for all their files.
-        precisions: only these; checkpoints are the precision `checkpoint`, and are left out where a
-            run is named without it.
-        all_: everything.
-
-    Raises:
-        UnknownNameError: there is no such name, or precision.
-    """
-    known = {entry.precision for entry in release.entries}
-    for precision in precisions:
-        if precision not in known:
-            raise UnknownNameError("--precision", precision, known)
-    found: dict[str, Entry] = {}
-    for name in [*names, *(["*"] if all_ else [])]:
-        named = [entry for entry in release.entries if entry.name == name]
-        group = [entry for entry in release.entries if name in ("*", entry.run)]
-        if not named and not group:
-            raise UnknownNameError(
-                "model", name, {each for e in release.entries for each in (e.name, e.run)}
-            )
-        wanted = precisions or known - {"checkpoint"}
-        found |= {e.name: e for e in named or group if named or e.precision in wanted}
-    return list(found.values())
 
 
 def fetch(
@@ -139,7 +88,7 @@ def _entry(entry: Entry, sources: Sequence[Source], folder: Path, progress: Prog
     try:
         partial.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{partial}.lock"):
-            manifest = _first(sources, lambda source: _manifest(entry, source))
+            manifest = first(sources, lambda source: _manifest(entry, source))
             if path.is_file() and sha256_of(path) == entry.file.sha256:
                 words = "was there"
             else:
@@ -158,7 +107,7 @@ def _bring(
     entry: Entry, sources: Sequence[Source], path: Path, partial: Path, progress: Progress
 ) -> str:
     progress.began(entry.name, entry.download.bytes)
-    _first(sources, lambda source: _download(entry, source, partial, progress))
+    first(sources, lambda source: _download(entry, source, partial, progress))
     path.parent.mkdir(parents=True, exist_ok=True)
     if entry.download == entry.file:
         partial.replace(path)
@@ -240,20 +189,3 @@ def _manifest(entry: Entry, source: Source) -> bytes:
     if (told.name, told.sha256, told.bytes) != (entry.name, entry.file.sha256, entry.file.bytes):
         raise SourceError("the manifest is of another file", where=where, got=told.name)
     return content
-
-
-def _first(sources: Sequence[Source], get: Callable[[Source], Any]) -> Any:
-    """What the first source gives that can; the last one's problem where none can."""
-    problems = []
-    for source in sources:
-        try:
-            return get(source)
-        except SourceError as error:
-            problems.append(error)
-    if len(problems) == 1:
-        raise problems[0]
-    raise SourceError(
-        "no source has it" if problems else "no source",
-        got="; ".join(str(problem) for problem in problems) or None,
-        remedy="give --source=URL or a folder with index.json",
-    )
