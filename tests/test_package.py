@@ -1,0 +1,73 @@
+"""The wheel in an empty environment: console commands, and a model from a release, run."""
+
+import subprocess
+import sys
+import tomllib
+import venv
+
+import pytest
+
+from tests.conftest import ROOT
+
+NAME = "resnet20-fashion_mnist-int8"
+CODE = f"""
+import numpy as np, zoo
+assert zoo.list_models() == [{NAME!r}], zoo.list_models()
+guesses = zoo.load({NAME!r}).classify(np.zeros((28, 28), np.uint8))
+assert len(guesses) == 5 and abs(sum(g.probability for g in guesses) - 1) < 0.1
+"""
+
+
+def run(*command, **more):
+    return subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, timeout=600, **more
+    )
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """bin of an environment that has the wheel and what it asks for."""
+    folder = tmp_path_factory.mktemp("package")
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check")
+    reachable = run(*pip, "download", "--no-deps", "--dest", folder, "absl-py")
+    if reachable.returncode:
+        pytest.skip("no package index can be reached to install from")
+    # From a copy: setuptools writes its build folder beside pyproject.toml.
+    source = folder / "source"
+    run("git", "clone", "--quiet", "--no-hardlinks", ROOT, source).check_returncode()
+    built = run(*pip, "wheel", "--no-deps", "--wheel-dir", folder, source)
+    assert built.returncode == 0, built.stderr
+    (wheel,) = folder.glob("mobile_model_zoo-*.whl")
+    venv.create(folder / "env", with_pip=True)
+    there = folder / "env" / "bin"
+    done = run(there / "python", "-m", "pip", "install", "--quiet", wheel)
+    assert done.returncode == 0, done.stderr
+    return there
+
+
+@pytest.mark.slow
+def test_a_newcomer_lists_downloads_and_classifies(installed, tmp_path):
+    environment = {"MODEL_ZOO_CACHE": str(tmp_path / "cache"), "PATH": "/usr/bin:/bin"}
+    where = {"cwd": tmp_path, "env": environment}
+    assert "squeezenet_v1_1" in run(installed / "zoo-list", **where).stdout
+    release = f"--source={ROOT / 'release'}"
+    for command in (
+        ("zoo-search", "resnet20", "--precision=int8", release),
+        ("zoo-download", NAME, release),
+        ("zoo-inspect", ROOT / "release" / "artifacts" / f"{NAME}.tflite"),
+    ):
+        done = run(installed / command[0], *command[1:], **where)
+        assert done.returncode == 0, done.stderr
+        assert NAME in done.stdout
+    done = run(installed / "python", "-c", CODE, **where)
+    assert done.returncode == 0, done.stderr
+    done = run(installed / "zoo-train", **where)
+    assert done.returncode == 1
+    assert "TensorFlow can't be imported" in done.stderr and "[train]" in done.stderr
+
+
+def test_every_command_is_a_script():
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    for name, target in told.items():
+        assert target == "scripts.commands:run"
+        assert (ROOT / "scripts" / f"{name.removeprefix('zoo-').replace('-', '_')}.py").is_file()
