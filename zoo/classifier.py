@@ -50,11 +50,24 @@ class Classifier:
         self.manifest = found.manifest
         self.labels = found.manifest.labels
         self._net = runtime.load(found.content, "litert", delegate, threads, found.path)
-        shape = self._net.input["shape"]
-        self._size, self._channels = int(shape[1]), int(shape[3])
+        shape = tuple(int(side) for side in self._net.input["shape"])
         told = self.manifest.preprocessing
-        self._mean = np.asarray(told["mean"], np.float32)
-        self._std = np.asarray(told["std"], np.float32)
+        mean, std = (np.asarray(told.get(key, ()), np.float32) for key in ("mean", "std"))
+        if len(shape) != 4 or not mean.shape == std.shape == shape[3:] or shape[3] not in (1, 3):
+            raise ZooError(
+                "the manifest's preprocessing does not fit the model",
+                where=found.path,
+                expected=f"mean and std of each channel of {'×'.join(map(str, shape))}",
+                got=f"{mean.size} and {std.size}",
+            )
+        if int(self._net.output["shape"][-1]) != len(self.labels):
+            raise ZooError(
+                "the manifest has not as many labels as the model has outputs",
+                where=found.path,
+                expected=int(self._net.output["shape"][-1]),
+                got=len(self.labels),
+            )
+        self._size, self._channels, self._mean, self._std = shape[1], shape[3], mean, std
 
     def __repr__(self) -> str:
         return f"<{self.manifest.name}: {self.manifest.bytes:,} bytes, {len(self.labels)} classes>"

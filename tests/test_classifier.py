@@ -1,0 +1,124 @@
+"""Models from code: the right preprocessing, whatever picture comes, on LiteRT."""
+
+import hashlib
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import zoo
+from tests.conftest import ROOT
+from tests.tiny_tflite import tiny_model
+from zoo import data, decoding, geometry, store
+from zoo.errors import ZooError
+
+NAME = "resnet20-fashion_mnist-int8"
+BOOT = ROOT / "docs" / "ankle_boot.png"
+
+
+@pytest.fixture(scope="module")
+def model():
+    return zoo.load(NAME)
+
+
+@pytest.fixture(scope="module")
+def fashion():
+    try:
+        return data.load("fashion_mnist", 32, 5000)
+    except ZooError as error:
+        pytest.skip(str(error))
+
+
+def test_it_is_as_good_as_its_manifest_says(model, fashion):
+    images, labels = fashion.test.images[:1000, 2:-2, 2:-2], fashion.test.labels[:1000]
+    names = [model.classify(image, top=1)[0].label for image in images]
+    right = np.mean(
+        [fashion.labels[label] == name for label, name in zip(labels, names, strict=True)]
+    )
+    assert right == pytest.approx(model.manifest.validation_accuracy, abs=0.025)
+
+
+def test_it_feeds_what_the_network_was_trained_on(model, fashion):
+    for image, whole in zip(
+        fashion.test.images[:20, 2:-2, 2:-2, 0], fashion.test.images[:20], strict=True
+    ):
+        expected = model._net.run(fashion.normalise(whole[np.newaxis])[0])
+        for form in (image, image[..., np.newaxis], np.repeat(image[..., np.newaxis], 3, axis=-1)):
+            np.testing.assert_array_equal(model.logits(form), expected)
+
+
+def test_arrays_and_files_of_any_size(model, tmp_path):
+    with Image.open(BOOT) as picture:
+        grey = np.asarray(picture)
+        large = picture.convert("RGB").resize((224, 224), Image.Resampling.BICUBIC)
+    large.save(tmp_path / "large.jpg")
+    tall = np.zeros((90, 56), np.uint8)  # a square of it is the boot, twice as large
+    tall[17:73] = grey.repeat(2, 0).repeat(2, 1)
+    for image in (grey, BOOT, str(BOOT), tmp_path / "large.jpg", np.asarray(large), tall):
+        guesses = model.classify(image)
+        assert guesses[0].label == "Ankle boot"
+        assert guesses[0].probability > 0.5
+        assert [g.probability for g in guesses] == sorted(
+            (g.probability for g in guesses), reverse=True
+        )
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        (np.zeros((28, 28), np.float32), "expected: uint8.*got: float32"),
+        (np.zeros((28, 28, 4), np.uint8), r"got: uint8 of shape \(28, 28, 4\)"),
+        (np.zeros(28, np.uint8), r"shape \(28,\)"),
+        (np.zeros((0, 28), np.uint8), "at least one pixel"),
+        ("nothing.png", "cannot read the picture.*nothing.png"),
+        (ROOT / "README.md", "broken picture"),
+    ],
+)
+def test_what_is_no_picture(model, image, said):
+    with pytest.raises(ZooError, match=said):
+        model.classify(image)
+
+
+def test_pictures_of_any_size_are_scaled_as_in_training():
+    pixels = np.random.default_rng(1).integers(0, 256, (130, 200, 3), np.uint8)
+    picture = Image.fromarray(pixels)
+    np.testing.assert_array_equal(
+        geometry.fitted(picture, "image_folder", 96, 3), decoding.central(picture, 96)
+    )
+
+
+def test_names(tmp_path):
+    assert NAME in zoo.list_models()
+    assert not [name for name in zoo.list_models() if name.endswith("-checkpoint")]
+    with pytest.raises(ZooError, match=f"did you mean.*{NAME}"):
+        zoo.load("resnet20-fashion_mnist-int7")
+    with pytest.raises(ZooError, match="unknown model"):
+        zoo.load(f"../artifacts/{NAME}")
+
+
+def test_others_models_say_what_does_not_fit(tmp_path):
+    folder = tmp_path / "artifacts"
+    folder.mkdir()
+    tiny_model(folder / "tiny.tflite")
+    told = json.loads((ROOT / "release" / "artifacts" / f"{NAME}.json").read_text())
+    told |= {
+        "name": "tiny",
+        "sha256": hashlib.sha256((folder / "tiny.tflite").read_bytes()).hexdigest(),
+        "preprocessing": {},
+    }
+    (folder / "tiny.json").write_text(json.dumps(told))
+    with pytest.raises(ZooError, match="preprocessing"):
+        from zoo.classifier import Classifier
+
+        Classifier(store.find("tiny", (tmp_path,)))
+
+
+def test_the_command(command):
+    done = command("classify", NAME, str(BOOT), "README.md", "--top=2")
+    assert done.returncode == 1
+    assert re.search(r"ankle_boot.png:\n +\d+\.\d %  Ankle boot\n", done.stdout)
+    assert re.fullmatch(r"error: a broken picture.*README\.md.*\n", done.stderr)
+    done = command("classify", NAME, str(BOOT), "--json")
+    assert json.loads(done.stdout)[str(BOOT)][0]["label"] == "Ankle boot"
