@@ -56,8 +56,16 @@ def write(
     model = runs.keras_model(run, output / "runs" / run.name)
     calibration = _calibration(dataset, raw_input)
 
-    def card_of(precision: str) -> dict[str, Any]:
-        return _card(run, precision, dataset, provenance, raw_input, ratio is not None)
+    def card_for(precision: str) -> dict[str, Any]:
+        return card_of(
+            run,
+            precision,
+            dataset.preprocessing(),
+            dataset.labels,
+            provenance,
+            raw_input,
+            ratio is not None,
+        )
 
     if ratio is None:
         raw = of_dataset(dataset) if raw_input else None
@@ -68,13 +76,13 @@ def write(
             calibration,
             pictures(dataset),
             ratio,
-            measure=lambda content: packed_size(card.attach(content, card_of("float32"))),
+            measure=lambda content: packed_size(card.attach(content, card_for("float32"))),
             say=say,
         )
     made = []
     for precision in wanted:
         began = time.monotonic()
-        told = card_of(precision)
+        told = card_for(precision)
         content = card.attach(conversions.flatbuffer(precision), told)
         seconds = round(time.monotonic() - began, 1)
         artifact = describe(content, run, precision, told, provenance)
@@ -109,16 +117,17 @@ def _calibration(dataset: data.Dataset, raw_input: bool) -> Calibration:
     return Calibration.of(dataset.normalise(pixels), of_dataset(dataset))
 
 
-def _card(
+def card_of(
     run: Run,
     precision: str,
-    dataset: data.Dataset,
+    preprocessing: dict[str, Any],
+    labels: Sequence[str],
     provenance: Provenance,
-    raw_input: bool,
-    rate: bool,
+    raw_input: bool = False,
+    rate: bool = False,
 ) -> dict[str, Any]:
+    """What a file says about itself, see `converters.card`."""
     spec = model_spec(run.config.model)
-    preprocessing = dataset.preprocessing()
     if raw_input:
         nothing = {"formula": "none: whole pixels, 0..255", "mean": [0.0], "std": [1.0]}
         preprocessing = {**preprocessing, **nothing}
@@ -133,7 +142,7 @@ def _card(
         "precision": precision,
         "scheme": [*run.scheme, *(["rate"] if rate else [])],
         "output": "logits, before the soft-max",
-        "labels": list(dataset.labels),
+        "labels": list(labels),
         "preprocessing": preprocessing,
         "metrics": {"validation_accuracy_in_keras": run.validation_accuracy},
         "parent_run": run.name,

@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import tf_keras
 
 from converters.convert import Conversions
 from converters.quantise import Calibration
@@ -68,9 +69,7 @@ def score(
         ZooError: weights that do not fit, pictures that can't be used, outputs that are not
             finite, and what converting raises.
     """
-    spec = model_spec(start.model)
-    model = build(published_config(spec))
-    apply(model, spec.name, start, spec.preprocessing)
+    spec, model = network(start)
     calibrating = _spread(path) if set(precisions) & {"int8", "int16x8"} else frozenset()
     with ExitStack() as stack:
         run: dict[str, Callable[[np.ndarray], np.ndarray]] = {KERAS: model.predict_on_batch}
@@ -78,7 +77,7 @@ def score(
         if precisions or files:
             runner = stack.enter_context(Runner("litert"))
             folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            conversions = Conversions(model, _calibration(spec, path, calibrating))
+            conversions = Conversions(model, calibration(spec, path, calibrating))
             made = {}
             for precision in precisions:
                 progress(f"converting to {precision}")
@@ -138,7 +137,21 @@ def _spread(path: Path) -> frozenset[int]:
     )
 
 
-def _calibration(spec: ModelSpec, path: Path, chosen: frozenset[int]) -> Calibration:
+def network(start: Initial) -> tuple[ModelSpec, tf_keras.Model]:
+    """The published network with public weights.
+
+    Raises:
+        ZooError: the weights do not fit it.
+    """
+    spec = model_spec(start.model)
+    model = build(published_config(spec))
+    apply(model, spec.name, start, spec.preprocessing)
+    return spec, model
+
+
+def calibration(spec: ModelSpec, path: Path, chosen: frozenset[int] | None = None) -> Calibration:
+    """The first central crop of pictures; of `chosen` ones, else evenly spread over the set."""
+    chosen = _spread(path) if chosen is None else chosen
     height, width, _ = spec.input_shape
     pixels = [
         images.central_crops(images.decode(picture), height, width)[0]

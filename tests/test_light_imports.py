@@ -42,6 +42,7 @@ TF_FREE = (
     "android_bench.session",
     "android_bench.wireless",
     "scripts.benchmark",
+    "scripts.build",
     "scripts.classify",
     "scripts.compress",
     "scripts.compression_table",

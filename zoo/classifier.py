@@ -53,7 +53,7 @@ class Classifier:
         shape = tuple(int(side) for side in self._net.input["shape"])
         told = self.manifest.preprocessing
         mean, std = (np.asarray(told.get(key, ()), np.float32) for key in ("mean", "std"))
-        if len(shape) != 4 or not mean.shape == std.shape == shape[3:] or shape[3] not in (1, 3):
+        if len(shape) != 4 or shape[3] not in (1, 3) or {mean.size, std.size} - {1, shape[3]}:
             raise ZooError(
                 "the manifest's preprocessing does not fit the model",
                 where=found.path,
@@ -68,6 +68,7 @@ class Classifier:
                 got=len(self.labels),
             )
         self._size, self._channels, self._mean, self._std = shape[1], shape[3], mean, std
+        self._reversed = told.get("channels") == "BGR"
 
     def __repr__(self) -> str:
         return f"<{self.manifest.name}: {self.manifest.bytes:,} bytes, {len(self.labels)} classes>"
@@ -91,6 +92,8 @@ class Classifier:
     def logits(self, image: np.ndarray | str | Path) -> np.ndarray:
         """float32 (classes,): what the network gives before the soft-max. As `classify`."""
         pixels = geometry.fitted(_picture(image), self.manifest.dataset, self._size, self._channels)
+        if self._reversed:
+            pixels = pixels[..., ::-1]
         return self._net.run((pixels.astype(np.float32) - self._mean) / self._std)
 
 

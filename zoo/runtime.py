@@ -64,6 +64,8 @@ class Net:
         if not np.issubdtype(dtype, np.integer):
             return image.astype(dtype)
         scale, zero_point = self.input["quantization"]
+        if not scale:  # pixels, which the graph normalises itself
+            return image.astype(dtype)
         limits = np.iinfo(dtype)
         return np.clip(np.rint(image / scale) + zero_point, limits.min, limits.max).astype(dtype)
 
