@@ -2,7 +2,10 @@
 
 import hashlib
 import json
+import os
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -122,3 +125,18 @@ def test_the_command(command):
     assert re.fullmatch(r"error: a broken picture.*README\.md.*\n", done.stderr)
     done = command("classify", NAME, str(BOOT), "--json")
     assert json.loads(done.stdout)[str(BOOT)][0]["label"] == "Ankle boot"
+
+
+def test_the_notebook_runs():
+    notebook = json.loads((ROOT / "docs" / "classify.ipynb").read_text())
+    cells = ["".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "code"]
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(cells)],
+        cwd=ROOT / "docs",
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "fashion_mnist test 10000" in done.stdout
