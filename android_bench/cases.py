@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from zoo import store
 from zoo.errors import UnknownNameError, ZooError
 from zoo.files import sha256_of
 from zoo.records import read_model
@@ -80,9 +81,13 @@ def _resolve(name: str, folder: Path) -> Path:
     if name.endswith(".tflite"):
         return Path(name)
     names = _names(folder.glob("*.tflite"))
-    if name not in names:
-        raise UnknownNameError("artifact", name, names or ["a path ending in .tflite"])
-    return folder / f"{name}.tflite"
+    if name in names:
+        return folder / f"{name}.tflite"
+    try:
+        return store.find(name).path  # a downloaded one
+    except UnknownNameError:
+        known = {*names, *store.names()}
+        raise UnknownNameError("artifact", name, known or ["a path ending in .tflite"]) from None
 
 
 def _names(paths: Iterable[Path]) -> list[str]:

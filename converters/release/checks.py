@@ -36,11 +36,19 @@ def problems(
         score: its test accuracy.
         parent: that of the float32 artifact; None for the float32 one itself.
     """
+    if artifact.parent_sha256 != run.weights_sha256:
+        return [f"it was made of other weights than those of {run.name} now: convert it again"]
+    return [*recomputed(content, artifact, placement), *_accuracy(artifact, score, parent)]
+
+
+def recomputed(content: bytes, artifact: Artifact, placement: Placement | None) -> list[str]:
+    """One sentence for each thing that the file is not as its manifest says, or should not be.
+
+    Args: as `problems`.
+    """
     digest = sha256(content).hexdigest()
     if digest != artifact.sha256:
         return [f"SHA-256 is {digest}, the manifest says {artifact.sha256}"]
-    if artifact.parent_sha256 != run.weights_sha256:
-        return [f"it was made of other weights than those of {run.name} now: convert it again"]
     if placement is None:
         return ["LiteRT can't run it"]
     found = [*_differences(content, artifact), *_scales(content, artifact)]
@@ -51,7 +59,7 @@ def problems(
             f"XNNPACK takes {placement.delegated} of {placement.nodes} nodes in "
             f"{placement.partitions} partitions, not the whole graph in one"
         )
-    return [*found, *_accuracy(artifact, score, parent)]
+    return found
 
 
 def pixels_range(artifact: Artifact) -> tuple[float, float] | None:
