@@ -8,12 +8,17 @@ alone gives, and the time of an inference of int8 by that of float16, both with 
 same run of scripts.benchmark. What was not measured is told as such. Published figures stand in
 their own column.
 
+Then the questions that the networks were made for, each on the data set that most of them were
+trained on: what stands in a shift's place, what channel-wise squeeze-and-excitation gives, and
+what bypasses give. Times there are ratios to the first network's of the table.
+
 --markdown writes the file between the lines <!-- table --> and <!-- /table -->, and leaves what
 stands around them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from absl import flags
@@ -25,6 +30,7 @@ from zoo.catalog import model_spec
 from zoo.errors import ZooError
 from zoo.files import read_bytes, write_text
 from zoo.intervals import wilson
+from zoo.types import Artifact
 
 FLAGS = flags.FLAGS
 cli.define_output()
@@ -39,10 +45,32 @@ _HEADER = (
 )
 
 
+# Title → the networks that answer it; the first one is what the others are compared with.
+QUESTIONS: dict[str, tuple[str, ...]] = {
+    "The shift question: one skeleton, ResNet-20 of expansion 3, and what moves or mixes in it": (
+        "dwresnet20_e3", "shiftresnet20_e3", "asresnet20_e3", "sslresnet20_e3",
+    ),
+    "The CSE question: MobileNetV2 for CIFAR, and with a gate over places": (
+        "mobilenet_v2_cifar", "mobilenet_v2_optimized_cifar", "mobilenet_v2_cse_mix",
+        "mobilenet_v2_cse_only",
+    ),
+    "The bypass question: SqueezeNet 1.0, and with sums around its Fire modules": (
+        "squeezenet_v1_0", "squeezenet_v1_0_simple_bypass", "squeezenet_v1_0_complex_bypass",
+    ),
+}  # fmt: skip
+_QUESTION_HEADER = (
+    "| network | epochs × images, seed | parameters | M MACs | test %, float32 | test %, int8 | "
+    "int8 kB | float32 time | int8 time | published top-1 |\n"
+    "|---|---|---:|---:|---:|---:|---:|---:|---:|---|\n"
+)
+
+Files = dict[str, Row]  # precision → file, of one network
+
+
 def main(_: list[str]) -> None:
-    """Prints the table, or writes it."""
+    """Prints the tables, or writes them."""
     output = cli.output()
-    networks: dict[tuple[str, str, str], dict[str, Row]] = {}
+    networks: dict[tuple[str, str, str], Files] = {}
     for row in report.load(output).rows:
         if (made := row.artifact) and not made.scheme:
             key = (made.dataset, made.model, made.parent_sha256)
@@ -54,7 +82,7 @@ def main(_: list[str]) -> None:
             where=output / "artifacts",
             remedy="run python -m scripts.train and scripts.convert first, or give --output",
         )
-    table = _HEADER + "".join(lines)
+    table = _HEADER + "".join(lines) + "".join(_questions(networks, output))
     if not FLAGS.markdown:
         cli.say(table)
         return
@@ -68,13 +96,52 @@ def main(_: list[str]) -> None:
     cli.say(f"{path}: {len(lines)} runs")
 
 
-def _line(files: dict[str, Row], output: Path) -> str:
-    """Precision → file, of one network."""
-    made = next(row.artifact for row in files.values() if row.artifact)
+def _questions(networks: dict[tuple[str, str, str], Files], output: Path) -> Iterator[str]:
+    """The table of each question that two or more networks on one data set answer."""
+    for title, models in QUESTIONS.items():
+        found: dict[str, dict[str, Files]] = {}
+        for (dataset, model, _), files in networks.items():
+            if model in models:
+                found.setdefault(dataset, {})[model] = files
+        for dataset, there in sorted(found.items()):
+            if len(there) < 2:
+                continue
+            yield f"\n### {title} ({_TITLES.get(dataset, dataset)})\n\n{_QUESTION_HEADER}"
+            chosen = [there[model] for model in models if model in there]
+            yield from (_answer(files, chosen[0], output) for files in chosen)
+
+
+def _answer(files: Files, first: Files, output: Path) -> str:
+    made = _artifact(files)
+    recipe, spec = made.recipe, model_spec(made.model)
+    images = f"{recipe.epoch_images:,}" if recipe.epoch_images else "all"
+    int8 = files.get("int8")
+    cells = [
+        f"`{made.model}`",
+        f"{recipe.epochs} × {images}, {recipe.seed}",
+        f"{made.parameters:,}",
+        _macs(output, next(iter(files.values()))),
+        _score(files.get("float32")),
+        _score(int8),
+        f"{int8.size_bytes / 1e3:.0f}" if int8 and int8.size_bytes else "not converted",
+        _ratio(files.get("float32"), first.get("float32")),
+        _ratio(int8, first.get("int8")),
+        ", ".join(f"{p.top1:g} {p.dataset}" for p in spec.published) or "none",
+    ]
+    return f"| {' | '.join(cells)} |\n"
+
+
+def _artifact(files: Files) -> Artifact:
+    return next(row.artifact for row in files.values() if row.artifact)
+
+
+def _line(files: Files, output: Path) -> str:
+    made = _artifact(files)
     recipe, spec = made.recipe, model_spec(made.model)
     float16, int8 = files.get("float16"), files.get("int8")
     name = f"`{made.model}`" + (f", width {recipe.width:g}" if recipe.width != 1 else "")
-    how = f"{recipe.epochs}, {recipe.seed}"
+    images = f" × {recipe.epoch_images:,}" if recipe.epoch_images else ""
+    how = f"{recipe.epochs}{images}, {recipe.seed}"
     cells = [
         name,
         _TITLES.get(made.dataset, made.dataset),
@@ -113,11 +180,12 @@ def _score(row: Row | None) -> str:
     return f"{100 * row.score.top1:.2f} ({100 * low:.1f}–{100 * high:.1f})"
 
 
-def _ratio(int8: Row | None, float16: Row | None) -> str:
-    if int8 is None or float16 is None:
-        return ""
-    for key, one in int8.outcomes.items():
-        other = float16.outcomes.get(key)
+def _ratio(row: Row | None, to: Row | None) -> str:
+    """Of the times with XNNPACK on this computer."""
+    if row is None or to is None:
+        return "not timed"
+    for key, one in row.outcomes.items():
+        other = to.outcomes.get(key)
         if key[0].kind == "host" and key[0].runtime == "litert" and key[1] == "xnnpack":
             return _of(one, other)
     return "not timed"

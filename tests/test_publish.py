@@ -159,3 +159,29 @@ def test_a_swapped_file_is_not_used(release, tmp_path):
     shutil.copy(models / f"{RUN}-float32.tflite", models / f"{RUN}-int8.tflite")
     with pytest.raises(Exception, match="not the one that its manifest describes"):
         store.find(f"{RUN}-int8", (tmp_path,))
+
+
+def test_verify_all_measures_again(command, release, tmp_path):
+    folder = tmp_path / "release"
+    shutil.copytree(release, folder)
+    for precision, change in (
+        ("int8", lambda told: told["released"]["accuracies"][0].update(top1=0.5)),
+        ("float16", lambda told: told.update(parameters=5)),
+    ):
+        changed(folder / "artifacts" / f"{RUN}-{precision}.json", change)
+    done = command("verify", "--all", f"--output={folder}")
+    assert done.returncode == 1
+    said = dict(line.split(": ", 1) for line in done.stdout.splitlines())
+    assert said[f"{RUN}-float32"].endswith(": right")
+    assert re.search(r"manifest says 50.00 %: over 0.1 point apart", said[f"{RUN}-int8"])
+    assert re.search(r"parameters: the file has \d+, the man", said[f"{RUN}-float16"])
+
+
+def test_a_downloaded_model_is_benchmarked_by_name(command, release, tmp_path):
+    shutil.copytree(release / "artifacts", tmp_path / "models" / "artifacts")
+    done = command(
+        "benchmark", f"--models={RUN}-int8", "--device=host", "--runtime=litert", "--dry_run",
+        f"--output={tmp_path / 'output'}", MODEL_ZOO_CACHE=str(tmp_path),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert f"{RUN}-int8" in done.stdout
