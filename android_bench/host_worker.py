@@ -20,6 +20,7 @@ import numpy as np
 from zoo import data, runtime
 from zoo.errors import ZooError
 from zoo.files import MAX_MODEL_BYTES, read_bytes
+from zoo.splits import Split
 from zoo.types import Latency, Strict, TensorInfo
 
 ANSWER = "host_worker answer: "
@@ -50,7 +51,7 @@ class Score(Strict):
     mean: float
     std: float
 
-    def pictures(self) -> data.Split:
+    def pictures(self) -> Split:
         """The test split."""
         return data.load(
             self.dataset, self.image_size, self.validation_images, self.data_dir, self.skip_broken

@@ -13,8 +13,9 @@ from zoo import train
 from zoo.compression import blocks, cluster, kernels, prune
 from zoo.compression.frame import Start
 from zoo.compression.keep import Keep
-from zoo.data import Dataset, Split
+from zoo.data import Dataset
 from zoo.specs import Recipe
+from zoo.splits import Split
 from zoo.steps import Schedule
 from zoo.types import PerLayer
 

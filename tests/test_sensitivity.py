@@ -13,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo.compression import schemes
-from zoo.data import Dataset, Split
+from zoo.data import Dataset
 from zoo.errors import ZooError
 from zoo.sensitivity import report
 from zoo.sensitivity.curves import Point, propose
 from zoo.sensitivity.scan import WHATS, Scan, int8_bytes
+from zoo.splits import Split
 
 layers = tf_keras.layers
 FEW = settings(max_examples=60, deadline=None)

@@ -9,10 +9,11 @@ import tf_keras
 
 from zoo import shift_training, train
 from zoo.augment import Augmentation
-from zoo.data import Dataset, Split
+from zoo.data import Dataset
 from zoo.layers.active_shift import ActiveShift
 from zoo.layers.shift import Shift
 from zoo.layers.sparse_shift import SparseShift
+from zoo.splits import Split
 from zoo.steps import Schedule
 
 layers = tf_keras.layers

@@ -14,31 +14,22 @@ from typing import Any
 
 import numpy as np
 
-from zoo import cache, cifar10_jpeg, fashion_mnist, geometry, image_folder, pictures, public_sets
+from zoo import (
+    cache,
+    cifar10_jpeg,
+    fashion_mnist,
+    image_folder,
+    pictures,
+    public_sets,
+    raw_sets,
+)
 from zoo.errors import UnknownNameError, ZooError
-from zoo.files import write_text
 from zoo.pictures import Pictures
 from zoo.specs import Recipe
+from zoo.splits import Split
 
 DATASETS = ("fashion_mnist", "cifar10_jpeg", "digits", *public_sets.SETS, "image_folder")
 _STATISTICS = 1000  # encoded pictures that the mean and deviation are of
-
-
-@dataclass(frozen=True)
-class Split:
-    """Images uint8 (n, size, size, channels), decoded or not, and labels int32 (n,)."""
-
-    images: np.ndarray | Pictures
-    labels: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def part(self, which: np.ndarray) -> Split:
-        """Those images, by their places here; none is decoded."""
-        images = self.images
-        chosen = images.part(which) if isinstance(images, Pictures) else images[which]
-        return Split(chosen, self.labels[which])
 
 
 @dataclass(frozen=True)
@@ -117,12 +108,12 @@ def fetch(
     elif name == "cifar10_jpeg":
         cifar10_jpeg.fetch(cache.folder(), archive, say)
     elif name == "digits":
-        _digits()
+        raw_sets.digits()
         say("digits: embedded in scikit-learn, nothing to fetch")
     elif name in public_sets.SETS:
         public_sets.prepare(name, Path(data_dir) if data_dir else None, say)
     else:
-        found = image_folder.scan(_folder(data_dir))
+        found = image_folder.scan(raw_sets.folder(data_dir))
         every = range(len(found.classes))
         pictures.without_broken(found.source, every, skip=True, say=say)
         say(
@@ -165,7 +156,7 @@ def load(
         ZooError: unknown name, files missing or damaged, or sizes that do not fit.
     """
     check_name(name)
-    raw = _open(name, image_size, data_dir, skip_broken, say)
+    raw = raw_sets.read(name, image_size, data_dir, skip_broken, say)
     count = len(raw.train)
     validation_images = validation_images or count // 10
     train = raw.train
@@ -196,123 +187,3 @@ def load(
         padding=raw.geometry,
         digest=raw.digest,
     )
-
-
-@dataclass(frozen=True)
-class _Raw:
-    """A set as it is published; `validation` where it has one, else it is split off."""
-
-    train: Split
-    test: Split
-    labels: tuple[str, ...]
-    geometry: str
-    validation: Split | None = None
-    digest: str = ""
-
-
-def _open(
-    name: str, size: int, data_dir: str, skip_broken: bool, say: Callable[[str], None]
-) -> _Raw:
-    if name == "image_folder":
-        return _image_folder(_folder(data_dir), size, skip_broken, say)
-    if name in public_sets.SETS:
-        return _public(name, size, data_dir)
-    if name == "fashion_mnist":
-        images, labels, test_images, test_labels = _fashion_mnist()
-        names: tuple[str, ...] = fashion_mnist.LABELS
-    elif name == "cifar10_jpeg":
-        images, labels = cifar10_jpeg.read(cache.folder(), "train")
-        test_images, test_labels = cifar10_jpeg.read(cache.folder(), "test")
-        names = cifar10_jpeg.LABELS
-    else:
-        images, labels, test_images, test_labels = _digits()
-        names = tuple("0123456789")
-    images, done = geometry.enlarged(images, size)
-    test_images, _ = geometry.enlarged(test_images, size)
-    return _Raw(
-        Split(images, labels.astype(np.int32)),
-        Split(test_images, test_labels.astype(np.int32)),
-        names,
-        done,
-    )
-
-
-def _folder(data_dir: str) -> Path:
-    if not data_dir:
-        raise ZooError("which folder of pictures?", remedy="give --data_dir=FOLDER")
-    return Path(data_dir)
-
-
-def _image_folder(path: Path, size: int, skip: bool, say: Callable[[str], None]) -> _Raw:
-    found = image_folder.scan(path)
-    classes = np.array(found.classes, np.int32)
-    good = set(_good(found, skip, say))
-
-    def split(numbers: list[int]) -> Split:
-        kept = np.array([number for number in numbers if number in good], np.int64)
-        return Split(Pictures(found.source, kept, size), classes[kept])
-
-    return _Raw(
-        split(found.train),
-        split(found.test),
-        found.labels,
-        geometry.central_in_words(size),
-        split(found.validation) if found.validation else None,
-        found.digest,
-    )
-
-
-def _good(found: image_folder.Folder, skip: bool, say: Callable[[str], None]) -> list[int]:
-    """Pictures that can be decoded. A set without broken ones is looked at once."""
-    sound = cache.folder() / "image_folders" / found.digest
-    every = range(len(found.classes))
-    if sound.is_file():
-        return list(every)
-    good = pictures.without_broken(found.source, every, skip, say)
-    if len(good) == len(every):
-        write_text(sound, f"{len(every)} pictures of this digest can be decoded\n")
-    return good
-
-
-def _public(name: str, size: int, data_dir: str) -> _Raw:
-    found = public_sets.open_set(name, Path(data_dir) if data_dir else None)
-    count, own = len(found.classes), public_sets.SETS[name].size
-    parts = (np.arange(found.train), np.arange(found.train, count))
-    if not own:
-        train, test = (Split(Pictures(found.source, p, size), found.classes[p]) for p in parts)
-        return _Raw(train, test, found.labels, geometry.central_in_words(size))
-    done = ""
-    splits = []
-    for part in parts:  # small ones are decoded once and for all
-        images, done = geometry.enlarged(Pictures(found.source, part, own)[:], size)
-        splits.append(Split(images, found.classes[part]))
-    return _Raw(splits[0], splits[1], found.labels, done)
-
-
-def _fashion_mnist() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    folder = fashion_mnist.find(cache.folder())
-    if folder is None:
-        raise ZooError(
-            "Fashion-MNIST is not on this machine",
-            where=f"{cache.folder() / 'fashion_mnist'} and {fashion_mnist.DEBIAN_FOLDER}",
-            remedy="run python -m scripts.data --dataset=fashion_mnist, or use --dataset=digits",
-        )
-    train, labels, test, test_labels = (
-        fashion_mnist.read(folder, key)
-        for key in ("train_images", "train_labels", "test_images", "test_labels")
-    )
-    return train, labels, test, test_labels
-
-
-def _digits() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError as error:
-        raise ZooError(
-            "the digits data set needs scikit-learn",
-            remedy="pip install 'mobile-model-zoo[digits]', or run make setup",
-        ) from error
-    digits = load_digits()
-    images = (digits.images * (255 / 16)).round().astype(np.uint8)[..., np.newaxis]
-    # scikit-learn ships one set of 1,797; the last 397 (other writers) are our test set.
-    return images[:1400], digits.target[:1400], images[1400:], digits.target[1400:]

@@ -20,10 +20,11 @@ import tf_keras
 
 from zoo import shift_training, solver
 from zoo.checkpoints import Keeper, Row
-from zoo.data import Dataset, Split
+from zoo.data import Dataset
 from zoo.distill import Teaching
 from zoo.errors import ZooError
 from zoo.low_precision import bfloat16
+from zoo.splits import Split
 from zoo.steps import Schedule, batches
 from zoo.strategies import ALONE, Spread
 
