@@ -12,6 +12,7 @@ from zoo.records import read_records
 # Only what `project.dependencies` and the extra `report` bring may be needed.
 ABSENT = (
     "tensorflow", "tf_keras", "keras", "tensorflow_model_optimization", "jax", "h5py", "sklearn",
+    "safetensors",
     "tflite_runtime", "pytest", "hypothesis",
 )  # fmt: skip
 # Every process that starts with this on its path is without them, workers too.

@@ -15,8 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import pydantic
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
 
 from zoo import transfer
 from zoo.errors import ZooError, one_line
@@ -39,6 +37,8 @@ def encode(name: str, config: ModelConfig, initial: transfer.Initial) -> bytes:
         config: what rebuilds the network.
         initial: its weights.
     """
+    from safetensors.numpy import save  # of the extra `train`
+
     arrays = {
         f"{layer}/{number}": np.ascontiguousarray(_stored(array))
         for layer, weights in initial.weights.items()
@@ -68,6 +68,9 @@ def decode(content: bytes, where: str) -> transfer.Initial:
     Raises:
         ZooError: damaged, or no checkpoint of ours.
     """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
     try:
         header = json.loads(content[8 : 8 + _header_length(content)])
         told = header["__metadata__"]
