@@ -6,39 +6,19 @@ import re
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
+from android_bench.report_looks import delegate_shapes, precision_colours
 from android_bench.report_panels import Panel
 from android_bench.report_vega import CHART, Specification, panel_chart
-
-# Okabe and Ito's palette, whose colours stay apart for all common kinds of colour blindness. Its
-# yellow is left out: it is too faint on white.
-PRECISION_COLOURS = {
-    "float32": "#0072B2",
-    "float16": "#56B4E9",
-    "dynamic_int8": "#009E73",
-    "int8": "#D55E00",
-    "int8_qat": "#CC79A7",
-}
-MORE_COLOURS = ("#E69F00", "#000000", "#7F7F7F", "#8B5A2B", "#4B0082")
-DELEGATE_SHAPES = {
-    "file": "circle",
-    "xnnpack": "circle",
-    "none": "square",
-    "gpu": "triangle-up",
-    "nnapi": "diamond",
-}
-MORE_SHAPES = ("triangle-down", "cross", "triangle-right", "triangle-left")
 
 
 def colours(panels: Sequence[Panel]) -> dict[str, str]:
     """A colour for each precision, the same one whatever else is shown."""
-    found = sorted({point.precision for panel in panels for point in panel.points})
-    return _assign(found, PRECISION_COLOURS, MORE_COLOURS)
+    return precision_colours(point.precision for panel in panels for point in panel.points)
 
 
 def shapes(panels: Sequence[Panel]) -> dict[str, str]:
     """A Vega shape for each delegate; `file` stands for what was not timed."""
-    found = sorted({point.delegate for panel in panels for point in panel.points})
-    return _assign(found, DELEGATE_SHAPES, MORE_SHAPES)
+    return delegate_shapes(point.delegate for panel in panels for point in panel.points)
 
 
 def panel_svgs(panels: Sequence[Panel]) -> list[str]:
@@ -86,14 +66,6 @@ def _svg(chart: Specification) -> str:
     import vl_convert
 
     return _with_tooltips(vl_convert.vegalite_to_svg(chart))
-
-
-def _assign(found: Sequence[str], known: dict[str, str], more: Sequence[str]) -> dict[str, str]:
-    strangers = [name for name in found if name not in known]
-    assigned = {name: more[i % len(more)] for i, name in enumerate(strangers)}
-    return {
-        name: known.get(name) or assigned[name] for name in [*known, *strangers] if name in found
-    }
 
 
 def _with_tooltips(svg: str) -> str:
