@@ -10,6 +10,8 @@ from android_bench.report_looks import delegate_shapes, precision_colours
 from android_bench.report_panels import Panel
 from android_bench.report_vega import CHART, Specification, panel_chart
 
+_SVG = "http://www.w3.org/2000/svg"
+
 
 def colours(panels: Sequence[Panel]) -> dict[str, str]:
     """A colour for each precision, the same one whatever else is shown."""
@@ -70,17 +72,24 @@ def _svg(chart: Specification) -> str:
 
 def _with_tooltips(svg: str) -> str:
     """Gives every mark that has a description a <title>, which browsers show as a tooltip."""
-    space = "http://www.w3.org/2000/svg"
-    ElementTree.register_namespace("", space)
+    ElementTree.register_namespace("", _SVG)
     ElementTree.register_namespace("xlink", "http://www.w3.org/1999/xlink")
     root = ElementTree.fromstring(svg)  # noqa: S314 - vl-convert wrote it, and escapes all text
-    for mark in root.iter(f"{{{space}}}path"):
+    for mark in root.iter(f"{{{_SVG}}}path"):
         if mark.get("role") == "graphics-symbol" and (text := mark.get("aria-label")):
-            ElementTree.SubElement(mark, f"{{{space}}}title").text = text
+            ElementTree.SubElement(mark, f"{{{_SVG}}}title").text = text
     return ElementTree.tostring(root, encoding="unicode")
 
 
 def _for_html(svg: str) -> str:
-    """Without a size of its own, so that the page's style decides."""
-    start, rest = _with_tooltips(svg).split(">", 1)
+    """Smaller, and without a size of its own, so that the page's style decides."""
+    root = ElementTree.fromstring(svg)  # noqa: S314 - as above
+    for mark in root.iter(f"{{{_SVG}}}path"):
+        for name in ("transform", "d"):  # a hundredth of a pixel is enough
+            if (value := mark.get(name)) is not None:
+                mark.set(name, re.sub(r"(\.\d\d)\d+", r"\1", value))
+        if mark.find(f"{{{_SVG}}}title") is not None:  # which says the same
+            mark.attrib.pop("aria-label", None)
+            mark.attrib.pop("aria-roledescription", None)
+    start, rest = ElementTree.tostring(root, encoding="unicode").split(">", 1)
     return re.sub(r'\s(?:width|height)="[^"]*"', "", start) + ">" + rest

@@ -58,8 +58,8 @@ def roofline_chart(chip: Chip, rows: Sequence[tuple[Estimated, Row]]) -> Specifi
         if one.macs > 0 and one.bytes > 0 and one.us > 0
     ]
     knee = chip.gflops / chip.gbps
-    low = min([spot["x"] for spot in spots] + [knee]) / 2
-    high = max([spot["x"] for spot in spots] + [knee]) * 3
+    across = [2 * one.macs / one.bytes for one, _ in rows if one.macs > 0 and one.bytes > 0]
+    low, high = min([*across, knee]) / 2, max([*across, knee]) * 3
     roof = [{"x": x, "y": min(chip.gflops, x * chip.gbps)} for x in (low, knee, high)]
     colour = precision_colours(row.precision for _, row in rows)
     axis = {"format": "~g", "grid": True}

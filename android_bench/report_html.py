@@ -10,6 +10,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,14 @@ from android_bench.report_compare import comparisons
 from android_bench.report_data import Report, Row
 from android_bench.report_estimates import roofline, scan_table
 from android_bench.report_extras import Extras
-from android_bench.report_lines import agreement_of, clean, delegate_label, describe, failure_of
+from android_bench.report_lines import (
+    Line,
+    agreement_of,
+    clean,
+    delegate_label,
+    describe,
+    failure_of,
+)
 from android_bench.report_table import headline
 from zoo.types import Agreement
 
@@ -157,5 +165,14 @@ def _details(row: Row, place: str, cards: Mapping[str, str]) -> dict[str, Any]:
         "place": place,
         "card": cards.get(row.sha256, "").rsplit("/", 1)[-1],
         "facts": [(clean(label), clean(text, 600)) for label, text in facts_of],
-        "lines": [describe(line) for line in row.results],
+        "lines": _lines([describe(line) for line in row.results]),
     }
+
+
+def _lines(told: Sequence[Line]) -> list[tuple[Line, int]]:
+    """Each line with how many from it on share its command; 0 where one above tells it."""
+    found: list[tuple[Line, int]] = []
+    for _, together in groupby(told, key=lambda line: line.command):
+        lines = list(together)
+        found += [(line, 0 if number else len(lines)) for number, line in enumerate(lines)]
+    return found

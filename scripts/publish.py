@@ -81,10 +81,21 @@ def _take(run: Run, source: Path, target: Path) -> list[str]:
         )
     measured = {row.name: _measured(row) for row in report.load(source).rows}
     release.forget(target, run)
+    for what in ("sparsity", "bits", "rank"):
+        _scan(f"{run.name}-{what}.json", source, target)
     refused = release.take(source, target, run, own, measured, cli.say)
     if FLAGS.checkpoint and "qat" not in run.scheme:
         _checkpoint(run, source, target)
     return refused
+
+
+def _scan(name: str, source: Path, target: Path) -> None:
+    """The run's sensitivity scan goes with it; that of an earlier training goes away."""
+    scan, published = (folder / "sensitivity" / name for folder in (source, target))
+    if scan.is_file():
+        write_bytes(published, scan.read_bytes())
+    else:
+        published.unlink(missing_ok=True)
 
 
 def _page(target: Path) -> None:

@@ -39,6 +39,7 @@ class Browser:
         mobile: bool = False,
         dark: bool = False,
     ):
+        self._session: str | None = None
         self.complaints: list[str] = []
         self.requests: list[str] = []
         self._next = 0
@@ -54,7 +55,7 @@ class Browser:
             "--hide-scrollbars", "--remote-debugging-pipe", f"--user-data-dir={profile}",
         )  # fmt: skip
         self._process = subprocess.Popen(
-            ["bash", "-c", plumbing, "bash", str(CHROMIUM), *flags, "about:blank"],
+            ["/bin/bash", "-c", plumbing, "bash", str(CHROMIUM), *flags, "about:blank"],
             pass_fds=(to_browser, from_browser),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -64,15 +65,13 @@ class Browser:
         os.close(from_browser)
         target = self._send("Target.createTarget", {"url": "about:blank"})["targetId"]
         attached = self._send("Target.attachToTarget", {"targetId": target, "flatten": True})
-        self._session: str | None = attached["sessionId"]
+        self._session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self._send(f"{domain}.enable")
         metrics = {"width": width, "height": height, "deviceScaleFactor": 2 if mobile else 1}
         self._send("Emulation.setDeviceMetricsOverride", {**metrics, "mobile": mobile})
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self._send("Emulation.setEmulatedMedia", {"features": [scheme]})
-
-    _session = None
 
     def __enter__(self) -> Browser:
         return self
@@ -149,7 +148,7 @@ class Browser:
     def _note(self, event: dict[str, Any]) -> None:
         method, params = event.get("method", ""), event.get("params", {})
         if method in ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded"):
-            self.complaints.append(json.dumps(params)[:500])
+            self.complaints.append(json.dumps(params)[:4000])
         elif method == "Network.requestWillBeSent":
             self.requests.append(params["request"]["url"])
 

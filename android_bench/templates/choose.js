@@ -119,7 +119,7 @@ const drawn = row => row.x > 0 && row.top1 !== undefined && !row.bad;
 
 function refresh() {
   rows = findRows();
-  const points = rows.filter(drawn).map(row => ({x: row.x, y: row.top1, key: row.key, row, published: row.published,
+  const points = rows.filter(drawn).map(row => ({x: row.x, y: row.top1, key: row.key, row, published: row.published, name: row.model ? `${row.model}, ${row.precision}` : row.name,
     colour: data.colours[row.precision], path: row.published ? PUBLISHED : SHAPES[shapes[row.precision]],
     words: `${row.name}: ${row.top1.toFixed(2)} % at ${figure(row.x)} ${/\((.*)\)/.exec(COSTS[state.x].label)[1]}${row.published ? ", " + row.state : ""}`}));
   const best = new Set(front(points.filter(point => !point.published)).map(point => point.row));
@@ -127,8 +127,7 @@ function refresh() {
   if (state.best) rows = rows.filter(row => row.best || row.published);
   const shown = points.filter(point => rows.includes(point.row));
   const where = COSTS[state.x].timed ? `, ${state.delegate} on ${state.device}` : "";
-  const labels = {x: COSTS[state.x].label + where, y: "Test accuracy (%)", none: "Nothing to draw: no file has both figures here."};
-  if (labels.x.length > 60) labels.x = COSTS[state.x].label + ", " + state.delegate;
+  const labels = {x: COSTS[state.x].label + where, short: COSTS[state.x].label + (where && ", " + state.delegate), y: "Test accuracy (%)", none: "Nothing to draw: no file has both figures here."};
   draw(at("plot"), shown, labels, {hover, choose: point => choose(point.row)}, state.file);
   const ours = shown.filter(point => !point.published).length, files = rows.filter(row => !row.published);
   const failed = files.filter(row => row.bad).length;

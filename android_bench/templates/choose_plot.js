@@ -66,7 +66,7 @@ function figure(value) {
   return value.toLocaleString("en", {maximumFractionDigits: Math.min(digits, 4)});
 }
 
-/* Draws points {x, y, words, key, colour, path, published} anew.
+/* Draws points {x, y, name, words, key, colour, path, published} anew.
    `act.hover(point or null, element)` and `act.choose(point)` are called back. */
 function draw(svg, points, labels, act, chosen) {
   const box = svg.parentElement.getBoundingClientRect();
@@ -101,9 +101,23 @@ function draw(svg, points, labels, act, chosen) {
     mark.point = point;
     marks.append(mark);
   }
+  names(svg, best, x, y, width);
   svg.append(marks);
   keys(marks, act, chosen);
   return best;
+}
+
+// The front's names, where they leave each other and the edge alone.
+function names(svg, best, x, y, width) {
+  const taken = [];
+  for (const point of [...best].reverse()) {
+    const left = x.place(point.x), top = y.place(point.y) - 11, wide = 6.6 * point.name.length;
+    const start = left - wide / 2 < MARGIN.left ? left : Math.min(left - wide / 2, width - MARGIN.right - wide);
+    const free = other => start > other[1] || start + wide < other[0] || Math.abs(top - other[2]) > 14;
+    if (start + wide > width || top < 12 || !taken.every(free)) continue;
+    taken.push([start, start + wide, top]);
+    svg.append(svgElement("text", {class: "name", x: start, y: top, "aria-hidden": "true"}, point.name));
+  }
 }
 
 function axes(svg, x, y, width, height, labels) {
@@ -122,7 +136,7 @@ function axes(svg, x, y, width, height, labels) {
     svg.append(svgElement("text", {x: MARGIN.left - 8, y: at + 4, "text-anchor": "end"}, +tick.toFixed(4)));
   }
   const middle = (MARGIN.left + width - MARGIN.right) / 2;
-  svg.append(svgElement("text", {class: "title", x: middle, y: height - 6, "text-anchor": "middle"}, labels.x));
+  svg.append(svgElement("text", {class: "title", x: middle, y: height - 6, "text-anchor": "middle"}, 7.2 * labels.x.length < width - 60 ? labels.x : labels.short));
   const turned = {class: "title", "text-anchor": "middle", transform: `translate(14 ${(MARGIN.top + floor) / 2}) rotate(-90)`};
   svg.append(svgElement("text", turned, labels.y));
 }

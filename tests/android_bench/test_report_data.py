@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from android_bench import report, report_facts, report_html
+from android_bench import report_facts, report_html
 from android_bench.report_data import build
 from android_bench.report_lines import describe
 from android_bench.report_panels import latency_panels, size_panels
