@@ -13,7 +13,7 @@ from android_bench.report_data import Report, Row
 from android_bench.report_extras import Extras
 from android_bench.report_facts import setup_labels
 from android_bench.report_lines import clean, command_of, delegate_label, nodes
-from android_bench.report_looks import precision_colours
+from android_bench.report_looks import OTHER_SHAPE, PRECISION_SHAPES, precision_colours
 from zoo.catalog import MODELS
 from zoo.dataset_names import RELATED, title
 from zoo.types import Artifact, TrainRecord
@@ -58,6 +58,7 @@ def chooser(
                 ],
             }
         )
+    colours = precision_colours(row.precision for row in report.rows)
     datasets = sorted({row.dataset for row in report.rows})
     return {
         "files": files,
@@ -65,7 +66,10 @@ def chooser(
         "setups": [labels[setup] for setup in setups],
         "tried": [[delegates.index(name) for name in report.setups[setup]] for setup in setups],
         "delegates": [delegate_label(name) for name in delegates],
-        "colours": precision_colours(row.precision for row in report.rows),
+        "looks": {
+            name: {"colour": colour, "shape": PRECISION_SHAPES.get(name, OTHER_SHAPE)}
+            for name, colour in colours.items()
+        },
         "published": {name: found for name in datasets if (found := _published(name))},
         "commands": list(commands),
     }

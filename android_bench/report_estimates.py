@@ -14,7 +14,7 @@ from android_bench.report_looks import precision_colours
 from android_bench.report_vega import FRONT, INK, Specification
 
 WORST_LOSS = 20.0  # points; a worse one has the same colour
-_SCALE = ((255, 255, 255), (253, 174, 107), (217, 95, 14))  # white to orange, dark text on all
+_SCALE = ((255, 255, 255), (253, 174, 107), (241, 137, 60))  # white to orange, dark text on all
 
 
 def roofline(report: Report, places: Mapping[int, str], extras: Extras) -> dict[str, Any]:

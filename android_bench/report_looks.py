@@ -13,6 +13,15 @@ PRECISION_COLOURS = {
     "int8": "#D55E00",
     "int8_qat": "#CC79A7",
 }
+# Of the chooser, by the names that its script has: colour is never the only difference.
+PRECISION_SHAPES = {
+    "float32": "circle",
+    "float16": "square",
+    "dynamic_int8": "up",
+    "int8": "diamond",
+    "int8_qat": "down",
+}
+OTHER_SHAPE = "cross"
 MORE_COLOURS = ("#E69F00", "#000000", "#7F7F7F", "#8B5A2B", "#4B0082")
 DELEGATE_SHAPES = {
     "file": "circle",

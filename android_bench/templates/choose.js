@@ -20,7 +20,7 @@ const COLUMNS = [
   {id: "parameters", label: "Parameters", number: true, of: row => row.parameters, show: row => row.parameters == null ? "–" : row.parameters.toLocaleString("en")},
   {id: "state", label: "State", of: row => row.state},
 ];
-const shapes = Object.fromEntries(Object.keys(data.colours).map((name, i) => [name, SHAPE_NAMES[i % SHAPE_NAMES.length]]));
+const SHOWN = COLUMNS.filter(column => column.id !== "energy" || data.files.some(file => file.cases.some(run => run.mj !== undefined)));
 const defaults = {data: mostFiles(), x: "download", device: data.setups[0] || "", delegate: "", precision: "", q: "", best: "", published: "", sort: "top1:down", file: ""};
 let state = {...defaults}, rows = [], everything = false, begun = false, width = 0;
 
@@ -42,7 +42,7 @@ function accuracy(row) {
 }
 
 function latency(row) {
-  return row.run && row.run.ms !== undefined ? figure(row.run.ms) : "–";
+  return row.run && row.run.ms !== undefined ? figure(row.run.ms, true) : "–";
 }
 
 // -- state ------------------------------------------------------------------------------------
@@ -68,7 +68,7 @@ function mend() {
 
 function precisions() {
   const found = new Set(data.files.filter(file => file.dataset === state.data).map(file => file.precision));
-  return Object.keys(data.colours).filter(name => found.has(name));
+  return Object.keys(data.looks).filter(name => found.has(name));
 }
 
 function write() {
@@ -119,8 +119,8 @@ const drawn = row => row.x > 0 && row.top1 !== undefined && !row.bad;
 
 function refresh() {
   rows = findRows();
-  const points = rows.filter(drawn).map(row => ({x: row.x, y: row.top1, key: row.key, row, published: row.published, name: row.model ? `${row.model}, ${row.precision}` : row.name,
-    colour: data.colours[row.precision], path: row.published ? PUBLISHED : SHAPES[shapes[row.precision]],
+  const points = rows.filter(drawn).map(row => ({x: row.x, y: row.top1, key: row.key, row, published: row.published, name: row.model ? [row.model, row.scheme, row.precision].filter(Boolean).join(", ") : row.name,
+    colour: data.looks[row.precision]?.colour, path: row.published ? PUBLISHED : SHAPES[data.looks[row.precision].shape],
     words: `${row.name}: ${row.top1.toFixed(2)} % at ${figure(row.x)} ${/\((.*)\)/.exec(COSTS[state.x].label)[1]}${row.published ? ", " + row.state : ""}`}));
   const best = new Set(front(points.filter(point => !point.published)).map(point => point.row));
   for (const row of rows) row.best = best.has(row);
@@ -154,7 +154,7 @@ function legend() {
   const used = new Set(rows.map(row => row.published ? "published" : row.precision));
   at("legend").replaceChildren(...[...precisions().filter(name => used.has(name)), ...(used.has("published") ? ["published"] : [])].map(name => {
     const item = element("li"), picture = svgElement("svg", {viewBox: "-8 -8 16 16", width: 16, height: 16, "aria-hidden": "true"});
-    picture.append(svgElement("path", name === "published" ? {d: PUBLISHED, class: "published"} : {d: SHAPES[shapes[name]], fill: data.colours[name], class: "mark"}));
+    picture.append(svgElement("path", name === "published" ? {d: PUBLISHED, class: "published"} : {d: SHAPES[data.looks[name].shape], fill: data.looks[name].colour, class: "mark"}));
     item.append(picture, " " + name);
     return item;
   }));
@@ -170,7 +170,7 @@ function table() {
     if (one == null || other == null) return (one == null) - (other == null);
     return sign * (column.number ? one - other : one.localeCompare(other)) || a.name.localeCompare(b.name);
   });
-  const heads = COLUMNS.map(each => {
+  const heads = SHOWN.map(each => {
     const head = element("th", undefined, {scope: "col", ...(each.number && {class: "number"})});
     const sorted = each === column;
     if (sorted) head.setAttribute("aria-sort", sign > 0 ? "ascending" : "descending");
@@ -187,7 +187,7 @@ function table() {
 
 function line(row) {
   const made = element("tr", undefined, {"data-key": row.key, class: (row.bad ? "bad " : "") + (row.key === state.file ? "chosen" : "")});
-  for (const column of COLUMNS) {
+  for (const column of SHOWN) {
     if (column.id === "name") {
       const head = element("th", undefined, {scope: "row"});
       head.append(row.published ? row.name : element("button", row.name, {type: "button", class: "link"}));
@@ -195,8 +195,8 @@ function line(row) {
       continue;
     }
     const value = column.of(row);
-    const text = column.show ? column.show(row) : column.number ? (value == null ? "–" : figure(value)) : value;
-    const cell = element("td", text, {class: column.number ? "number" : column.id === "state" && (row.bad || row.partly) ? "failed" : "wrap"});
+    const text = column.show ? column.show(row) : column.number ? (value == null ? "–" : figure(value, true)) : value;
+    const cell = element("td", text, {class: column.number ? "number" : column.id === "state" && (row.bad || row.partly) ? "failed" : column.id === "state" ? "wrap state" : "wrap"});
     if (column.id === "top1" && row.between) cell.title = `95 %: ${row.between[0].toFixed(2)} to ${row.between[1].toFixed(2)}`;
     if (column.id === "state" && row.best) cell.prepend(element("b", "Pareto-best. "));
     made.append(cell);

@@ -11,7 +11,6 @@ const SHAPES = {
   down: "M0 6.4L6 -4.6H-6Z",
   cross: "M-2 -6H2V-2H6V2H2V6H-2V2H-6V-2H-2Z",
 };
-const SHAPE_NAMES = Object.keys(SHAPES);
 const PUBLISHED = "M-6.2 0L-3.1 -5.6H3.1L6.2 0L3.1 5.6H-3.1Z";  // of nothing else
 
 function svgElement(name, attributes, text) {
@@ -61,9 +60,10 @@ function front(points) {
   return best;
 }
 
-function figure(value) {
-  const digits = value >= 100 || value === 0 ? 0 : Math.max(0, 2 - Math.floor(Math.log10(value)));
-  return value.toLocaleString("en", {maximumFractionDigits: Math.min(digits, 4)});
+// Three digits, or more before the point; `fixed` keeps zeros at the end, for columns.
+function figure(value, fixed) {
+  const digits = Math.min(4, value >= 100 || value === 0 ? 0 : Math.max(0, 2 - Math.floor(Math.log10(value))));
+  return value.toLocaleString("en", {maximumFractionDigits: digits, minimumFractionDigits: fixed ? digits : 0});
 }
 
 /* Draws points {x, y, name, words, key, colour, path, published} anew.
@@ -101,22 +101,23 @@ function draw(svg, points, labels, act, chosen) {
     mark.point = point;
     marks.append(mark);
   }
-  names(svg, best, x, y, width);
+  names(svg, best, points, x, y, width);
   svg.append(marks);
   keys(marks, act, chosen);
   return best;
 }
 
-// The front's names, where they leave each other and the edge alone.
-function names(svg, best, x, y, width) {
-  const taken = [];
+// The front's names, each where it hides no mark and no other name: above, below, or beside.
+function names(svg, best, points, x, y, width) {
+  const taken = points.map(point => [x.place(point.x) - 7, x.place(point.x) + 7, y.place(point.y), 13]);
   for (const point of [...best].reverse()) {
-    const left = x.place(point.x), top = y.place(point.y) - 11, wide = 6.6 * point.name.length;
-    const start = left - wide / 2 < MARGIN.left ? left : Math.min(left - wide / 2, width - MARGIN.right - wide);
-    const free = other => start > other[1] || start + wide < other[0] || Math.abs(top - other[2]) > 14;
-    if (start + wide > width || top < 12 || !taken.every(free)) continue;
-    taken.push([start, start + wide, top]);
-    svg.append(svgElement("text", {class: "name", x: start, y: top, "aria-hidden": "true"}, point.name));
+    const left = x.place(point.x), top = y.place(point.y), wide = 6.7 * point.name.length;
+    const places = [[left - wide / 2, top - 14], [left + 10, top + 1], [left - wide / 2, top + 15], [left - 10 - wide, top - 8], [left + 8, top + 14]];
+    const place = places.find(([start, middle]) => start >= MARGIN.left + 2 && start + wide <= width - 4 && middle > 8 &&
+      taken.every(other => start > other[1] || start + wide < other[0] || Math.abs(middle - other[2]) >= other[3]));
+    if (!place) continue;
+    taken.push([place[0], place[0] + wide, place[1], 15]);
+    svg.append(svgElement("text", {class: "name", x: place[0], y: place[1] + 4, "aria-hidden": "true"}, point.name));
   }
 }
 
