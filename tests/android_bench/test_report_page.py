@@ -86,9 +86,9 @@ def folder(tmp_path_factory) -> Path:
     return output
 
 
-def command(output: Path) -> subprocess.CompletedProcess[str]:
+def command(output: Path, *flags: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "scripts.report", f"--output={output}"],
+        [sys.executable, "-m", "scripts.report", f"--output={output}", *flags],
         capture_output=True,
         text=True,
         timeout=120,
@@ -146,6 +146,24 @@ def test_page_loads_nothing_and_links_only_to_its_folder(folder):
     assert html.startswith("<!doctype html>") and '<html lang="en">' in html
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
+
+
+def test_the_page_alone_can_lie_anywhere(folder, tmp_path):
+    page = tmp_path / "site" / "zoo.html"
+    done = command(folder, f"--page={page}")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.rstrip().endswith(f"Page: {page}")
+    assert [path.name for path in page.parent.iterdir()] == ["zoo.html"]
+    links = set(re.findall(r'href="([^"#]+)"', page.read_text())) - {"data:,"}
+    assert len(links) == 2 and all((page.parent / link).is_file() for link in links)
+
+
+@pytest.mark.parametrize("package", ["jinja2", "vl_convert"])
+def test_a_missing_package_is_one_line(folder, tmp_path, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ZooError, match=r"pip install 'mobile-model-zoo\[report\]'"):
+        report.write_page(report.load(folder), folder, tmp_path / "page.html")
+    assert not (tmp_path / "page.html").exists()
 
 
 @pytest.mark.parametrize("stem", ["accuracy_vs_size", "accuracy_vs_latency"])
