@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from android_bench.report_data import Report, Row
@@ -11,44 +10,11 @@ from android_bench.report_extras import Extras
 from android_bench.report_facts import kilobytes, setup_labels
 from android_bench.report_lines import Setup, clean, delegate_label
 from android_bench.report_table import NOT_MEASURED
+from zoo.catalog.questions import QUESTIONS
 from zoo.dataset_names import title
 from zoo.specs import Recipe
 
 PRECISIONS = ("float32", "float16", "dynamic_int8", "int8")
-
-
-@dataclass(frozen=True)
-class Question:
-    """What a comparison asks, and of which networks of the catalogue."""
-
-    title: str
-    question: str
-    models: tuple[str, ...]
-
-
-QUESTIONS = (
-    Question(
-        "Shift",
-        "What may look at neighbouring pixels: trained 3×3 depthwise weights, a fixed shift, a "
-        "learned one, or a learned one of few channels? The rest of the network is the same.",
-        ("dwresnet20_e3", "shiftresnet20_e3", "asresnet20_e3", "sslresnet20_e3"),
-    ),
-    Question(
-        "Channel-wise squeeze-and-excitation",
-        "What does a gate over places do for MobileNetV2, beside and instead of convolutions?",
-        (
-            "mobilenet_v2_cifar",
-            "mobilenet_v2_cse_mix",
-            "mobilenet_v2_cse_only",
-            "mobilenet_v2_optimized_cifar",
-        ),
-    ),
-    Question(
-        "Bypasses of SqueezeNet",
-        "What do shortcuts around the Fire modules do, without weights and with?",
-        ("squeezenet_v1_0", "squeezenet_v1_0_simple_bypass", "squeezenet_v1_0_complex_bypass"),
-    ),
-)
 
 
 def comparisons(report: Report, places: Mapping[int, str], extras: Extras) -> list[dict[str, Any]]:
@@ -61,15 +27,14 @@ def comparisons(report: Report, places: Mapping[int, str], extras: Extras) -> li
     """
     found = []
     for dataset in dict.fromkeys(row.dataset for row in report.rows):
-        for question in QUESTIONS:
-            rows = _rows(report, dataset, question.models)
+        for question, models in QUESTIONS.items():
+            rows = _rows(report, dataset, models)
             if len({row.artifact.model for row in rows if row.artifact}) < 2:
                 continue
             timed = _setup(report, rows)
             found.append(
                 {
-                    "title": f"{question.title}: {title(dataset)}",
-                    "question": question.question,
+                    "title": f"{question} ({title(dataset)})",
                     "unequal": _unequal(rows),
                     "timed": _where(report, timed),
                     "lines": [_line(row, places[id(row)], timed, extras) for row in rows],
