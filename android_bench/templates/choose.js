@@ -196,7 +196,7 @@ function line(row) {
     }
     const value = column.of(row);
     const text = column.show ? column.show(row) : column.number ? (value == null ? "–" : figure(value, true)) : value;
-    const cell = element("td", text, {class: column.number ? "number" : column.id === "state" && (row.bad || row.partly) ? "failed" : column.id === "state" ? "wrap state" : "wrap"});
+    const cell = element("td", text, {class: column.number ? "number" : column.id === "state" && (row.bad || row.partly) ? "failed" : column.id === "state" ? "wrap state" : "whole"});
     if (column.id === "top1" && row.between) cell.title = `95 %: ${row.between[0].toFixed(2)} to ${row.between[1].toFixed(2)}`;
     if (column.id === "state" && row.best) cell.prepend(element("b", "Pareto-best. "));
     made.append(cell);
