@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import re
+import importlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from android_bench import report_facts as facts
-from android_bench.report_data import Report, Row, build
-from android_bench.report_lines import (
-    agreement_of,
-    clean,
-    delegate_label,
-    describe,
-    failure_of,
-)
+from android_bench.report_data import Report, build
+from android_bench.report_extras import Extras
+from android_bench.report_html import render
 from android_bench.report_panels import Panel, energy_panels, latency_panels, size_panels
 from android_bench.report_sustained import curves, curves_chart
-from android_bench.report_table import headline
 from zoo.errors import ZooError
 from zoo.files import sha256_of, write_bytes, write_text
 from zoo.records import read_model, read_records
-from zoo.types import Agreement, Artifact
+from zoo.release import CONTAINER
+from zoo.types import Artifact
 
 BENCHMARK = "run `python -m scripts.benchmark` first, or name the right --output folder"
 MOST_PROBLEMS = 200
-TEMPLATES = Path(__file__).parent / "templates"
 
 
 def load(output: Path) -> Report:
@@ -84,7 +79,7 @@ def _manifest(path: Path) -> Artifact:
     return artifact
 
 
-def write(report: Report, output: Path) -> Path:
+def write(report: Report, output: Path, extras: Extras | None = None) -> Path:
     """Writes the pictures, then the page that goes with them.
 
     Returns:
@@ -93,49 +88,78 @@ def write(report: Report, output: Path) -> Path:
     Raises:
         ZooError: the packages of the `report` extra are missing.
     """
+    need_packages()
     folder = output / "report"
-    subject = "; ".join(facts.scored_sets(report)) or "no test accuracies"
+    page = folder / "index.html"
+    write_text(page, _page(report, output, page, folder, extras))
+    return page
+
+
+def write_page(report: Report, output: Path, page: Path, extras: Extras | None = None) -> None:
+    """Writes the page alone, to any place, with links that lead to `output` from there.
+
+    The same for the same files: nothing in it depends on when it is written.
+
+    Raises:
+        ZooError: the packages of the `report` extra are missing.
+    """
+    need_packages()
+    write_text(page, _page(report, output, page, None, extras))
+
+
+def need_packages() -> None:
+    """Raises a ZooError where the packages of the `report` extra are missing."""
     try:
-        figures = [
-            _figure(
-                folder,
-                "accuracy_vs_size",
-                "Test accuracy against file size",
-                f"{subject}. Dashed: Pareto front. 1 kB is 1000 bytes.",
-                size_panels(report),
-            ),
-            _figure(
-                folder,
-                "accuracy_vs_latency",
-                "Test accuracy against latency",
-                f"{subject}. Dashed: Pareto front. Each panel has its own time axis.",
-                latency_panels(report),
-            ),
-            *_optional_figures(report, folder, subject),
-        ]
-        html = render(report, figures, _links(report, output))
+        importlib.import_module("jinja2")
+        importlib.import_module("vl_convert")
     except ImportError as error:
         raise ZooError(
             "the page needs packages that are not installed",
             got=error,
             remedy="pip install 'mobile-model-zoo[report]'",
         ) from error
-    page = folder / "index.html"
-    write_text(page, html)
-    return page
+
+
+def _page(
+    report: Report, output: Path, page: Path, folder: Path | None, extras: Extras | None
+) -> str:
+    """The page's text; its pictures are written to `folder` too, if there is one."""
+    subject = "; ".join(facts.scored_sets(report)) or "no test accuracies"
+    figures = [
+        _figure(
+            folder,
+            "accuracy_vs_size",
+            "Test accuracy against file size",
+            f"{subject}. Dashed: Pareto front. 1 kB is 1000 bytes.",
+            size_panels(report),
+        ),
+        _figure(
+            folder,
+            "accuracy_vs_latency",
+            "Test accuracy against latency",
+            f"{subject}. Dashed: Pareto front. Each panel has its own time axis.",
+            latency_panels(report),
+        ),
+        *_optional_figures(report, folder, subject),
+    ]
+    links, cards = _links(report, output, page)
+    return render(report, figures, links, cards, extras)
 
 
 def _figure(
-    folder: Path, stem: str, title: str, subtitle: str, panels: Sequence[Panel]
+    folder: Path | None, stem: str, title: str, subtitle: str, panels: Sequence[Panel]
 ) -> dict[str, Any]:
     """A figure for the template; writes its files, or removes them if there is nothing to see."""
-    figure = {"stem": stem, "title": title, "subtitle": subtitle, "svgs": [], "legend": []}
+    beside = folder is not None
+    figure = {"stem": stem, "title": title, "subtitle": subtitle, "beside": beside}
+    figure |= {"svgs": [], "legend": []}
     if not panels:
         _remove_figure(folder, stem)
         return figure
     from android_bench import report_charts
 
-    _keep_figure(folder, stem, report_charts.picture(panels, title, subtitle))
+    if folder is not None:
+        _keep_figure(folder, stem, report_charts.picture(panels, title, subtitle))
     return {
         **figure,
         "svgs": report_charts.panel_svgs(panels),
@@ -143,7 +167,7 @@ def _figure(
     }
 
 
-def _optional_figures(report: Report, folder: Path, subject: str) -> list[dict[str, Any]]:
+def _optional_figures(report: Report, folder: Path | None, subject: str) -> list[dict[str, Any]]:
     """Those of what few folders have: energy and sustained runs."""
     figures = []
     if panels := energy_panels(report):
@@ -160,11 +184,13 @@ def _optional_figures(report: Report, folder: Path, subject: str) -> list[dict[s
     title = "Sustained runs"
     subtitle = "Inference after inference; each point is the median of some seconds."
     charts = [curves_chart(shown) for shown in found]
-    _keep_figure(folder, "sustained", report_charts.pages(charts, title, subtitle))
+    if folder is not None:
+        _keep_figure(folder, "sustained", report_charts.pages(charts, title, subtitle))
     words = [f"{shown.device}, {name}: {said}" for shown in found for name, said, _ in shown.runs]
     svgs = [report_charts.page_svg(chart) for chart in charts]
     figure = {"stem": "sustained", "title": title, "subtitle": subtitle, "legend": []}
-    return [*figures, {**figure, "svgs": svgs, "words": words}]
+    beside = folder is not None
+    return [*figures, {**figure, "svgs": svgs, "words": words, "beside": beside}]
 
 
 def _keep_figure(folder: Path, stem: str, pictures: tuple[str, bytes]) -> None:
@@ -173,91 +199,28 @@ def _keep_figure(folder: Path, stem: str, pictures: tuple[str, bytes]) -> None:
     write_bytes(folder / f"{stem}.png", png)
 
 
-def _remove_figure(folder: Path, stem: str) -> None:
+def _remove_figure(folder: Path | None, stem: str) -> None:
+    if folder is None:
+        return
     for suffix in (".svg", ".png"):
         (folder / stem).with_suffix(suffix).unlink(missing_ok=True)
 
 
-def _links(report: Report, output: Path) -> dict[str, str]:
-    """From the page to each `.tflite` that lies in the artifacts folder, by SHA-256."""
-    return {
-        row.sha256: f"../artifacts/{quote(row.artifact.name, safe='')}.tflite"
-        for row in report.rows
-        if row.artifact and (output / "artifacts" / f"{row.artifact.name}.tflite").is_file()
-    }
-
-
-def render(report: Report, figures: Sequence[dict[str, Any]], links: dict[str, str]) -> str:
-    """The page. Whatever comes from a file is escaped; only the charts' SVG is put in as it is."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["breakable"] = _breakable
-    groups = headline(report)
-    shown, more_commands = facts.commands(report)
-    return environment.get_template("report.html.j2").render(
-        report=report,
-        groups=groups,
-        columns=[column for group in groups for column in group.columns],
-        figures=figures,
-        links=links,
-        span=facts.span(report),
-        sets=facts.scored_sets(report),
-        datasets=sorted({row.dataset for row in report.rows if row.dataset}),
-        highlights=facts.highlights(report),
-        failures=facts.failures(report),
-        disagreements=facts.disagreements(report),
-        latency_meaning=facts.latency_meaning(report),
-        uncertainty=max(filter(None, map(facts.uncertainty_points, report.rows)), default=None),
-        devices=facts.devices(report),
-        versions=facts.versions(report),
-        commands=shown,
-        more_commands=more_commands,
-        training=[(line, describe(line)) for line in report.training],
-        details=[_details(row) for row in report.rows],
-        clean=clean,
-    )
-
-
-def _breakable(text: str) -> Any:
-    """The text, escaped, with leave to break lines after the separators of a name."""
-    from markupsafe import Markup, escape
-
-    return Markup("<wbr>").join(escape(part) for part in re.split(r"(?<=[-_.])", text))
-
-
-def _details(row: Row) -> dict[str, Any]:
-    facts_of: list[tuple[str, str]] = [("SHA-256", row.sha256)]
-    if row.artifact is None:
-        facts_of.append(("Manifest", "none: the file was measured without one"))
-    else:
-        artifact = row.artifact
-        facts_of += [
-            ("Architecture", artifact.model),
-            ("Compression", ", ".join(artifact.scheme) or "none"),
-            ("Run", artifact.parent_run),
-            ("Parameters", f"{artifact.parameters:,}, {100 * artifact.zeros:.1f} % of them zero"),
-            ("Size", f"{artifact.bytes:,} bytes, {artifact.gzip_bytes:,} with gzip"),
-            ("Operators", ", ".join(f"{n} × {op}" for op, n in artifact.operators.items())),
-            *(("Input", f"{t.name} {t.dtype} {list(t.shape)}") for t in artifact.inputs),
-            *(("Output", f"{t.name} {t.dtype} {list(t.shape)}") for t in artifact.outputs),
-        ]
-    facts_of += [
-        (
-            f"On {line.device.name}, {delegate_label(line.configuration.delegate)}",
-            agreement_of(line),
-        )
-        for line in row.results
-        if isinstance(line, Agreement) and not failure_of(line)
-    ]
-    return {
-        "row": row,
-        "facts": [(clean(label), clean(text, 600)) for label, text in facts_of],
-        "lines": [describe(line) for line in row.results],
-    }
+def _links(report: Report, output: Path, page: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """From the page to each model file and to each model card that is there, by SHA-256."""
+    # As a web server sees it: the page and the folder may be named by different paths to one place.
+    to = Path(os.path.relpath(output.resolve(), page.resolve().parent)).as_posix()
+    before = "" if to == "." else f"{to}/"
+    there = {path.name for path in (output / "cards").glob("*.md")}
+    files, cards = {}, {}
+    for row in report.rows:
+        if row.artifact is None:
+            continue
+        for name in (f"{row.artifact.name}.tflite", f"{row.artifact.name}.tflite{CONTAINER}"):
+            if (output / "artifacts" / name).is_file():
+                files[row.sha256] = f"{before}artifacts/{quote(name, safe='')}"
+                break
+        card = f"{row.artifact.parent_run.removesuffix('-qat')}.md"
+        if card in there:
+            cards[row.sha256] = f"{before}cards/{quote(card, safe='')}"
+    return files, cards

@@ -6,39 +6,21 @@ import re
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
+from android_bench.report_looks import delegate_shapes, precision_colours
 from android_bench.report_panels import Panel
 from android_bench.report_vega import CHART, Specification, panel_chart
 
-# Okabe and Ito's palette, whose colours stay apart for all common kinds of colour blindness. Its
-# yellow is left out: it is too faint on white.
-PRECISION_COLOURS = {
-    "float32": "#0072B2",
-    "float16": "#56B4E9",
-    "dynamic_int8": "#009E73",
-    "int8": "#D55E00",
-    "int8_qat": "#CC79A7",
-}
-MORE_COLOURS = ("#E69F00", "#000000", "#7F7F7F", "#8B5A2B", "#4B0082")
-DELEGATE_SHAPES = {
-    "file": "circle",
-    "xnnpack": "circle",
-    "none": "square",
-    "gpu": "triangle-up",
-    "nnapi": "diamond",
-}
-MORE_SHAPES = ("triangle-down", "cross", "triangle-right", "triangle-left")
+_SVG = "http://www.w3.org/2000/svg"
 
 
 def colours(panels: Sequence[Panel]) -> dict[str, str]:
     """A colour for each precision, the same one whatever else is shown."""
-    found = sorted({point.precision for panel in panels for point in panel.points})
-    return _assign(found, PRECISION_COLOURS, MORE_COLOURS)
+    return precision_colours(point.precision for panel in panels for point in panel.points)
 
 
 def shapes(panels: Sequence[Panel]) -> dict[str, str]:
     """A Vega shape for each delegate; `file` stands for what was not timed."""
-    found = sorted({point.delegate for panel in panels for point in panel.points})
-    return _assign(found, DELEGATE_SHAPES, MORE_SHAPES)
+    return delegate_shapes(point.delegate for panel in panels for point in panel.points)
 
 
 def panel_svgs(panels: Sequence[Panel]) -> list[str]:
@@ -88,27 +70,26 @@ def _svg(chart: Specification) -> str:
     return _with_tooltips(vl_convert.vegalite_to_svg(chart))
 
 
-def _assign(found: Sequence[str], known: dict[str, str], more: Sequence[str]) -> dict[str, str]:
-    strangers = [name for name in found if name not in known]
-    assigned = {name: more[i % len(more)] for i, name in enumerate(strangers)}
-    return {
-        name: known.get(name) or assigned[name] for name in [*known, *strangers] if name in found
-    }
-
-
 def _with_tooltips(svg: str) -> str:
     """Gives every mark that has a description a <title>, which browsers show as a tooltip."""
-    space = "http://www.w3.org/2000/svg"
-    ElementTree.register_namespace("", space)
+    ElementTree.register_namespace("", _SVG)
     ElementTree.register_namespace("xlink", "http://www.w3.org/1999/xlink")
     root = ElementTree.fromstring(svg)  # noqa: S314 - vl-convert wrote it, and escapes all text
-    for mark in root.iter(f"{{{space}}}path"):
+    for mark in root.iter(f"{{{_SVG}}}path"):
         if mark.get("role") == "graphics-symbol" and (text := mark.get("aria-label")):
-            ElementTree.SubElement(mark, f"{{{space}}}title").text = text
+            ElementTree.SubElement(mark, f"{{{_SVG}}}title").text = text
     return ElementTree.tostring(root, encoding="unicode")
 
 
 def _for_html(svg: str) -> str:
-    """Without a size of its own, so that the page's style decides."""
-    start, rest = _with_tooltips(svg).split(">", 1)
+    """Smaller, and without a size of its own, so that the page's style decides."""
+    root = ElementTree.fromstring(svg)  # noqa: S314 - as above
+    for mark in root.iter(f"{{{_SVG}}}path"):
+        for name in ("transform", "d"):  # a hundredth of a pixel is enough
+            if (value := mark.get(name)) is not None:
+                mark.set(name, re.sub(r"(\.\d\d)\d+", r"\1", value))
+        if mark.find(f"{{{_SVG}}}title") is not None:  # which says the same
+            mark.attrib.pop("aria-label", None)
+            mark.attrib.pop("aria-roledescription", None)
+    start, rest = ElementTree.tostring(root, encoding="unicode").split(">", 1)
     return re.sub(r'\s(?:width|height)="[^"]*"', "", start) + ">" + rest

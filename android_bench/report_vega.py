@@ -18,6 +18,7 @@ FONT = "Arial, Helvetica, 'Liberation Sans', sans-serif"
 WIDTH, HEIGHT = 350, 262  # of the plot itself, in pixels
 LABEL_PX = 12.5
 MARK_AREA = 110  # square pixels
+MOST_LABELS = 40  # more can't be read: then only the front's are written
 HIDES_PX = 7  # nearer than this, one mark covers most of the other
 Specification = dict[str, Any]  # Vega-Lite 5
 INK, MUTED, GRID, FRONT = "#1f2328", "#57606a", "#e8eaed", "#8c959f"
@@ -112,12 +113,15 @@ def _key(
 
 
 def _labels(panel: Panel, place: Specification) -> list[Specification]:
-    pixels = [_pixels(panel, point.x, point.y) for point in panel.points]
+    points = (
+        panel.points if len(panel.points) <= MOST_LABELS else pareto(panel.points)[:MOST_LABELS]
+    )
+    pixels = [_pixels(panel, point.x, point.y) for point in points]
     front = _stairs([_pixels(panel, spot["x"], spot["y"]) for spot in _front(panel)])
-    names = [point.label for point in panel.points]
+    names = [point.label for point in points]
     texts, leaders = [], []
     for point, pixel, label in zip(
-        panel.points,
+        points,
         pixels,
         place_labels(pixels, names, (WIDTH, HEIGHT), LABEL_PX, front),
         strict=True,

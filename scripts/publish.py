@@ -3,6 +3,8 @@
     python -m scripts.publish --run=resnet20-fashion_mnist --release=release
     python -m http.server --directory release
 
+index.html is the page of scripts.report, to choose a model by.
+
 Takes the artifacts of each run from OUTPUT/artifacts and its weights from OUTPUT/runs, with the
 result lines about them. An artifact is refused, with the reason, where its manifest is not what the
 file says, a scale is absurd, XNNPACK does not take the whole graph, or its test accuracy, which
@@ -27,6 +29,7 @@ from android_bench.report_data import Row
 from converters.release import folder as release
 from converters.release.folder import Measured
 from scripts import cli
+from scripts.page_facts import extras
 from zoo import runs, store
 from zoo.errors import ZooError
 from zoo.files import write_bytes, write_text
@@ -48,6 +51,7 @@ flags.adopt_module_key_flags(cli)
 def main(_: list[str]) -> int:
     """Publishes."""
     source, target = cli.output(), Path(FLAGS.release)
+    report.need_packages()
     refused: list[str] = []
     for name in dict.fromkeys(FLAGS.run):
         run = runs.load(source / "runs" / cli.file_name(name, "--run"))
@@ -58,9 +62,8 @@ def main(_: list[str]) -> int:
         )
     release.merge(source, target)
     rows = report.load(target).rows
-    made = release.complete(
-        target, {row.name: _measured(row) for row in rows}, FLAGS.container_from, cli.say
-    )
+    measured = {row.name: _measured(row) for row in rows}
+    made = release.complete(target, measured, FLAGS.container_from, lambda: _page(target), cli.say)
     total = sum(entry.download.bytes for entry in made.entries)
     cli.say(f"{len(made.entries)} files to download, {total / 1e6:.1f} MB → {target}")
     for line in refused:
@@ -78,10 +81,29 @@ def _take(run: Run, source: Path, target: Path) -> list[str]:
         )
     measured = {row.name: _measured(row) for row in report.load(source).rows}
     release.forget(target, run)
+    for what in ("sparsity", "bits", "rank"):
+        _scan(f"{run.name}-{what}.json", source, target)
     refused = release.take(source, target, run, own, measured, cli.say)
     if FLAGS.checkpoint and "qat" not in run.scheme:
         _checkpoint(run, source, target)
     return refused
+
+
+def _scan(name: str, source: Path, target: Path) -> None:
+    """The run's sensitivity scan goes with it; that of an earlier training goes away."""
+    scan, published = (folder / "sensitivity" / name for folder in (source, target))
+    if scan.is_file():
+        write_bytes(published, scan.read_bytes())
+    else:
+        published.unlink(missing_ok=True)
+
+
+def _page(target: Path) -> None:
+    found = report.load(target)
+    more, problems = extras(found, target)
+    for problem in problems:
+        cli.complain(problem)
+    report.write_page(found, target, target / "index.html", more)
 
 
 def _measured(row: Row) -> Measured:

@@ -12,7 +12,8 @@ that they save are changed most: the proposal is the least sum of divergences wi
 
 The target is --target_bytes of coded int8 weights, or the size of the uniform recipe --uniform. The
 uniform recipe and the proposal are then scored with all their layers changed. The exit code is 1
-where the proposal diverges more than the uniform recipe.
+where the proposal diverges more than the uniform recipe. OUTPUT/sensitivity keeps the scan for the
+page of scripts.report.
 """
 
 from __future__ import annotations
@@ -58,6 +59,8 @@ def main(_: list[str]) -> int:
         raise ZooError("its layers are split already", where=name, expected="a run before low_rank")
     wanted = Wanted(what, FLAGS.uniform, FLAGS.target_bytes, FLAGS.images)
     found = report(runs.keras_model(run, folder), dataset, wanted, name, cli.say)
+    scan = cli.output() / "sensitivity" / f"{name}-{what}.json"
+    write_text(scan, json.dumps(found.as_json(), indent=1) + "\n")
     _write(found)
     cli.say(json.dumps(found.as_json()) if FLAGS.json else found.text())
     return 0 if found.better else 1

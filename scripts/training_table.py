@@ -26,7 +26,9 @@ from absl import flags
 from android_bench import report
 from android_bench.report_data import Outcome, Row
 from scripts import cli
+from zoo import dataset_names
 from zoo.catalog import model_spec
+from zoo.catalog.questions import QUESTIONS
 from zoo.errors import ZooError
 from zoo.files import read_bytes, write_text
 from zoo.intervals import wilson
@@ -37,27 +39,12 @@ cli.define_output()
 flags.DEFINE_string("markdown", None, "a file with <!-- table --> and <!-- /table --> in it")
 
 _MARKS = ("<!-- table -->\n", "<!-- /table -->\n")
-_TITLES = {"fashion_mnist": "Fashion-MNIST", "cifar10_jpeg": "CIFAR-10 (JPEG)"}
 _HEADER = (
     "| network | data | parameters | M MACs | epochs, seed | validation % | test %, float16 | "
     "test %, int8 | float16 kB | int8 kB | int8 / float16 time | published top-1 |\n"
     "|---|---|---:|---:|---|---:|---:|---:|---:|---:|---:|---|\n"
 )
 
-
-# Title → the networks that answer it; the first one is what the others are compared with.
-QUESTIONS: dict[str, tuple[str, ...]] = {
-    "The shift question: one skeleton, ResNet-20 of expansion 3, and what moves or mixes in it": (
-        "dwresnet20_e3", "shiftresnet20_e3", "asresnet20_e3", "sslresnet20_e3",
-    ),
-    "The CSE question: MobileNetV2 for CIFAR, and with a gate over places": (
-        "mobilenet_v2_cifar", "mobilenet_v2_optimized_cifar", "mobilenet_v2_cse_mix",
-        "mobilenet_v2_cse_only",
-    ),
-    "The bypass question: SqueezeNet 1.0, and with sums around its Fire modules": (
-        "squeezenet_v1_0", "squeezenet_v1_0_simple_bypass", "squeezenet_v1_0_complex_bypass",
-    ),
-}  # fmt: skip
 _QUESTION_HEADER = (
     "| network | epochs × images, seed | parameters | M MACs | test %, float32 | test %, int8 | "
     "int8 kB | float32 time | int8 time | published top-1 |\n"
@@ -106,7 +93,7 @@ def _questions(networks: dict[tuple[str, str, str], Files], output: Path) -> Ite
         for dataset, there in sorted(found.items()):
             if len(there) < 2:
                 continue
-            yield f"\n### {title} ({_TITLES.get(dataset, dataset)})\n\n{_QUESTION_HEADER}"
+            yield f"\n### {title} ({dataset_names.title(dataset)})\n\n{_QUESTION_HEADER}"
             chosen = [there[model] for model in models if model in there]
             yield from (_answer(files, chosen[0], output) for files in chosen)
 
@@ -144,7 +131,7 @@ def _line(files: Files, output: Path) -> str:
     how = f"{recipe.epochs}{images}, {recipe.seed}"
     cells = [
         name,
-        _TITLES.get(made.dataset, made.dataset),
+        dataset_names.title(made.dataset),
         f"{made.parameters:,}",
         _macs(output, next(iter(files.values()))),
         f"{how}, taught by {recipe.teacher}" if recipe.teacher else how,

@@ -97,6 +97,16 @@ def test_the_card_has_front_matter_and_every_file(release):
     assert "None" not in card
 
 
+def test_the_index_page_leads_to_what_is_there(release):
+    page = (release / "index.html").read_text()
+    links = set(re.findall(r'href="([^"#]+)"', page)) - {"data:,"}
+    assert f"cards/{RUN}.md" in links and f"artifacts/{RUN}-int8.tflite" in links
+    assert all((release / link).is_file() for link in links)
+    index = read_model(release / "index.json", Index, "the index", "")
+    assert "index.html" in {file.path for file in index.others}
+    assert "Roofline: Snapdragon 865, GPU" in page
+
+
 def changed(path, change):
     told = json.loads(path.read_text())
     change(told)

@@ -12,6 +12,7 @@ import tf_keras
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from android_bench.report_extras import scans
 from zoo.compression import schemes
 from zoo.data import Dataset
 from zoo.errors import ZooError
@@ -305,6 +306,8 @@ def test_a_plan_that_compress_takes(command, digits, tmp_path):
     assert found["proposed"]["bytes"] <= found["uniform"]["bytes"]
     assert len(found["points"]) == 7 * len(found["whole"]) == 7 * 26
     assert math.isclose(found["uniform_level"], 0.9)
+    kept, problems = scans(tmp_path)  # as the page reads it
+    assert kept[0].model_dump(mode="json") == found and not problems
     picture = svg.read_text()
     assert picture.startswith("<svg") and "fire2_squeeze1x1" in picture
     assert svg.name in page.read_text()

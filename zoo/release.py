@@ -5,6 +5,7 @@
     FOLDER/checkpoints/NAME.safetensors  weights to train on from, with a manifest each
     FOLDER/labels/DATASET.txt            class names, one a line, in the order of the outputs
     FOLDER/cards/RUN.md                  a model card for each trained network
+    FOLDER/sensitivity/RUN-WHAT.json     what each layer bears, where that was scanned
     FOLDER/results.jsonl, index.html     every result line, and the page made of them
 
 It is plain files, for any web server. Everything read here is untrusted: names are checked to be

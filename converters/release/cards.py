@@ -6,18 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zoo.catalog import model_spec
+from zoo.dataset_names import title
 from zoo.types import Artifact
 
 _TEMPLATES = Path(__file__).parent.parent / "templates"
-TITLES = {
-    "fashion_mnist": "Fashion-MNIST",
-    "cifar10_jpeg": "CIFAR-10 (JPEG)",
-    "digits": "digits (scikit-learn)",
-    "cifar10": "CIFAR-10",
-    "cifar100": "CIFAR-100",
-    "imagenette": "Imagenette",
-    "imagenet": "ImageNet",
-}
 _HUB = {
     "fashion_mnist": "zalando-datasets/fashion_mnist",
     "cifar10_jpeg": "uoft-cs/cifar10",
@@ -54,7 +46,7 @@ def markdown(run: str, files: Sequence[Artifact], checkpoint: str | None) -> str
         run=run,
         spec=spec,
         files=files,
-        title=TITLES.get(told.dataset, told.dataset),
+        title=title(told.dataset),
         hub_dataset=_HUB.get(told.dataset),
         shape="×".join(map(str, told.inputs[0].shape[1:])),
         published="; ".join(released[0].published),

@@ -118,7 +118,11 @@ def merge(source: Path, folder: Path) -> None:
 
 
 def complete(
-    folder: Path, measured: Mapping[str, Measured], container_from: int, say: Callable[[str], None]
+    folder: Path,
+    measured: Mapping[str, Measured],
+    container_from: int,
+    page: Callable[[], None],
+    say: Callable[[str], None],
 ) -> Index:
     """Makes everything that follows from the files and the result lines.
 
@@ -126,6 +130,7 @@ def complete(
         folder: the release.
         measured: by artifact name, of the release's own result lines.
         container_from: files of that many bytes are shipped packed alone.
+        page: writes index.html, once all that it shows and links to is there.
         say: gets a line for each run.
     """
     artifacts, checkpoints = manifests(folder)
@@ -160,6 +165,7 @@ def complete(
     for run, files in sorted(by_run.items()):
         write_text(folder / "cards" / f"{run}.md", cards.markdown(run, files, stored.get(run)))
         say(f"{run}: {len(files)} files")
+    page()
     made = index.build(folder, done, checkpoints)
     write_text(folder / INDEX, made.model_dump_json(indent=1) + "\n")
     return made

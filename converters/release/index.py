@@ -21,7 +21,13 @@ def build(folder: Path, artifacts: list[Artifact], checkpoints: list[Checkpoint]
     entries += [_checkpoint(folder, each) for each in checkpoints]
     others = sorted(
         path
-        for pattern in ("labels/*.txt", "cards/*.md", "results.jsonl", "index.html")
+        for pattern in (
+            "labels/*.txt",
+            "cards/*.md",
+            "sensitivity/*.json",
+            "results.jsonl",
+            "index.html",
+        )
         for path in folder.glob(pattern)
     )
     return Index(

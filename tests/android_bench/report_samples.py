@@ -204,3 +204,28 @@ def write_output(folder: Path, names: dict[str, Artifact], records: Sequence[Rec
         write_text(folder / "artifacts" / f"{stem}.json", manifest.model_dump_json())
     for record in records:
         append_record(folder / "results.jsonl", record)
+
+
+def write_many(folder: Path, files: int) -> int:
+    """An output folder of many files, scored and timed by two delegates on two devices.
+
+    Returns:
+        How many result lines there are: five a file.
+    """
+    precisions = ("float32", "float16", "dynamic_int8", "int8")
+    names, lines = {}, []
+    for i in range(files):
+        precision = precisions[i % 4]
+        name = f"network_{i // 4:03d}-fashion_mnist-{precision}"
+        kilobytes = 100 + (i * 7919) % 4000
+        names[name] = artifact(name, precision, kilobytes)
+        lines.append(scored(name, 0.8 + (i * 104729 % 1500) / 10_000, precision=precision))
+        for device, slower in ((HOST, 1.0), (PHONE, 3.0)):
+            for delegate, factor in (("xnnpack", 1.0), ("none", 4.0)):
+                ms = None if i % 50 == 9 else slower * factor * (0.2 + kilobytes / 900)
+                lines.append(timed(name, ms, delegate, device=device, precision=precision))
+    for stem, manifest in names.items():
+        write_text(folder / "artifacts" / f"{stem}.json", manifest.model_dump_json())
+    text = "".join(line.model_dump_json() + "\n" for line in lines)
+    write_text(folder / "results.jsonl", text)
+    return len(lines)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from android_bench import report, report_facts
+from android_bench import report_facts, report_html
 from android_bench.report_data import build
 from android_bench.report_lines import describe
 from android_bench.report_panels import latency_panels, size_panels
@@ -105,7 +105,7 @@ def test_outputs_stand_beside_the_latency():
     found = build([fast, compared("a", 1.0)], [artifact("a")])
     told = "agree with the host on 8 of 8 pictures, largest difference 0.0041, 0.2 % of their range"
     assert any(line.result.startswith(told) for line in map(describe, found.rows[0].results))
-    html = report.render(found, [], {})
+    html = report_html.render(found, [], {})
     assert f"<dt>On Pixel 7, GPU</dt><dd>{told}" in html
     assert len(found.rows[0].outcomes) == 1 and report_facts.failures(found) == []
     assert not any("Other classes" in line for line in notes(found))
@@ -118,7 +118,7 @@ def test_outputs_of_another_class_are_told_under_the_table():
     (line,) = report_facts.disagreements(found)
     assert "Pixel 7" in line and "GPU" in line and "2 of 8 pictures" in line
     assert f"  {line}" in notes(found)
-    assert "Other classes than the host" in report.render(found, [], {})
+    assert "Other classes than the host" in report_html.render(found, [], {})
 
 
 @pytest.mark.parametrize(
@@ -355,5 +355,5 @@ def test_any_valid_lines_make_a_report(records, meeting, listed):
         assert 2 <= len(panel.x.ticks) <= 40
     assert all(line.isprintable() for line in notes(found))
     assert all(describe(record) for record in records)
-    html = report.render(found, [], {})
+    html = report_html.render(found, [], {})
     assert html.count("<tr") >= len(found.rows)

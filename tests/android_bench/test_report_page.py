@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from android_bench import report, report_charts
+from android_bench import report, report_charts, report_html
 from android_bench.report_panels import size_panels
 from tests.android_bench.report_samples import (
     PHONE,
@@ -86,9 +86,9 @@ def folder(tmp_path_factory) -> Path:
     return output
 
 
-def command(output: Path) -> subprocess.CompletedProcess[str]:
+def command(output: Path, *flags: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "scripts.report", f"--output={output}"],
+        [sys.executable, "-m", "scripts.report", f"--output={output}", *flags],
         capture_output=True,
         text=True,
         timeout=120,
@@ -125,7 +125,13 @@ def test_page_loads_nothing_and_links_only_to_its_folder(folder):
     html = (folder / "report" / "index.html").read_text()
     page = Page(html)
     tags = {tag for tag, _ in page.tags}
-    assert not tags & {"script", "iframe", "object", "embed", "img", "video", "form", "base"}
+    assert not tags & {"iframe", "object", "embed", "img", "video", "form", "base"}
+    assert [dict(a) for tag, a in page.tags if tag == "script"] == [
+        {"type": "application/json", "id": "choose-data"},
+        {},
+    ]
+    assert f"script-src '{report_html.digest(report_html.script())}'" in html
+    assert f"<script>{report_html.script()}</script>" in html
     for tag, attributes in page.tags:
         for key in ("src", "href", "xlink:href", "action", "poster", "srcset"):
             value = attributes.get(key)
@@ -140,6 +146,24 @@ def test_page_loads_nothing_and_links_only_to_its_folder(folder):
     assert html.startswith("<!doctype html>") and '<html lang="en">' in html
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
+
+
+def test_the_page_alone_can_lie_anywhere(folder, tmp_path):
+    page = tmp_path / "site" / "zoo.html"
+    done = command(folder, f"--page={page}")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.rstrip().endswith(f"Page: {page}")
+    assert [path.name for path in page.parent.iterdir()] == ["zoo.html"]
+    links = set(re.findall(r'href="([^"#]+)"', page.read_text())) - {"data:,"}
+    assert len(links) == 2 and all((page.parent / link).is_file() for link in links)
+
+
+@pytest.mark.parametrize("package", ["jinja2", "vl_convert"])
+def test_a_missing_package_is_one_line(folder, tmp_path, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ZooError, match=r"pip install 'mobile-model-zoo\[report\]'"):
+        report.write_page(report.load(folder), folder, tmp_path / "page.html")
+    assert not (tmp_path / "page.html").exists()
 
 
 @pytest.mark.parametrize("stem", ["accuracy_vs_size", "accuracy_vs_latency"])
@@ -218,9 +242,10 @@ def test_hostile_names_stay_text(hostile):
     html = (hostile / "report" / "index.html").read_text()
     page = Page(html)
     for tag, attributes in page.tags:
-        assert tag not in {"script", "img", "iframe"}
+        assert tag not in {"img", "iframe"}
         assert not any(key.startswith("on") for key in attributes), (tag, attributes)
         assert not (attributes.get("href") or "").startswith("javascript")
+    assert sum(tag == "script" for tag, _ in page.tags) == 2  # its data, its own
     assert "<script>alert(1)</script>" in "".join(page.texts)
     assert "{{ 7*7 }}" in "".join(page.texts)
     for stem in ("accuracy_vs_size", "accuracy_vs_latency"):

@@ -1,0 +1,37 @@
+"""What the page shows beyond results: roofline estimates of the files, sensitivity scans."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from android_bench.report_data import Report
+from android_bench.report_extras import Chip, Estimated, Extras, scans
+from converters.inspection import macs, reading, roofline
+from zoo.errors import ZooError
+from zoo.files import MAX_MODEL_BYTES, read_bytes
+
+CHIP = "snapdragon_865_gpu"
+_TITLE = "Snapdragon 865, GPU"
+
+
+def extras(report: Report, output: Path) -> tuple[Extras, list[str]]:
+    """Estimates of every model file in `OUTPUT/artifacts`, scans in `OUTPUT/sensitivity`.
+
+    Returns:
+        them, and a line for each file that can't be read. Packed files are left out.
+    """
+    found, problems = scans(output)
+    estimates = {}
+    for row in report.rows:
+        path = output / "artifacts" / f"{row.artifact.name}.tflite" if row.artifact else None
+        if path is None or not path.is_file():
+            continue
+        try:
+            model = reading.read(read_bytes(path, "the model", MAX_MODEL_BYTES, "convert"), path)
+            one = roofline.estimate(model, CHIP)
+            estimates[row.sha256] = Estimated(macs.total(model), one.bytes, one.us, one.bound)
+        except ZooError as error:
+            problems.append(str(error))
+    peak = roofline.chip(CHIP)
+    chip = Chip(_TITLE, peak.gflops, peak.gbps, peak.source, roofline.ABOVE)
+    return Extras(chip if estimates else None, estimates, tuple(found)), problems

@@ -1,0 +1,159 @@
+"""A headless Chromium, spoken to by the DevTools protocol over two pipes: no port, no package.
+
+https://chromedevtools.github.io/devtools-protocol/ ; messages are JSON, each ended by a zero byte.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import select
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+LIMIT_S = 60.0
+_KEYS = {"Enter": "\r", " ": " "}  # what a key types, for those that press a button
+
+
+class Browser:
+    """One tab. `complaints` are console messages and errors; `requests` every URL that was asked.
+
+    Args:
+        profile: an empty folder for what Chromium keeps.
+        width, height: of the window, in CSS pixels.
+        mobile: a telephone's viewport, at two device pixels a CSS pixel.
+        dark: what `prefers-color-scheme` says.
+    """
+
+    def __init__(
+        self,
+        profile: Path,
+        width: int = 1200,
+        height: int = 900,
+        *,
+        mobile: bool = False,
+        dark: bool = False,
+    ):
+        self._session: str | None = None
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        self._next = 0
+        self._rest = b""
+        self._events: list[dict[str, Any]] = []
+        to_browser, self._to = os.pipe()
+        self._from, from_browser = os.pipe()
+        # Chromium reads from descriptor 3 and writes to 4; a shell puts them there.
+        plumbing = f'exec "$@" 3<&{to_browser} 4>&{from_browser}'
+        flags = (
+            "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+            "--disable-background-networking", "--disable-component-update", "--disable-sync",
+            "--hide-scrollbars", "--remote-debugging-pipe", f"--user-data-dir={profile}",
+        )  # fmt: skip
+        self._process = subprocess.Popen(
+            ["/bin/bash", "-c", plumbing, "bash", str(CHROMIUM), *flags, "about:blank"],
+            pass_fds=(to_browser, from_browser),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "HOME": str(profile)},
+        )
+        os.close(to_browser)
+        os.close(from_browser)
+        target = self._send("Target.createTarget", {"url": "about:blank"})["targetId"]
+        attached = self._send("Target.attachToTarget", {"targetId": target, "flatten": True})
+        self._session = attached["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self._send(f"{domain}.enable")
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 2 if mobile else 1}
+        self._send("Emulation.setDeviceMetricsOverride", {**metrics, "mobile": mobile})
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self._send("Emulation.setEmulatedMedia", {"features": [scheme]})
+
+    def __enter__(self) -> Browser:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        os.close(self._to)
+        os.close(self._from)
+
+    def open(self, url: str) -> float:
+        """Loads a page and waits until its chooser is ready.
+
+        Returns:
+            Seconds from the start of the navigation until then.
+        """
+        self._send("Page.navigate", {"url": "about:blank"})  # a new hash alone would load nothing
+        self._send("Page.navigate", {"url": url})
+        deadline = time.monotonic() + LIMIT_S
+        ready = "document.readyState === 'complete' && document.documentElement.dataset.ready"
+        while self.run(ready) != "1":
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{url} is not ready after {LIMIT_S} s: {self.complaints}")
+            time.sleep(0.02)
+        return float(self.run("performance.getEntriesByType('navigation')[0].duration")) / 1000
+
+    def run(self, expression: str) -> Any:
+        """The value of a JavaScript expression on the page, or of the promise that it is."""
+        asked = {"expression": expression, "returnByValue": True, "awaitPromise": True}
+        answer = self._send("Runtime.evaluate", asked)
+        if "exceptionDetails" in answer:
+            raise RuntimeError(json.dumps(answer["exceptionDetails"])[:500])
+        return answer["result"].get("value")
+
+    def press(self, *keys: str) -> None:
+        """Presses keys, by their names in `KeyboardEvent.key`."""
+        for key in keys:
+            told = {"key": key, "code": key, "windowsVirtualKeyCode": _code(key)}
+            text = {"text": _KEYS[key]} if key in _KEYS else {}
+            self._send("Input.dispatchKeyEvent", {"type": "keyDown", **told, **text})
+            self._send("Input.dispatchKeyEvent", {"type": "keyUp", **told})
+
+    def screenshot(self) -> bytes:
+        """What the window shows, as PNG."""
+        return base64.b64decode(self._send("Page.captureScreenshot", {"format": "png"})["data"])
+
+    def _send(self, method: str, params: dict[str, Any] | None = None) -> dict[str, Any]:
+        self._next += 1
+        message: dict[str, Any] = {"id": self._next, "method": method, "params": params or {}}
+        if self._session:
+            message["sessionId"] = self._session
+        os.write(self._to, json.dumps(message).encode() + b"\0")
+        while True:
+            answer = self._receive()
+            if answer.get("id") == self._next:
+                if "error" in answer:
+                    raise RuntimeError(f"{method}: {answer['error']}")
+                result: dict[str, Any] = answer["result"]
+                return result
+            self._note(answer)
+
+    def _receive(self) -> dict[str, Any]:
+        while b"\0" not in self._rest:
+            if not select.select([self._from], [], [], LIMIT_S)[0]:
+                raise TimeoutError(f"Chromium says nothing for {LIMIT_S} s")
+            part = os.read(self._from, 1 << 20)
+            if not part:
+                raise RuntimeError("Chromium has ended")
+            self._rest += part
+        message, _, self._rest = self._rest.partition(b"\0")
+        found: dict[str, Any] = json.loads(message)
+        return found
+
+    def _note(self, event: dict[str, Any]) -> None:
+        method, params = event.get("method", ""), event.get("params", {})
+        if method in ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded"):
+            self.complaints.append(json.dumps(params)[:4000])
+        elif method == "Network.requestWillBeSent":
+            self.requests.append(params["request"]["url"])
+
+
+def _code(key: str) -> int:
+    codes = {"Tab": 9, "Enter": 13, " ": 32, "End": 35, "Home": 36}
+    codes |= {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}
+    return codes[key]
