@@ -72,7 +72,7 @@ def test_a_manifest_tells_it_all(release):
     assert told.input_range.low == pytest.approx(scale * (-128 - zero), abs=1e-3)
     assert told.container_bytes < told.zip_bytes < manifest.bytes
     assert [command.split()[2] for command in told.commands] == [
-        "scripts.compress", "scripts.convert",
+        "scripts.train", "scripts.compress", "scripts.convert",
     ]  # fmt: skip
     labels = (release / told.labels).read_text().split()
     assert labels == list("0123456789")

@@ -15,7 +15,7 @@ from zoo.isolated import Runner
 from zoo.records import read_model, read_records
 from zoo.release import CONTAINER, INDEX, Checkpoint, Index
 from zoo.specs import Recipe
-from zoo.types import Artifact, ConvertRecord, Metric, Record, Run, Timing, TrainRecord
+from zoo.types import Artifact, Metric, Record, Run, Timing, TrainRecord
 
 _REMEDY = "publish it again"
 
@@ -103,12 +103,15 @@ def forget(folder: Path, run: Run) -> None:
 def merge(source: Path, folder: Path) -> None:
     """Adds the result lines about what the release has; others, and older versions', are left."""
     artifacts, checkpoints = manifests(folder)
-    wanted = {each.sha256 for each in artifacts} | {each.parent_sha256 for each in artifacts}
-    wanted |= {each.run_sha256 for each in checkpoints}
     records: list[Record] = []
     for path in (folder / "results.jsonl", source / "results.jsonl"):
         if path.is_file():
             records += read_records(path)[0]
+    wanted = {each.sha256 for each in artifacts} | {each.parent_sha256 for each in artifacts}
+    wanted |= {each.run_sha256 for each in checkpoints}
+    before = {run for each in artifacts for run in _runs_before(each.parent_run)}
+    latest = {r.model: r for r in records if isinstance(r, TrainRecord) and r.model in before}
+    wanted |= {record.model_sha256 for record in latest.values()}
     kept = dict.fromkeys(
         _without_output(record).model_dump_json()
         for record in records
@@ -215,13 +218,19 @@ def _content(path: Path) -> bytes:
 
 def _chain(artifact: Artifact, lines: Iterable[Record]) -> list[Record]:
     """The lines that made it: its run's training, those of the runs before, its conversion."""
-    steps = artifact.parent_run.split("-")
-    runs = {"-".join(steps[:count]) for count in range(1, len(steps) + 1)}
+    before = _runs_before(artifact.parent_run)
     return [
         line
         for line in lines
-        if isinstance(line, ConvertRecord) or (isinstance(line, TrainRecord) and line.model in runs)
+        if line.model_sha256 in (artifact.sha256, artifact.parent_sha256)
+        or (isinstance(line, TrainRecord) and line.model in before)
     ]
+
+
+def _runs_before(run: str) -> set[str]:
+    """Names of the runs that it was made from, step by step, by the grammar of names."""
+    steps = run.split("-")
+    return {"-".join(steps[:count]) for count in range(1, len(steps))}
 
 
 def _without_output(record: Record) -> Record:

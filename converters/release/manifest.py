@@ -51,7 +51,7 @@ def released(
         artifact: its manifest; what an earlier release packed is not packed again.
         parent: name of the float32 artifact of the same network.
         accuracies, timings: of this very file.
-        lines: result lines, of which those about this file and its run give the commands.
+        lines: result lines about this file, its run and the runs before; they give the commands.
     """
     before = artifact.released
     spec = model_spec(artifact.model)
@@ -70,7 +70,7 @@ def released(
             f"top-1 {p.top1:g} % on {p.dataset}" + (f" ({p.source})" if p.source else "")
             for p in spec.published
         ),
-        commands=commands(artifact, lines),
+        commands=_commands(lines),
         paper=spec.paper,
         licence_code=spec.licence,
         licence_weights=_LICENCE,
@@ -78,17 +78,9 @@ def released(
     )
 
 
-def commands(artifact: Artifact, lines: Iterable[Record]) -> tuple[str, ...]:
-    """What trained or compressed the run, and what converted it, without --output."""
-    made = []
-    for line in lines:
-        trained = isinstance(line, TrainRecord) and line.model_sha256 == artifact.parent_sha256
-        converted = isinstance(line, ConvertRecord) and line.model_sha256 == artifact.sha256
-        if trained or converted:
-            text = shlex.join(line.command)
-            if text not in made:
-                made.append(text)
-    return tuple(made)
+def _commands(lines: Iterable[Record]) -> tuple[str, ...]:
+    made = (line for line in lines if isinstance(line, TrainRecord | ConvertRecord))
+    return tuple(dict.fromkeys(shlex.join(line.command) for line in made))
 
 
 def _zipped(content: bytes) -> int:
