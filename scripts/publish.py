@@ -41,6 +41,7 @@ FLAGS = flags.FLAGS
 cli.define_output()
 flags.DEFINE_list("run", [], "names of finished runs, under OUTPUT/runs")
 flags.DEFINE_string("release", "release", "folder of the release")
+flags.DEFINE_list("precision", [], "only these of each run (default: all that were converted)")
 flags.DEFINE_bool("checkpoint", True, "publish the weights to train on from, too")
 flags.DEFINE_integer(
     "container_from", 4_000_000, "files of so many bytes are published packed alone", lower_bound=0
@@ -72,7 +73,11 @@ def main(_: list[str]) -> int:
 
 
 def _take(run: Run, source: Path, target: Path) -> list[str]:
-    own = [each for each in release.manifests(source)[0] if each.parent_run == run.name]
+    own = [
+        each
+        for each in release.manifests(source)[0]
+        if each.parent_run == run.name and each.precision in (FLAGS.precision or [each.precision])
+    ]
     if not own:
         raise ZooError(
             "the run has no artifact",
@@ -80,7 +85,7 @@ def _take(run: Run, source: Path, target: Path) -> list[str]:
             remedy=f"python -m scripts.convert --run={run.name}",
         )
     measured = {row.name: _measured(row) for row in report.load(source).rows}
-    release.forget(target, run)
+    release.forget(target, run, own)
     for what in ("sparsity", "bits", "rank"):
         _scan(f"{run.name}-{what}.json", source, target)
     refused = release.take(source, target, run, own, measured, cli.say)

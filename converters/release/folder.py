@@ -87,17 +87,19 @@ def take(
     return refused
 
 
-def forget(folder: Path, run: Run) -> None:
-    """Removes what the release has of an earlier training of that run."""
-    for artifact in manifests(folder)[0]:
-        if artifact.parent_run == run.name and artifact.parent_sha256 != run.weights_sha256:
-            model = folder / "artifacts" / f"{artifact.name}.tflite"
-            for path in (
-                model.with_suffix(".json"),
-                model,
-                model.with_name(model.name + CONTAINER),
-            ):
-                path.unlink(missing_ok=True)
+def forget(folder: Path, run: Run, kept: Sequence[Artifact]) -> None:
+    """Removes what the release has of that run, but for files that stay as they are."""
+    same = {(artifact.name, artifact.sha256) for artifact in kept}
+    artifacts, checkpoints = manifests(folder)
+    gone = [
+        folder / "artifacts" / each.name
+        for each in artifacts
+        if each.parent_run == run.name and (each.name, each.sha256) not in same
+    ]
+    gone += [folder / "checkpoints" / each.name for each in checkpoints if each.run == run.name]
+    for path in gone:
+        for suffix in (".json", ".tflite", f".tflite{CONTAINER}", ".safetensors"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def merge(source: Path, folder: Path) -> None:
