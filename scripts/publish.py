@@ -44,7 +44,7 @@ flags.DEFINE_string("release", "release", "folder of the release")
 flags.DEFINE_list("precision", [], "only these of each run (default: all that were converted)")
 flags.DEFINE_bool("checkpoint", True, "publish the weights to train on from, too")
 flags.DEFINE_integer(
-    "container_from", 4_000_000, "files of so many bytes are published packed alone", lower_bound=0
+    "container_from", 8_000_000, "files of so many bytes are published packed alone", lower_bound=0
 )
 flags.adopt_module_key_flags(cli)
 

@@ -158,8 +158,12 @@ def complete(
         done.append(artifact.model_copy(update={"released": released}))
         _write(path.with_suffix(".json"), done[-1])
         write_text(folder / released.labels, "".join(f"{label}\n" for label in artifact.labels))
-        if len(content) >= container_from:
-            packed = path.with_name(path.name + CONTAINER)
+        packed = path.with_name(path.name + CONTAINER)
+        if len(content) < container_from:
+            if not path.is_file():
+                write_bytes(path, content)
+            packed.unlink(missing_ok=True)
+        else:
             if not packed.is_file():
                 write_bytes(packed, pack(content).data)
             path.unlink(missing_ok=True)
