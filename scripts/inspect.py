@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from pathlib import Path
 
 from absl import flags
@@ -57,15 +56,18 @@ def main(argv: list[str]) -> int:
             try:
                 one = _inspect(Path(file), runner)
             except ZooError as error:
-                failed |= _complain(error)
+                cli.complain(error)
+                failed = True
                 continue
             found.append(one)
             if not FLAGS.json:
                 cli.say(text(one) + ("\n" if file != files[-1] else ""))
             if one.problem:
-                failed |= _complain(one.problem)
+                cli.complain(one.problem)
+                failed = True
             elif FLAGS.require_full_delegation and not one.fully_delegated:
-                failed |= _complain(_not_full(one))
+                cli.complain(_not_full(one))
+                failed = True
     if FLAGS.json:
         cli.say(json.dumps([one.as_json() for one in found], indent=1))
     return int(failed)
@@ -92,11 +94,6 @@ def _not_full(one: Inspection) -> ZooError:
         expected="all nodes in 1 partition",
         got=got,
     )
-
-
-def _complain(problem: ZooError | str) -> bool:
-    print(f"error: {problem}", file=sys.stderr, flush=True)
-    return True
 
 
 if __name__ == "__main__":

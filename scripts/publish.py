@@ -54,17 +54,18 @@ def main(_: list[str]) -> int:
     source, target = cli.output(), Path(FLAGS.release)
     report.need_packages()
     refused: list[str] = []
+    measured = _all_measured(source) if FLAGS.run else {}
     for name in dict.fromkeys(FLAGS.run):
         run = runs.load(source / "runs" / cli.file_name(name, "--run"))
-        refused += _take(run, source, target)
+        refused += _take(run, source, target, measured)
     if not (target / "artifacts").is_dir():
         raise ZooError(
             "nothing to publish", where=target, remedy="give --run, or the --release that there is"
         )
     release.merge(source, target)
-    rows = report.load(target).rows
-    measured = {row.name: _measured(row) for row in rows}
-    made = release.complete(target, measured, FLAGS.container_from, lambda: _page(target), cli.say)
+    made = release.complete(
+        target, _all_measured(target), FLAGS.container_from, lambda: _page(target), cli.say
+    )
     total = sum(entry.download.bytes for entry in made.entries)
     cli.say(f"{len(made.entries)} files to download, {total / 1e6:.1f} MB → {target}")
     for line in refused:
@@ -72,7 +73,7 @@ def main(_: list[str]) -> int:
     return 1 if refused else 0
 
 
-def _take(run: Run, source: Path, target: Path) -> list[str]:
+def _take(run: Run, source: Path, target: Path, measured: dict[str, Measured]) -> list[str]:
     own = [
         each
         for each in release.manifests(source)[0]
@@ -84,7 +85,6 @@ def _take(run: Run, source: Path, target: Path) -> list[str]:
             where=source / "artifacts",
             remedy=f"python -m scripts.convert --run={run.name}",
         )
-    measured = {row.name: _measured(row) for row in report.load(source).rows}
     release.forget(target, run, own)
     for what in ("sparsity", "bits", "rank"):
         _scan(f"{run.name}-{what}.json", source, target)
@@ -109,6 +109,10 @@ def _page(target: Path) -> None:
     for problem in problems:
         cli.complain(problem)
     report.write_page(found, target, target / "index.html", more)
+
+
+def _all_measured(folder: Path) -> dict[str, Measured]:
+    return {row.name: _measured(row) for row in report.load(folder).rows}
 
 
 def _measured(row: Row) -> Measured:

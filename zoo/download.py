@@ -15,30 +15,28 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from filelock import FileLock
 from pydantic import ValidationError
 
 from zoo.container import container
-from zoo.errors import ZooError, one_line
+from zoo.errors import ZooError
 from zoo.files import sha256_of, write_bytes
 from zoo.listing import first
-from zoo.records import MAX_JSON_BYTES
+from zoo.records import MAX_JSON_BYTES, first_problem
 from zoo.release import Checkpoint, Entry, File
 from zoo.sources import Source, SourceError
 from zoo.types import Artifact
 
 _ATTEMPTS = 3  # at one source, each of which goes on where the last one broke off
 _PARALLEL = 4
-_BLOCK = 2**20
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Who is told what happens: `began(name, bytes)`, `more(name, bytes)`, `ended(name, words)`."""
+    """Who is told what happens: `more(name, bytes)` and, at last, `ended(name, words)`."""
 
-    began: Callable[[str, int], None] = lambda name, size: None
     more: Callable[[str, int], None] = lambda name, size: None
     ended: Callable[[str, str], None] = lambda name, words: None
 
@@ -106,7 +104,6 @@ def _entry(entry: Entry, sources: Sequence[Source], folder: Path, progress: Prog
 def _bring(
     entry: Entry, sources: Sequence[Source], path: Path, partial: Path, progress: Progress
 ) -> str:
-    progress.began(entry.name, entry.download.bytes)
     first(sources, lambda source: _download(entry, source, partial, progress))
     path.parent.mkdir(parents=True, exist_ok=True)
     if entry.download == entry.file:
@@ -136,7 +133,13 @@ def _download(entry: Entry, source: Source, partial: Path, progress: Progress) -
             progress.more(entry.name, done)
             try:
                 if done < size:
-                    _copy(source, entry.download, out, done, lambda n: progress.more(entry.name, n))
+                    source.copy(
+                        entry.download.path,
+                        size,
+                        out,
+                        done,
+                        lambda count: progress.more(entry.name, count),
+                    )
             except SourceError:
                 progress.more(entry.name, -out.tell())
                 # Another attempt makes sense where the last one brought something.
@@ -150,12 +153,6 @@ def _download(entry: Entry, source: Source, partial: Path, progress: Progress) -
             progress.more(entry.name, -size)
             raise
         return
-
-
-def _copy(
-    source: Source, file: File, out: BinaryIO, done: int, told: Callable[[int], None]
-) -> None:
-    source.copy(file.path, file.bytes, out, done, told)
 
 
 def _check(path: Path, file: File, where: str) -> None:
@@ -185,7 +182,9 @@ def _manifest(entry: Entry, source: Source) -> bytes:
     try:
         told: Any = form.model_validate_json(content)
     except ValidationError as error:
-        raise SourceError("the manifest is not valid", where=where, got=one_line(error)) from error
+        raise SourceError(
+            "the manifest is not valid", where=where, got=first_problem(error)
+        ) from error
     if (told.name, told.sha256, told.bytes) != (entry.name, entry.file.sha256, entry.file.bytes):
         raise SourceError("the manifest is of another file", where=where, got=told.name)
     return content

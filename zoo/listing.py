@@ -8,6 +8,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from zoo.errors import UnknownNameError
+from zoo.records import first_problem
 from zoo.release import INDEX, MAX_INDEX_BYTES, Entry, Index
 from zoo.sources import Source, SourceError
 
@@ -25,10 +26,8 @@ def index(sources: Sequence[Source]) -> Index:
         try:
             return Index.model_validate_json(source.read(INDEX, MAX_INDEX_BYTES))
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            place = ".".join(map(str, first["loc"]))
             raise SourceError(
-                "the index is not valid", where=source.name, got=f"{place}: {first['msg']}"
+                "the index is not valid", where=source.name, got=first_problem(error)
             ) from error
 
     return first(sources, read)

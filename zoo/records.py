@@ -27,12 +27,13 @@ def read_model(path: Path, kind: type[M], what: str, remedy: str) -> M:
     try:
         return kind.model_validate_json(data)
     except ValidationError as error:
-        raise ZooError(f"{what} is not valid", where=path, got=_first(error), remedy=remedy) from (
-            error
-        )
+        raise ZooError(
+            f"{what} is not valid", where=path, got=first_problem(error), remedy=remedy
+        ) from (error)
 
 
-def _first(error: ValidationError) -> str:
+def first_problem(error: ValidationError) -> str:
+    """Where and what, in one line; and how many more there are."""
     first = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in first["loc"])
     more = error.error_count() - 1
@@ -74,5 +75,5 @@ def read_records(path: Path) -> tuple[list[Result], list[str]]:
         try:
             records.append(RESULT.validate_json(line))
         except ValidationError as error:
-            problems.append(f"{path}:{number}: not a result line: {_first(error)}")
+            problems.append(f"{path}:{number}: not a result line: {first_problem(error)}")
     return records, problems
