@@ -108,10 +108,11 @@ def test_latency(runner, tiny):
 def test_a_refused_file_costs_nothing(runner, tiny, tmp_path):
     runner.placement(tiny)
     child = runner._child.pid
-    cut = tmp_path / "cut.tflite"
-    cut.write_bytes(tiny.read_bytes()[:300])
-    with pytest.raises(ZooError, match=f"{runner.runtime} refuses.*cut.tflite"):
-        runner.outputs(cut, IMAGES)
+    other = tmp_path / "other.tflite"
+    content = tiny.read_bytes()
+    other.write_bytes(content[:4] + b"ELSE" + content[8:])
+    with pytest.raises(ZooError, match=f"{runner.runtime} refuses.*other.tflite"):
+        runner.outputs(other, IMAGES)
     with pytest.raises(ZooError, match="cannot read the model"):
         runner.placement(tmp_path / "missing.tflite")
     with pytest.raises(ZooError, match=r"do not fit.*expected: at least one of shape .16, 16, 1"):
@@ -124,6 +125,15 @@ def test_a_refused_file_costs_nothing(runner, tiny, tmp_path):
         runner.outputs(tiny, IMAGES, threads=0)
     runner.placement(tiny)
     assert runner._child.pid == child
+
+
+def test_a_cut_file_is_an_error_here(runner, tiny, tmp_path):
+    """tflite_runtime reads beyond its end: what lies there decides whether it refuses or dies."""
+    cut = tmp_path / "cut.tflite"
+    cut.write_bytes(tiny.read_bytes()[:300])
+    with pytest.raises(ZooError, match=f"{runner.runtime} (refuses|died).*cut.tflite"):
+        runner.outputs(cut, IMAGES)
+    assert runner.outputs(tiny, IMAGES).shape == (4, 10)
 
 
 def test_a_crash_is_an_error_here(crashing, tiny):
