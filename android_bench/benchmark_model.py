@@ -25,7 +25,7 @@ from android_bench.tool_output import (
     split_lines,
     to_latency,
 )
-from zoo.types import Latency, Placement
+from zoo.results import Latency, Placement
 
 _BACKEND = re.compile(r"Initialized (OpenCL|OpenGL)-based API\.")
 

@@ -10,7 +10,8 @@ from zoo import store
 from zoo.errors import UnknownNameError, ZooError
 from zoo.files import sha256_of
 from zoo.records import read_model
-from zoo.types import Artifact, Configuration
+from zoo.results import Configuration
+from zoo.types import Artifact
 
 
 @dataclass(frozen=True)

@@ -26,17 +26,8 @@ from android_bench.tasks import Pace, Task
 from zoo import runtime
 from zoo.errors import ZooError, one_line
 from zoo.provenance import Provenance
-from zoo.types import (
-    Accuracy,
-    Artifact,
-    Configuration,
-    Device,
-    Energy,
-    Latency,
-    Measurement,
-    Placement,
-    Strict,
-)
+from zoo.results import Accuracy, Configuration, Device, Energy, Latency, Measurement, Placement
+from zoo.types import Artifact, Strict
 
 _WORKER = "android_bench.host_worker"
 _TIMEOUT_S = 900  # scoring 10,000 images on plain int8 kernels of an old runtime takes minutes

@@ -20,8 +20,9 @@ import numpy as np
 from zoo import data, runtime
 from zoo.errors import ZooError
 from zoo.files import MAX_MODEL_BYTES, read_bytes
+from zoo.results import Latency
 from zoo.splits import Split
-from zoo.types import Latency, Strict, TensorInfo
+from zoo.types import Strict, TensorInfo
 
 ANSWER = "host_worker answer: "
 

@@ -32,7 +32,7 @@ from android_bench.tool_output import (
     to_latency,
 )
 from zoo.errors import ZooError
-from zoo.types import Latency, Placement
+from zoo.results import Latency, Placement
 
 MARK = "benchmark_litert_model."
 _WHERE = r"\[[\w./\\-]{0,200}benchmark_litert_model\.h:[0-9]{1,5}\] "

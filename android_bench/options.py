@@ -9,7 +9,7 @@ from android_bench.power.metered import Metering
 from android_bench.sustained import Sustaining
 from android_bench.tasks import Task
 from android_bench.tools import TFLITE, Tool
-from zoo.types import Measurement, OperatorProfile, Sustained, Timed
+from zoo.results import Measurement, OperatorProfile, Sustained, Timed
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from android_bench.phone_rows import PhoneRows, reason_of
 from android_bench.tool_output import ToolResult
 from android_bench.tools import TFLITE, tool_of
 from zoo.errors import ZooError
-from zoo.types import Agreement, Placement
+from zoo.results import Agreement, Placement
 
 # The tool goes by the order of inputs and only warns of a name that is not the model's. So no name
 # from a file gets into a flag, where `:` and `,` mean something.

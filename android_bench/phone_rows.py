@@ -12,7 +12,7 @@ from android_bench.link import PhoneLost
 from android_bench.tasks import Task
 from zoo.errors import ZooError, one_line
 from zoo.provenance import Provenance
-from zoo.types import Agreement, Configuration, Device, Measurement, Placement, Timed
+from zoo.results import Agreement, Configuration, Device, Measurement, Placement, Timed
 
 _MIN_SERIAL = 4  # a shorter one would be found in innocent text
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from android_bench.delegates import TOOL_NAMES, Delegate
-from zoo.types import Placement
+from zoo.results import Placement
 
 Level = Literal["full", "partial", "none", "unknown"]
 

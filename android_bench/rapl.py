@@ -24,7 +24,7 @@ import numpy as np
 from android_bench.power.energy import Power, Window, net_power
 from android_bench.power.gauge import PowerProblem, standard_error
 from zoo.errors import one_line
-from zoo.types import Energy
+from zoo.results import Energy
 
 POWERCAP = Path("/sys/class/powercap")
 PERIOD_S = 0.25  # the counters advance every millisecond

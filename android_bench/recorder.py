@@ -15,7 +15,7 @@ from android_bench.report_lines import (
 )
 from android_bench.tasks import Task, one_of, pending
 from zoo.records import append_record, read_records
-from zoo.types import (
+from zoo.results import (
     Accuracy,
     Agreement,
     Configuration,

@@ -16,7 +16,8 @@ from android_bench.report_lines import clean, command_of, delegate_label, nodes
 from android_bench.report_looks import OTHER_SHAPE, PRECISION_SHAPES, precision_colours
 from zoo.catalog import MODELS
 from zoo.dataset_names import RELATED, title
-from zoo.types import Artifact, TrainRecord
+from zoo.results import TrainRecord
+from zoo.types import Artifact
 
 MOST_COMMANDS = 12  # of one file; the rest stands at its result lines
 FLOAT_BYTES = 4  # of a parameter, where a published network's size is estimated

@@ -26,14 +26,8 @@ from android_bench.report_lines import (
     setup_of,
 )
 from android_bench.tasks import by_case
-from zoo.types import (
-    Accuracy,
-    Artifact,
-    ConvertRecord,
-    Measurement,
-    Record,
-    TrainRecord,
-)
+from zoo.results import Accuracy, ConvertRecord, Measurement, Record, TrainRecord
+from zoo.types import Artifact
 
 MOST_BYTES = 2**40
 

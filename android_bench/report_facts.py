@@ -19,7 +19,7 @@ from android_bench.report_lines import (
     threads_label,
     what_ran,
 )
-from zoo.types import Accuracy, Agreement, ConvertRecord, Measurement
+from zoo.results import Accuracy, Agreement, ConvertRecord, Measurement
 
 MOST_COMMANDS = 60
 MOST_HIGHLIGHTS = 8

@@ -29,7 +29,7 @@ from android_bench.report_lines import (
     failure_of,
 )
 from android_bench.report_table import headline
-from zoo.types import Agreement
+from zoo.results import Agreement
 
 TEMPLATES = Path(__file__).parent / "templates"
 SCRIPTS = ("choose_plot.js", "choose.js")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from zoo.errors import one_line
-from zoo.types import (
+from zoo.results import (
     Accuracy,
     Agreement,
     Configuration,

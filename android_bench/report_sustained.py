@@ -17,7 +17,7 @@ from android_bench.report_lines import (
 )
 from android_bench.report_panels import short_names
 from android_bench.report_vega import Specification
-from zoo.types import Sustained
+from zoo.results import Sustained
 
 MOST_CURVES = 6  # a picture: more can't be told apart
 _WIDTH, _HEIGHT = 620, 190

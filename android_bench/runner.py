@@ -24,7 +24,7 @@ from android_bench.tool_output import PROFILED
 from android_bench.tools import Tool
 from android_bench.validity import Judge, cool_enough
 from zoo.errors import ZooError
-from zoo.types import OperatorTime, Placement, Timed
+from zoo.results import OperatorTime, Placement, Timed
 
 _COOLING_POLL_S = 5.0
 _INFO, _INFO_TEXT = "info", "info.txt"  # in the job's folder

@@ -15,7 +15,7 @@ from android_bench.delegates import Delegate
 from android_bench.placing import level_of
 from android_bench.wire import fields, integers
 from zoo.errors import ZooError, one_line
-from zoo.types import Placement
+from zoo.results import Placement
 
 MAX_BYTES = 64 * 2**20
 _MAX_NODES = 100_000

@@ -20,7 +20,7 @@ from android_bench.tools import INFO_FLAG, has_flag, tool_of
 from android_bench.validity import Judge
 from zoo.errors import UnknownNameError, ZooError
 from zoo.provenance import Provenance
-from zoo.types import Agreement, Device, Timed
+from zoo.results import Agreement, Device, Timed
 
 _LEASE_S = 120.0  # for pushing files and waiting for a link, besides what a process takes
 

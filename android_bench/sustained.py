@@ -22,7 +22,7 @@ from android_bench.power.trace import parse as parse_trace
 from android_bench.tool_output import ToolResult
 from android_bench.watch import Watch
 from zoo.errors import ZooError
-from zoo.types import SustainedPoint
+from zoo.results import SustainedPoint
 
 SEGMENTS, SAMPLES = FILES = "segments", "samples"  # in the job's folder
 SLOWER = 1.10
@@ -188,7 +188,7 @@ def curve(
 
 
 def summary(points: Sequence[SustainedPoint]) -> dict[str, float | None]:
-    """The figures of a curve: see `zoo.types.Sustained`."""
+    """The figures of a curve: see `zoo.results.Sustained`."""
     if not points:
         return {}
     times = [point.latency_us for point in points]

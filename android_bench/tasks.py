@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from android_bench.cases import Case
-from zoo.types import Latency, Measurement, Record, Timed
+from zoo.results import Latency, Measurement, Record, Timed
 
 
 @dataclass(frozen=True)

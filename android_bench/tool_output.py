@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from android_bench.benchmark_stats import Stats, parse_stats
 from zoo.errors import ZooError, one_line
-from zoo.types import Latency, Placement
+from zoo.results import Latency, Placement
 
 MAX_LINES = 20_000
 _RUNNING = re.compile(r"Running benchmark for at least (\d{1,9}) iterations?\b", re.ASCII)

@@ -14,7 +14,7 @@ from android_bench.benchmark_model import Lengths
 from android_bench.delegates import Delegate, parse_delegate
 from android_bench.tool_output import ToolResult
 from zoo.errors import ZooError
-from zoo.types import Placement
+from zoo.results import Placement
 
 INFO_FLAG = "model_runtime_info_output_file"
 LIBRARIES = "/data/local/tmp"  # where a user puts LiteRT's GPU accelerator

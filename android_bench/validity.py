@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from android_bench.state import THERMAL
 from android_bench.sustained import Curve
 from android_bench.watch import Watch
-from zoo.types import Latency
+from zoo.results import Latency
 
 LEAST_RUNS = 10
 _MOST_OTHER_CORES = 0.5

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from pydantic import Field
 
 from converters.precisions import PRECISIONS
+from zoo.results import Placement
 from zoo.runtime import RUNTIMES
-from zoo.types import Placement, Sha256, Strict
+from zoo.types import Sha256, Strict
 
 
 class OnRuntime(Strict):

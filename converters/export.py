@@ -21,8 +21,9 @@ from zoo.catalog import model_spec
 from zoo.files import write_bytes, write_text
 from zoo.provenance import Provenance
 from zoo.records import append_record
+from zoo.results import ConvertRecord
 from zoo.transfer import of_dataset
-from zoo.types import Artifact, ConvertRecord, Run
+from zoo.types import Artifact, Run
 
 
 def write(

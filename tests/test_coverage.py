@@ -9,7 +9,7 @@ import pytest
 from converters import coverage_table, ratios
 from converters.coverage_table import OnRuntime, Row
 from zoo.errors import ZooError
-from zoo.types import Placement
+from zoo.results import Placement
 
 PICTURES = Path(__file__).parents[2] / "shared" / "data" / "imagenet_sample_1000.tar"
 

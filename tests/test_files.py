@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from zoo.errors import ZooError, one_line
 from zoo.files import atomic_path, write_text
 from zoo.records import append_record, read_model, read_records
-from zoo.types import Artifact, ConvertRecord
+from zoo.results import ConvertRecord
+from zoo.types import Artifact
 
 
 def _record(model="m", seconds=1.0):

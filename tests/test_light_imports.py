@@ -19,6 +19,7 @@ TF_FREE = (
     "zoo.runtime",
     "zoo.specs",
     "zoo.transfer",
+    "zoo.results",
     "zoo.types",
     "zoo.weights",
     "converters.compression_table.rows",

@@ -3,7 +3,7 @@
 import random
 import statistics
 
-from zoo.types import Latency
+from zoo.results import Latency
 
 
 def latency(**changes):

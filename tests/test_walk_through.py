@@ -22,7 +22,7 @@ from tests.conftest import Run
 from tests.virtual_phone import AdbServer, PhoneProfile, Power, VirtualPhone, stand_in_binary
 from zoo.files import sha256_of
 from zoo.records import read_records
-from zoo.types import Accuracy, Agreement, Measurement, Sustained
+from zoo.results import Accuracy, Agreement, Measurement, Sustained
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = [

@@ -15,9 +15,10 @@ from zoo.compression import kernels
 from zoo.files import sha256_of
 from zoo.provenance import Provenance
 from zoo.records import append_record
+from zoo.results import TrainRecord
 from zoo.specs import Recipe
 from zoo.train import Outcome
-from zoo.types import LowRank, ModelConfig, PerLayer, Run, TrainRecord
+from zoo.types import LowRank, ModelConfig, PerLayer, Run
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from pydantic import ValidationError
 from zoo import runtime as runtimes
 from zoo.errors import UnknownNameError, ZooError, one_line
 from zoo.isolated_worker import MAX_LINE_BYTES, Answer, Request, unique
-from zoo.types import Placement
+from zoo.results import Placement
 
 __all__ = ["Runner", "unique"]
 _LAST_WORDS_BYTES = 4096

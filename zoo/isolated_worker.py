@@ -20,7 +20,8 @@ from pydantic import Field
 from zoo import runtime
 from zoo.errors import ZooError
 from zoo.files import MAX_MODEL_BYTES, read_bytes
-from zoo.types import Placement, Strict
+from zoo.results import Placement
+from zoo.types import Strict
 
 MAX_LINE_BYTES = 4 * 2**20  # names of all tensors of a large network: some 100 kB
 _WARM_UP_SHARE = 0.25

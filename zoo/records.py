@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from zoo.errors import ZooError
 from zoo.files import read_bytes
-from zoo.types import RESULT, Record, Result
+from zoo.results import RESULT, Record, Result
 
 MAX_JSON_BYTES = 16 * 2**20
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from zoo.errors import UnknownNameError, ZooError
-from zoo.types import Placement, TensorInfo
+from zoo.results import Placement
+from zoo.types import TensorInfo
 
 # Name on the command line → the package whose interpreter it is.
 RUNTIMES = {"litert": "ai-edge-litert", "tflite_runtime": "tflite-runtime"}

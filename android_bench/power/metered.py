@@ -21,7 +21,7 @@ from android_bench.power.gauge import PowerProblem
 from android_bench.power.sampler import Sampler
 from android_bench.power.trace import parse
 from zoo.errors import one_line
-from zoo.types import Energy, Latency
+from zoo.results import Energy, Latency
 
 _TEARDOWN_S = 1.0  # what the tool may take after its last inference
 _GRACE_S = 30  # that the sampler may outlive the job's plan

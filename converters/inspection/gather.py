@@ -11,7 +11,7 @@ from converters import flatbuffer
 from converters.inspection import arena, gpu, macs, roofline, runtimes, sparse
 from converters.inspection.model import Graph, Model, Tensor
 from converters.inspection.reading import read
-from zoo.types import Placement
+from zoo.results import Placement
 
 
 @dataclass(frozen=True)

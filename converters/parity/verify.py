@@ -15,7 +15,8 @@ from converters.parity.limits import Limits
 from converters.parity.reference import Reference, accuracy
 from zoo.errors import ZooError
 from zoo.isolated import Runner
-from zoo.types import Artifact, Placement
+from zoo.results import Placement
+from zoo.types import Artifact
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from converters import flatbuffer
 from converters.inspection import reading
 from converters.inspection.model import Model
 from zoo import runtime
-from zoo.types import Artifact, Metric, Placement, Run
+from zoo.results import Placement
+from zoo.types import Artifact, Metric, Run
 
 # Points of top-1 on the test split that a precision may lose against float32.
 LARGEST_DROP = {"float16": 0.3, "dynamic_int8": 1.0, "int8": 1.5, "int8_qat": 1.5, "int16x8": 0.5}

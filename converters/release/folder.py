@@ -14,8 +14,9 @@ from zoo.files import MAX_MODEL_BYTES, read_bytes, write_bytes, write_text
 from zoo.isolated import Runner
 from zoo.records import read_model, read_records
 from zoo.release import CONTAINER, INDEX, Checkpoint, Index
+from zoo.results import Record, TrainRecord
 from zoo.specs import Recipe
-from zoo.types import Artifact, Metric, Record, Run, Timing, TrainRecord
+from zoo.types import Artifact, Metric, Run, Timing
 
 _REMEDY = "publish it again"
 

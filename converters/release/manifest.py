@@ -10,17 +10,8 @@ from collections.abc import Iterable
 from converters.container.packing import packed_size
 from converters.release.checks import pixels_range
 from zoo.catalog import model_spec
-from zoo.types import (
-    Artifact,
-    ConvertRecord,
-    Metric,
-    Range,
-    Record,
-    Released,
-    TensorInfo,
-    Timing,
-    TrainRecord,
-)
+from zoo.results import ConvertRecord, Record, TrainRecord
+from zoo.types import Artifact, Metric, Range, Released, TensorInfo, Timing
 
 _LICENCE = "Apache-2.0"
 # What the data sets' publishers say; weights that learned from them carry no more than that.

@@ -24,7 +24,7 @@ from tests.tiny_tflite import tiny_model
 from tests.virtual_phone import AdbServer, PhoneProfile, VirtualPhone, stand_in_binary
 from zoo.files import sha256_of
 from zoo.provenance import Provenance
-from zoo.types import Configuration, Measurement
+from zoo.results import Configuration, Measurement
 
 OURS = "/data/local/tmp"
 SHORT = RunOptions(

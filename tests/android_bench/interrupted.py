@@ -15,7 +15,7 @@ from android_bench.session import measure_on_phone
 from android_bench.tasks import schedule
 from zoo.files import sha256_of
 from zoo.provenance import Provenance
-from zoo.types import Configuration
+from zoo.results import Configuration
 
 serial, binary, model = sys.argv[1:]
 case = Case(

@@ -9,10 +9,9 @@ from typing import Any
 
 from zoo.files import write_bytes, write_text
 from zoo.records import append_record
-from zoo.types import (
+from zoo.results import (
     Accuracy,
     Agreement,
-    Artifact,
     Configuration,
     Device,
     Energy,
@@ -24,6 +23,7 @@ from zoo.types import (
     SustainedPoint,
     TrainRecord,
 )
+from zoo.types import Artifact
 
 HOST = Device(kind="host", id="host", name="Test CPU", details={"cpu": "Test CPU @ 2 GHz"})
 PHONE = Device(kind="phone", id="a3f19c", name="Pixel 7", details={"android": "14"})

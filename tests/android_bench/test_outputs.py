@@ -29,7 +29,8 @@ from tests.virtual_phone import VirtualPhone
 from zoo.errors import ZooError
 from zoo.files import sha256_of, write_text
 from zoo.provenance import Provenance
-from zoo.types import Agreement, Measurement, TensorInfo
+from zoo.results import Agreement, Measurement
+from zoo.types import TensorInfo
 
 IMAGE = TensorInfo(name="image", shape=(1, 8, 8, 1), dtype="float32")
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.android_bench.conftest import left_on
-from zoo.types import RESULT, OperatorProfile
+from zoo.results import RESULT, OperatorProfile
 
 
 def test_operators_of_a_case(bench):

@@ -18,7 +18,7 @@ from android_bench.tasks import schedule
 from tests.android_bench.conftest import Bench, left_on
 from tests.virtual_phone.power import PowerPlant
 from tests.virtual_phone.profiles import PROFILES, Specimen
-from zoo.types import Measurement
+from zoo.results import Measurement
 
 # Long enough for a gauge that shows the same whole milliampere twice and more.
 METERING = Metering(load_s=32, idle_s=14)

@@ -24,7 +24,7 @@ from android_bench.rapl import Domain, Rapl, Reading, Recording
 from android_bench.tasks import by_case, schedule
 from tests.tiny_tflite import tiny_model
 from zoo.provenance import Provenance
-from zoo.types import RESULT, Measurement
+from zoo.results import RESULT, Measurement
 
 IDLE_W, LOAD_W = 6.0, 21.0  # of both packages together
 RANGE_UJ = 60_000_000  # so that a counter begins again every few seconds

@@ -10,7 +10,7 @@ from tests.android_bench.report_samples import PHONE, artifact, scored, sha256, 
 from zoo.errors import ZooError
 from zoo.files import write_text
 from zoo.records import append_record
-from zoo.types import Energy
+from zoo.results import Energy
 
 NONE = Budget()
 

@@ -24,10 +24,9 @@ from tests.android_bench.report_samples import (
     timed,
     trained,
 )
-from zoo.types import (
+from zoo.results import (
     Accuracy,
     Agreement,
-    Artifact,
     Configuration,
     ConvertRecord,
     Device,
@@ -37,6 +36,7 @@ from zoo.types import (
     Record,
     TrainRecord,
 )
+from zoo.types import Artifact
 
 
 def column(records: Sequence[Record], artifacts: list[Artifact], label: str, unit: str) -> Column:

@@ -29,7 +29,7 @@ from tests.android_bench.report_samples import (
     write_output,
 )
 from zoo.errors import ZooError
-from zoo.types import Device, Record
+from zoo.results import Device, Record
 
 pytest.importorskip("vl_convert", reason="the report extra is not installed")
 pytest.importorskip("jinja2", reason="the report extra is not installed")

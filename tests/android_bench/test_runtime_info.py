@@ -14,7 +14,7 @@ from android_bench.runtime_info import placement_of
 from android_bench.wire import fields, integers
 from tests.litert_protos import messages
 from zoo.errors import ZooError
-from zoo.types import Placement
+from zoo.results import Placement
 
 ModelRuntimeDetails = messages()["ModelRuntimeDetails"]
 RuntimeSubgraph = messages()["RuntimeSubgraph"]

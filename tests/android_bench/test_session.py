@@ -18,7 +18,7 @@ from tests.virtual_phone import AdbServer, VirtualPhone
 from zoo.errors import ZooError
 from zoo.files import sha256_of
 from zoo.provenance import Provenance
-from zoo.types import RESULT, Measurement
+from zoo.results import RESULT, Measurement
 
 Arrange = Callable[[VirtualPhone, Callable[[], object]], None]
 # Long enough to be disturbed: 100 inferences of 20 ms.

@@ -17,7 +17,7 @@ from android_bench.sustained import Sustaining, curve, script, summary
 from tests.android_bench.conftest import SHORT, left_on
 from tests.virtual_phone.texts import thermal_text
 from zoo.provenance import Provenance
-from zoo.types import RESULT, Sustained, SustainedPoint
+from zoo.results import RESULT, Sustained, SustainedPoint
 
 HOW = Sustaining(minutes=0.15, segment_s=1.0, period_s=0.1)
 LIMIT = "/sys/devices/system/cpu/cpufreq/policy7/scaling_max_freq"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from android_bench.cases import Case
 from android_bench.tasks import by_case, one_of, pending, schedule
 from tests.android_bench.report_samples import scored, sha256, timed
-from zoo.types import Configuration, Measurement, Placement
+from zoo.results import Configuration, Measurement, Placement
 
 
 def case(name="a", delegate="xnnpack", threads=1, cores=""):

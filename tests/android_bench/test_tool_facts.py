@@ -6,7 +6,7 @@ import pytest
 
 from android_bench.benchmark_model import parse, tool_flags
 from tests.android_bench.tool_samples import TFLITE, TFLITE_ERR
-from zoo.types import Latency
+from zoo.results import Latency
 
 WARMUP = "INFO: Running benchmark for at least 1 iterations and at least 0.5 seconds but"
 REGULAR = "INFO: Running benchmark for at least 1 iterations and at least 1 seconds but"

@@ -9,7 +9,7 @@ import pytest
 from android_bench.validity import Judge
 from android_bench.watch import Watch
 from tests.virtual_phone.texts import battery_text, thermal_text
-from zoo.types import Latency
+from zoo.results import Latency
 
 LIMIT = "/sys/devices/system/cpu/cpufreq/policy{}/scaling_max_freq"
 # Long enough for something to happen: 100 inferences of 20 ms.

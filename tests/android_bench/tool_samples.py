@@ -7,7 +7,7 @@ import re
 from hypothesis import strategies as st
 
 from android_bench.tool_output import ToolResult
-from zoo.types import Latency
+from zoo.results import Latency
 
 TFLITE = """\
 INFO: STARTING!

@@ -16,7 +16,7 @@ from tests.virtual_phone import VirtualPhone
 from tests.virtual_phone.binary import JOURNAL
 from zoo.errors import ZooError
 from zoo.records import read_records
-from zoo.types import Measurement
+from zoo.results import Measurement
 
 # What the phone keeps for itself; anything else there is a setting that somebody changed.
 _OWN_STATE = {Path(JOURNAL).name, "busy", "speed", "clock"}
