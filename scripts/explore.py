@@ -8,7 +8,10 @@
 filters) or bypass, of squeezenet_v1_0 unless --model is given; or any argument or field that has a
 closed list of values. --grid (each combination, where there are several) and --search (Optuna
 draws --trials points) take any argument of the model's builder and any field of a recipe, also
-model and dataset. What all points share is given by the flags of scripts.train.
+model and dataset. What all points share is given by the flags of scripts.train, as --init_from:
+
+    python -m scripts.explore --model=resnet20 --dataset=image_folder --data_dir=FOLDER \\
+        --init_from=resnet20-fashion_mnist --search=learning_rate=0.001:0.1:log
 
 Ray starts the trainings, each in a process of its own: --jobs at a time on this computer, where it
 listens on 127.0.0.1 only, or on the cluster at --address, whose machines must share the --output
@@ -27,11 +30,12 @@ from pathlib import Path
 from absl import flags
 from filelock import FileLock, Timeout
 
-from scripts import cli, recipe_flags
+from scripts import cli, initial, recipe_flags
 from zoo import data
 from zoo.catalog import DEFAULT_RECIPE, RECIPES, arguments, build, model_spec
 from zoo.errors import ZooError
 from zoo.explore import axes, cluster, picture, run, table
+from zoo.explore.points import Start
 from zoo.explore.trial import Job
 from zoo.files import write_text
 from zoo.provenance import Provenance
@@ -45,6 +49,8 @@ flags.DEFINE_multi_string("grid", [], "NAME=VALUE,VALUE; may be given several ti
 flags.DEFINE_multi_string("search", [], "NAME=LOW:HIGH or NAME=LOW:HIGH:log; likewise")
 flags.DEFINE_integer("trials", 12, "points that --search draws", lower_bound=1)
 flags.DEFINE_list("arguments", [], "of the builder that all points have: NAME:VALUE,…")
+flags.DEFINE_string("init_from", None, "public weights, a FILE.net or a run that all start from")
+flags.DEFINE_string("strategy", "none", "none, or mirrored over the GPUs that a training takes")
 flags.DEFINE_string("name", None, "name of the sweep (default: MODEL-DATASET-AXES)")
 flags.DEFINE_integer("jobs", 1, "trainings at a time", lower_bound=1)
 flags.DEFINE_float("gpus", 0.0, "GPUs that a training takes, or its share of one", lower_bound=0)
@@ -64,8 +70,11 @@ def main(_: list[str]) -> int:
     model_spec(recipe.model)
     data.check_name(recipe.dataset)
     given = arguments.pairs(FLAGS.arguments)
+    strategy = cli.choice("strategy", ("none", "mirrored"))
     cli.import_tensorflow()  # the builder knows its arguments
     sweep, preset = axes.sweep(recipe, FLAGS.what, FLAGS.grid, FLAGS.search, given)
+    sha256 = initial.load(FLAGS.init_from, cli.output()).sha256 if FLAGS.init_from else None
+    sweep = dataclasses.replace(sweep, start=Start(FLAGS.init_from or "", sha256, strategy))
     name = cli.file_name(FLAGS.name or sweep.name, "--name")
     output = cli.output().resolve()
     job = Job(sweep, output, output / "explore" / name, "scripts.train", Path.cwd())

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 import zoo
+from converters.container.packing import pack
 from tests.conftest import ROOT
 from tests.tiny_tflite import tiny_model
 from zoo import data, decoding, geometry, store
@@ -99,6 +100,23 @@ def test_names(tmp_path):
         zoo.load("resnet20-fashion_mnist-int7")
     with pytest.raises(ZooError, match="unknown model"):
         zoo.load(f"../artifacts/{NAME}")
+
+
+def test_a_packed_one_is_unpacked_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("MODEL_ZOO_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "release" / "artifacts"
+    folder.mkdir(parents=True)
+    source = ROOT / "release" / "artifacts" / f"{NAME}.tflite"
+    packed = folder / f"{NAME}.tflite.ztfl"
+    packed.write_bytes(pack(source.read_bytes()).data)
+    (folder / f"{NAME}.json").write_bytes(source.with_suffix(".json").read_bytes())
+    found = store.find(NAME, (tmp_path / "release",))
+    assert found.content == source.read_bytes() == found.path.read_bytes()
+    assert store.find(NAME, (store.downloads(),)) == found
+    packed.write_bytes(pack(source.read_bytes() + b"more").data)
+    with pytest.raises(ZooError, match="container"):
+        store.find(NAME, (tmp_path / "release",))
+    assert found.path.read_bytes() == source.read_bytes()
 
 
 def test_others_models_say_what_does_not_fit(tmp_path):

@@ -14,10 +14,12 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from zoo import runs
 from zoo.catalog import RECIPES, build
 from zoo.counting import trainable_parameters
 from zoo.errors import ZooError
 from zoo.explore import axes, table
+from zoo.explore.points import Point, Start
 from zoo.records import read_records
 from zoo.types import ModelConfig
 
@@ -153,6 +155,18 @@ def test_a_real_sweep_on_digits(tmp_path, command):
     assert ">0.125<" in picture and ">0.5<" in picture and ">2.0<" not in picture
     run = json.loads((tmp_path / "runs" / rows[2]["run"] / "run.json").read_text())
     assert run["config"]["arguments"] == {"squeeze_ratio": 0.5}
+
+    begun = command(
+        "explore", *TINY, f"--output={tmp_path}", "--width=0.25", "--name=from", "--grid=seed=2",
+        "--arguments=squeeze_ratio:0.125", f"--init_from={first.name}", timeout=600,
+    )  # fmt: skip
+    assert begun.returncode == 0, begun.stderr
+    (row,) = _rows(tmp_path, "from")
+    again = runs.load(first.with_name(row["run"]))
+    assert again.init_from == first.name
+    for start, whole in ((Start(first.name, again.init_sha256), True), (Start(), False)):
+        point = Point(again.name, {}, again.recipe, again.config.arguments, start)
+        assert (point.finished(tmp_path) is not None) == whole
 
 
 def _sweep(what=None, grid=(), search=(), given=None, **changes):

@@ -106,11 +106,12 @@ def without_broken(
     """
     bad = broken(source, numbers)
     if bad and not skip:
-        names = ", ".join(source.name(number) for number in list(bad)[:_SAID])
+        (_, why), *others = bad.items()
+        names = [source.name(number) for number, _ in others[: _SAID - 1]]
+        names += ["…"] if len(bad) > _SAID else []
         raise ZooError(
             f"{len(bad)} of {len(numbers)} pictures can't be decoded",
-            where=names + (", …" if len(bad) > _SAID else ""),
-            got=next(iter(bad.values())),
+            got=why + (f"; likewise {', '.join(names)}" if names else ""),
             remedy="mend or remove them, or leave them out by --skip_broken",
         )
     for why in bad.values():

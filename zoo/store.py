@@ -1,6 +1,7 @@
 """Where released files are on this computer: what was downloaded, and a clone's own release.
 
 Each place is a folder of the form that `zoo.release` describes; the first that has a name wins.
+What a release has packed is unpacked to the downloads when it is first wanted.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from pathlib import Path
 
 from zoo import cache
 from zoo.errors import UnknownNameError, ZooError
-from zoo.files import read_bytes
+from zoo.files import read_bytes, write_bytes
 from zoo.records import read_model
-from zoo.release import MAX_FILE_BYTES, Checkpoint
+from zoo.release import CONTAINER, MAX_FILE_BYTES, Checkpoint
 from zoo.types import Artifact
 
 CHECKPOINT = "-checkpoint"  # what a name ends with
@@ -76,14 +77,30 @@ def find(name: str, folders: tuple[Path, ...] | None = None) -> Found:
         for folder in folders or places():
             for kind, suffix, form in _KINDS:
                 told = folder / kind / f"{name}.json"
-                if told.is_file() and (path := told.with_name(f"{name}{suffix}")).is_file():
-                    manifest: Artifact | Checkpoint = read_model(told, form, "the manifest", remedy)
-                    return Found(path, manifest, _checked(path, manifest, remedy))
+                path = told.with_name(f"{name}{suffix}")
+                packed = path.with_name(path.name + CONTAINER)
+                if not told.is_file() or not (path.is_file() or packed.is_file()):
+                    continue
+                manifest: Artifact | Checkpoint = read_model(told, form, "the manifest", remedy)
+                if not path.is_file():
+                    return _unpacked(packed, manifest, remedy)
+                content = read_bytes(path, "the file", MAX_FILE_BYTES, remedy)
+                return Found(path, manifest, _checked(content, path, manifest, remedy))
     raise UnknownNameError("model", name, names(folders))
 
 
-def _checked(path: Path, manifest: Artifact | Checkpoint, remedy: str) -> bytes:
-    content = read_bytes(path, "the file", MAX_FILE_BYTES, remedy)
+def _unpacked(packed: Path, manifest: Artifact | Checkpoint, remedy: str) -> Found:
+    from zoo.container.container import unpack_bytes  # loads the coder, which few need
+
+    data = read_bytes(packed, "the packed file", MAX_FILE_BYTES, remedy)
+    path = downloads() / packed.parent.name / packed.name.removesuffix(CONTAINER)
+    content = _checked(unpack_bytes(data, manifest.bytes), path, manifest, remedy)
+    write_bytes(path, content)
+    write_bytes(path.with_suffix(".json"), manifest.model_dump_json(indent=1).encode() + b"\n")
+    return Found(path, manifest, content)
+
+
+def _checked(content: bytes, path: Path, manifest: Artifact | Checkpoint, remedy: str) -> bytes:
     if (got := sha256(content).hexdigest()) != manifest.sha256 or manifest.name != path.stem:
         raise ZooError(
             "the file is not the one that its manifest describes",

@@ -5,22 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from zoo import vega
 from zoo.explore.points import Axis
 from zoo.explore.table import Row
+
+_SCALE = {"zero": False, "nice": True}
+_Y = {
+    "field": "accuracy",
+    "type": "quantitative",
+    "title": "validation accuracy, %",
+    "scale": _SCALE,
+}
 
 
 def svg(rows: Sequence[Row], axes: Sequence[Axis], title: str) -> str:
     """An SVG of the points that were trained, each with its values.
 
-    The abscissa is the size; where all points are of one size, it is the first axis' value. A line
-    joins the points of a single numeric axis, whose order means something.
+    The abscissa is the size; where all points are of one size, it is a numeric axis' value. A line
+    joins the points of a single numeric axis, whose order means something; of two axes in a grid,
+    the second has a line and a colour for each of its values.
     """
-    import vl_convert
-
     trained = [row for row in rows if row.accuracy is not None]
     numeric = [axis for axis in axes if axis.kind in (int, float)]
     by_size = len({row.parameters for row in trained}) > 1 or not numeric
     first = axes[0] if by_size else numeric[0]
+    coloured = _coloured(axes)
+    told = [axis.name for axis in axes if axis is not coloured]
     values = [
         {
             "x": row.size_mb if by_size else row.point.values[first.name],
@@ -28,59 +38,52 @@ def svg(rows: Sequence[Row], axes: Sequence[Axis], title: str) -> str:
             "accuracy": 100 * (row.accuracy or 0.0),
             "low": 100 * row.interval[0] if row.interval else None,
             "high": 100 * row.interval[1] if row.interval else None,
-            "label": ", ".join(map(str, row.point.values.values())),
+            "label": ", ".join(str(row.point.values[name]) for name in told),
+            "colour": str(row.point.values[coloured.name]) if coloured else None,
         }
         for row in trained
     ]
-    scale: dict[str, Any] = {"zero": False, "nice": True}
-    if not by_size and first.log:
-        scale["type"] = "log"
     x = {
         "field": "x",
         "type": "quantitative",
         "title": "parameters in float32, MB" if by_size else first.name,
-        "scale": scale,
+        "scale": _SCALE if by_size or not first.log else {**_SCALE, "type": "log"},
     }
-    y = {
-        "field": "accuracy",
-        "type": "quantitative",
-        "title": "validation accuracy, %",
-        "scale": {"zero": False, "nice": True},
-    }
+    colour: dict[str, Any] = {"value": vega.COLOURS[0]}
+    if coloured:
+        named = [str(value) for value in coloured.values]
+        scale = {"domain": named, "range": list(vega.COLOURS[: len(named)])}
+        colour = {"field": "colour", "type": "nominal", "title": coloured.name, "scale": scale}
+    place = {"x": x, "y": _Y, "color": colour}
     bar = {
-        "mark": {"type": "rule", "color": "#9ab"},
-        "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}},
+        "mark": {"type": "rule", "opacity": 0.4},
+        "encoding": {**place, "y": {**_Y, "field": "low"}, "y2": {"field": "high"}},
     }
     line = {
-        "mark": {"type": "line", "color": "#888", "strokeWidth": 1},
-        "encoding": {"x": x, "y": y, "order": {"field": "order", "type": "quantitative"}},
+        "mark": {"type": "line", "strokeWidth": 1},
+        "encoding": {**place, "order": {"field": "order", "type": "quantitative"}},
     }
     marks = [
-        {"mark": {"type": "point", "filled": True, "size": 60}, "encoding": {"x": x, "y": y}},
+        {"mark": {"type": "point", "filled": True, "size": 60}, "encoding": place},
         {
             "mark": {"type": "text", "dy": -9, "dx": 4, "align": "left", "fontSize": 11},
-            "encoding": {"x": x, "y": y, "text": {"field": "label", "type": "nominal"}},
+            "encoding": {**place, "text": {"field": "label", "type": "nominal"}},
         },
     ]
     intervals = any(row.interval for row in trained)
-    chart = {
-        "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
-        "background": "white",
-        "title": {
-            "text": title,
-            "subtitle": [
-                f"At each point: {', '.join(axis.name for axis in axes)}."
-                + (" Bars: 95 % of what chance moves." if intervals else "")
-            ],
-            "anchor": "start",
-        },
-        "width": 520,
-        "height": 320,
-        "data": {"values": values},
-        "layer": [
-            *([bar] if intervals else []),
-            *([line] if len(axes) == 1 and numeric else []),
-            *marks,
-        ],
-    }
-    return str(vl_convert.vegalite_to_svg(chart))
+    subtitle = f"At each point: {', '.join(told)}." + (
+        " Bars: 95 % of what chance moves." if intervals else ""
+    )
+    layer = [
+        *([bar] if intervals else []),
+        *([line] if coloured or (len(axes) == 1 and numeric) else []),
+        *marks,
+    ]
+    return vega.svg(title, [subtitle], 520, 320, values, layer)
+
+
+def _coloured(axes: Sequence[Axis]) -> Axis | None:
+    """The axis that colours tell."""
+    if len(axes) == 2 and 1 < len(axes[1].values) <= len(vega.COLOURS):
+        return axes[1]
+    return None

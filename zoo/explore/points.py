@@ -53,6 +53,26 @@ class Axis:
 
 
 @dataclass(frozen=True)
+class Start:
+    """What all trainings have in common besides the recipe.
+
+    Attributes:
+        init_from: as of `scripts.train`; empty where they begin with random weights.
+        init_sha256: of the file that it names.
+        strategy: of tf.distribute, on the machine that trains.
+    """
+
+    init_from: str = ""
+    init_sha256: str | None = None
+    strategy: str = "none"
+
+    def flags(self) -> list[str]:
+        """Flags of `scripts.train`."""
+        found = [f"--init_from={self.init_from}"] if self.init_from else []
+        return found + ([f"--strategy={self.strategy}"] if self.strategy != "none" else [])
+
+
+@dataclass(frozen=True)
 class Point:
     """One network to train.
 
@@ -61,12 +81,14 @@ class Point:
         values: axis → value.
         recipe: with the values that are fields.
         arguments: of the builder, with the values that are such.
+        start: of the sweep.
     """
 
     name: str
     values: Mapping[str, Argument]
     recipe: Recipe
     arguments: Mapping[str, Argument]
+    start: Start = Start()
 
     def flags(self) -> list[str]:
         """Flags of `scripts.train`."""
@@ -79,7 +101,7 @@ class Point:
         if self.arguments:
             pairs = ",".join(f"{name}:{value}" for name, value in self.arguments.items())
             found.append(f"--arguments={pairs}")
-        return found
+        return found + self.start.flags()
 
     def finished(self, output: Path) -> Run | None:
         """Its run, where that is whole and of this very point."""
@@ -92,8 +114,8 @@ class Point:
             return None  # the trainer says why
         # A run that was given a name has it in its recipe too.
         recipe = dataclasses.replace(run.recipe, name=self.recipe.name)
-        same = recipe == self.recipe and run.config.arguments == self.arguments
-        return run if same else None
+        ours = (self.recipe, self.arguments, self.start.init_sha256)
+        return run if (recipe, run.config.arguments, run.init_sha256) == ours else None
 
 
 @dataclass(frozen=True)
@@ -104,11 +126,13 @@ class Sweep:
         recipe: with the flags that were given.
         axes: at least one.
         fixed: arguments of the builder that all points have.
+        start: what their trainings have in common.
     """
 
     recipe: Recipe
     axes: tuple[Axis, ...]
     fixed: Mapping[str, Argument] = field(default_factory=dict)
+    start: Start = Start()
 
     @property
     def searched(self) -> bool:
@@ -132,7 +156,7 @@ class Sweep:
         name = "-".join(filter(None, (recipe.model, recipe.dataset, in_name(apart))))
         if len(name) > _LONGEST:
             name = f"{name[: _LONGEST - 11]}-{hashlib.sha256(name.encode()).hexdigest()[:10]}"
-        return Point(name, found, recipe, arguments)
+        return Point(name, found, recipe, arguments, self.start)
 
     def grid(self) -> list[dict[str, Argument]]:
         """All combinations of the axes' values."""

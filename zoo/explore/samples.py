@@ -28,11 +28,13 @@ class Samples:
     def __init__(self, folder: Path, sweep: Sweep):
         self._path = folder / "samples.jsonl"
         plan = folder / "search.json"
-        wanted = {
+        wanted: dict[str, object] = {
             "recipe": dataclasses.asdict(sweep.recipe),
             "axes": [axis.as_json() for axis in sweep.axes],
             "fixed": dict(sweep.fixed),
         }
+        if sweep.start.init_sha256:
+            wanted["init_sha256"] = sweep.start.init_sha256
         text = json.dumps(wanted, indent=1, sort_keys=True) + "\n"
         if not plan.exists():
             write_text(plan, text)

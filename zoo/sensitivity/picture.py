@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from zoo import vega
 from zoo.sensitivity.curves import Point
 
 _TITLES = {"sparsity": "sparsity", "bits": "bits a weight", "rank": "share of the full rank"}
@@ -29,8 +30,6 @@ def svg(
         proposed: layer → level of the proposed one, drawn as a dot.
         title: above the picture.
     """
-    import vl_convert
-
     levels = list(dict.fromkeys(f"{point.level:g}" for point in points))
     layers = list(dict.fromkeys(point.layer for point in points))
     rows = [
@@ -61,47 +60,34 @@ def svg(
         "type": "quantitative",
         "format": ".1f",
     }
-    chart = {
-        "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
-        "background": "white",
-        "title": {
-            "text": title,
-            "subtitle": [
-                f"Accuracy lost, in points of {100 * accuracy:.2f} %, with one layer changed and "
-                "no fine-tuning.",
-                "Circle: uniform recipe. Dot: proposed recipe of the same size. No mark: left "
-                "alone.",
-            ],
-            "anchor": "start",
+    subtitle = (
+        f"Accuracy lost, in points of {100 * accuracy:.2f} %, with one layer changed and no "
+        "fine-tuning.",
+        "Circle: uniform recipe. Dot: proposed recipe of the same size. No mark: left alone.",
+    )
+    layer: list[dict[str, Any]] = [
+        {
+            "mark": "rect",
+            "encoding": {"x": x, "y": y, "color": shade},
         },
-        "width": 62 * len(levels),
-        "height": 17 * len(layers),
-        "layer": [
+        {
+            "mark": {"type": "text", "fontSize": 10, "dx": -8, "align": "center"},
+            "encoding": {"x": x, "y": y, "text": text},
+        },
+        *(
             {
-                "data": {"values": rows},
-                "mark": "rect",
-                "encoding": {"x": x, "y": y, "color": shade},
-            },
-            {
-                "data": {"values": rows},
-                "mark": {"type": "text", "fontSize": 10, "dx": -8, "align": "center"},
-                "encoding": {"x": x, "y": y, "text": text},
-            },
-            *(
-                {
-                    "data": {
-                        "values": [
-                            {"layer": name, "level": f"{level:g}"} for name, level in marks.items()
-                        ]
-                    },
-                    "mark": {"type": "point", "size": size, "xOffset": 20, **look},
-                    "encoding": {"x": x, "y": y},
-                }
-                for marks, size, look in (
-                    (uniform, 90, {"color": "black", "filled": False}),
-                    (proposed, 30, {"color": "black", "filled": True}),
-                )
-            ),
-        ],
-    }
-    return str(vl_convert.vegalite_to_svg(chart))
+                "data": {
+                    "values": [
+                        {"layer": name, "level": f"{level:g}"} for name, level in marks.items()
+                    ]
+                },
+                "mark": {"type": "point", "size": size, "xOffset": 20, **look},
+                "encoding": {"x": x, "y": y},
+            }
+            for marks, size, look in (
+                (uniform, 90, {"color": "black", "filled": False}),
+                (proposed, 30, {"color": "black", "filled": True}),
+            )
+        ),
+    ]
+    return vega.svg(title, subtitle, 62 * len(levels), 17 * len(layers), rows, layer)

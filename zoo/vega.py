@@ -1,0 +1,43 @@
+"""Pictures by Vega-Lite. Needs vl-convert."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"  # an identifier, never fetched
+# Okabe & Ito 2008: distinguishable with any colour vision, and dark enough on white.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
+
+
+def svg(
+    title: str,
+    subtitle: Sequence[str],
+    width: int,
+    height: int,
+    values: Sequence[Mapping[str, Any]],
+    layer: Sequence[Mapping[str, Any]],
+) -> str:
+    """An SVG of layers, on white.
+
+    Args:
+        title, subtitle: above it; the latter a line each.
+        width, height: of the plot itself, in pixels.
+        values: that the layers draw which have no other.
+        layer: Vega-Lite's.
+    """
+    import vl_convert
+
+    return str(
+        vl_convert.vegalite_to_svg(
+            {
+                "$schema": SCHEMA,
+                "background": "white",
+                "title": {"text": title, "subtitle": list(subtitle), "anchor": "start"},
+                "width": width,
+                "height": height,
+                "data": {"values": list(values)},
+                "layer": list(layer),
+            }
+        )
+    )
