@@ -8,8 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -18,94 +16,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from converters.container.packing import pack
-from tests.android_bench.report_samples import artifact
 from tests.conftest import ROOT
+from tests.release_server import CONTENT, NAME, file, released, serving
 from zoo import download, listing, sources, store
 from zoo.errors import UnknownNameError
-from zoo.release import Entry, File, Index
+from zoo.release import File, Index
 
-CONTENT = os.urandom(300_000)  # what is transferred is never run, so any bytes will do
-OTHER = os.urandom(300_000)
-NAME = "net-fashion_mnist-int8"
-
-
-def file(path, content):
-    return File(path=path, bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
-
-
-def released(name=NAME, content=CONTENT, packed=None, **changes):
-    """The files of a release of one model, by path."""
-    told = artifact(name, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content), **changes)
-    manifest = told.model_dump_json().encode()
-    path = f"artifacts/{name}.tflite"
-    files = {path: content, f"artifacts/{name}.json": manifest}
-    transferred = file(path, content)
-    if packed is not None:
-        files = {f"{path}.ztfl": packed, f"artifacts/{name}.json": manifest}
-        transferred = file(f"{path}.ztfl", packed)
-    entry = Entry(
-        name=name, kind="tflite", run=name.rsplit("-", 1)[0], model="resnet20",
-        dataset="fashion_mnist", precision="int8", parameters=1, file=file(path, content),
-        download=transferred, manifest=file(f"artifacts/{name}.json", manifest),
-    )  # fmt: skip
-    return {**files, "index.json": Index(entries=(entry,)).model_dump_json().encode()}
-
-
-class Server(ThreadingHTTPServer):
-    """Serves `files`; `misbehave(handler, path)` may answer first, and returns whether it did."""
-
-    daemon_threads = True
-
-    def __init__(self, files, misbehave=lambda handler, path: False):
-        self.files, self.misbehave, self.asked = files, misbehave, []
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self.server_port}/"
-
-    def handle_error(self, request, client_address):
-        pass  # a client that goes away
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.0"
-    server: Server
-
-    def do_GET(self):
-        path = self.path.lstrip("/")
-        self.server.asked.append((path, self.headers.get("Range")))
-        if self.server.misbehave(self, path):
-            return
-        content = self.server.files.get(path)
-        if content is None:
-            self.send_error(404)
-            return
-        wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        first = int(wanted.group(1)) if wanted else 0
-        self.answer(content[first:], first, len(content))
-
-    def answer(self, content, first, whole, **headers):
-        self.send_response(206 if first else 200)
-        if first:
-            self.send_header("Content-Range", f"bytes {first}-{whole - 1}/{whole}")
-        told = {"Content-Length": str(len(content)), **headers}
-        for key, value in told.items():
-            if value is not None:
-                self.send_header(key, value)
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_):
-        pass
-
-
-@contextmanager
-def serving(files, misbehave=lambda handler, path: False):
-    server = Server(files, misbehave)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
+OTHER = os.urandom(len(CONTENT))
 
 
 def get(addresses, folder, timeout_s=1.0, names=(NAME,)):

@@ -159,26 +159,37 @@ def complete(
         done.append(artifact.model_copy(update={"released": released}))
         _write(path.with_suffix(".json"), done[-1])
         write_text(folder / released.labels, "".join(f"{label}\n" for label in artifact.labels))
-        packed = path.with_name(path.name + CONTAINER)
-        if len(content) < container_from:
-            if not path.is_file():
-                write_bytes(path, content)
-            packed.unlink(missing_ok=True)
-        else:
-            if not packed.is_file():
-                write_bytes(packed, pack(content).data)
-            path.unlink(missing_ok=True)
+        _store(path, content, packed=len(content) >= container_from)
+    _write_cards(folder, done, checkpoints, say)
+    page()
+    made = index.build(folder, done, checkpoints)
+    write_text(folder / INDEX, made.model_dump_json(indent=1) + "\n")
+    return made
+
+
+def _store(path: Path, content: bytes, *, packed: bool) -> None:
+    """Keeps the file either as it is or packed."""
+    container = path.with_name(path.name + CONTAINER)
+    if packed and not container.is_file():
+        write_bytes(container, pack(content).data)
+    if not packed and not path.is_file():
+        write_bytes(path, content)
+    (path if packed else container).unlink(missing_ok=True)
+
+
+def _write_cards(
+    folder: Path,
+    artifacts: Iterable[Artifact],
+    checkpoints: Iterable[Checkpoint],
+    say: Callable[[str], None],
+) -> None:
     by_run: dict[str, list[Artifact]] = {}
-    for artifact in sorted(done, key=lambda each: -each.bytes):
+    for artifact in sorted(artifacts, key=lambda each: -each.bytes):
         by_run.setdefault(artifact.parent_run.removesuffix("-qat"), []).append(artifact)
     stored = {each.run: f"{each.name}.safetensors" for each in checkpoints}
     for run, files in sorted(by_run.items()):
         write_text(folder / "cards" / f"{run}.md", cards.markdown(run, files, stored.get(run)))
         say(f"{run}: {len(files)} files")
-    page()
-    made = index.build(folder, done, checkpoints)
-    write_text(folder / INDEX, made.model_dump_json(indent=1) + "\n")
-    return made
 
 
 def manifests(folder: Path) -> tuple[list[Artifact], list[Checkpoint]]:
