@@ -121,6 +121,8 @@ def test_counts(name):
 
 def macs_at(name, size):
     spec = catalog.model_spec(name)
+    if size == spec.input_shape[0]:
+        return spec.macs  # which `test_counts` has counted
     config = ModelConfig(model=name, input_shape=(size, size, 3), classes=spec.classes)
     return counting.macs(catalog.build(config))
 

@@ -1,6 +1,6 @@
-"""The reference networks: published counts, map sizes, and the rebuilt ones against the originals.
+"""The reference networks: map sizes, classes, and the rebuilt ones against the originals.
 
-Counts are trainable parameters with the published classes; those with statistics are totals.
+Their published counts are in `test_catalog.py`.
 """
 
 import functools
@@ -21,7 +21,7 @@ NAMES = [spec.name for spec in ROWS]
 
 
 @functools.cache
-def made(name, input_shape=None, classes=None, width=1.0, include_top=True, dropout=None):
+def made(name, input_shape=None, classes=None, width=1.0, dropout=None):
     spec = catalog.model_spec(name)
     config = ModelConfig(
         model=name,
@@ -30,34 +30,11 @@ def made(name, input_shape=None, classes=None, width=1.0, include_top=True, drop
         width=width,
         dropout=dropout,
     )
-    return catalog.build(config, include_top=include_top)
+    return catalog.build(config)
 
 
 def trainable(model):
     return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
-
-
-@pytest.mark.parametrize(
-    ("name", "count", "total"),
-    [
-        ("mobilenet_v1", 4_231_976, 4_253_864),
-        ("mobilenet_v2", 3_504_872, 3_538_984),
-        ("mobilenet_v3_small", 2_542_856, 2_554_968),
-        ("mobilenet_v3_large", 5_483_032, 5_507_432),
-        ("resnet50", 25_583_592, 25_636_712),
-        ("se_resnet50", 28_088_024, None),
-        ("resnet20", 272_474, None),
-        ("resnet56", 855_770, None),
-        ("se_resnet20", 274_847, None),
-        ("shufflenet_v2", 2_278_604, None),
-        ("efficientnet_lite0", 4_652_008, None),
-    ],
-)
-def test_published_counts(name, count, total):
-    model = made(name)
-    assert trainable(model) == count
-    if total is not None:
-        assert model.count_params() == total
 
 
 def test_resnet_50_without_gates_is_torchvisions():
@@ -85,9 +62,8 @@ def test_resnet_50_without_gates_is_torchvisions():
 def test_classes_change_the_classifier_only(name, per_class):
     # The weights have the same shapes at every input size, so that small ones will do.
     spec = catalog.model_spec(name)
-    for classes in (10, 100):
-        expected = spec.parameters - (spec.classes - classes) * per_class
-        assert trainable(made(name, (32, 32, 3), classes)) == expected
+    expected = spec.parameters - (spec.classes - 12) * per_class
+    assert trainable(made(name, (32, 32, 3), 12)) == expected
 
 
 def halvings(model):
@@ -115,13 +91,11 @@ def test_feature_maps_halve_as_published(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_small_inputs_end_at_4(name):
     cifar = "20" in name or "56" in name
-    model = made(name, (32, 32, 1), 10, 0.5, False)
+    model = made(name, (32, 32, 1), 10, 0.5)
     assert halvings(model) == ([32, 16, 8] if cifar else [32, 16, 8, 4])
-    assert model.output_shape[1:3] == ((8, 8) if cifar else (4, 4))
-    top = made(name, (32, 32, 1), 10, 0.5)
-    assert top.output_shape == (None, 10)
-    assert trainable(top) < 0.5 * catalog.model_spec(name).parameters
-    out = top(np.ones((2, 32, 32, 1), np.float32), training=False)
+    assert model.output_shape == (None, 10)
+    assert trainable(model) < 0.5 * catalog.model_spec(name).parameters
+    out = model(np.ones((2, 32, 32, 1), np.float32), training=False)
     assert out.dtype == tf.float32
     assert np.isfinite(out).all()
 
@@ -141,16 +115,6 @@ def test_only_plain_layers(name):
     assert model.layers[0].name == "image"
     assert model.get_layer("classifier").compute_dtype == "float32"
     assert not any("/" in layer.name for layer in model.layers)
-
-
-@pytest.mark.parametrize("name", ["mobilenet_v3_small", "resnet50", "shufflenet_v2"])
-def test_names_do_not_depend_on_the_process(name):
-    config = ModelConfig(model=name, input_shape=(32, 32, 1), classes=4, width=0.25)
-    first = catalog.build(config)
-    tf_keras.layers.ReLU()(tf_keras.layers.Input((4,)))  # moves Keras's numbers on
-    second = catalog.build(config)
-    assert [w.name for w in first.weights] == [w.name for w in second.weights]
-    assert [layer.name for layer in first.layers] == [layer.name for layer in second.layers]
 
 
 def randomise(model):
