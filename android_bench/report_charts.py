@@ -31,6 +31,12 @@ def panel_svgs(panels: Sequence[Panel]) -> list[str]:
     ]
 
 
+def panel_svg(panel: Panel) -> str:
+    """A panel alone, with a legend, to be put into HTML."""
+    looks = colours([panel]), shapes([panel])
+    return page_svg(panel_chart(panel, *looks, legend=True))
+
+
 def picture(panels: Sequence[Panel], title: str, subtitle: str) -> tuple[str, bytes]:
     """All panels with a title and a legend, as SVG text and as PNG bytes."""
     looks = colours(panels), shapes(panels)

@@ -9,16 +9,18 @@ from android_bench.report_data import Report, Row
 from android_bench.report_extras import Extras
 from android_bench.report_facts import kilobytes, setup_labels
 from android_bench.report_lines import Setup, clean, delegate_label
+from android_bench.report_panels import Panel, Point, x_axis, y_axis
 from android_bench.report_table import NOT_MEASURED
 from zoo.catalog.questions import QUESTIONS
 from zoo.dataset_names import title
 from zoo.specs import Recipe
 
 PRECISIONS = ("float32", "float16", "dynamic_int8", "int8")
+_NAMED = ("float16", "int8")  # in a picture; the others lie near these
 
 
 def comparisons(report: Report, places: Mapping[int, str], extras: Extras) -> list[dict[str, Any]]:
-    """A table a question and data set, where at least two of its networks are there.
+    """A table and a picture a question and data set, where two of its networks or more are there.
 
     Args:
         report: what was measured.
@@ -38,6 +40,7 @@ def comparisons(report: Report, places: Mapping[int, str], extras: Extras) -> li
                     "unequal": _unequal(rows),
                     "timed": _where(report, timed),
                     "lines": [_line(row, places[id(row)], timed, extras) for row in rows],
+                    "panel": _panel(rows, timed),
                 }
             )
     return found
@@ -79,6 +82,33 @@ def _unequal(rows: Sequence[Row]) -> str:
         if len(values) > 1:
             words.append(f"{name.replace('_', ' ')} {', '.join(f'{v:g}' for v in values)}")
     return "; ".join(words)
+
+
+def _panel(rows: Sequence[Row], timed: tuple[Setup, str] | None) -> Panel | None:
+    """Accuracy against latency; against size where fewer than two were timed."""
+    by_time = [
+        (row, outcome.latency_ms)
+        for row in rows
+        if timed and (outcome := row.outcomes.get(timed)) and outcome.latency_ms is not None
+    ]
+    by_size = [(row, row.size_bytes / 1000) for row in rows if row.size_bytes]
+    for costs, unit, words in ((by_time, "ms", "Latency (ms)"), (by_size, "kB", "Size (kB)")):
+        points = [
+            Point(
+                x=cost,
+                y=100 * row.score.top1,
+                label=made.model if made.precision in _NAMED else "",
+                precision=row.precision,
+                delegate=timed[1] if timed and unit == "ms" else "file",
+                tooltip=f"{row.name}: {100 * row.score.top1:.2f} % at {cost:.3g} {unit}",
+            )
+            for row, cost in costs
+            if (made := row.artifact) and row.score and row.score.top1 is not None
+        ]
+        if len(points) > 1:
+            x, y = x_axis([p.x for p in points]), y_axis([p.y for p in points])
+            return Panel("", "", words, tuple(points), x, y)
+    return None
 
 
 def trained(recipe: Recipe) -> str:

@@ -28,6 +28,7 @@ from android_bench.report_lines import (
     describe,
     failure_of,
 )
+from android_bench.report_panels import Panel
 from android_bench.report_table import headline
 from zoo.results import Agreement
 
@@ -73,7 +74,10 @@ def render(
         script=Markup(code),  # noqa: S704 - ours
         script_hash=digest(code),
         data=Markup(embedded(chooser(report, links, cards, ids, extras))),  # noqa: S704 - escaped
-        comparisons=comparisons(report, places, extras),
+        comparisons=[
+            {**table, "svg": _panel_svg(table["panel"])}
+            for table in comparisons(report, places, extras)
+        ],
         roofline={**roof, "svg": _svg(roof["chart"])},
         scans=[scan_table(scan) for scan in extras.scans],
         report=report,
@@ -127,6 +131,15 @@ def _svg(chart: Any) -> str:
     from android_bench import report_charts
 
     return report_charts.page_svg(chart)
+
+
+def _panel_svg(panel: Panel | None) -> str:
+    """A picture of its own, with its legend."""
+    if panel is None:
+        return ""
+    from android_bench import report_charts
+
+    return report_charts.panel_svg(panel)
 
 
 def _breakable(text: str) -> Any:

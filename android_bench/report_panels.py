@@ -18,7 +18,7 @@ LABEL_CHARACTERS = 26
 
 @dataclass(frozen=True)
 class Point:
-    """One mark: accuracy `y` in percent at cost `x`, in the panel's unit."""
+    """One mark: accuracy `y` in percent at cost `x`, in the panel's unit; `label` may be empty."""
 
     x: float
     y: float

@@ -126,6 +126,8 @@ def _labels(panel: Panel, place: Specification) -> list[Specification]:
         place_labels(pixels, names, (WIDTH, HEIGHT), LABEL_PX, front),
         strict=True,
     ):
+        if not point.label:
+            continue
         x, y = _data(panel, label.x, label.y)
         texts.append({"x": x, "y": y, "anchor": label.anchor, "label": point.label})
         if label.leader:

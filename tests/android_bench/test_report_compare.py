@@ -68,6 +68,21 @@ def test_networks_of_a_question_stand_beside_each_other():
     assert table["timed"] == "Test CPU, litert, 1 thread, XNNPACK"
 
 
+def test_the_picture_is_of_latency_or_else_of_size():
+    files = [made(model, each) for model in ("dwresnet20_e3", "shiftresnet20_e3")
+             for each in ("float32", "int8")]  # fmt: skip
+    lines = [scored(file.name, 0.9) for file in files]
+    (table,) = compared(files, lines)
+    assert table["panel"].x_title == "Size (kB)" and len(table["panel"].points) == 4
+    lines += [timed(file.name, 0.25) for file in files[:3]]
+    (table,) = compared(files, lines)
+    assert [(p.x, p.label) for p in table["panel"].points] == [
+        (0.25, ""), (0.25, "dwresnet20_e3"), (0.25, ""),
+    ]  # fmt: skip
+    (table,) = compared(files)
+    assert table["panel"] is None
+
+
 def test_one_network_or_other_data_is_no_comparison():
     assert compared([made("dwresnet20_e3"), made("dwresnet20_e3", "float16")]) == []
     other = made("shiftresnet20_e3", dataset="digits")
