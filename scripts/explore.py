@@ -35,7 +35,7 @@ from zoo import data
 from zoo.catalog import DEFAULT_RECIPE, RECIPES, arguments, build, model_spec
 from zoo.errors import ZooError
 from zoo.explore import axes, cluster, picture, run, table
-from zoo.explore.points import Start
+from zoo.explore.points import Start, Sweep
 from zoo.explore.trial import Job
 from zoo.files import write_text
 from zoo.provenance import Provenance
@@ -73,8 +73,7 @@ def main(_: list[str]) -> int:
     strategy = cli.choice("strategy", ("none", "mirrored"))
     cli.import_tensorflow()  # the builder knows its arguments
     sweep, preset = axes.sweep(recipe, FLAGS.what, FLAGS.grid, FLAGS.search, given)
-    sha256 = initial.load(FLAGS.init_from, cli.output()).sha256 if FLAGS.init_from else None
-    sweep = dataclasses.replace(sweep, start=Start(FLAGS.init_from or "", sha256, strategy))
+    sweep = dataclasses.replace(sweep, start=_start(sweep, strategy))
     name = cli.file_name(FLAGS.name or sweep.name, "--name")
     output = cli.output().resolve()
     job = Job(sweep, output, output / "explore" / name, "scripts.train", Path.cwd())
@@ -85,6 +84,14 @@ def main(_: list[str]) -> int:
             return _write(table.rows(points, output, preset, _count), job)
     except Timeout as error:
         raise ZooError("this sweep is running already", where=job.folder) from error
+
+
+def _start(sweep: Sweep, strategy: str) -> Start:
+    if not FLAGS.init_from:
+        return Start(strategy=strategy)
+    own = [] if sweep.searched else [sweep.point(values).name for values in sweep.grid()]
+    found = initial.load(FLAGS.init_from, cli.output(), own)
+    return Start(FLAGS.init_from, found.sha256, strategy)
 
 
 def _count(config: ModelConfig) -> tuple[int, int]:

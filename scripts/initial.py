@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from hashlib import sha256
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def public(value: str, file: Path | None = None) -> transfer.Initial:
     )
 
 
-def load(value: str, output: Path) -> transfer.Initial:
+def load(value: str, output: Path, own: Collection[str] = ()) -> transfer.Initial:
     """What --init_from names: as `public`, a checkpoint, or a finished run.
 
     A run is looked for before a released checkpoint of its name; it imports TensorFlow.
@@ -55,6 +56,8 @@ def load(value: str, output: Path) -> transfer.Initial:
         value: as for `public`; the name of a run under OUTPUT/runs, or a run's folder; a file of
             published weights, or what it was published as, `-checkpoint` may be left out.
         output: the --output folder.
+        own: names of the runs that will start from it. None is taken for what it starts from, so
+            that a run called as a released checkpoint finds the same again when it goes on.
 
     Raises:
         ZooError: nothing of that name, or it can't be read.
@@ -64,7 +67,7 @@ def load(value: str, output: Path) -> transfer.Initial:
     if value.endswith(checkpoint_file.SUFFIX):
         return checkpoint_file.read(Path(value))
     folder = Path(value) if "/" in value else output / "runs" / value
-    if not folder.is_dir():
+    if not folder.is_dir() or folder.resolve() in [(output / "runs" / n).resolve() for n in own]:
         return _released(value, output)
     run = runs.load(folder)
     cli.import_tensorflow()

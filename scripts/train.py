@@ -56,7 +56,7 @@ def main(_: list[str]) -> None:
     from zoo import stages, strategies
 
     spread = strategies.spread(strategy)  # before anything is computed
-    start = initial.load(FLAGS.init_from, cli.output()) if FLAGS.init_from else None
+    start = initial.load(FLAGS.init_from, cli.output(), [name]) if FLAGS.init_from else None
     point = arguments.parse(spec, given)
     stages.train(recipe, cli.output(), name, Provenance.here(), cli.say, start, point, spread)
 

@@ -295,6 +295,18 @@ def test_train_from_a_run(command, digits, tmp_path):
         initial.load(name, tmp_path)
 
 
+def test_a_run_called_as_the_checkpoint_it_starts_from_finds_that_again(tmp_path):
+    name = "resnet20-fashion_mnist"  # of the release here
+    released = initial.load(name, tmp_path, [name])
+    folder = tmp_path / "runs" / name
+    runs.begin(folder, {"stage": "train"})
+    assert initial.load(name, tmp_path, [name]).sha256 == released.sha256
+    with pytest.raises(ZooError, match="not finished"):
+        initial.load(name, tmp_path, ["another"])
+    with pytest.raises(ZooError, match="unknown --init_from"):
+        initial.load(str(folder), tmp_path, [name])
+
+
 def test_other_size_other_classes_and_all_but_the_classifier_frozen(command, digits, tmp_path):
     source = digits / "runs" / "squeezenet_v1_1-digits"
     done = command(
