@@ -4,6 +4,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,8 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT
+from zoo import runs
+from zoo.errors import ZooError
 from zoo.files import sha256_of
 from zoo.records import read_records
 
@@ -154,12 +157,27 @@ def test_divergence_stops_with_a_hint(command, tmp_path):
     assert done.returncode == 1
     assert "no longer a finite number" in done.stderr
     assert "learning rate" in done.stderr
+    # Nothing is left that would refuse the next try.
+    assert not list(tmp_path.glob("runs/*"))
+
+
+def test_a_start_that_failed_is_forgotten_and_a_checkpoint_never(tmp_path):
+    folder = tmp_path / "run"
+    for kept in (None, "checkpoints/checkpoint", "epochs.csv"):
+        runs.begin(folder, {"stage": "train"})
+        (folder / "start.h5").touch()
+        for name in ("checkpoints", "tensorboard"):
+            (folder / name).mkdir()
+        if kept:
+            (folder / kept).touch()
+        with pytest.raises(ZooError, match="wrong"), runs.beginning(folder):
+            raise ZooError("wrong")
+        assert (folder / "plan.json").exists() == folder.exists() == bool(kept)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.mark.parametrize("damage", ["weights", "json"])
 def test_damaged_run_is_refused(command, digits, tmp_path, damage):
-    import shutil
-
     shutil.copytree(digits / "runs" / "squeezenet_v1_1-digits", tmp_path / "runs" / "r")
     path = tmp_path / "runs" / "r" / ("best.h5" if damage == "weights" else "run.json")
     path.write_bytes(path.read_bytes()[:-100])
@@ -171,8 +189,6 @@ def test_damaged_run_is_refused(command, digits, tmp_path, damage):
 
 
 def test_learning_from_a_teacher(command, digits, tmp_path):
-    import shutil
-
     teacher = "squeezenet_v1_1-digits"
     shutil.copytree(digits / "runs" / teacher, tmp_path / "runs" / teacher)
     flags = ["--recipe=digits_quick", "--image_size=16", "--model=squeezenet_v1_1", "--width=0.25",

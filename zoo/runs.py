@@ -14,6 +14,8 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,11 +98,27 @@ def begin(folder: Path, plan: dict[str, object]) -> bool:
     return (folder / "run.json").exists()
 
 
-def forget(folder: Path) -> None:
-    """Undoes `begin` where nothing has come of it: no checkpoint yet."""
-    if sorted(path.name for path in folder.iterdir()) == ["plan.json"]:
-        (folder / "plan.json").unlink()
-        folder.rmdir()
+@contextmanager
+def beginning(folder: Path) -> Iterator[None]:
+    """Within, an error undoes `begin` where nothing has come of it: no checkpoint yet.
+
+    Else the plan would refuse the mended command.
+    """
+    try:
+        yield
+    except ZooError:
+        _forget(folder)
+        raise
+
+
+def _forget(folder: Path) -> None:
+    begun = [folder / "plan.json", folder / "start.h5"]
+    if all(path in begun or path.is_dir() for path in folder.rglob("*")):
+        for path in begun:
+            path.unlink(missing_ok=True)
+        for empty in (folder / "checkpoints", folder / "tensorboard", folder):
+            with suppress(OSError):  # none, or another worker was faster
+                empty.rmdir()
 
 
 def save(folder: Path, run: Run) -> None:

@@ -83,38 +83,35 @@ def train(
         arguments=arguments or {},
     )
     tf_keras.utils.set_random_seed(recipe.seed)
-    try:
+    with runs.beginning(folder):
         with spread.scope():
             model = build(config)
-    except ZooError:
-        runs.forget(folder)  # else its plan would refuse the mended command
-        raise
-    if initial is not None and tf.train.latest_checkpoint(str(folder / "checkpoints")) is None:
-        said = transfer.apply(model, recipe.model, initial, transfer.of_dataset(dataset))
-        say("; ".join([f"starting from {initial.source}", *said]))
-    if recipe.shift_rate:
-        shift_training.set_rate(model, recipe.shift_rate)
-    if recipe.freeze:
-        transfer.freeze(model)
-    teaching = None
-    if teacher is not None:
-        with spread.scope():
-            network = runs.keras_model(teacher, output / "runs" / teacher.name)
-        teaching = Teaching(network, recipe)
-    say(
-        f"training {name}: {model.count_params():,} parameters, {len(dataset.train)} training, "
-        f"{len(dataset.validation)} validation images"
-    )
-    outcome = fit(
-        model,
-        dataset,
-        Schedule.of(recipe),
-        folder,
-        say,
-        interactive=sys.stdout.isatty(),
-        teaching=teaching,
-        spread=spread,
-    )
+        if initial is not None and tf.train.latest_checkpoint(str(folder / "checkpoints")) is None:
+            said = transfer.apply(model, recipe.model, initial, transfer.of_dataset(dataset))
+            say("; ".join([f"starting from {initial.source}", *said]))
+        if recipe.shift_rate:
+            shift_training.set_rate(model, recipe.shift_rate)
+        if recipe.freeze:
+            transfer.freeze(model)
+        teaching = None
+        if teacher is not None:
+            with spread.scope():
+                network = runs.keras_model(teacher, output / "runs" / teacher.name)
+            teaching = Teaching(network, recipe)
+        say(
+            f"training {name}: {model.count_params():,} parameters, {len(dataset.train)} training, "
+            f"{len(dataset.validation)} validation images"
+        )
+        outcome = fit(
+            model,
+            dataset,
+            Schedule.of(recipe),
+            folder,
+            say,
+            interactive=sys.stdout.isatty(),
+            teaching=teaching,
+            spread=spread,
+        )
     if not spread.chief:
         return None
     return Finished("train", name, config, recipe, model, outcome, recipe.epochs, begun_with).write(
@@ -158,7 +155,7 @@ def compress(
     if runs.begin(folder, plan):
         say(f"{name} is done already ({folder})")
         return runs.load(folder)
-    try:
+    with runs.beginning(folder):
         tf_keras.utils.set_random_seed(recipe.seed)
         # No average: zeros and clusters would be averaged with what they were before.
         schedule = Schedule.of(
@@ -178,25 +175,22 @@ def compress(
                 per_epoch=per_epoch,
             )
         )
-    except ZooError:
-        runs.forget(folder)  # else its plan would refuse the mended command
-        raise
-    begun_from = None
-    if tuning.start is not None:
-        begun_from = folder / "start.h5"
-        runs.save_weights(tuning.start, begun_from)
-    for line in tuning.begun:
-        say(f"{parent.name}: {line}")
-    outcome = fit(
-        tuning.model,
-        dataset,
-        schedule,
-        folder,
-        say,
-        interactive=sys.stdout.isatty(),
-        callbacks=tuning.callbacks,
-        eligible=tuning.eligible,
-    )
+        begun_from = None
+        if tuning.start is not None:
+            begun_from = folder / "start.h5"
+            runs.save_weights(tuning.start, begun_from)
+        for line in tuning.begun:
+            say(f"{parent.name}: {line}")
+        outcome = fit(
+            tuning.model,
+            dataset,
+            schedule,
+            folder,
+            say,
+            interactive=sys.stdout.isatty(),
+            callbacks=tuning.callbacks,
+            eligible=tuning.eligible,
+        )
     model, outcome = _stripped(tuning, outcome)
     compressed = Compressed(
         parent=parent,
