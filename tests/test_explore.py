@@ -20,6 +20,7 @@ from zoo.counting import trainable_parameters
 from zoo.errors import ZooError
 from zoo.explore import axes, table
 from zoo.explore.points import Point, Start
+from zoo.intervals import wilson
 from zoo.records import read_records
 from zoo.types import ModelConfig
 
@@ -164,6 +165,10 @@ def test_a_real_sweep_on_digits(tmp_path, command):
     (row,) = _rows(tmp_path, "from")
     again = runs.load(first.with_name(row["run"]))
     assert again.init_from == first.name
+    images = again.trained_on.validation_images  # of a folder with its own, not the recipe's
+    asked = dataclasses.replace(again.recipe, validation_images=7)
+    other = again.model_copy(update={"recipe": asked})
+    assert table._interval(other) == wilson(again.validation_accuracy, images)
     for start, whole in ((Start(first.name, again.init_sha256), True), (Start(), False)):
         point = Point(again.name, {}, again.recipe, again.config.arguments, start)
         assert (point.finished(tmp_path) is not None) == whole

@@ -114,9 +114,17 @@ def train(
         )
     if not spread.chief:
         return None
-    return Finished("train", name, config, recipe, model, outcome, recipe.epochs, begun_with).write(
-        output, provenance, say
-    )
+    return Finished(
+        "train",
+        name,
+        config,
+        recipe,
+        dataset.trained_on(),
+        model,
+        outcome,
+        recipe.epochs,
+        begun_with,
+    ).write(output, provenance, say)
 
 
 def compress(
@@ -145,7 +153,7 @@ def compress(
         ZooError: a goal that can't be, and what `train` raises.
     """
     folder = output / "runs" / name
-    dataset = data.of(recipe, say)
+    dataset = data.of_run(parent, say)
     plan = {
         "stage": scheme,
         "parent": parent.weights_sha256,
@@ -203,6 +211,7 @@ def compress(
     return Finished(
         "compress",
         name,
+        dataset.trained_on(),
         parent.config,
         recipe,
         model,

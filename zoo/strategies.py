@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -75,14 +76,17 @@ class Spread:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Within, the loss of another worker is told in one line.
+        """Within, a picture that can't be read and the loss of a worker are told in one line.
 
         Raises:
-            ZooError: it was lost.
+            ZooError: either.
         """
         try:
             yield
         except tf.errors.OpError as error:
+            # What reads pictures runs inside TensorFlow, which keeps of its error only the text.
+            if told := re.search(r"\bZooError: (.+)", error.message):
+                raise ZooError(told[1]) from error
             if self.workers == 1:
                 raise
             raise ZooError(
