@@ -12,9 +12,11 @@ import time
 
 import numpy as np
 import pytest
+import tf_keras
 
 from tests.conftest import ROOT
-from zoo import runs
+from zoo import checkpoint_file, runs, transfer
+from zoo.checkpoints import Keeper
 from zoo.errors import ZooError
 from zoo.files import sha256_of
 from zoo.records import read_records
@@ -118,6 +120,7 @@ def test_the_chain_keeps_its_promises(digits):
         ("train", ["--recipe=digits"], r"unknown recipe.*did you mean digits_quick"),
         ("train", ["--dataset=digit"], r"unknown dataset.*did you mean digits"),
         ("train", ["--epochs=0"], r"--epochs.*above 0"),
+        ("train", ["--image_size=0"], r"--image_size.*above 0"),
         ("train", ["--name=../../etc"], r"--name"),
         ("compress", ["--run=nothing", "--scheme=prune"], r"no such run.*scripts\.train"),
         ("compress", ["--scheme=prune"], r"--run is missing"),
@@ -174,6 +177,40 @@ def test_a_start_that_failed_is_forgotten_and_a_checkpoint_never(tmp_path):
             raise ZooError("wrong")
         assert (folder / "plan.json").exists() == folder.exists() == bool(kept)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_log_of_epochs_is_written_alike_and_refused_when_damaged(tmp_path):
+    model = tf_keras.Sequential([tf_keras.layers.Dense(2, input_shape=(3,))])
+    for epoch in (1, 2):
+        keeper = Keeper({"model": model}, tmp_path, tmp_path)  # goes on each time
+        row = {"epoch": epoch, "loss": 0.5, "validation_accuracy": 1.0, "eligible": 1}
+        keeper.log(row, model, 0.1)
+        keeper.finish(epoch)
+    log = tmp_path / "epochs.csv"
+    whole = log.read_text()
+    assert whole.split() == [
+        "epoch,loss,validation_accuracy,eligible",
+        "1,0.5,1.0,1",
+        "2,0.5,1.0,1",
+    ]
+    lines = whole.splitlines()
+    for damaged in (
+        lines[:1],
+        lines[:2],
+        ["x", "1"],
+        [*lines[:2], "2,0.5"],
+        [*lines[:2], "2,a,b,1"],
+    ):
+        log.write_text("\n".join(damaged))
+        with pytest.raises(ZooError, match=r"log of epochs is damaged.*epochs\.csv"):
+            Keeper({"model": model}, tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"stage": "train"'])
+def test_a_damaged_plan_is_refused(tmp_path, text):
+    (tmp_path / "plan.json").write_text(text)
+    with pytest.raises(ZooError, match=r"plan is not valid.*plan\.json.*delete"):
+        runs.begin(tmp_path, {"stage": "train"})
 
 
 @pytest.mark.parametrize("damage", ["weights", "json"])

@@ -72,13 +72,12 @@ def begin(folder: Path, plan: dict[str, object]) -> bool:
         True where the run is finished already and nothing is left to do.
 
     Raises:
-        ZooError: the folder holds a run with another plan.
+        ZooError: the folder holds a run with another plan, or one that can't be read.
     """
     path = folder / "plan.json"
     text = json.dumps(plan, indent=1, sort_keys=True) + "\n"
     if path.exists():
-        old = json.loads(read_bytes(path, "the run's plan", 2**20, f"delete {folder}"))
-        new = json.loads(text)
+        old, new = _plan(path), json.loads(text)
         # A plan of an earlier version lacks the fields that it did not know.
         for field in dataclasses.fields(Recipe):
             if field.name in new and field.default is not dataclasses.MISSING:
@@ -96,6 +95,18 @@ def begin(folder: Path, plan: dict[str, object]) -> bool:
     else:
         write_text(path, text)
     return (folder / "run.json").exists()
+
+
+def _plan(path: Path) -> dict[str, object]:
+    remedy = f"delete {path.parent} and run the command again"
+    try:
+        found = json.loads(read_bytes(path, "the run's plan", 2**20, remedy))
+        if isinstance(found, dict):
+            return found
+        problem = "no object"
+    except ValueError as error:
+        problem = str(error)
+    raise ZooError("the run's plan is not valid", where=path, got=problem, remedy=remedy)
 
 
 @contextmanager
