@@ -239,8 +239,17 @@ def test_learning_from_a_teacher(command, digits, tmp_path):
     other = command("train", *flags, "--name=other", "--image_size=24")
     assert other.returncode == 1
     assert re.search("teacher was trained with another --image_size.*=16", other.stderr)
+    # What was published of it teaches as well.
+    taught, folder = tmp_path / "taught.safetensors", tmp_path / "runs" / teacher
+    start = transfer.from_run(runs.load(folder), folder)
+    taught.write_bytes(checkpoint_file.encode(teacher, start.config, start))
+    done = command("train", *flags, "--name=second", "--epochs=1", f"--teacher={taught}")
+    assert done.returncode == 0, done.stderr
+    run = json.loads((tmp_path / "runs" / "second" / "run.json").read_text())
+    assert run["teacher_sha256"] == sha256_of(taught)
     for flag, message in (
-        ("--teacher=nobody", "no such run"),
+        ("--teacher=nobody", "unknown --teacher.*one of"),
+        ("--teacher=resnet20-fashion_mnist-int8", "trained on pictures of another shape"),
         ("--distill=dk", "did you mean dkd"),
     ):
         wrong = command("train", *flags, "--name=wrong", flag)

@@ -10,14 +10,13 @@ from pathlib import Path
 import tensorflow as tf
 import tf_keras
 
-from zoo import data, runs, shift_training, transfer
+from zoo import data, runs, shift_training, teachers, transfer
 from zoo.catalog import build
 from zoo.catalog.arguments import Argument
 from zoo.compression import cluster, low_rank, prune, qat
 from zoo.compression.frame import Start, Tuning
 from zoo.compression.keep import Keep
 from zoo.distill import Teaching
-from zoo.errors import ZooError
 from zoo.finished import Compressed, Finished, Origin
 from zoo.provenance import Provenance
 from zoo.specs import Recipe
@@ -60,13 +59,13 @@ def train(
             not fit, a diverging loss.
     """
     folder = output / "runs" / name
-    teacher = _teacher(recipe, output) if recipe.teacher else None
+    dataset = data.of(recipe, say)
+    teacher = teachers.load(recipe, dataset, output, name) if recipe.teacher else None
     begun_with = Origin(
         init_from=initial.source if initial else None,
         init_sha256=initial.sha256 if initial else None,
-        teacher_sha256=teacher.weights_sha256 if teacher else None,
+        teacher_sha256=teacher.sha256 if teacher else None,
     )
-    dataset = data.of(recipe, say)
     plan = {"stage": "train", **_plan(recipe, dataset), **dataclasses.asdict(begun_with)}
     if arguments:
         plan["arguments"] = arguments
@@ -96,8 +95,7 @@ def train(
         teaching = None
         if teacher is not None:
             with spread.scope():
-                network = runs.keras_model(teacher, output / "runs" / teacher.name)
-            teaching = Teaching(network, recipe)
+                teaching = Teaching(teacher.network(), recipe)
         say(
             f"training {name}: {model.count_params():,} parameters, {len(dataset.train)} training, "
             f"{len(dataset.validation)} validation images"
@@ -251,25 +249,6 @@ _BEGIN: dict[str, Callable[[Start], Tuning]] = {
     "cluster": cluster.begin,
     "qat": _qat,
 }
-
-
-def _teacher(recipe: Recipe, output: Path) -> Run:
-    """The run that the recipe learns from.
-
-    Raises:
-        ZooError: no such run, or one that saw other images.
-    """
-    run = runs.load(output / "runs" / recipe.teacher)
-    for name in ("dataset", "image_size", "validation_images"):
-        if getattr(run.recipe, name) != getattr(recipe, name):
-            raise ZooError(
-                f"the teacher was trained with another --{name}",
-                where=f"--teacher={recipe.teacher}",
-                expected=getattr(recipe, name),
-                got=getattr(run.recipe, name),
-                remedy=f"give --{name}={getattr(run.recipe, name)}, or another teacher",
-            )
-    return run
 
 
 def _plan(recipe: Recipe, dataset: data.Dataset) -> dict[str, object]:
