@@ -82,7 +82,7 @@ def train(
         arguments=arguments or {},
     )
     tf_keras.utils.set_random_seed(recipe.seed)
-    with runs.beginning(folder):
+    with runs.beginning(folder), spread.together():
         with spread.scope():
             model = build(config)
         if initial is not None and tf.train.latest_checkpoint(str(folder / "checkpoints")) is None:
@@ -209,9 +209,9 @@ def compress(
     return Finished(
         "compress",
         name,
-        dataset.trained_on(),
         parent.config,
         recipe,
+        dataset.trained_on(),
         model,
         outcome,
         schedule.epochs,
