@@ -151,6 +151,7 @@ def test_split(artifact: Artifact) -> Score:
             skip_broken=artifact.recipe.skip_broken,
             mean=artifact.preprocessing["mean"][0],
             std=artifact.preprocessing["std"][0],
+            labels=artifact.labels,
         )
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise ZooError(

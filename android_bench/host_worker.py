@@ -42,7 +42,7 @@ class Request(Strict):
 
 
 class Score(Strict):
-    """A data set's test split and the pixel statistics that the model was trained with."""
+    """A data set's test split, and the pixel statistics and classes of the model's training."""
 
     dataset: str
     image_size: int
@@ -51,12 +51,27 @@ class Score(Strict):
     skip_broken: bool = False
     mean: float
     std: float
+    labels: tuple[str, ...]
 
     def pictures(self) -> Split:
-        """The test split."""
-        return data.load(
+        """The test split.
+
+        Raises:
+            ZooError: it can't be had, or the user's folder has other classes by now.
+        """
+        found = data.load(
             self.dataset, self.image_size, self.validation_images, self.data_dir, self.skip_broken
-        ).test
+        )
+        # Published sets have the same classes by whatever names.
+        if self.dataset == "image_folder" and found.labels != self.labels:
+            raise ZooError(
+                "the pictures have other classes than the model",
+                where=self.data_dir,
+                expected=", ".join(self.labels),
+                got=", ".join(found.labels),
+                remedy="name the folders as they were, or train again",
+            )
+        return found.test
 
 
 Request.model_rebuild()

@@ -53,7 +53,7 @@ def write(
     """
     for precision in wanted:
         precisions.check(run, precision, raw_input)
-    dataset = data.of(run.recipe)
+    dataset = data.of_run(run)
     model = runs.keras_model(run, output / "runs" / run.name)
     calibration = _calibration(dataset, raw_input)
 

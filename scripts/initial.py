@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from hashlib import sha256
 from pathlib import Path
 
 from converters import deep_compression
 from scripts import cli
-from zoo import checkpoint_file, runs, store, transfer, weights
+from zoo import origins, transfer, weights
 from zoo.catalog import model_spec
-from zoo.errors import UnknownNameError, ZooError
+from zoo.errors import ZooError
 from zoo.files import read_bytes
 
 SUFFIX = ".net"
@@ -46,40 +47,22 @@ def public(value: str, file: Path | None = None) -> transfer.Initial:
     )
 
 
-def load(value: str, output: Path) -> transfer.Initial:
-    """What --init_from names: as `public`, a checkpoint, or a finished run.
-
-    A run is looked for before a released checkpoint of its name; it imports TensorFlow.
+def load(value: str, output: Path, own: Collection[str] = ()) -> transfer.Initial:
+    """What --init_from names: as `public`, or as `origins.find`. A run imports TensorFlow.
 
     Args:
-        value: as for `public`; the name of a run under OUTPUT/runs, or a run's folder; a file of
-            published weights, or what it was published as, `-checkpoint` may be left out.
+        value: as for either.
         output: the --output folder.
+        own: names of the runs that will start from it.
 
     Raises:
         ZooError: nothing of that name, or it can't be read.
     """
     if value in weights.WEIGHTS or value.endswith(SUFFIX):
         return public(value)
-    if value.endswith(checkpoint_file.SUFFIX):
-        return checkpoint_file.read(Path(value))
-    folder = Path(value) if "/" in value else output / "runs" / value
-    if not folder.is_dir():
-        return _released(value, output)
-    run = runs.load(folder)
+    others = [*weights.WEIGHTS, f"FILE{SUFFIX}"]
+    found = origins.find("--init_from", value, output, own, others)
+    if isinstance(found, transfer.Initial):
+        return found
     cli.import_tensorflow()
-    return transfer.from_run(run, folder)
-
-
-def _released(value: str, output: Path) -> transfer.Initial:
-    name = f"{value.removesuffix(store.CHECKPOINT)}{store.CHECKPOINT}"
-    places = (output, *store.places())
-    try:
-        found = store.find(name, places)
-    except UnknownNameError as error:
-        known = [each for each in store.names(places) if each.endswith(store.CHECKPOINT)]
-        known += [path.parent.name for path in (output / "runs").glob("*/run.json")]
-        raise UnknownNameError(
-            "--init_from", value, [*weights.WEIGHTS, *known, f"FILE{SUFFIX}"]
-        ) from error
-    return checkpoint_file.decode(found.content, found.path.name)
+    return transfer.from_run(*found)

@@ -19,7 +19,9 @@ _DEFINE = {
     str: flags.DEFINE_string,
 }
 
-_POSITIVE = {"width", "batch_size", "decay_factor", "distill_temperature", "crop_area"}
+_POSITIVE = {
+    "image_size", "width", "batch_size", "decay_factor", "distill_temperature", "crop_area",
+}  # fmt: skip
 _SHARES_BELOW_ONE = {"dropout", "warmup", "momentum", "label_smoothing", "ema"}
 _SHARES = {"erase", "randaugment", "distill_weight", "shift_freeze"}
 _NOT_NEGATIVE = {

@@ -50,7 +50,7 @@ def main(_: list[str]) -> int:
     name = cli.file_name(cli.required("run"), "--run")
     folder = cli.output() / "runs" / name
     run = runs.load(folder)
-    dataset = data.of(run.recipe)
+    dataset = data.of_run(run)
     cli.import_tensorflow()
     from zoo.sensitivity.report import Wanted, report
 

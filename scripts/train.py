@@ -11,10 +11,11 @@
 
 --init_from starts from other weights of the same architecture: public ones by name (python -m
 scripts.data --weights=NAME fetches them), a Deep Compression FILE.net, a finished run by its name
-under OUTPUT/runs or its folder, or what a release has of one (resnet20-fashion_mnist). The
-classifier starts afresh where the number of classes differs; the first layer is adapted to the data
-set's pictures, also to grey ones. --freeze trains the classifier alone. --teacher=RUN learns from a
-finished run's outputs besides the labels.
+under OUTPUT/runs or its folder, or what a release has of one (resnet20-fashion_mnist, a
+FILE.safetensors, or an artifact, which stands for the run that it was made from). The classifier
+starts afresh where the number of classes differs; the first layer is adapted to the data set's
+pictures, also to grey ones. --freeze trains the classifier alone. --teacher learns from a network's
+outputs besides the labels: a finished run or what a release has of one, of the same pictures.
 
 --strategy spreads it over devices (mirrored), machines (multi_worker: the same command on each,
 with TF_CONFIG, and an --output that they share) or a TPU.
@@ -37,7 +38,9 @@ cli.define_output()
 recipe_flags.define()
 flags.DEFINE_string("name", None, "name of the run (default: MODEL-DATASET, and the arguments)")
 flags.DEFINE_list("arguments", [], "of the network's builder, instead of its row's: NAME:VALUE,…")
-flags.DEFINE_string("init_from", None, "public weights, a FILE.net or a run to start from")
+flags.DEFINE_string(
+    "init_from", None, "public weights, a FILE.net, a run or a checkpoint to start from"
+)
 flags.DEFINE_string("strategy", "none", f"of tf.distribute: {', '.join(STRATEGIES)}")
 flags.adopt_module_key_flags(recipe_flags)  # --help shows them too
 flags.adopt_module_key_flags(cli)
@@ -56,7 +59,7 @@ def main(_: list[str]) -> None:
     from zoo import stages, strategies
 
     spread = strategies.spread(strategy)  # before anything is computed
-    start = initial.load(FLAGS.init_from, cli.output()) if FLAGS.init_from else None
+    start = initial.load(FLAGS.init_from, cli.output(), [name]) if FLAGS.init_from else None
     point = arguments.parse(spec, given)
     stages.train(recipe, cli.output(), name, Provenance.here(), cli.say, start, point, spread)
 

@@ -20,6 +20,7 @@ from zoo.counting import trainable_parameters
 from zoo.errors import ZooError
 from zoo.explore import axes, table
 from zoo.explore.points import Point, Start
+from zoo.intervals import wilson
 from zoo.records import read_records
 from zoo.types import ModelConfig
 
@@ -164,7 +165,17 @@ def test_a_real_sweep_on_digits(tmp_path, command):
     (row,) = _rows(tmp_path, "from")
     again = runs.load(first.with_name(row["run"]))
     assert again.init_from == first.name
-    for start, whole in ((Start(first.name, again.init_sha256), True), (Start(), False)):
+    images = again.trained_on.validation_images  # of a folder with its own, not the recipe's
+    asked = dataclasses.replace(again.recipe, validation_images=7)
+    copy = again.model_copy(update={"recipe": asked})
+    assert table._interval(copy) == wilson(again.validation_accuracy, images)
+    other, same = "0" * 64, Start(first.name, again.init_sha256)
+    for start, whole in (
+        (same, True),
+        (Start(), False),
+        (dataclasses.replace(same, teacher_sha256=other), False),
+        (dataclasses.replace(same, data_sha256=other), False),
+    ):
         point = Point(again.name, {}, again.recipe, again.config.arguments, start)
         assert (point.finished(tmp_path) is not None) == whole
 

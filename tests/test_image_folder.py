@@ -7,10 +7,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zoo import data, image_folder
+from android_bench import host
+from zoo import catalog, data, image_folder, runs, transfer
 from zoo.errors import ZooError
 from zoo.pictures import Pictures
+from zoo.records import read_model
+from zoo.specs import Recipe
 from zoo.steps import Schedule, batches
+from zoo.train import fit
+from zoo.types import Artifact, ModelConfig, Run
 
 CLASSES = ("cat", "frog", "ship")
 
@@ -108,6 +113,28 @@ def test_orientation_colour_and_geometry(tmp_path):
     assert every["clear.png"][0, 0].tolist() == [9, 8, 7]
 
 
+def test_a_picture_that_breaks_later_is_named(folder, tmp_path_factory):
+    found = load(folder)
+    path = folder / "ship" / "000.jpg"
+    whole = path.read_bytes()
+    path.write_bytes(bytes(len(whole)))
+    with pytest.raises(ZooError, match=r"1 of 120 pictures.*ship/000\.jpg"):
+        load(folder)  # it was sound at the first look
+    path.write_bytes(whole)
+    assert load(folder).digest == found.digest, "it is what a run was trained on"
+
+    gone = found.train.images.source.paths[int(found.train.images.numbers[0])]
+    gone.unlink()  # while it is trained
+    model = catalog.build(
+        ModelConfig(model="squeezenet_v1_1", input_shape=(16, 16, 3), classes=3, width=0.25)
+    )
+    schedule = Schedule(epochs=1, batch_size=8, learning_rate=0.1)
+    output = tmp_path_factory.mktemp("output")
+    with pytest.raises(ZooError, match=rf"cannot read a picture.*{gone.name}") as caught:
+        fit(model, found, schedule, output, print)
+    assert str(caught.value).count("to do: ") == 1
+
+
 def test_a_broken_picture_is_named_and_refused_or_left_out(folder):
     whole = (folder / "ship" / "000.jpg").read_bytes()
     (folder / "ship" / "cut.jpg").write_bytes(whole[: len(whole) // 2])
@@ -197,6 +224,47 @@ def test_train_convert_and_score_a_folder(command, folder, tmp_path_factory):
     assert timed.returncode == 0, timed.stderr + timed.stdout
     shown = command("report", output)
     assert shown.returncode == 0 and "own-int8" in shown.stdout
+
+    run_folder = Path(output.removeprefix("--output=")) / "runs" / "own"
+    before, found = runs.load(run_folder), image_folder.scan(folder)
+    assert before.trained_on.labels == CLASSES and before.trained_on.digest == found.digest
+    assert before.trained_on.validation_images == len(found.train) // 10
+    split = next(run_folder.parent.parent.glob("artifacts/own-int8.json"))
+    score = host.test_split(read_model(split, Artifact, "the manifest", ""))
+    (folder / "cat").rename(folder / "zebra")
+    with pytest.raises(ZooError, match=r"other classes.*cat, frog, ship.*got: frog, ship, zebra"):
+        score.pictures()
+    renamed = command("convert", "--run=own", "--precisions=float32", output)
+    assert renamed.returncode == 1 and renamed.stderr.count("\n") == 1
+    assert re.search(r"another labels,.*digest.*expected: labels=\('cat'", renamed.stderr)
+    # What only continues from the weights needs no pictures.
+    assert transfer.from_run(before, run_folder).preprocessing.mean == (before.trained_on.mean,) * 3
+
+
+def test_a_set_that_has_become_another_is_told(folder):
+    made = load(folder)
+    run = Run(
+        name="own", stage="train",
+        config=ModelConfig(model="x", input_shape=(16, 16, 3), classes=3),
+        dataset="image_folder", trained_on=made.trained_on(),
+        recipe=Recipe(
+            name="own", dataset="image_folder", data_dir=str(folder), image_size=16,
+            validation_images=0,
+        ),
+        weights="best.h5", weights_sha256="0" * 64, validation_accuracy=0.5, best_epoch=1,
+        versions={},
+    )  # fmt: skip
+    then = made.trained_on()
+    near = then.model_copy(update={"mean": then.mean + 0.01})  # another decoder's
+    found = data.of_run(run.model_copy(update={"trained_on": near}))
+    assert (found.mean, found.std) == (near.mean, near.std)
+    assert data.of_run(run.model_copy(update={"trained_on": None})).mean == made.mean
+    far = then.model_copy(update={"std": then.std + 1})
+    with pytest.raises(ZooError, match=r"another std \|"):
+        data.of_run(run.model_copy(update={"trained_on": far}))
+    picture(folder / "frog" / "late.png", 1)
+    with pytest.raises(ZooError, match=r"own was trained on: another .*digest"):
+        data.of_run(run)
 
 
 def test_scan_keeps_no_order_of_the_file_system(folder):

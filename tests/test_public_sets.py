@@ -91,6 +91,25 @@ def test_what_is_not_there_is_told_with_the_command(command, tmp_path):
     assert done.stderr.count("\n") == 1, done.stderr
 
 
+def test_a_set_that_breaks_later_names_the_picture(tmp_path):
+    make(tmp_path, "imagenette")
+    source = data.load("imagenette", 32, 10, str(tmp_path)).train.images.source
+    source._splits = [{}, {}]
+    with pytest.raises(ZooError, match=r"imagenette, picture 7 .*scripts\.data"):
+        source.read(7)
+
+
+def test_without_tensorflow_datasets_it_is_one_line(command, tmp_path):
+    code = "import sys\nsys.modules['tensorflow_datasets'] = None\n"
+    (tmp_path / "sitecustomize.py").write_text(code)
+    done = command(
+        "train", "--dataset=cifar10", f"--output={tmp_path / 'o'}", PYTHONPATH=str(tmp_path)
+    )
+    assert done.returncode == 1
+    assert "pip install 'mobile-model-zoo[datasets]'" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_set_without_random_access(tmp_path):
     make(tmp_path, "cifar10", "tfrecord")
     with pytest.raises(ZooError, match=r"can't be read.*array_record.*scripts\.data"):

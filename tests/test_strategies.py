@@ -14,6 +14,8 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.test_train import weights_of
+from zoo import strategies
+from zoo.errors import ZooError
 
 FLAGS = (
     "--recipe=digits_quick", "--model=resnet20", "--width=0.25", "--epochs=3", "--batch_size=16",
@@ -87,6 +89,42 @@ def test_a_worker_that_is_killed_and_started_again(tmp_path):
     assert one.keys() == two.keys()
     for name in one:
         np.testing.assert_array_equal(one[name], two[name], err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("jobs", "kind", "index", "expected"),
+    [
+        ({"worker": ["a:1", "b:1"]}, "worker", 1, (1, 2)),
+        ({"chief": ["c:1"], "worker": ["a:1", "b:1"]}, "chief", 0, (0, 3)),
+        ({"chief": ["c:1"], "worker": ["a:1", "b:1"]}, "worker", 0, (1, 3)),
+        ({"worker": ["a:1"], "ps": ["b:1"]}, "ps", 0, None),
+        ({"worker": ["a:1"]}, "worker", 1, None),
+        (["a:1"], "worker", 0, None),
+    ],
+)
+def test_the_chief_comes_first(monkeypatch, jobs, kind, index, expected):
+    told = json.dumps({"cluster": jobs, "task": {"type": kind, "index": index}})
+    monkeypatch.setenv("TF_CONFIG", told)
+    if expected:
+        assert strategies._cluster() == expected
+    else:
+        with pytest.raises(ZooError, match="which worker is this"):
+            strategies._cluster()
+
+
+def test_a_port_that_is_taken_is_told_in_one_line(command, tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        ports = (taken.getsockname()[1], *_free_ports(1))
+        cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
+        told = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": 0}})
+        flags = [*FLAGS, f"--output={tmp_path}", "--strategy=multi_worker"]
+        done = command("train", *flags, TF_CONFIG=told)
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert re.match("error: the workers can't be brought together.*free port", last), done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("config", ["", "{", '{"cluster": {"worker": ["a:1"]}}'])

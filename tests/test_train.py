@@ -4,6 +4,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,8 +12,12 @@ import time
 
 import numpy as np
 import pytest
+import tf_keras
 
 from tests.conftest import ROOT
+from zoo import checkpoint_file, runs, transfer
+from zoo.checkpoints import Keeper
+from zoo.errors import ZooError
 from zoo.files import sha256_of
 from zoo.records import read_records
 
@@ -115,6 +120,7 @@ def test_the_chain_keeps_its_promises(digits):
         ("train", ["--recipe=digits"], r"unknown recipe.*did you mean digits_quick"),
         ("train", ["--dataset=digit"], r"unknown dataset.*did you mean digits"),
         ("train", ["--epochs=0"], r"--epochs.*above 0"),
+        ("train", ["--image_size=0"], r"--image_size.*above 0"),
         ("train", ["--name=../../etc"], r"--name"),
         ("compress", ["--run=nothing", "--scheme=prune"], r"no such run.*scripts\.train"),
         ("compress", ["--scheme=prune"], r"--run is missing"),
@@ -154,12 +160,61 @@ def test_divergence_stops_with_a_hint(command, tmp_path):
     assert done.returncode == 1
     assert "no longer a finite number" in done.stderr
     assert "learning rate" in done.stderr
+    # Nothing is left that would refuse the next try.
+    assert not list(tmp_path.glob("runs/*"))
+
+
+def test_a_start_that_failed_is_forgotten_and_a_checkpoint_never(tmp_path):
+    folder = tmp_path / "run"
+    for kept in (None, "checkpoints/checkpoint", "epochs.csv"):
+        runs.begin(folder, {"stage": "train"})
+        (folder / "start.h5").touch()
+        for name in ("checkpoints", "tensorboard"):
+            (folder / name).mkdir()
+        if kept:
+            (folder / kept).touch()
+        with pytest.raises(ZooError, match="wrong"), runs.beginning(folder):
+            raise ZooError("wrong")
+        assert (folder / "plan.json").exists() == folder.exists() == bool(kept)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_log_of_epochs_is_written_alike_and_refused_when_damaged(tmp_path):
+    model = tf_keras.Sequential([tf_keras.layers.Dense(2, input_shape=(3,))])
+    for epoch in (1, 2):
+        keeper = Keeper({"model": model}, tmp_path, tmp_path)  # goes on each time
+        row = {"epoch": epoch, "loss": 0.5, "validation_accuracy": 1.0, "eligible": 1}
+        keeper.log(row, model, 0.1)
+        keeper.finish(epoch)
+    log = tmp_path / "epochs.csv"
+    whole = log.read_text()
+    assert whole.split() == [
+        "epoch,loss,validation_accuracy,eligible",
+        "1,0.5,1.0,1",
+        "2,0.5,1.0,1",
+    ]
+    lines = whole.splitlines()
+    for damaged in (
+        lines[:1],
+        lines[:2],
+        ["x", "1"],
+        [*lines[:2], "2,0.5"],
+        [*lines[:2], "2,a,b,1"],
+    ):
+        log.write_text("\n".join(damaged))
+        with pytest.raises(ZooError, match=r"log of epochs is damaged.*epochs\.csv"):
+            Keeper({"model": model}, tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"stage": "train"'])
+def test_a_damaged_plan_is_refused(tmp_path, text):
+    (tmp_path / "plan.json").write_text(text)
+    with pytest.raises(ZooError, match=r"plan is not valid.*plan\.json.*delete"):
+        runs.begin(tmp_path, {"stage": "train"})
 
 
 @pytest.mark.parametrize("damage", ["weights", "json"])
 def test_damaged_run_is_refused(command, digits, tmp_path, damage):
-    import shutil
-
     shutil.copytree(digits / "runs" / "squeezenet_v1_1-digits", tmp_path / "runs" / "r")
     path = tmp_path / "runs" / "r" / ("best.h5" if damage == "weights" else "run.json")
     path.write_bytes(path.read_bytes()[:-100])
@@ -171,8 +226,6 @@ def test_damaged_run_is_refused(command, digits, tmp_path, damage):
 
 
 def test_learning_from_a_teacher(command, digits, tmp_path):
-    import shutil
-
     teacher = "squeezenet_v1_1-digits"
     shutil.copytree(digits / "runs" / teacher, tmp_path / "runs" / teacher)
     flags = ["--recipe=digits_quick", "--image_size=16", "--model=squeezenet_v1_1", "--width=0.25",
@@ -186,8 +239,17 @@ def test_learning_from_a_teacher(command, digits, tmp_path):
     other = command("train", *flags, "--name=other", "--image_size=24")
     assert other.returncode == 1
     assert re.search("teacher was trained with another --image_size.*=16", other.stderr)
+    # What was published of it teaches as well.
+    taught, folder = tmp_path / "taught.safetensors", tmp_path / "runs" / teacher
+    start = transfer.from_run(runs.load(folder), folder)
+    taught.write_bytes(checkpoint_file.encode(teacher, start.config, start))
+    done = command("train", *flags, "--name=second", "--epochs=1", f"--teacher={taught}")
+    assert done.returncode == 0, done.stderr
+    run = json.loads((tmp_path / "runs" / "second" / "run.json").read_text())
+    assert run["teacher_sha256"] == sha256_of(taught)
     for flag, message in (
-        ("--teacher=nobody", "no such run"),
+        ("--teacher=nobody", "unknown --teacher.*one of"),
+        ("--teacher=resnet20-fashion_mnist-int8", "trained on pictures of another shape"),
         ("--distill=dk", "did you mean dkd"),
     ):
         wrong = command("train", *flags, "--name=wrong", flag)

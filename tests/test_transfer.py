@@ -287,12 +287,26 @@ def test_train_from_a_run(command, digits, tmp_path):
     assert run.validation_accuracy > parent.validation_accuracy - 0.05  # not from scratch
     pruned = digits / "runs" / f"{name}-pruned"
     assert initial.load(str(pruned), tmp_path).source == f"{name}-pruned"
+    assert initial.load(f"{name}-pruned-int8", digits).source == f"{name}-pruned"
     with pytest.raises(ZooError, match=rf"quantisation-aware.*{name}-pruned$"):
         initial.load(str(digits / "runs" / f"{name}-pruned-qat"), tmp_path)
     weights = tmp_path / "runs" / name / "best.h5"
     weights.write_bytes(weights.read_bytes()[:-1])
     with pytest.raises(ZooError, match="damaged or were replaced"):
         initial.load(name, tmp_path)
+
+
+def test_a_run_called_as_the_checkpoint_it_starts_from_finds_that_again(tmp_path):
+    name = "resnet20-fashion_mnist"  # of the release here
+    released = initial.load(name, tmp_path, [name])
+    folder = tmp_path / "runs" / name
+    runs.begin(folder, {"stage": "train"})
+    assert initial.load(name, tmp_path, [name]).sha256 == released.sha256
+    assert initial.load(f"{name}-int8", tmp_path, [name]).sha256 == released.sha256
+    with pytest.raises(ZooError, match="not finished"):
+        initial.load(name, tmp_path, ["another"])
+    with pytest.raises(ZooError, match="unknown --init_from"):
+        initial.load(str(folder), tmp_path, [name])
 
 
 def test_other_size_other_classes_and_all_but_the_classifier_frozen(command, digits, tmp_path):

@@ -26,6 +26,7 @@ SUFFIX = ".safetensors"
 MAX_BYTES = 2**30
 _MAX_HEADER = 2**20
 _HALVED = 1024  # entries from which on an array is stored as float16
+_LABELS = pydantic.TypeAdapter(tuple[str, ...])
 _REMEDY = "fetch or publish the checkpoint again"
 
 
@@ -49,6 +50,8 @@ def encode(name: str, config: ModelConfig, initial: transfer.Initial) -> bytes:
         "config": config.model_dump_json(),
         "preprocessing": json.dumps(vars(initial.preprocessing)),
     }
+    if initial.labels:
+        told["labels"] = json.dumps(initial.labels)
     # safetensors writes its metadata in an order that changes from run to run.
     return _rewritten(save(arrays), told)
 
@@ -76,6 +79,9 @@ def decode(content: bytes, where: str) -> transfer.Initial:
         told = header["__metadata__"]
         config = ModelConfig.model_validate_json(told["config"])
         preprocessing = pydantic.TypeAdapter(Preprocessing).validate_json(told["preprocessing"])
+        labels = _LABELS.validate_json(told.get("labels", "[]"))
+        if len(labels) not in (0, config.classes):
+            raise ValueError(f"{len(labels)} labels of {config.classes} classes")
         arrays = load(content)
         weights = _by_layer(arrays)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
@@ -88,6 +94,8 @@ def decode(content: bytes, where: str) -> transfer.Initial:
         model=config.model,
         weights=weights,
         preprocessing=preprocessing,
+        config=config,
+        labels=labels,
     )
 
 

@@ -13,7 +13,7 @@ import tf_keras
 
 from zoo import runs
 from zoo.board import Board
-from zoo.errors import ZooError
+from zoo.errors import ZooError, one_line
 from zoo.files import read_bytes, write_text
 
 Row = dict[str, float]
@@ -111,13 +111,24 @@ class Keeper:
                 remedy=remedy,
             ) from error
         path = self._folder / "epochs.csv"
-        text = read_bytes(path, "the log of epochs", 2**20, remedy).decode()
-        rows = [
-            {name: float(value) for name, value in row.items()}
-            for row in csv.DictReader(io.StringIO(text))
-        ]
-        # A kill between the log and the checkpoint leaves one row more than finished epochs.
-        return rows[: self.done]
+        content = read_bytes(path, "the log of epochs", 2**20, remedy)
+        try:
+            text = io.StringIO(content.decode())
+            # A kill between the log and the checkpoint leaves one row more than finished epochs.
+            rows = [_row(row) for row in csv.DictReader(text)][: self.done]
+            if [row["epoch"] for row in rows] != list(range(1, self.done + 1)):
+                raise ValueError(f"not a row for each of {self.done} epochs")
+        except (ValueError, KeyError, TypeError, OverflowError, csv.Error) as error:
+            raise ZooError(
+                "the log of epochs is damaged", where=path, got=one_line(error), remedy=remedy
+            ) from error
+        return rows
+
+
+def _row(told: dict[str, str]) -> Row:
+    """A row as it was logged, so that a log that is written again has its numbers alike."""
+    row: Row = {name: float(value) for name, value in told.items()}
+    return {**row, **{name: int(row[name]) for name in ("epoch", "eligible")}}
 
 
 def _to_csv(rows: list[Row]) -> str:

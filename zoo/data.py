@@ -7,6 +7,7 @@ No TensorFlow, so that scoring a `.tflite` needs none; nothing is downloaded her
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +28,10 @@ from zoo.errors import UnknownNameError, ZooError
 from zoo.pictures import Pictures
 from zoo.specs import Recipe
 from zoo.splits import Split
+from zoo.types import Run, TrainedOn
 
 DATASETS = ("fashion_mnist", "cifar10_jpeg", "digits", *public_sets.SETS, "image_folder")
+_SAME_LEVEL = 0.05  # of a mean or deviation, 0–255
 _STATISTICS = 1000  # encoded pictures that the mean and deviation are of
 
 
@@ -61,6 +64,16 @@ class Dataset:
     def normalise(self, images: np.ndarray | Pictures) -> np.ndarray:
         """uint8 pixels → the float32 network input, (pixel - mean) / std."""
         return normalise(images[:] if isinstance(images, Pictures) else images, self.mean, self.std)
+
+    def trained_on(self) -> TrainedOn:
+        """What a run that is trained on it notes."""
+        return TrainedOn(
+            labels=self.labels,
+            mean=self.mean,
+            std=self.std,
+            digest=self.digest,
+            validation_images=len(self.validation),
+        )
 
     def preprocessing(self) -> dict[str, Any]:
         """What an application must do before inference, for the artifact's manifest."""
@@ -132,6 +145,48 @@ def of(recipe: Recipe, say: Callable[[str], None] = lambda _: None) -> Dataset:
         recipe.skip_broken,
         say,
     )
+
+
+def seen(run: Run) -> TrainedOn:
+    """What a run was trained on, without its pictures where it tells.
+
+    Raises:
+        ZooError: the run does not tell, as those of earlier versions, and as of `load`.
+    """
+    return run.trained_on or of(run.recipe).trained_on()
+
+
+def of_run(run: Run, say: Callable[[str], None] = lambda _: None) -> Dataset:
+    """The data set that a run was trained on, normalised as it was then.
+
+    Args:
+        run: one of an earlier version, which does not tell, gets the data set as it is now.
+        say: as of `load`.
+
+    Raises:
+        ZooError: as of `load`, or the data set has become another one.
+    """
+    found, then = of(run.recipe, say), run.trained_on
+    if then is None:
+        return found
+    now = found.trained_on()
+    differing = [name for name in TrainedOn.model_fields if not _same(now, then, name)]
+    if differing:
+        first = differing[0]
+        raise ZooError(
+            f"the data set is not what {run.name} was trained on: another {', '.join(differing)}",
+            where=run.recipe.data_dir or run.dataset,
+            expected=f"{first}={getattr(then, first)}",
+            got=f"{first}={getattr(now, first)}",
+            remedy="bring the pictures back as they were, or train again under another --name",
+        )
+    return dataclasses.replace(found, mean=then.mean, std=then.std)
+
+
+def _same(now: TrainedOn, then: TrainedOn, name: str) -> bool:
+    one, other = getattr(now, name), getattr(then, name)
+    # Versions of Pillow's decoder differ by a level here and there.
+    return abs(one - other) < _SAME_LEVEL if name in ("mean", "std") else one == other
 
 
 def load(

@@ -18,7 +18,7 @@ from zoo.records import append_record
 from zoo.results import TrainRecord
 from zoo.specs import Recipe
 from zoo.train import Outcome
-from zoo.types import LowRank, ModelConfig, PerLayer, Run
+from zoo.types import LowRank, ModelConfig, PerLayer, Run, TrainedOn
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,7 @@ class Finished:
     name: str
     config: ModelConfig
     recipe: Recipe
+    trained_on: TrainedOn
     model: tf_keras.Model
     outcome: Outcome
     epochs: int
@@ -78,6 +79,7 @@ class Finished:
             stage=self.stage,
             config=self.config,
             dataset=self.recipe.dataset,
+            trained_on=self.trained_on,
             recipe=self.recipe,
             **(made.fields() if made else {}),
             **dataclasses.asdict(self.origin),

@@ -53,6 +53,7 @@ class Folder:
         classes: of each picture, its class's number.
         train, validation, test: numbers of pictures; no validation where the folder has none.
         digest: of all names and sizes.
+        stamp: likewise with the times of the last changes.
     """
 
     source: Files
@@ -62,6 +63,7 @@ class Folder:
     validation: list[int]
     test: list[int]
     digest: str
+    stamp: str
 
 
 def scan(folder: Path) -> Folder:
@@ -94,9 +96,12 @@ def scan(folder: Path) -> Folder:
     labels = sorted({label for label, _ in found["train"]})
     _check(folder, found, labels)
     pairs = [pair for split in found.values() for pair in split]
-    digest, numbers, start = sha256(), {}, 0
+    digest, stamp, numbers, start = sha256(), sha256(), {}, 0
     for _, path in pairs:
-        digest.update(f"{path.relative_to(folder)}\0{path.stat().st_size}\n".encode())
+        told = path.stat()
+        line = f"{path.relative_to(folder)}\0{told.st_size}\n"
+        digest.update(line.encode())
+        stamp.update(f"{told.st_mtime_ns}\0{line}".encode())
     for split, members in found.items():
         numbers[split] = list(range(start, start + len(members)))
         start += len(members)
@@ -109,6 +114,7 @@ def scan(folder: Path) -> Folder:
         validation=numbers.get("validation", []),
         test=numbers["test"],
         digest=digest.hexdigest(),
+        stamp=stamp.hexdigest(),
     )
 
 

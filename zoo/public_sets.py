@@ -72,7 +72,15 @@ class Records:
 
     def _at(self, number: int) -> Any:
         split = int(np.searchsorted(self._starts, number, side="right")) - 1
-        return self._splits[split][int(number - self._starts[split])]
+        try:
+            return self._splits[split][int(number - self._starts[split])]
+        except Exception as error:  # whatever the reader of records and its decoder raise
+            raise ZooError(
+                "a picture can't be read",
+                where=self.name(number),
+                got=one_line(error, 300),
+                remedy=f"move the set away, then run python -m scripts.data --dataset={self._name}",
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -123,12 +131,12 @@ def open_set(name: str, folder: Path | None) -> Opened:
     """A set that `prepare` has made available. Downloads nothing.
 
     Raises:
-        ZooError: it is not there.
+        ZooError: no tensorflow_datasets, or the set is not there.
     """
-    import tensorflow_datasets as tfds
-
     public = SETS[name]
     builder = _builder(name, folder)
+    import tensorflow_datasets as tfds  # `_builder` says what to do without it
+
     flag = f" --data_dir={folder}" if folder else ""
     remedy = f"run python -m scripts.data --dataset={name}{flag}"
     if not builder.is_prepared():

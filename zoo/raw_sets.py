@@ -84,14 +84,17 @@ def _image_folder(path: Path, size: int, skip: bool, say: Callable[[str], None])
 
 
 def _good(found: image_folder.Folder, skip: bool, say: Callable[[str], None]) -> list[int]:
-    """Pictures that can be decoded. A set without broken ones is looked at once."""
-    sound = cache.folder() / "image_folders" / found.digest
+    """Pictures that can be decoded. A set without broken ones is looked at once, until it changes.
+
+    A picture that is damaged may keep its size, but hardly its time.
+    """
+    sound = cache.folder() / "image_folders" / found.stamp
     every = range(len(found.classes))
     if sound.is_file():
         return list(every)
     good = pictures.without_broken(found.source, every, skip, say)
     if len(good) == len(every):
-        write_text(sound, f"{len(every)} pictures of this digest can be decoded\n")
+        write_text(sound, f"{len(every)} pictures of this stamp can be decoded\n")
     return good
 
 

@@ -14,6 +14,8 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,13 +72,12 @@ def begin(folder: Path, plan: dict[str, object]) -> bool:
         True where the run is finished already and nothing is left to do.
 
     Raises:
-        ZooError: the folder holds a run with another plan.
+        ZooError: the folder holds a run with another plan, or one that can't be read.
     """
     path = folder / "plan.json"
     text = json.dumps(plan, indent=1, sort_keys=True) + "\n"
     if path.exists():
-        old = json.loads(read_bytes(path, "the run's plan", 2**20, f"delete {folder}"))
-        new = json.loads(text)
+        old, new = _plan(path), json.loads(text)
         # A plan of an earlier version lacks the fields that it did not know.
         for field in dataclasses.fields(Recipe):
             if field.name in new and field.default is not dataclasses.MISSING:
@@ -96,11 +97,39 @@ def begin(folder: Path, plan: dict[str, object]) -> bool:
     return (folder / "run.json").exists()
 
 
-def forget(folder: Path) -> None:
-    """Undoes `begin` where nothing has come of it: no checkpoint yet."""
-    if sorted(path.name for path in folder.iterdir()) == ["plan.json"]:
-        (folder / "plan.json").unlink()
-        folder.rmdir()
+def _plan(path: Path) -> dict[str, object]:
+    remedy = f"delete {path.parent} and run the command again"
+    try:
+        found = json.loads(read_bytes(path, "the run's plan", 2**20, remedy))
+        if isinstance(found, dict):
+            return found
+        problem = "no object"
+    except ValueError as error:
+        problem = str(error)
+    raise ZooError("the run's plan is not valid", where=path, got=problem, remedy=remedy)
+
+
+@contextmanager
+def beginning(folder: Path) -> Iterator[None]:
+    """Within, an error undoes `begin` where nothing has come of it: no checkpoint yet.
+
+    Else the plan would refuse the mended command.
+    """
+    try:
+        yield
+    except ZooError:
+        _forget(folder)
+        raise
+
+
+def _forget(folder: Path) -> None:
+    begun = [folder / "plan.json", folder / "start.h5"]
+    if all(path in begun or path.is_dir() for path in folder.rglob("*")):
+        for path in begun:
+            path.unlink(missing_ok=True)
+        for empty in (folder / "checkpoints", folder / "tensorboard", folder):
+            with suppress(OSError):  # none, or another worker was faster
+                empty.rmdir()
 
 
 def save(folder: Path, run: Run) -> None:

@@ -145,7 +145,9 @@ class Recipe:
     erase: float = _recipe(0.0, "chance that a part of a training image is replaced by noise")
     mixup: float = _recipe(0.0, "alpha of the Beta distribution that images are mixed by; 0 is not")
     randaugment: float = _recipe(0.0, "strength of RandAugment's two operations, 0 to 1; 0 is none")
-    teacher: str = _recipe("", "run under OUTPUT/runs whose outputs are learned too")
+    teacher: str = _recipe(
+        "", "a finished run, a checkpoint or an artifact whose outputs are learned too"
+    )
     distill: str = _recipe("kd", "how they are: kd (Hinton 2015) or dkd (Zhao 2022)")
     distill_weight: float = _recipe(0.9, "kd: weight of the teacher against the labels' 1 - weight")
     distill_temperature: float = _recipe(4.0, "that both networks' logits are divided by")

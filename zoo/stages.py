@@ -10,14 +10,13 @@ from pathlib import Path
 import tensorflow as tf
 import tf_keras
 
-from zoo import data, runs, shift_training, transfer
+from zoo import data, runs, shift_training, teachers, transfer
 from zoo.catalog import build
 from zoo.catalog.arguments import Argument
 from zoo.compression import cluster, low_rank, prune, qat
 from zoo.compression.frame import Start, Tuning
 from zoo.compression.keep import Keep
 from zoo.distill import Teaching
-from zoo.errors import ZooError
 from zoo.finished import Compressed, Finished, Origin
 from zoo.provenance import Provenance
 from zoo.specs import Recipe
@@ -60,13 +59,13 @@ def train(
             not fit, a diverging loss.
     """
     folder = output / "runs" / name
-    teacher = _teacher(recipe, output) if recipe.teacher else None
+    dataset = data.of(recipe, say)
+    teacher = teachers.load(recipe, dataset, output, name) if recipe.teacher else None
     begun_with = Origin(
         init_from=initial.source if initial else None,
         init_sha256=initial.sha256 if initial else None,
-        teacher_sha256=teacher.weights_sha256 if teacher else None,
+        teacher_sha256=teacher.sha256 if teacher else None,
     )
-    dataset = data.of(recipe, say)
     plan = {"stage": "train", **_plan(recipe, dataset), **dataclasses.asdict(begun_with)}
     if arguments:
         plan["arguments"] = arguments
@@ -83,43 +82,47 @@ def train(
         arguments=arguments or {},
     )
     tf_keras.utils.set_random_seed(recipe.seed)
-    try:
+    with runs.beginning(folder), spread.together():
         with spread.scope():
             model = build(config)
-    except ZooError:
-        runs.forget(folder)  # else its plan would refuse the mended command
-        raise
-    if initial is not None and tf.train.latest_checkpoint(str(folder / "checkpoints")) is None:
-        said = transfer.apply(model, recipe.model, initial, transfer.of_dataset(dataset))
-        say("; ".join([f"starting from {initial.source}", *said]))
-    if recipe.shift_rate:
-        shift_training.set_rate(model, recipe.shift_rate)
-    if recipe.freeze:
-        transfer.freeze(model)
-    teaching = None
-    if teacher is not None:
-        with spread.scope():
-            network = runs.keras_model(teacher, output / "runs" / teacher.name)
-        teaching = Teaching(network, recipe)
-    say(
-        f"training {name}: {model.count_params():,} parameters, {len(dataset.train)} training, "
-        f"{len(dataset.validation)} validation images"
-    )
-    outcome = fit(
-        model,
-        dataset,
-        Schedule.of(recipe),
-        folder,
-        say,
-        interactive=sys.stdout.isatty(),
-        teaching=teaching,
-        spread=spread,
-    )
+        if initial is not None and tf.train.latest_checkpoint(str(folder / "checkpoints")) is None:
+            said = transfer.apply(model, recipe.model, initial, transfer.of_dataset(dataset))
+            say("; ".join([f"starting from {initial.source}", *said]))
+        if recipe.shift_rate:
+            shift_training.set_rate(model, recipe.shift_rate)
+        if recipe.freeze:
+            transfer.freeze(model)
+        teaching = None
+        if teacher is not None:
+            with spread.scope():
+                teaching = Teaching(teacher.network(), recipe)
+        say(
+            f"training {name}: {model.count_params():,} parameters, {len(dataset.train)} training, "
+            f"{len(dataset.validation)} validation images"
+        )
+        outcome = fit(
+            model,
+            dataset,
+            Schedule.of(recipe),
+            folder,
+            say,
+            interactive=sys.stdout.isatty(),
+            teaching=teaching,
+            spread=spread,
+        )
     if not spread.chief:
         return None
-    return Finished("train", name, config, recipe, model, outcome, recipe.epochs, begun_with).write(
-        output, provenance, say
-    )
+    return Finished(
+        "train",
+        name,
+        config,
+        recipe,
+        dataset.trained_on(),
+        model,
+        outcome,
+        recipe.epochs,
+        begun_with,
+    ).write(output, provenance, say)
 
 
 def compress(
@@ -148,7 +151,7 @@ def compress(
         ZooError: a goal that can't be, and what `train` raises.
     """
     folder = output / "runs" / name
-    dataset = data.of(recipe, say)
+    dataset = data.of_run(parent, say)
     plan = {
         "stage": scheme,
         "parent": parent.weights_sha256,
@@ -158,7 +161,7 @@ def compress(
     if runs.begin(folder, plan):
         say(f"{name} is done already ({folder})")
         return runs.load(folder)
-    try:
+    with runs.beginning(folder):
         tf_keras.utils.set_random_seed(recipe.seed)
         # No average: zeros and clusters would be averaged with what they were before.
         schedule = Schedule.of(
@@ -178,25 +181,22 @@ def compress(
                 per_epoch=per_epoch,
             )
         )
-    except ZooError:
-        runs.forget(folder)  # else its plan would refuse the mended command
-        raise
-    begun_from = None
-    if tuning.start is not None:
-        begun_from = folder / "start.h5"
-        runs.save_weights(tuning.start, begun_from)
-    for line in tuning.begun:
-        say(f"{parent.name}: {line}")
-    outcome = fit(
-        tuning.model,
-        dataset,
-        schedule,
-        folder,
-        say,
-        interactive=sys.stdout.isatty(),
-        callbacks=tuning.callbacks,
-        eligible=tuning.eligible,
-    )
+        begun_from = None
+        if tuning.start is not None:
+            begun_from = folder / "start.h5"
+            runs.save_weights(tuning.start, begun_from)
+        for line in tuning.begun:
+            say(f"{parent.name}: {line}")
+        outcome = fit(
+            tuning.model,
+            dataset,
+            schedule,
+            folder,
+            say,
+            interactive=sys.stdout.isatty(),
+            callbacks=tuning.callbacks,
+            eligible=tuning.eligible,
+        )
     model, outcome = _stripped(tuning, outcome)
     compressed = Compressed(
         parent=parent,
@@ -211,6 +211,7 @@ def compress(
         name,
         parent.config,
         recipe,
+        dataset.trained_on(),
         model,
         outcome,
         schedule.epochs,
@@ -248,25 +249,6 @@ _BEGIN: dict[str, Callable[[Start], Tuning]] = {
     "cluster": cluster.begin,
     "qat": _qat,
 }
-
-
-def _teacher(recipe: Recipe, output: Path) -> Run:
-    """The run that the recipe learns from.
-
-    Raises:
-        ZooError: no such run, or one that saw other images.
-    """
-    run = runs.load(output / "runs" / recipe.teacher)
-    for name in ("dataset", "image_size", "validation_images"):
-        if getattr(run.recipe, name) != getattr(recipe, name):
-            raise ZooError(
-                f"the teacher was trained with another --{name}",
-                where=f"--teacher={recipe.teacher}",
-                expected=getattr(recipe, name),
-                got=getattr(run.recipe, name),
-                remedy=f"give --{name}={getattr(run.recipe, name)}, or another teacher",
-            )
-    return run
 
 
 def _plan(recipe: Recipe, dataset: data.Dataset) -> dict[str, object]:

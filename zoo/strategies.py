@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -75,14 +76,17 @@ class Spread:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Within, the loss of another worker is told in one line.
+        """Within, a picture that can't be read and the loss of a worker are told in one line.
 
         Raises:
-            ZooError: it was lost.
+            ZooError: either.
         """
         try:
             yield
         except tf.errors.OpError as error:
+            # What reads pictures runs inside TensorFlow, which keeps of its error only the text.
+            if told := re.search(r"\bZooError: (.+)", error.message):
+                raise ZooError(told[1]) from error
             if self.workers == 1:
                 raise
             raise ZooError(
@@ -110,7 +114,7 @@ def spread(name: str) -> Spread:
     """The strategy of that name. Call it before anything else is computed.
 
     Raises:
-        ZooError: unknown, no TPU, or a TF_CONFIG that is missing or can't be.
+        ZooError: unknown, no TPU, a TF_CONFIG that is missing or can't be, or a port that is taken.
     """
     if name == "none":
         return ALONE
@@ -118,7 +122,7 @@ def spread(name: str) -> Spread:
         return Spread(tf.distribute.MirroredStrategy())
     if name == "multi_worker":
         worker, workers = _cluster()
-        return Spread(tf.distribute.MultiWorkerMirroredStrategy(), worker, workers)
+        return Spread(_multi_worker(), worker, workers)
     if name != "tpu":
         raise UnknownNameError("--strategy", name, STRATEGIES)
     try:
@@ -135,8 +139,22 @@ def spread(name: str) -> Spread:
     return Spread(tf.distribute.TPUStrategy(resolver))
 
 
+def _multi_worker() -> tf.distribute.Strategy:
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        raise ZooError(
+            "the workers can't be brought together",
+            where="TF_CONFIG",
+            expected="a free port of this machine, and others that can be reached",
+            got=one_line(error, 200),
+            remedy="end what holds the port or name another one, then start the command on all"
+            " workers",
+        ) from error
+
+
 def _cluster() -> tuple[int, int]:
-    """Which worker of how many TF_CONFIG says this is.
+    """Which worker of how many TF_CONFIG says this is; a `chief` comes before the workers.
 
     Raises:
         ZooError: it says nothing, or nonsense.
@@ -144,11 +162,15 @@ def _cluster() -> tuple[int, int]:
     text = os.environ.get("TF_CONFIG", "")
     try:
         config = json.loads(text)
-        workers = config["cluster"]["worker"]
-        number = int(config["task"]["index"])
-        if config["task"]["type"] == "worker" and 0 <= number < len(workers):
-            return number, len(workers)
-    except (ValueError, KeyError, TypeError):
+        kind, number = config["task"]["type"], int(config["task"]["index"])
+        members = [
+            (job, index)
+            for job in ("chief", "worker")
+            for index in range(len(config["cluster"].get(job, ())))
+        ]
+        if (kind, number) in members:
+            return members.index((kind, number)), len(members)
+    except (ValueError, KeyError, TypeError, AttributeError):
         pass
     raise ZooError(
         "which worker is this?",

@@ -87,8 +87,8 @@ def fit(
         spread: over which devices and machines; `model` was built in its scope.
 
     Raises:
-        ZooError: the loss is no longer finite, a checkpoint can't be read or written, or another
-            worker is gone.
+        ZooError: the loss is no longer finite, a picture can't be read any more, a checkpoint can't
+            be read or written, or another worker is gone.
     """
     with spread.together(), ExitStack() as stack:
         if schedule.bfloat16:

@@ -13,14 +13,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from zoo import data, runs
 from zoo.errors import ZooError
 from zoo.specs import Preprocessing
-from zoo.types import Run
+from zoo.types import ModelConfig, Run, TrainedOn
 
 if TYPE_CHECKING:
     import tf_keras
@@ -40,6 +40,8 @@ class Initial:
         model: catalogue name of the network that they are of.
         weights: layer name → its arrays, in the order of Keras' `get_weights`.
         preprocessing: what the first layer expects.
+        config: what rebuilds the network; None for public weights.
+        labels: its classes; empty where they are not known.
         note: what else there is to say about the file.
     """
 
@@ -48,16 +50,16 @@ class Initial:
     model: str
     weights: Weights
     preprocessing: Preprocessing
+    config: ModelConfig | None = None
+    labels: tuple[str, ...] = ()
     note: str = ""
 
 
 def from_run(run: Run, folder: Path) -> Initial:
     """A finished run, dense or pruned, as a starting point. `runs.load` has checked its hash.
 
-    Its data set is loaded, since its statistics are what the first layer expects.
-
     Raises:
-        ZooError: the run is quantised, or its weights or its data set can't be read.
+        ZooError: the run is quantised, its weights can't be read, or as of `data.seen`.
     """
     if "qat" in run.scheme:
         raise ZooError(
@@ -67,24 +69,30 @@ def from_run(run: Run, folder: Path) -> Initial:
             got="+".join(run.scheme),
             remedy=f"give the run it was made from, {run.parent}",
         )
-    recipe = run.recipe
-    dataset = data.of(recipe)
-    model = runs.keras_model(run, folder)
+    model, seen = runs.keras_model(run, folder), data.seen(run)
     return Initial(
         source=run.name,
         sha256=run.weights_sha256,
         model=run.config.model,
         weights={layer.name: layer.get_weights() for layer in model.layers if layer.weights},
-        preprocessing=of_dataset(dataset),
+        preprocessing=normalised(run.config.input_shape[-1], seen),
+        config=run.config,
+        labels=seen.labels,
+    )
+
+
+def normalised(channels: int, seen: TrainedOn) -> Preprocessing:
+    """How the pictures were normalised that a network was trained on."""
+    return Preprocessing(
+        channels="grey" if channels == 1 else "RGB",
+        mean=(seen.mean,) * channels,
+        std=(seen.std,) * channels,
     )
 
 
 def of_dataset(dataset: data.Dataset) -> Preprocessing:
     """How the data pipeline normalises that data set."""
-    told: dict[str, Any] = dataset.preprocessing()
-    return Preprocessing(
-        channels=told["channels"], mean=tuple(told["mean"]), std=tuple(told["std"])
-    )
+    return normalised(dataset.test.images.shape[-1], dataset.trained_on())
 
 
 def apply(

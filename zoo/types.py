@@ -62,17 +62,35 @@ class LowRank(Strict):
     ranks: dict[str, Annotated[int, Field(ge=1)]]
 
 
+class TrainedOn(Strict):
+    """The data set as a run saw it, for stages that read it again when it may be another.
+
+    Attributes:
+        labels: class names by index.
+        mean, std: that pixels were normalised by, 0–255.
+        digest: of the user's own pictures' names and sizes; empty for published sets.
+        validation_images: how many the run was chosen by.
+    """
+
+    labels: tuple[str, ...]
+    mean: float
+    std: float
+    digest: str = ""
+    validation_images: int
+
+
 class Run(Strict):
     """`run.json` of a training or compression run's folder.
 
     `start` is the file of the weights that quantisation-aware training began with: which operators
-    it trains depends on them.
+    it trains depends on them. `trained_on` is None in runs of earlier versions.
     """
 
     name: str
     stage: Literal["train", "compress"]
     config: ModelConfig
     dataset: str
+    trained_on: TrainedOn | None = None
     recipe: Recipe
     scheme: tuple[str, ...] = ()
     per_layer: PerLayer = PerLayer()

@@ -87,7 +87,7 @@ def _small(output: Path, name: str, say: Say) -> list[Row]:
         title, run_name = f"{DATASETS[name]}, {scheme}", f"alexnet-{name}{suffix}"
         try:
             run = runs.load(output / "runs" / run_name)
-            dataset = data.of(run.recipe)
+            dataset = data.of_run(run)
             say(f"{run.name}: scoring")
             content = flatbuffer(run, output, dataset)
             right = scored(content, dataset)

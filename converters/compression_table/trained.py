@@ -43,7 +43,7 @@ def rows(output: Path, folder: Path, say: Say) -> list[Row]:
 
 def _of_run(output: Path, folder: Path, name: str, say: Say) -> list[Row]:
     run = runs.load(output / "runs" / name)
-    dataset = data.of(run.recipe)
+    dataset = data.of_run(run)
     content = flatbuffer(run, output, dataset)
     say(f"{name}: scoring float32")
     right = scored(content, dataset)

@@ -60,8 +60,7 @@ class Reference:
                 got=run.weights_sha256,
                 remedy="convert the run again",
             )
-        recipe = run.recipe
-        dataset = data.of(recipe)
+        dataset = data.of_run(run)
         order = np.random.default_rng(_SEED).permutation(len(dataset.test))
         chosen = np.sort(order[:count])
         pixels = dataset.test.images[chosen]

@@ -69,7 +69,9 @@ def rows(
 
 
 def _interval(run: Run) -> tuple[float, float] | None:
-    images = run.recipe.validation_images
+    # A run of an earlier version tells only what was asked for; 0 is a tenth.
+    then = run.trained_on
+    images = then.validation_images if then else run.recipe.validation_images
     return wilson(run.validation_accuracy, images) if images else None
 
 

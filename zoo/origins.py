@@ -1,0 +1,71 @@
+"""What --init_from and --teacher name: a finished run, or what was published of one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from zoo import checkpoint_file, runs, store, transfer
+from zoo.errors import UnknownNameError
+from zoo.types import Artifact, Run
+
+Found = tuple[Run, Path] | transfer.Initial
+
+
+def find(
+    flag: str, value: str, output: Path, own: Collection[str] = (), others: Collection[str] = ()
+) -> Found:
+    """A run and its folder, or a checkpoint.
+
+    A run is looked for before a released checkpoint of its name.
+
+    Args:
+        flag: that gave the value, for messages.
+        value: the name of a run under OUTPUT/runs, or a run's folder; a file of published weights,
+            or what it was published as, `-checkpoint` may be left out; an artifact, which stands
+            for the run that it was made from.
+        output: the --output folder.
+        own: names of the runs that will be made with it. None is taken for what it begins with, so
+            that a run called as a released checkpoint finds the same again when it goes on.
+        others: what else the flag may name.
+
+    Raises:
+        ZooError: nothing of that name, or it can't be read.
+    """
+    if value.endswith(checkpoint_file.SUFFIX):
+        return checkpoint_file.read(Path(value))
+    places = (output, *store.places())
+    found = _named(value, output, own, places)
+    if found is None and (parent := _parent(value, places)):
+        found = _named(parent, output, own, places)
+    if found is not None:
+        return found
+    known = [each for each in store.names(places) if each.endswith(store.CHECKPOINT)]
+    known += [path.parent.name for path in (output / "runs").glob("*/run.json")]
+    raise UnknownNameError(flag, value, [*others, *known])
+
+
+def sha256(found: Found) -> str:
+    """Of the file of weights."""
+    return found.sha256 if isinstance(found, transfer.Initial) else found[0].weights_sha256
+
+
+def _named(name: str, output: Path, own: Collection[str], places: tuple[Path, ...]) -> Found | None:
+    folder = Path(name) if "/" in name else output / "runs" / name
+    mine = [(output / "runs" / each).resolve() for each in own]
+    if folder.is_dir() and folder.resolve() not in mine:
+        return runs.load(folder), folder
+    try:
+        found = store.find(f"{name.removesuffix(store.CHECKPOINT)}{store.CHECKPOINT}", places)
+    except UnknownNameError:
+        return None
+    return checkpoint_file.decode(found.content, found.path.name)
+
+
+def _parent(name: str, places: tuple[Path, ...]) -> str:
+    """The run that an artifact was made from; empty where there is no such artifact."""
+    try:
+        manifest = store.find(name, places).manifest
+    except UnknownNameError:
+        return ""
+    return Path(manifest.parent_run).name if isinstance(manifest, Artifact) else ""
