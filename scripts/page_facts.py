@@ -7,8 +7,8 @@ from pathlib import Path
 from android_bench.report_data import Report
 from android_bench.report_extras import Chip, Estimated, Extras, scans
 from converters.inspection import macs, reading, roofline
+from converters.release import files
 from zoo.errors import ZooError
-from zoo.files import MAX_MODEL_BYTES, read_bytes
 
 CHIP = "snapdragon_865_gpu"
 _TITLE = "Snapdragon 865, GPU"
@@ -18,16 +18,16 @@ def extras(report: Report, output: Path) -> tuple[Extras, list[str]]:
     """Estimates of every model file in `OUTPUT/artifacts`, scans in `OUTPUT/sensitivity`.
 
     Returns:
-        them, and a line for each file that can't be read. Packed files are left out.
+        them, and a line for each file that can't be read.
     """
     found, problems = scans(output)
     estimates = {}
     for row in report.rows:
         path = output / "artifacts" / f"{row.artifact.name}.tflite" if row.artifact else None
-        if path is None or not path.is_file():
+        if path is None or not (path.is_file() or files.packed(path).is_file()):
             continue
         try:
-            model = reading.read(read_bytes(path, "the model", MAX_MODEL_BYTES, "convert"), path)
+            model = reading.read(files.content(path), path)
             one = roofline.estimate(model, CHIP)
             estimates[row.sha256] = Estimated(macs.total(model), one.bytes, one.us, one.bound)
         except ZooError as error:

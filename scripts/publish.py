@@ -13,8 +13,9 @@ same, and the exit code is 1.
 
 A release is a folder of plain files that any web server, hub or GitHub release can hold, and an
 --output folder too: scripts.report, training_table and benchmark read it. Publishing again changes
-nothing; publishing a run again replaces it. Without --run everything is made anew from what the
-release has.
+nothing; publishing a run again replaces it, with --precision only what that names and what was made
+of other weights. Without --run everything is made anew from what the release has. It is changed as
+a whole: where publishing fails or is interrupted, the release stays as it was.
 """
 
 from __future__ import annotations
@@ -25,23 +26,28 @@ from pathlib import Path
 from absl import flags
 
 from android_bench import report
-from android_bench.report_data import Row
 from converters.release import folder as release
 from converters.release.folder import Measured
+from converters.release.lines import merge, public_recipe
+from converters.release.staging import staged
 from scripts import cli
+from scripts.measured import measured_in
 from scripts.page_facts import extras
 from zoo import runs, store
 from zoo.errors import ZooError
 from zoo.files import write_bytes, write_text
-from zoo.intervals import wilson
 from zoo.release import Checkpoint
-from zoo.types import Metric, Run, Timing
+from zoo.types import Run
 
 FLAGS = flags.FLAGS
 cli.define_output()
 flags.DEFINE_list("run", [], "names of finished runs, under OUTPUT/runs")
 flags.DEFINE_string("release", "release", "folder of the release")
-flags.DEFINE_list("precision", [], "only these of each run (default: all that were converted)")
+flags.DEFINE_list(
+    "precision",
+    [],
+    "only these of each run; its others in the release stay (default: all that were converted)",
+)
 flags.DEFINE_bool("checkpoint", True, "publish the weights to train on from, too")
 flags.DEFINE_integer(
     "container_from", 8_000_000, "files of so many bytes are published packed alone", lower_bound=0
@@ -53,24 +59,43 @@ def main(_: list[str]) -> int:
     """Publishes."""
     source, target = cli.output(), Path(FLAGS.release)
     report.need_packages()
-    refused: list[str] = []
-    measured = _all_measured(source) if FLAGS.run else {}
-    for name in dict.fromkeys(FLAGS.run):
-        run = runs.load(source / "runs" / cli.file_name(name, "--run"))
-        refused += _take(run, source, target, measured)
-    if not (target / "artifacts").is_dir():
-        raise ZooError(
-            "nothing to publish", where=target, remedy="give --run, or the --release that there is"
+    release.manifests(target)  # names what is wrong before anything is copied
+    with staged(target) as folder:
+        refused = _publish(source, folder)
+        if not (folder / "artifacts").is_dir():
+            raise ZooError(
+                "nothing to publish",
+                where=target,
+                remedy="give --run, or the --release that there is",
+            )
+        merge(source, folder, *release.manifests(folder))
+        measured = measured_in(folder)
+        made = release.complete(
+            folder, measured, FLAGS.container_from, lambda: _page(folder), cli.say
         )
-    release.merge(source, target)
-    made = release.complete(
-        target, _all_measured(target), FLAGS.container_from, lambda: _page(target), cli.say
-    )
     total = sum(entry.download.bytes for entry in made.entries)
     cli.say(f"{len(made.entries)} files to download, {total / 1e6:.1f} MB → {target}")
-    for line in refused:
-        cli.complain(line)
     return 1 if refused else 0
+
+
+def _publish(source: Path, folder: Path) -> bool:
+    """Takes the runs that were named; whether anything was refused."""
+    refused = False
+    measured = measured_in(source) if FLAGS.run else {}
+    for name in dict.fromkeys(FLAGS.run):
+        run = runs.load(source / "runs" / cli.file_name(name, "--run"))
+        if run.name != name:
+            raise ZooError(
+                "the run's description names another run",
+                where=source / "runs" / name,
+                expected=name,
+                got=run.name,
+                remedy="give the folder its name back, or train again",
+            )
+        for line in _take(run, source, folder, measured):
+            cli.complain(line)
+            refused = True
+    return refused
 
 
 def _take(run: Run, source: Path, target: Path, measured: dict[str, Measured]) -> list[str]:
@@ -85,7 +110,7 @@ def _take(run: Run, source: Path, target: Path, measured: dict[str, Measured]) -
             where=source / "artifacts",
             remedy=f"python -m scripts.convert --run={run.name}",
         )
-    release.forget(target, run, own)
+    release.forget(target, run, own, FLAGS.precision)
     for what in ("sparsity", "bits", "rank"):
         _scan(f"{run.name}-{what}.json", source, target)
     refused = release.take(source, target, run, own, measured, cli.say)
@@ -111,46 +136,6 @@ def _page(target: Path) -> None:
     report.write_page(found, target, target / "index.html", more)
 
 
-def _all_measured(folder: Path) -> dict[str, Measured]:
-    return {row.name: _measured(row) for row in report.load(folder).rows}
-
-
-def _measured(row: Row) -> Measured:
-    accuracies: tuple[Metric, ...] = ()
-    timings = []
-    if row.score and row.score.top1 is not None:
-        record = row.score.record
-        low, high = wilson(row.score.top1, record.images)
-        accuracies = (
-            Metric(
-                dataset=record.dataset,
-                split=record.split,
-                images=record.images,
-                top1=row.score.top1,
-                low=round(low, 5),
-                high=round(high, 5),
-                runtime=f"{record.configuration.runtime} {record.configuration.runtime_version}",
-            ),
-        )
-    for (setup, delegate), outcome in row.outcomes.items():
-        latency = outcome.record.latency
-        if outcome.latency_ms is None or latency is None:
-            continue
-        energy = outcome.record.energy
-        timings.append(
-            Timing(
-                device=setup.device,
-                runtime=setup.runtime,
-                delegate=delegate,
-                threads=setup.threads,
-                latency_us=latency.typical_us,
-                interval_us=latency.interval_us,
-                energy_mj=energy.net_mj if energy else None,
-            )
-        )
-    return Measured(accuracies, tuple(timings))
-
-
 def _checkpoint(run: Run, source: Path, target: Path) -> None:
     cli.import_tensorflow()
     from zoo import checkpoint_file, transfer
@@ -171,7 +156,7 @@ def _checkpoint(run: Run, source: Path, target: Path) -> None:
         bytes=len(content),
         run_sha256=run.weights_sha256,
         config=run.config,
-        recipe=release.public(run.recipe),
+        recipe=public_recipe(run.recipe),
         validation_accuracy=run.validation_accuracy,
         versions=run.versions,
     )

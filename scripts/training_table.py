@@ -11,7 +11,7 @@ their own column.
 Then the questions that the networks were made for, each on the data set that most of them were
 trained on: what stands in a shift's place, what channel-wise squeeze-and-excitation gives, and
 what bypasses give. Times there are ratios to the first network's of the table;
-float16 stands for float32 where a release leaves that out.
+float16, marked as such, stands for float32 where a release leaves that out.
 
 --markdown writes the file between the lines <!-- table --> and <!-- /table -->, and leaves what
 stands around them.
@@ -103,21 +103,32 @@ def _answer(files: Files, first: Files, output: Path) -> str:
     made = _artifact(files)
     recipe, spec = made.recipe, model_spec(made.model)
     images = f"{recipe.epoch_images:,}" if recipe.epoch_images else "all"
-    # On this computer float16 is widened once and computes in float32: the same times.
-    whole, int8 = files.get("float32") or files.get("float16"), files.get("int8")
+    (whole, as_float16), (to, to_float16) = _whole(files), _whole(first)
+    int8 = files.get("int8")
     cells = [
         f"`{made.model}`",
         f"{recipe.epochs} × {images}, {recipe.seed}",
         f"{made.parameters:,}",
         _macs(output, next(iter(files.values()))),
-        _score(whole),
+        _score(whole) + as_float16,
         _score(int8),
         f"{int8.size_bytes / 1e3:.0f}" if int8 and int8.size_bytes else "not converted",
-        _ratio(whole, first.get("float32") or first.get("float16")),
+        _ratio(whole, to) + (as_float16 or to_float16),
         _ratio(int8, first.get("int8")),
         ", ".join(f"{p.top1:g} {p.dataset}" for p in spec.published) or "none",
     ]
     return f"| {' | '.join(cells)} |\n"
+
+
+def _whole(files: Files) -> tuple[Row | None, str]:
+    """The float32 file, else the float16 one; and the mark of the latter.
+
+    On this computer float16 is widened once and computes in float32: the same times.
+    """
+    if row := files.get("float32"):
+        return row, ""
+    row = files.get("float16")
+    return row, " (float16)" if row else ""
 
 
 def _artifact(files: Files) -> Artifact:
@@ -154,10 +165,10 @@ def _macs(output: Path, row: Row) -> str:
     """In millions, counted from the file."""
     from converters.inspection import macs
     from converters.inspection.reading import read
+    from converters.release.files import content
 
     path = output / "artifacts" / f"{row.name}.tflite"
-    content = read_bytes(path, "the model", 2**30, "convert it again")
-    return f"{macs.total(read(content, path.name)) / 1e6:.1f}"
+    return f"{macs.total(read(content(path), path.name)) / 1e6:.1f}"
 
 
 def _score(row: Row | None) -> str:

@@ -9,8 +9,10 @@ in a child process. Printed are the differences of the logits (largest, mean, re
 logits say, in dB), how often the largest logit is the same, both accuracies on the same images,
 and how many of the graph's nodes the delegate took.
 
-With --all, which needs no runs, every artifact of --output is looked at again and scored again on
-its whole test set: each must be what its manifest says, within 0.1 point of the accuracy there.
+With --all, which needs no runs, every artifact of --output, packed or not, is looked at again and
+scored again on its whole test set: each must be what its manifest says, within 0.1 point of the
+accuracy there. A manifest without one, as converting leaves it, is told as such. What can't be read
+is a row with its reason like the others.
 
     python -m scripts.verify --output=release --all
 
@@ -35,8 +37,6 @@ from zoo.errors import UnknownNameError, ZooError
 if TYPE_CHECKING:
     from converters.parity.layers import Subject
     from zoo.isolated import Runner
-
-_SAME = 0.001  # of accuracy: another processor rounds otherwise
 
 FLAGS = flags.FLAGS
 cli.define_output()
@@ -69,7 +69,9 @@ flags.DEFINE_bool("json", False, "print one JSON object instead of tables")
 def main(_: list[str]) -> int:
     """Prints a row a case; 1 where a limit is broken or a case failed."""
     if FLAGS.all:
-        return _all()
+        from scripts.verify_all import verify_all
+
+        return verify_all(cli.output(), FLAGS.models, FLAGS.timeout_s)
     delegates = cli.choices("delegate", runtime.DELEGATES)
     limits = changed(FLAGS.max_relative, FLAGS.min_agreement)
     subjects = _subjects()
@@ -85,45 +87,6 @@ def main(_: list[str]) -> int:
     else:
         show.tables(found, sys.stdout, FLAGS.layers)
     return 1 if show.wrong(found) else 0
-
-
-def _all() -> int:
-    """Each artifact against its own manifest."""
-    from android_bench import host
-    from android_bench.cases import candidates
-    from converters.release import checks
-    from zoo.files import MAX_MODEL_BYTES, read_bytes
-    from zoo.isolated import Runner
-    from zoo.provenance import Provenance
-
-    wrong, provenance = 0, Provenance.here()
-    with Runner("litert", FLAGS.timeout_s) as runner:
-        for candidate in candidates(FLAGS.models, cli.output() / "artifacts"):
-            artifact, reasons = candidate.artifact, ["it has no manifest"]
-            said = found = None
-            if artifact is not None:
-                content = read_bytes(
-                    candidate.path, "the model", MAX_MODEL_BYTES, "publish it again"
-                )
-                reasons = checks.recomputed(content, artifact, runner.placement(candidate.path))
-                record = host.score(candidate.case("litert", "xnnpack", 1), artifact, provenance)
-                found = record.top1
-                told = artifact.released.accuracies if artifact.released else ()
-                said = next((each.top1 for each in told if each.split == "test"), None)
-                if found is None:
-                    reasons += record.reasons
-                elif said is not None and abs(found - said) > _SAME:
-                    reasons.append(f"over {100 * _SAME:g} point apart")
-            wrong += bool(reasons)
-            cli.say(
-                f"{candidate.model}: top-1 {_percent(found)}, its manifest says {_percent(said)}: "
-                + ("; ".join(reasons) or "right")
-            )
-    return 1 if wrong else 0
-
-
-def _percent(share: float | None) -> str:
-    return "nothing" if share is None else f"{100 * share:.2f} %"
 
 
 def _progress(text: str) -> None:

@@ -2,17 +2,22 @@
 
 import json
 import re
+import shlex
 import shutil
 
 import pytest
 
-from zoo import store
+from converters.container.packing import pack
+from converters.release import checks
+from converters.release.folder import manifests
+from zoo import runs, store
 from zoo.files import sha256_of
 from zoo.records import read_model
 from zoo.release import Index
 from zoo.types import Artifact
 
 RUN = "squeezenet_v1_1-digits-pruned"
+HOME = "/home/someone"
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +30,23 @@ def measured(command, digits, tmp_path_factory):
         "--delegate=xnnpack", "--processes=1", "--min_secs=0.05",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    as_if_elsewhere(output)
     return output
+
+
+def as_if_elsewhere(output):
+    """Says in manifests, runs and commands that pictures and weights lie in someone's home."""
+
+    def tell(told):
+        told["recipe"].update(data_dir=f"{HOME}/pics", teacher=f"{HOME}/runs/big")
+
+    for path in (*output.glob("artifacts/*.json"), *output.glob("runs/*/run.json")):
+        changed(path, tell)
+    more = [f"--data_dir={HOME}/pics", "--init_from", f"{HOME}/w.net", "--output", f"{HOME}/out"]
+    lines = [json.loads(line) for line in (output / "results.jsonl").read_text().splitlines()]
+    for line in lines:
+        line["command"] += more
+    (output / "results.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +79,9 @@ def test_all_is_there_and_as_the_index_says(release):
         assert (release / file.path).stat().st_size == file.bytes
         assert sha256_of(release / file.path) == file.sha256
     assert len(content_of(release)) == len({file.path for file in listed}) + 1
-    assert str(release.parent).encode() not in b"".join(content_of(release).values())
+    published = b"".join(content_of(release).values())
+    assert str(release.parent).encode() not in published and HOME.encode() not in published
+    assert b"--data_dir=pics --init_from w.net\n" in published
 
 
 def test_a_manifest_tells_it_all(release):
@@ -85,6 +108,42 @@ def test_publishing_twice_gives_identical_bytes(command, measured, release, tmp_
         done = command("publish", f"--output={measured}", flags, f"--release={again}")
         assert done.returncode == 0, done.stderr
         assert content_of(again) == content_of(release)
+
+
+def test_one_precision_is_published_again_and_the_others_stay(command, measured, release, tmp_path):
+    again = tmp_path / "again"
+    shutil.copytree(release, again)
+    flags = f"--output={measured}", f"--run={RUN}", f"--release={again}"
+    done = command("publish", *flags, "--precision=int8")
+    assert done.returncode == 0, done.stderr
+    assert content_of(again) == content_of(release)
+
+
+def test_a_hostile_manifest_reaches_no_path(command, measured, release, tmp_path):
+    folder, victim = tmp_path / "release", tmp_path / "victim.json"
+    shutil.copytree(release, folder)
+    victim.write_text("{}")
+    changed(
+        folder / "artifacts" / f"{RUN}-int8.json", lambda told: told.update(name="../../victim")
+    )
+    before = content_of(tmp_path)
+    done = command("publish", f"--output={measured}", f"--run={RUN}", f"--release={folder}")
+    assert done.returncode == 1 and "name" in done.stderr
+    assert content_of(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "what"),
+    [("model", "alexnet", "network"), ("dataset", "cifar10", "data set")],
+)
+def test_a_manifest_of_another_network_or_data_is_refused(measured, field, value, what):
+    run = runs.load(measured / "runs" / RUN)
+    artifact = next(each for each in manifests(measured)[0] if each.parent_run == RUN)
+    other = artifact.model_copy(update={field: value})
+    (found,) = checks.problems(b"", other, run, None, None, None)
+    assert (
+        found == f"{what}: that of {RUN} is {getattr(artifact, field)}, the manifest says {value}"
+    )
 
 
 def test_the_card_has_front_matter_and_every_file(release):
@@ -121,9 +180,12 @@ def scores(output, **new):
     (output / "results.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
-def test_what_fails_its_checks_is_refused_and_the_rest_published(command, measured, tmp_path):
+def test_what_fails_its_checks_is_refused_and_the_rest_published(
+    command, measured, release, tmp_path
+):
     output, folder = tmp_path / "output", tmp_path / "release"
     shutil.copytree(measured, output)
+    shutil.copytree(release, folder)  # what is refused is in it, and goes
     artifacts = output / "artifacts"
     broken = bytearray((artifacts / f"{RUN}-float16.tflite").read_bytes())
     broken[len(broken) // 2] ^= 1
@@ -144,22 +206,28 @@ def test_what_fails_its_checks_is_refused_and_the_rest_published(command, measur
     assert sorted(path.name for path in (folder / "artifacts").iterdir()) == [
         f"{RUN}-float32.json",
         f"{RUN}-float32.tflite",
+        f"{RUN}-int8_qat.json",
+        f"{RUN}-int8_qat.tflite",
     ]
+    index = read_model(folder / "index.json", Index, "the index", "")
+    assert {entry.name for entry in index.entries} == {f"{RUN}-float32", f"{RUN}-int8_qat"}
 
 
 def test_training_goes_on_from_a_published_checkpoint(command, release, tmp_path):
     name = f"{RUN}-checkpoint"
     shutil.copytree(release / "checkpoints", tmp_path / "models" / "checkpoints")
-    flags = (
-        "--recipe=digits_quick", "--image_size=16", "--epochs=1", "--epoch_images=64",
-        "--learning_rate=1e-6", f"--output={tmp_path / 'output'}", "--name=on",
-    )  # fmt: skip
-    done = command("train", *flags, f"--init_from={RUN}", MODEL_ZOO_CACHE=str(tmp_path))
+    card = (release / "cards" / f"{RUN}.md").read_text()
+    (told,) = re.findall(r"^python -m scripts\.train .*--name=.*$", card, re.M)
+    assert f"--name={RUN}-more" in told and "--image_size=16" in told
+    short = "--epochs=1", "--epoch_images=64", "--learning_rate=1e-6"
+    flags = *shlex.split(told)[3:], *short, f"--output={tmp_path / 'output'}"
+    done = command("train", *flags, MODEL_ZOO_CACHE=str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert f"starting from {name}.safetensors" in done.stdout
     accuracy = float(re.search(r"validation accuracy ([\d.]+) %", done.stdout).group(1))
     assert accuracy > 85  # a fresh network knows a tenth
-    done = command("train", *flags, "--init_from=nothing", MODEL_ZOO_CACHE=str(tmp_path))
+    other = "--name=other", "--init_from=nothing"
+    done = command("train", *flags, *other, MODEL_ZOO_CACHE=str(tmp_path))
     assert done.returncode == 1 and name in done.stderr
 
 
@@ -177,14 +245,21 @@ def test_verify_all_measures_again(command, release, tmp_path):
     for precision, change in (
         ("int8", lambda told: told["released"]["accuracies"][0].update(top1=0.5)),
         ("float16", lambda told: told.update(parameters=5)),
+        ("int8_qat", lambda told: told["released"].update(accuracies=[])),
     ):
         changed(folder / "artifacts" / f"{RUN}-{precision}.json", change)
+    (folder / "artifacts" / f"{RUN}-dynamic_int8.tflite").write_bytes(b"damaged")
+    whole = folder / "artifacts" / f"{RUN}-float32.tflite"
+    whole.with_name(f"{whole.name}.ztfl").write_bytes(pack(whole.read_bytes()).data)
+    whole.unlink()
     done = command("verify", "--all", f"--output={folder}")
     assert done.returncode == 1
     said = dict(line.split(": ", 1) for line in done.stdout.splitlines())
     assert said[f"{RUN}-float32"].endswith(": right")
     assert re.search(r"manifest says 50.00 %: over 0.1 point apart", said[f"{RUN}-int8"])
     assert re.search(r"parameters: the file has \d+, the man", said[f"{RUN}-float16"])
+    assert re.search(r"SHA-256 is .*, the manifest says", said[f"{RUN}-dynamic_int8"])
+    assert "has no accuracy to compare with" in said[f"{RUN}-int8_qat"]
 
 
 def test_a_downloaded_model_is_benchmarked_by_name(command, release, tmp_path):

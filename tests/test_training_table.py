@@ -5,6 +5,11 @@ import shutil
 
 import pytest
 
+from android_bench import report
+from converters.container.packing import pack
+from scripts.page_facts import extras
+from tests.conftest import ROOT
+
 
 @pytest.mark.slow
 def test_the_table_has_what_was_measured(command, digits, tmp_path):
@@ -41,7 +46,35 @@ def test_the_table_has_what_was_measured(command, digits, tmp_path):
     (manifest,) = tmp_path.glob("artifacts/*int8.json")
     assert cells[2] == f"{json.loads(manifest.read_text())['parameters']:,}"
 
+    for path in tmp_path.glob("artifacts/*.tflite"):
+        path.with_name(f"{path.name}.ztfl").write_bytes(pack(path.read_bytes()).data)
+        path.unlink()
+    assert row in command("training_table", output).stdout.splitlines()
+    found, problems = extras(report.load(tmp_path), tmp_path)
+    assert len(found.estimates) == 2 and not problems
+
     page.write_text("# Title\n")
     done = command("training_table", output, f"--markdown={page}")
     assert done.returncode == 1 and "no place for the table" in done.stderr
     assert page.read_text() == "# Title\n"
+
+
+def test_float16_that_stands_for_float32_is_marked(command):
+    """In the release's own tables."""
+    done = command("training_table", f"--output={ROOT / 'release'}")
+    assert done.returncode == 0, done.stderr
+    _, *questions = done.stdout.split("\n### ")
+    marked, first = set(), False
+    for question in questions:
+        header, _, *rows = [line.split(" | ") for line in question.splitlines() if "|" in line]
+        whole = header.index("test %, float32"), header.index("float32 time")
+        for place, row in enumerate(rows):
+            network = row[0].strip("|` ")
+            there = ROOT / "release" / "artifacts" / f"{network}-fashion_mnist-float32.tflite"
+            marks = [row[column].endswith(" (float16)") for column in whole]
+            assert marks[0] == (not there.is_file())
+            if place == 0:
+                first = marks[1]
+            assert marks[1] == (marks[0] or first)
+            marked.add(marks[0])
+    assert marked == {True, False}

@@ -3,7 +3,8 @@
     FOLDER/index.json                    every file with its size and SHA-256
     FOLDER/artifacts/NAME.tflite, .json  the model (or NAME.tflite.ztfl, packed) and its manifest
     FOLDER/checkpoints/NAME.safetensors  weights to train on from, with a manifest each
-    FOLDER/labels/DATASET.txt            class names, one a line, in the order of the outputs
+    FOLDER/labels/DATASET.txt            class names, one a line, in the order of the outputs; those
+                                         of own pictures by run: labels/image_folder-RUN.txt
     FOLDER/cards/RUN.md                  a model card for each trained network
     FOLDER/sensitivity/RUN-WHAT.json     what each layer bears, where that was scanned
     FOLDER/results.jsonl, index.html     every result line, and the page made of them
@@ -19,17 +20,16 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from zoo.specs import Recipe
-from zoo.types import ModelConfig, Sha256, Strict
+from zoo.types import ModelConfig, Name, Sha256, Strict
 
 INDEX = "index.json"
 CONTAINER = ".ztfl"  # behind a file's name: packed by scripts.pack
 MAX_INDEX_BYTES = 16 * 2**20
 MAX_FILE_BYTES = 2**30
 
-# One folder deep, no dot in front, nothing that a shell or a URL reads otherwise.
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,119}$")]
+# A name with a suffix, alone or in a folder of the release.
 Place = Annotated[
-    str, Field(pattern=r"^(?:[a-z]{1,20}/)?[A-Za-z0-9_][A-Za-z0-9._-]{0,139}$", max_length=160)
+    str, Field(pattern=r"^(?:[a-z]{1,20}/)?[A-Za-z0-9_][A-Za-z0-9._-]{0,169}$", max_length=190)
 ]
 Bytes = Annotated[int, Field(ge=0, le=MAX_FILE_BYTES)]
 

@@ -14,6 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from zoo.specs import Recipe
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+# Names of runs and files: one folder deep, no dot in front, nothing that a shell or a URL reads
+# otherwise. A run's has at most 120 characters; steps and precision are appended to it.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,149}$")]
 
 
 class Strict(BaseModel):
@@ -185,18 +188,19 @@ class Released(Strict):
 class Artifact(Strict):
     """The manifest beside a `.tflite`: `NAME.json` describes `NAME.tflite`.
 
-    `released` is what `scripts.publish` adds.
+    `released` is what `scripts.publish` adds. What paths are made of are names that can't leave a
+    folder, since a manifest is anyone's.
     """
 
-    name: str
-    model: str
-    dataset: str
-    precision: str
+    name: Name
+    model: Name
+    dataset: Name
+    precision: Name
     scheme: tuple[str, ...]
     sha256: Sha256
     bytes: int
     gzip_bytes: int
-    parent_run: str
+    parent_run: Name
     parent_sha256: Sha256
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from zoo.catalog import model_spec
+from zoo.catalog import DEFAULT_RECIPE, RECIPES, model_spec
 from zoo.dataset_names import title
+from zoo.release import Checkpoint
 from zoo.types import Artifact
 
 _TEMPLATES = Path(__file__).parent.parent / "templates"
+# Fields of a recipe that make the network and its pictures, not how it learns.
+_OF_NETWORK = ("dataset", "data_dir", "validation_images", "image_size", "width", "batch_norm")
 _HUB = {
     "fashion_mnist": "zalando-datasets/fashion_mnist",
     "cifar10_jpeg": "uoft-cs/cifar10",
@@ -18,13 +22,13 @@ _HUB = {
 }
 
 
-def markdown(run: str, files: Sequence[Artifact], checkpoint: str | None) -> str:
+def markdown(run: str, files: Sequence[Artifact], checkpoint: Checkpoint | None) -> str:
     """The card of a run.
 
     Args:
         run: its name.
         files: its artifacts, with `released`, the largest first.
-        checkpoint: file name of its weights, where they are published.
+        checkpoint: its weights, where they are published.
     """
     import jinja2
 
@@ -63,11 +67,31 @@ def markdown(run: str, files: Sequence[Artifact], checkpoint: str | None) -> str
         integer=integers[0] if integers else None,
         commands=commands,
         recipe=told.recipe,
-        checkpoint=checkpoint,
+        checkpoint=f"{checkpoint.name}.safetensors" if checkpoint else None,
+        training_on=_training_on(checkpoint) if checkpoint else None,
         score=_score,
         chance=_chance,
         latency=_latency,
     )
+
+
+def _training_on(checkpoint: Checkpoint) -> str:
+    """The command that goes on from it: the same network, on the same data, under a new name."""
+    usual, recipe = RECIPES[DEFAULT_RECIPE], checkpoint.recipe
+    command = ["python", "-m", "scripts.train", f"--model={checkpoint.model}"]
+    for name in _OF_NETWORK:
+        value = getattr(recipe, name)
+        if value == getattr(usual, name):
+            continue
+        if isinstance(value, bool):
+            command.append(f"--{name}" if value else f"--no{name}")
+        else:
+            command.append(f"--{name}={value}")
+    if given := checkpoint.config.arguments:
+        # A truth as the flag has it; other values are told as they are.
+        told = (f"{k}:{str(v).lower() if isinstance(v, bool) else v}" for k, v in given.items())
+        command.append(f"--arguments={','.join(told)}")
+    return shlex.join([*command, f"--init_from={checkpoint.run}", f"--name={checkpoint.run}-more"])
 
 
 def _score(file: Artifact) -> str:

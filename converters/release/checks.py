@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import math
 from hashlib import sha256
 
-from converters import flatbuffer
+from converters import card, flatbuffer
 from converters.inspection import reading
 from converters.inspection.model import Model
 from zoo import runtime
@@ -16,7 +18,12 @@ from zoo.types import Artifact, Metric, Run
 LARGEST_DROP = {"float16": 0.3, "dynamic_int8": 1.0, "int8": 1.5, "int8_qat": 1.5, "int16x8": 0.5}
 _SCALES = (1e-12, 1e6)  # of any quantised tensor; beyond them a range is a mistake
 _INPUT_RATIO = 2.0  # how much wider or narrower than the pixels' range an input's may be
+_PACKING = 0.03  # share that another zlib or LZMA may make of a packed size
 _NOT_FOR_DELEGATES = ("int16x8",)
+_IN_CARD = (
+    "name", "model", "dataset", "precision", "scheme", "labels", "preprocessing", "parent_run",
+    "parent_sha256", "validation_accuracy",
+)  # fmt: skip
 
 
 def problems(
@@ -39,6 +46,12 @@ def problems(
     """
     if artifact.parent_sha256 != run.weights_sha256:
         return [f"it was made of other weights than those of {run.name} now: convert it again"]
+    for what, made, said in (
+        ("network", run.config.model, artifact.model),
+        ("data set", run.dataset, artifact.dataset),
+    ):
+        if made != said:
+            return [f"{what}: that of {run.name} is {made}, the manifest says {said}"]
     return [*recomputed(content, artifact, placement), *_accuracy(artifact, score, parent)]
 
 
@@ -90,10 +103,36 @@ def _differences(content: bytes, artifact: Artifact) -> list[str]:
         "outputs": (outputs, artifact.outputs),
         "labels": (math.prod(outputs[0].shape[1:]), len(artifact.labels)),
     }
-    return [
+    found = [
         f"{name}: the file has {there}, the manifest says {said}"
         for name, (there, said) in pairs.items()
         if there != said
+    ]
+    if not as_packed(packed := len(gzip.compress(content, 9, mtime=0)), artifact.gzip_bytes):
+        found.append(f"gzip_bytes: it takes {packed}, the manifest says {artifact.gzip_bytes}")
+    return [*found, *_against_card(content, artifact)]
+
+
+def as_packed(there: int, said: int) -> bool:
+    """Whether a packed size is the one that the manifest says: other versions pack otherwise."""
+    return abs(there - said) <= _PACKING * there
+
+
+def _against_card(content: bytes, artifact: Artifact) -> list[str]:
+    """What the file says of itself otherwise than the manifest."""
+    model = reading.read(content, artifact.name)
+    cards = [bytes(model.raw(entry.data)) for entry in model.metadata if entry.name == card.CARD]
+    try:
+        (text,) = cards
+        told = json.loads(text)
+        told["validation_accuracy"] = told["metrics"]["validation_accuracy_in_keras"]
+    except (ValueError, KeyError, TypeError):
+        return ["the file has no card that can be read: convert it again"]
+    said = artifact.model_dump(mode="json")
+    return [
+        f"{name}: the file's card says {told.get(name)}, the manifest {said[name]}"
+        for name in _IN_CARD
+        if told.get(name) != said[name]
     ]
 
 

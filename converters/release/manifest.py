@@ -27,6 +27,17 @@ DATA_LICENCES = {
 _LIMITS = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767)}
 
 
+def labels_path(artifact: Artifact) -> str:
+    """Where a release has its labels: the classes of a user's own pictures are its run's alone."""
+    own = f"-{artifact.parent_run}" if artifact.dataset == "image_folder" else ""
+    return f"labels/{artifact.dataset}{own}.txt"
+
+
+def labels_text(artifact: Artifact) -> str:
+    """What stands there."""
+    return "".join(f"{label}\n" for label in artifact.labels)
+
+
 def released(
     content: bytes,
     artifact: Artifact,
@@ -54,7 +65,7 @@ def released(
         input_range=_range(artifact.inputs[0])
         or (Range(low=round(pixels[0], 4), high=round(pixels[1], 4)) if pixels else None),
         output_range=_range(artifact.outputs[0]),
-        labels=f"labels/{artifact.dataset}.txt",
+        labels=labels_path(artifact),
         accuracies=accuracies,
         timings=timings,
         published=tuple(

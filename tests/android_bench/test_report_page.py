@@ -232,8 +232,17 @@ def hostile(tmp_path_factory) -> Path:
             timed(name, 2.0 + i, "gpu", device=phone, minute=i),
             timed(name, None, name, reasons=(name,), precision=name),
         ]
-    listed = artifact(HOSTILE[4], HOSTILE[1], dataset=HOSTILE[0], model=HOSTILE[0])
-    write_output(output, {HOSTILE[4]: listed}, records)
+    # The names in a manifest can't be hostile; all its other texts can.
+    listed = artifact(
+        "listed",
+        scheme=tuple(HOSTILE),
+        labels=tuple(HOSTILE),
+        operators={HOSTILE[0]: 1},
+        preprocessing={"channels": HOSTILE[0], "geometry": HOSTILE[1]},
+        recipe={"name": HOSTILE[1], "teacher": HOSTILE[0]},
+        versions={HOSTILE[0]: HOSTILE[1]},
+    )
+    write_output(output, {"listed": listed}, [*records, scored("listed", 0.95)])
     report.write(report.load(output), output)
     return output
 

@@ -1,0 +1,62 @@
+"""A release is changed as a whole: whoever reads it meanwhile finds the one before."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from zoo.release import INDEX
+
+_FOLDERS = ("artifacts", "checkpoints", "labels", "cards", "sensitivity")
+_FILES = ("results.jsonl", "index.html", INDEX)
+
+
+@contextmanager
+def staged(folder: Path) -> Iterator[Path]:
+    """A copy of a release to change, which replaces it when the block ends without error.
+
+    New files come first, then the index, and only then goes what it does not name: a process that
+    is killed leaves no index of missing files. What else lies in the folder is left alone.
+
+    Args:
+        folder: the release, which need not be there yet.
+    """
+    folder = folder.resolve()
+    copy = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(copy, ignore_errors=True)  # left by a process that was killed
+    copy.mkdir(parents=True)
+    try:
+        for name in _FOLDERS:
+            if (folder / name).is_dir():
+                shutil.copytree(folder / name, copy / name, copy_function=_link)
+        for name in _FILES:
+            if (folder / name).is_file():
+                _link(folder / name, copy / name)
+        yield copy
+        _install(copy, folder)
+    finally:
+        shutil.rmtree(copy, ignore_errors=True)
+
+
+def _link(source: str | Path, target: str | Path) -> None:
+    """The same file under another name; every file of a release is replaced, never changed."""
+    try:
+        os.link(source, target)
+    except OSError:  # the file system has no such links
+        shutil.copy2(source, target)
+
+
+def _install(copy: Path, folder: Path) -> None:
+    new = {path.relative_to(copy) for path in copy.rglob("*") if path.is_file()}
+    for name in sorted(new, key=lambda name: (name == Path(INDEX), name)):
+        target = folder / name
+        if not (target.is_file() and target.samefile(copy / name)):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (copy / name).replace(target)
+    for part in _FOLDERS:
+        for path in (folder / part).rglob("*"):
+            if path.is_file() and path.relative_to(folder) not in new:
+                path.unlink()
