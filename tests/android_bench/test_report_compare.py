@@ -74,8 +74,8 @@ def test_the_picture_is_of_latency_or_else_of_size():
     lines = [scored(file.name, 0.9) for file in files]
     (table,) = compared(files, lines)
     assert table["panel"].x_title == "Size (kB)" and len(table["panel"].points) == 4
-    lines += [timed(file.name, 0.25) for file in files[:3]]
-    (table,) = compared(files, lines)
+    times = [timed(file.name, 0.25) for file in files[:3]]
+    (table,) = compared(files, [*lines, *times])
     assert [(p.x, p.label) for p in table["panel"].points] == [
         (0.25, ""), (0.25, "dwresnet20_e3"), (0.25, ""),
     ]  # fmt: skip
