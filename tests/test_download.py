@@ -258,6 +258,46 @@ def test_the_next_mirror_is_taken(tmp_path):
     assert whole(tmp_path)
 
 
+def wrong_beginning(handler, path):
+    if is_model(path):
+        handler.answer(OTHER[:100_000], 0, 0, **{"Content-Length": str(len(CONTENT))})
+    return is_model(path)
+
+
+def test_a_wrong_beginning_of_another_source_does_not_spoil_a_good_one(tmp_path):
+    with serving(released(), wrong_beginning) as bad, serving(released()) as good:
+        assert get([bad.address, good.address], tmp_path) == ""
+        asked = [wanted for path, wanted in good.asked if is_model(path)]
+    assert whole(tmp_path)
+    assert asked == ["bytes=100000-", None]
+
+
+@pytest.mark.parametrize("begun", [OTHER[:1000], OTHER], ids=["a part", "all of it"])
+def test_a_wrong_beginning_of_an_earlier_run_is_thrown_away(tmp_path, begun):
+    partial = tmp_path / ".partial" / hashlib.sha256(CONTENT).hexdigest()
+    partial.parent.mkdir()
+    partial.write_bytes(begun)
+    counts = []
+    with serving(released()) as server:
+        there = [sources.source(server.address)]
+        entries = listing.chosen(listing.index(there), [NAME])
+        progress = download.Progress(more=lambda name, count: counts.append(count))
+        assert not download.fetch(entries, there, tmp_path, progress)[1]
+    assert whole(tmp_path)
+    assert sum(counts) == len(CONTENT)
+
+
+def test_a_source_that_is_wrong_itself_is_asked_for_the_whole_once(tmp_path):
+    partial = tmp_path / ".partial" / hashlib.sha256(CONTENT).hexdigest()
+    partial.parent.mkdir()
+    partial.write_bytes(OTHER[:1000])
+    with serving(released() | {f"artifacts/{NAME}.tflite": OTHER}) as server:
+        assert "not the file that the index names" in get([server.address], tmp_path)
+        asked = [wanted for path, wanted in server.asked if is_model(path)]
+    assert asked == ["bytes=1000-", None]
+    assert not partial.exists()
+
+
 @pytest.mark.parametrize(
     "name",
     [

@@ -122,7 +122,26 @@ def _bring(
 
 
 def _download(entry: Entry, source: Source, partial: Path, progress: Progress) -> None:
-    """Fills the partial file from one source, in a few attempts."""
+    """Fills the partial file from one source.
+
+    Where that goes on with bytes of another source or of an earlier run, and the whole is wrong,
+    nobody knows whose fault it is: this source is then asked for all of it.
+    """
+    begun = partial.is_file() and partial.stat().st_size > 0
+    _fill(entry, source, partial, progress)
+    try:
+        _check(partial, entry.download, source.name)
+        return
+    except SourceError:
+        partial.unlink()  # what was wrong stays wrong
+        progress.more(entry.name, -entry.download.bytes)
+        if not begun:
+            raise
+    _download(entry, source, partial, progress)
+
+
+def _fill(entry: Entry, source: Source, partial: Path, progress: Progress) -> None:
+    """Brings the partial file to its size, in a few attempts."""
     size = entry.download.bytes
     for attempt in range(_ATTEMPTS):
         with partial.open("r+b" if partial.exists() else "w+b") as out:
@@ -146,12 +165,6 @@ def _download(entry: Entry, source: Source, partial: Path, progress: Progress) -
                 if attempt == _ATTEMPTS - 1 or out.tell() <= done:
                     raise
                 continue
-        try:
-            _check(partial, entry.download, source.name)
-        except SourceError:
-            partial.unlink()  # what was wrong stays wrong
-            progress.more(entry.name, -size)
-            raise
         return
 
 
