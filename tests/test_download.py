@@ -19,7 +19,7 @@ from converters.container.packing import pack
 from tests.conftest import ROOT
 from tests.release_server import CONTENT, NAME, file, released, serving
 from zoo import download, listing, sources, store
-from zoo.errors import UnknownNameError
+from zoo.errors import UnknownNameError, ZooError
 from zoo.release import File, Index
 
 OTHER = os.urandom(len(CONTENT))
@@ -215,6 +215,7 @@ def redirecting(where):
         (answering(CONTENT[7:], first=7), "refuses.*206"),
         (redirecting("http://localhost:{}/{}"), "points to another host.*localhost"),
         (redirecting("file:///etc/passwd"), "points to another host.*file:///etc/passwd"),
+        (redirecting("http://["), "points to no address.*Invalid IPv6"),
         (redirecting("/{1}"), "from place to place"),
         (lambda handler, path: is_model(path) and not handler.send_error(503), "refuses.*503"),
     ],
@@ -231,6 +232,40 @@ def test_what_a_server_does_wrong_is_one_line(tmp_path, misbehave, said):
     partial = sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())
     assert partial <= len(CONTENT)
     assert [path.name for path in tmp_path.iterdir()] == ["cache"]
+
+
+def test_the_body_of_a_redirect_is_not_read(tmp_path):
+    sent = []
+
+    def misbehave(handler, path):
+        if is_model(path):
+            handler.send_response(302)
+            handler.send_header("Location", "http://localhost/")
+            handler.end_headers()
+            for _ in range(100):
+                handler.wfile.write(bytes(2**20))
+                sent.append(2**20)
+        return is_model(path)
+
+    with serving(released(), misbehave) as server:
+        assert "points to another host" in get([server.address], tmp_path)
+    assert sum(sent) < 20 * 2**20  # what the system's buffers take
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("http://[x", "no address.*http://\\[x.*Invalid IPv6"),
+        ("http://x\u2100y/", "no address.*invalid characters"),
+        ("http://", "without a host"),
+        ("http://a..b/", "no answer.*a\\.\\.b.*label empty"),
+        ("http://a:b/", "no answer.*not a valid host or port"),
+        ("ftp://a/", "another kind"),
+    ],
+)
+def test_what_is_no_address_is_one_line(address, said):
+    with pytest.raises(ZooError, match=said):
+        sources.source(address).read("index.json", 1000)
 
 
 def test_another_part_than_asked_for_is_refused(tmp_path):

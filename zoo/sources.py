@@ -121,7 +121,11 @@ class WebSource:
     def __init__(self, address: str, timeout_s: float = 30.0, hosts: tuple[str, ...] = ()):
         self.name = address.rstrip("/") + "/"
         self._timeout_s, self._hosts = timeout_s, hosts
-        if not urlsplit(self.name).hostname:
+        try:
+            host = urlsplit(self.name).hostname
+        except ValueError as error:  # half of an IPv6 address, say
+            raise ZooError("no address", where=address, got=error) from error
+        if not host:
             raise ZooError("an address without a host", where=address)
 
     def read(self, place: str, limit: int) -> bytes:
@@ -170,34 +174,46 @@ class WebSource:
 
         headers = {**_HEADERS, **({"Range": f"bytes={done}-"} if done else {})}
         address = urljoin(self.name, place)
-        home = urlsplit(self.name)
+        session = requests.Session()
+        # requests parses a redirect's address, and reads its body to the end, even if it is not to
+        # follow: it does not get to see it.
+        session.get_redirect_target = lambda answer: None
         for _ in range(_REDIRECTS):
             try:
-                answer = requests.get(
-                    address,
-                    headers=headers,
-                    stream=True,
-                    timeout=self._timeout_s,
-                    allow_redirects=False,
-                )
-            except requests.RequestException as error:
+                with session:
+                    answer = session.get(
+                        address, headers=headers, stream=True, timeout=self._timeout_s
+                    )
+            # A ValueError is a host's name of a form that only urllib3 refuses.
+            except (requests.RequestException, ValueError) as error:
                 raise SourceError("no answer", where=address, got=_plain(error)) from error
             if not answer.is_redirect:
                 return answer
-            to = urljoin(address, answer.headers.get("Location", ""))
+            to = answer.headers.get("Location", "")
             answer.close()
-            there = urlsplit(to)
-            same = (there.scheme, there.netloc) == (home.scheme, home.netloc)
-            if not same and (there.scheme != "https" or there.hostname not in self._hosts):
-                raise SourceError(
-                    "the server points to another host",
-                    where=address,
-                    expected=home.netloc,
-                    got=to,
-                    remedy="name that source itself, or allow its host by --redirect_hosts",
-                )
-            address = to
+            address = self._allowed(address, to)
         raise SourceError("the server points from place to place", where=address)
+
+    def _allowed(self, address: str, location: str) -> str:
+        """Where an address redirects to: the same host, or one of those that the user allows."""
+        home = urlsplit(self.name)
+        try:
+            to = urljoin(address, location)
+            there = urlsplit(to)
+            allowed = there.scheme == "https" and there.hostname in self._hosts
+        except ValueError as error:
+            raise SourceError(
+                "the server points to no address", where=address, got=f"{location} ({error})"
+            ) from error
+        if not allowed and (there.scheme, there.netloc) != (home.scheme, home.netloc):
+            raise SourceError(
+                "the server points to another host",
+                where=address,
+                expected=home.netloc,
+                got=to,
+                remedy="name that source itself, or allow its host by --redirect_hosts",
+            )
+        return to
 
     def _blocks(self, answer: requests.Response) -> Iterator[bytes]:
         """The body, as it comes. The timeout of a read is between two packets alone."""
