@@ -6,12 +6,16 @@ size, sends another part or points to another host costs a line, no memory and n
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from threading import Thread
+from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from zoo.errors import ZooError
@@ -22,7 +26,10 @@ if TYPE_CHECKING:
 _BLOCK = 2**20
 _REDIRECTS = 5
 _LEAST_RATE = 1000  # bytes a second: one that drips would hold us for ever
+_PATIENCE = 3  # silences that one step may take: connecting to a second address of a host is one
 _HEADERS = {"User-Agent": "mobile-model-zoo", "Accept-Encoding": "identity"}
+
+T = TypeVar("T")
 
 
 class SourceError(ZooError):
@@ -114,7 +121,8 @@ class WebSource:
 
     Args:
         address: of the folder that index.json is in.
-        timeout_s: how long the server may be silent, and how long the headers may take.
+        timeout_s: how long the server may be silent; three times that may go by until its headers
+            are there.
         hosts: others that it may redirect to.
     """
 
@@ -178,14 +186,16 @@ class WebSource:
         # requests parses a redirect's address, and reads its body to the end, even if it is not to
         # follow: it does not get to see it.
         session.get_redirect_target = lambda answer: None
+
+        def ask(address: str) -> requests.Response:
+            with session:
+                return session.get(address, headers=headers, stream=True, timeout=self._timeout_s)
+
         for _ in range(_REDIRECTS):
             try:
-                with session:
-                    answer = session.get(
-                        address, headers=headers, stream=True, timeout=self._timeout_s
-                    )
+                answer = _within(_PATIENCE * self._timeout_s, partial(ask, address))
             # A ValueError is a host's name of a form that only urllib3 refuses.
-            except (requests.RequestException, ValueError) as error:
+            except (requests.RequestException, ValueError, TimeoutError) as error:
                 raise SourceError("no answer", where=address, got=_plain(error)) from error
             if not answer.is_redirect:
                 return answer
@@ -216,13 +226,21 @@ class WebSource:
         return to
 
     def _blocks(self, answer: requests.Response) -> Iterator[bytes]:
-        """The body, as it comes. The timeout of a read is between two packets alone."""
+        """The body, as it comes."""
         import requests
         from urllib3.exceptions import HTTPError
 
+        def read() -> bytes:
+            try:  # what is there; read would wait for all
+                return _within(_PATIENCE * self._timeout_s, partial(answer.raw.read1, _BLOCK))
+            except TimeoutError:  # the length of a chunk drips, say
+                with contextlib.suppress(OSError, RuntimeError, ValueError):
+                    answer.raw.shutdown()  # closing waits for whoever reads
+                raise
+
         began, got = time.monotonic(), 0
         try:
-            while block := answer.raw.read1(_BLOCK):  # what is there; read would wait for all
+            while block := read():
                 yield block
                 got += len(block)
                 took = time.monotonic() - began
@@ -239,6 +257,32 @@ class WebSource:
         return SourceError(
             "the server refuses", where=answer.url, got=f"{answer.status_code} {answer.reason}"
         )
+
+
+def _within(seconds: float, call: Callable[[], T]) -> T:
+    """What a call gives, if it does so in time; else it is left behind, in a thread of its own.
+
+    A socket's timeout would not do: it is for one read alone, and a line of a header may take
+    thousands of them.
+
+    Raises:
+        TimeoutError: it is not done yet.
+        Exception: what the call raises.
+    """
+    done: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            done.set_result(call())
+        except Exception as error:
+            done.set_exception(error)
+
+    thread = Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not done.done():
+        raise TimeoutError(f"timed out after {seconds:g} s")
+    return done.result()
 
 
 def _pour(
