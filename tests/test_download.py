@@ -470,8 +470,14 @@ def test_names_stand_for_runs_and_precisions():
         )
 
     index = Index(
-        entries=tuple(
-            entry(f"{run}-{p}", p) for run in ("a", "b") for p in ("int8", "float32", "checkpoint")
+        entries=(
+            *(
+                entry(f"{run}-{p}", p)
+                for run in ("a", "b")
+                for p in ("int8", "float32", "checkpoint")
+            ),
+            entry("c-int8", "int8"),
+            entry("d-checkpoint", "checkpoint"),
         )
     )
 
@@ -481,7 +487,13 @@ def test_names_stand_for_runs_and_precisions():
     assert names("a") == ["a-int8", "a-float32"]
     assert names("a", precisions=["checkpoint"]) == ["a-checkpoint"]
     assert names("a-checkpoint", "a") == ["a-checkpoint", "a-int8", "a-float32"]
-    assert names(all_=True, precisions=["int8"]) == ["a-int8", "b-int8"]
+    assert names(all_=True, precisions=["int8"]) == ["a-int8", "b-int8", "c-int8"]
+    assert names(all_=True, precisions=["float32"]) == ["a-float32", "b-float32"]
+    for precisions in (["float32"], ["int8", "float32"]):
+        with pytest.raises(UnknownNameError, match=r"precision of c 'float32'.*one of int8"):
+            names("a", "c", precisions=precisions)
+    with pytest.raises(ZooError, match=r"only checkpoints.*d .*--precision=checkpoint"):
+        names("d")
     with pytest.raises(UnknownNameError, match="did you mean a-int8"):
         names("a-int9")
     with pytest.raises(UnknownNameError, match="did you mean int8"):
