@@ -120,6 +120,19 @@ def test_a_packed_one_is_unpacked_once(tmp_path, monkeypatch):
     assert found.path.read_bytes() == source.read_bytes()
 
 
+@pytest.mark.parametrize("cache", ["/sys/zoo", "a_file"])
+def test_a_packed_one_that_can_not_be_unpacked_is_one_line(tmp_path, monkeypatch, cache):
+    (tmp_path / "a_file").touch()
+    monkeypatch.setenv("MODEL_ZOO_CACHE", str(tmp_path / cache))
+    folder = tmp_path / "release" / "artifacts"
+    folder.mkdir(parents=True)
+    source = ROOT / "release" / "artifacts" / f"{NAME}.tflite"
+    (folder / f"{NAME}.tflite.ztfl").write_bytes(pack(source.read_bytes()).data)
+    (folder / f"{NAME}.json").write_bytes(source.with_suffix(".json").read_bytes())
+    with pytest.raises(ZooError, match=f"can't keep.*{NAME}.tflite.*got: .*MODEL_ZOO_CACHE"):
+        store.find(NAME, (tmp_path / "release",))
+
+
 RULE = {"channels": "RGB", "geometry": "", "formula": "", "mean": [0.0], "std": [1.0]}
 
 

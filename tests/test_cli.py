@@ -15,7 +15,8 @@ from tests.tiny_tflite import tiny_model
 @pytest.mark.parametrize(
     ("place", "said"),
     [
-        ("/sys/no/model.ztfl", "/sys/no.*got: (Read-only|Permission|Operation not).*to do: "),
+        ("/sys/model.ztfl", "/sys/model.ztfl .*got: (Read-only|Permission|Operation not).*to do: "),
+        ("/sys/no/model.ztfl", "/sys/no .*got: (Read-only|Permission|Operation not).*to do: "),
         ("a_file/model.ztfl", "a_file.*got: (File exists|Not a directory).*name a folder"),
         ("a_file/sub/model.ztfl", "a_file/sub.*got: Not a directory.*name a folder"),
         ("a_folder", "/a_folder .*got: Is a directory.*name a file"),

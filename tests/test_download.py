@@ -76,6 +76,20 @@ def test_a_folder_is_a_source_too(tmp_path):
     assert "no such file" in get([tmp_path], tmp_path / "other")
 
 
+@pytest.mark.parametrize("web", [False, True])
+def test_a_full_disk_is_no_fault_of_the_source(tmp_path, web):
+    for path, content in released().items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(content)
+    partial = tmp_path / "cache" / ".partial" / hashlib.sha256(CONTENT).hexdigest()
+    partial.parent.mkdir(parents=True)
+    partial.symlink_to("/dev/full")
+    with serving(released()) as server:
+        problem = get([server.address if web else tmp_path], tmp_path / "cache")
+    assert re.search(f"can't keep the download.*cache/.*{NAME}.*No space left", problem), problem
+    assert problem.count("\n") == 0
+
+
 def test_a_container_is_unpacked_on_arrival(tmp_path):
     content = (b"weights" * 5000)[:30_000]
     with serving(released(content=content, packed=pack(content).data)) as server:

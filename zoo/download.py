@@ -20,6 +20,7 @@ from typing import Any
 from filelock import FileLock
 from pydantic import ValidationError
 
+from zoo import cache
 from zoo.container import container
 from zoo.errors import ZooError
 from zoo.files import sha256_of, write_bytes
@@ -95,7 +96,7 @@ def _entry(entry: Entry, sources: Sequence[Source], folder: Path, progress: Prog
         Path(f"{partial}.lock").unlink(missing_ok=True)
     except OSError as error:
         raise ZooError(
-            "can't keep the download", where=path, got=error.strerror, remedy="free some space"
+            "can't keep the download", where=path, got=error.strerror, remedy=cache.ELSEWHERE
         ) from error
     progress.ended(entry.name, words)
     return path

@@ -108,10 +108,14 @@ class FolderSource:
     ) -> None:
         """See `Source`."""
         path = self._folder / place
+        _pour(self._blocks(path, done), size - done, out, told, str(path))
+
+    def _blocks(self, path: Path, done: int) -> Iterator[bytes]:
         try:
             with path.open("rb") as file:
                 file.seek(done)
-                _pour(iter(lambda: file.read(_BLOCK), b""), size - done, out, told, str(path))
+                while block := file.read(_BLOCK):
+                    yield block
         except OSError as error:
             raise SourceError("can't copy", where=path, got=error.strerror) from error
 
