@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 a problem that the line on stderr tells, 2 wrong flags, 13
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -17,6 +18,22 @@ from zoo.errors import UnknownNameError, ZooError, one_line
 from zoo.quiet import quiet
 
 FLAGS = flags.FLAGS
+_SPACE = "free some space, or name another place"
+_RIGHTS = "mind the permissions, or name another place"
+# What a system refuses for reasons of its user's; any other OSError is a mistake of ours.
+_REFUSALS = {
+    errno.ENOSPC: _SPACE,
+    errno.EDQUOT: _SPACE,
+    errno.EFBIG: _SPACE,
+    errno.EROFS: "name a place that can be written",
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+    errno.EEXIST: "name a folder: there is a file",  # Path.mkdir says so
+    errno.ENOTDIR: "name a folder: there is a file",
+    errno.EISDIR: "name a file: there is a folder",
+    errno.ENAMETOOLONG: "take a shorter name",
+    errno.EIO: "look after the disk",
+}
 
 
 def define_output() -> None:
@@ -128,6 +145,15 @@ def _asks_help(argv: list[str]) -> bool:
     return any(a.lstrip("-").split("=")[0] in ("help", "helpfull", "helpshort") for a in argv[1:])
 
 
+def _refusal(error: OSError) -> ZooError:
+    return ZooError(
+        "the system refuses a file",
+        where=error.filename2 or error.filename,  # the second is the place, the first temporary
+        got=error.strerror,
+        remedy=_REFUSALS[error.errno or 0],
+    )
+
+
 def run(main: Callable[[list[str]], int | None], positional: bool = False) -> None:
     """Parses the flags, runs `main(argv)` and exits with its code (None is 0).
 
@@ -145,16 +171,24 @@ def run(main: Callable[[list[str]], int | None], positional: bool = False) -> No
                     remedy="write --name=value, or see --help",
                 )
             code = main(argv)
+            sys.stdout.flush()
         except ZooError as error:
-            print(f"error: {error}", file=sys.stderr, flush=True)
+            complain(error)
             code = 1
         except KeyboardInterrupt:
             print("interrupted: nothing half-written is left", file=sys.stderr, flush=True)
             code = 130
         except BrokenPipeError:  # the reader of our output, `head` say, has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             code = 0
-        sys.stdout.flush()
+        except OSError as error:
+            if error.errno not in _REFUSALS:
+                raise
+            complain(_refusal(error))
+            code = 1
+        try:
+            sys.stdout.flush()
+        except OSError:  # its reader has gone, or its disk is full: Python would try it once more
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(code)
 
     app.run(guarded, flags_parser=_parse)

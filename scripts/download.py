@@ -4,9 +4,10 @@
     python -m scripts.download resnet20-fashion_mnist --precision=int8,checkpoint
     python -m scripts.download --all --source=https://example.org/release
 
-A name is a file's or a run's, which stands for all its precisions; python -m scripts.search lists
-them. --source may be given several times: each file comes from the first that has it. Without one
-it is $MODEL_ZOO_SOURCE, else a clone's own release, which needs no network.
+A name is a file's or a run's, which stands for all its precisions, or for those of --precision,
+which it must have; python -m scripts.search lists them. --source may be given several times: each
+file comes from the first that has it. Without one it is $MODEL_ZOO_SOURCE, else a clone's own
+release, which needs no network.
 
 What was downloaded is in the cache, where zoo.load, --init_from and --models find it by name (or in
 the --into folder). A file that is there already, and right, is not transferred again; an

@@ -16,6 +16,7 @@ from converters.container.packing import pack
 from tests.conftest import ROOT
 from tests.tiny_tflite import tiny_model
 from zoo import data, decoding, geometry, store
+from zoo.classifier import Classifier
 from zoo.errors import ZooError
 
 NAME = "resnet20-fashion_mnist-int8"
@@ -119,7 +120,38 @@ def test_a_packed_one_is_unpacked_once(tmp_path, monkeypatch):
     assert found.path.read_bytes() == source.read_bytes()
 
 
-def test_others_models_say_what_does_not_fit(tmp_path):
+@pytest.mark.parametrize("cache", ["/sys/zoo", "a_file"])
+def test_a_packed_one_that_can_not_be_unpacked_is_one_line(tmp_path, monkeypatch, cache):
+    (tmp_path / "a_file").touch()
+    monkeypatch.setenv("MODEL_ZOO_CACHE", str(tmp_path / cache))
+    folder = tmp_path / "release" / "artifacts"
+    folder.mkdir(parents=True)
+    source = ROOT / "release" / "artifacts" / f"{NAME}.tflite"
+    (folder / f"{NAME}.tflite.ztfl").write_bytes(pack(source.read_bytes()).data)
+    (folder / f"{NAME}.json").write_bytes(source.with_suffix(".json").read_bytes())
+    with pytest.raises(ZooError, match=f"can't keep.*{NAME}.tflite.*got: .*MODEL_ZOO_CACHE"):
+        store.find(NAME, (tmp_path / "release",))
+
+
+RULE = {"channels": "RGB", "geometry": "", "formula": "", "mean": [0.0], "std": [1.0]}
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ({}, "preprocessing is not valid.*channels: Field required"),
+        (RULE | {"mean": "abc"}, "mean: Input should be a valid tuple"),
+        (RULE | {"mean": ["abc"]}, "mean.0: Input should be a valid number"),
+        (RULE | {"mean": [[1.0]]}, "mean.0: Input should be a valid number"),
+        (RULE | {"std": [0]}, "std.0: Input should be greater than"),
+        (RULE | {"std": [1e-320]}, "std.0: Input should be greater than"),
+        (RULE | {"mean": [1e300]}, "mean.0: Input should be less than"),
+        (RULE | {"channels": "GBR"}, "channels: Input should be 'RGB', 'BGR' or 'grey'"),
+        (RULE | {"surprise": 1}, "surprise: Extra"),
+        (RULE | {"mean": [0.0, 0.0]}, "does not fit.*got: 2 and 1"),
+    ],
+)
+def test_others_models_say_what_does_not_fit(tmp_path, rule, said):
     folder = tmp_path / "artifacts"
     folder.mkdir()
     tiny_model(folder / "tiny.tflite")
@@ -127,12 +159,10 @@ def test_others_models_say_what_does_not_fit(tmp_path):
     told |= {
         "name": "tiny",
         "sha256": hashlib.sha256((folder / "tiny.tflite").read_bytes()).hexdigest(),
-        "preprocessing": {},
+        "preprocessing": rule,
     }
     (folder / "tiny.json").write_text(json.dumps(told))
-    with pytest.raises(ZooError, match="preprocessing"):
-        from zoo.classifier import Classifier
-
+    with pytest.raises(ZooError, match=said):
         Classifier(store.find("tiny", (tmp_path,)))
 
 

@@ -1,6 +1,7 @@
 """Result lines and atomic writes, also after crashes and against hostile files."""
 
 import multiprocessing
+import os
 
 import pytest
 from hypothesis import given
@@ -35,6 +36,26 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
         raise KeyboardInterrupt
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["x.json"]
+
+
+def test_a_full_disk_is_told_with_the_file(tmp_path):
+    full = tmp_path / "results.jsonl"
+    full.symlink_to("/dev/full")
+    with pytest.raises(OSError, match=r"No space left.*results\.jsonl"):
+        append_record(full, _record())
+    path = tmp_path / "x.json"
+    with pytest.raises(OSError, match=r"No space left.*x\.json"), atomic_path(path):
+        full.write_text("some")
+    with pytest.raises(OSError, match="nothing of a file") as other, atomic_path(path):
+        raise OSError("nothing of a file")
+    assert other.value.filename is None
+
+
+def test_a_line_that_only_begins_to_fit_is_an_error(tmp_path, monkeypatch):
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda handle, data: write(handle, data[:10]))
+    with pytest.raises(OSError, match=r"No space left.*r\.jsonl"):
+        append_record(tmp_path / "r.jsonl", _record())
 
 
 @given(st.text(), st.floats(allow_nan=False, allow_infinity=False))

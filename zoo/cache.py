@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+ELSEWHERE = "free some space, or set MODEL_ZOO_CACHE to a folder that can be written"
+
 
 def folder() -> Path:
     """$MODEL_ZOO_CACHE, else mobile-model-zoo in $XDG_CACHE_HOME or ~/.cache."""

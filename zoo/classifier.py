@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydantic import ValidationError
 
 from zoo import decoding, geometry, runtime, store
 from zoo.errors import ZooError
 from zoo.files import read_bytes
-from zoo.types import Artifact
+from zoo.records import first_problem
+from zoo.types import Artifact, PixelRule
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -51,8 +53,8 @@ class Classifier:
         self.labels = found.manifest.labels
         self._net = runtime.load(found.content, "litert", delegate, threads, found.path)
         shape = tuple(int(side) for side in self._net.input["shape"])
-        told = self.manifest.preprocessing
-        mean, std = (np.asarray(told.get(key, ()), np.float32) for key in ("mean", "std"))
+        told = _rule(self.manifest, found.path)
+        mean, std = np.asarray(told.mean, np.float32), np.asarray(told.std, np.float32)
         if len(shape) != 4 or shape[3] not in (1, 3) or {mean.size, std.size} - {1, shape[3]}:
             raise ZooError(
                 "the manifest's preprocessing does not fit the model",
@@ -68,7 +70,7 @@ class Classifier:
                 got=len(self.labels),
             )
         self._size, self._channels, self._mean, self._std = shape[1], shape[3], mean, std
-        self._reversed = told.get("channels") == "BGR"
+        self._reversed = told.channels == "BGR"
 
     def __repr__(self) -> str:
         return f"<{self.manifest.name}: {self.manifest.bytes:,} bytes, {len(self.labels)} classes>"
@@ -95,6 +97,15 @@ class Classifier:
         if self._reversed:
             pixels = pixels[..., ::-1]
         return self._net.run((pixels.astype(np.float32) - self._mean) / self._std)
+
+
+def _rule(manifest: Artifact, where: Path) -> PixelRule:
+    try:
+        return PixelRule.model_validate(manifest.preprocessing)
+    except ValidationError as error:
+        raise ZooError(
+            "the manifest's preprocessing is not valid", where=where, got=first_problem(error)
+        ) from error
 
 
 def _picture(image: np.ndarray | str | Path) -> Image.Image:

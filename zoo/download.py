@@ -20,6 +20,7 @@ from typing import Any
 from filelock import FileLock
 from pydantic import ValidationError
 
+from zoo import cache
 from zoo.container import container
 from zoo.errors import ZooError
 from zoo.files import sha256_of, write_bytes
@@ -95,7 +96,7 @@ def _entry(entry: Entry, sources: Sequence[Source], folder: Path, progress: Prog
         Path(f"{partial}.lock").unlink(missing_ok=True)
     except OSError as error:
         raise ZooError(
-            "can't keep the download", where=path, got=error.strerror, remedy="free some space"
+            "can't keep the download", where=path, got=error.strerror, remedy=cache.ELSEWHERE
         ) from error
     progress.ended(entry.name, words)
     return path
@@ -122,7 +123,26 @@ def _bring(
 
 
 def _download(entry: Entry, source: Source, partial: Path, progress: Progress) -> None:
-    """Fills the partial file from one source, in a few attempts."""
+    """Fills the partial file from one source.
+
+    Where that goes on with bytes of another source or of an earlier run, and the whole is wrong,
+    nobody knows whose fault it is: this source is then asked for all of it.
+    """
+    begun = partial.is_file() and partial.stat().st_size > 0
+    _fill(entry, source, partial, progress)
+    try:
+        _check(partial, entry.download, source.name)
+        return
+    except SourceError:
+        partial.unlink()  # what was wrong stays wrong
+        progress.more(entry.name, -entry.download.bytes)
+        if not begun:
+            raise
+    _download(entry, source, partial, progress)
+
+
+def _fill(entry: Entry, source: Source, partial: Path, progress: Progress) -> None:
+    """Brings the partial file to its size, in a few attempts."""
     size = entry.download.bytes
     for attempt in range(_ATTEMPTS):
         with partial.open("r+b" if partial.exists() else "w+b") as out:
@@ -146,12 +166,6 @@ def _download(entry: Entry, source: Source, partial: Path, progress: Progress) -
                 if attempt == _ATTEMPTS - 1 or out.tell() <= done:
                     raise
                 continue
-        try:
-            _check(partial, entry.download, source.name)
-        except SourceError:
-            partial.unlink()  # what was wrong stays wrong
-            progress.more(entry.name, -size)
-            raise
         return
 
 

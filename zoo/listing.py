@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from zoo.errors import UnknownNameError
+from zoo.errors import UnknownNameError, ZooError
 from zoo.records import first_problem
 from zoo.release import INDEX, MAX_INDEX_BYTES, Entry, Index
 from zoo.sources import Source, SourceError
@@ -41,12 +41,13 @@ def chosen(
     Args:
         release: what there is.
         names: of files, or of runs, which stand for all their files.
-        precisions: only these; checkpoints are the precision `checkpoint`, and are left out where a
-            run is named without it.
-        all_: everything.
+        precisions: only these, which each run must have; checkpoints are the precision
+            `checkpoint`, and are left out where a run is named without it.
+        all_: everything, each run in those of the precisions that it has.
 
     Raises:
-        UnknownNameError: there is no such name, or precision.
+        UnknownNameError: there is no such name, or no such precision of it.
+        ZooError: a run has checkpoints alone, and they are not asked for.
     """
     known = {entry.precision for entry in release.entries}
     for precision in precisions:
@@ -62,6 +63,14 @@ def chosen(
             )
         wanted = precisions or known - {"checkpoint"}
         found |= {e.name: e for e in named or group if named or e.precision in wanted}
+        if named or name == "*":
+            continue
+        has = {entry.precision for entry in group}
+        for precision in precisions:
+            if precision not in has:
+                raise UnknownNameError(f"precision of {name}", precision, has)
+        if has.isdisjoint(wanted):
+            raise ZooError("only checkpoints", where=name, remedy="add --precision=checkpoint")
     return list(found.values())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import TypeVar
@@ -9,7 +10,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from zoo.errors import ZooError
-from zoo.files import read_bytes
+from zoo.files import named, read_bytes
 from zoo.results import RESULT, Record, Result
 
 MAX_JSON_BYTES = 16 * 2**20
@@ -49,8 +50,10 @@ def append_record(path: Path, record: Record) -> None:
         size = os.fstat(handle).st_size
         if size and os.pread(handle, 1, size - 1) != b"\n":  # a writer died in mid-line
             line = b"\n" + line
-        os.write(handle, line)
-        os.fsync(handle)
+        with named(path):
+            if os.write(handle, line) < len(line):  # what still fitted
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(handle)
     finally:
         os.close(handle)
 

@@ -6,12 +6,16 @@ size, sends another part or points to another host costs a line, no memory and n
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from threading import Thread
+from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from zoo.errors import ZooError
@@ -22,7 +26,10 @@ if TYPE_CHECKING:
 _BLOCK = 2**20
 _REDIRECTS = 5
 _LEAST_RATE = 1000  # bytes a second: one that drips would hold us for ever
+_PATIENCE = 3  # silences that one step may take: connecting to a second address of a host is one
 _HEADERS = {"User-Agent": "mobile-model-zoo", "Accept-Encoding": "identity"}
+
+T = TypeVar("T")
 
 
 class SourceError(ZooError):
@@ -101,10 +108,14 @@ class FolderSource:
     ) -> None:
         """See `Source`."""
         path = self._folder / place
+        _pour(self._blocks(path, done), size - done, out, told, str(path))
+
+    def _blocks(self, path: Path, done: int) -> Iterator[bytes]:
         try:
             with path.open("rb") as file:
                 file.seek(done)
-                _pour(iter(lambda: file.read(_BLOCK), b""), size - done, out, told, str(path))
+                while block := file.read(_BLOCK):
+                    yield block
         except OSError as error:
             raise SourceError("can't copy", where=path, got=error.strerror) from error
 
@@ -114,14 +125,19 @@ class WebSource:
 
     Args:
         address: of the folder that index.json is in.
-        timeout_s: how long the server may be silent, and how long the headers may take.
+        timeout_s: how long the server may be silent; three times that may go by until its headers
+            are there.
         hosts: others that it may redirect to.
     """
 
     def __init__(self, address: str, timeout_s: float = 30.0, hosts: tuple[str, ...] = ()):
         self.name = address.rstrip("/") + "/"
         self._timeout_s, self._hosts = timeout_s, hosts
-        if not urlsplit(self.name).hostname:
+        try:
+            host = urlsplit(self.name).hostname
+        except ValueError as error:  # half of an IPv6 address, say
+            raise ZooError("no address", where=address, got=error) from error
+        if not host:
             raise ZooError("an address without a host", where=address)
 
     def read(self, place: str, limit: int) -> bytes:
@@ -170,43 +186,65 @@ class WebSource:
 
         headers = {**_HEADERS, **({"Range": f"bytes={done}-"} if done else {})}
         address = urljoin(self.name, place)
-        home = urlsplit(self.name)
+        session = requests.Session()
+        # requests parses a redirect's address, and reads its body to the end, even if it is not to
+        # follow: it does not get to see it.
+        session.get_redirect_target = lambda answer: None
+
+        def ask(address: str) -> requests.Response:
+            with session:
+                return session.get(address, headers=headers, stream=True, timeout=self._timeout_s)
+
         for _ in range(_REDIRECTS):
             try:
-                answer = requests.get(
-                    address,
-                    headers=headers,
-                    stream=True,
-                    timeout=self._timeout_s,
-                    allow_redirects=False,
-                )
-            except requests.RequestException as error:
+                answer = _within(_PATIENCE * self._timeout_s, partial(ask, address))
+            # A ValueError is a host's name of a form that only urllib3 refuses.
+            except (requests.RequestException, ValueError, TimeoutError) as error:
                 raise SourceError("no answer", where=address, got=_plain(error)) from error
             if not answer.is_redirect:
                 return answer
-            to = urljoin(address, answer.headers.get("Location", ""))
+            to = answer.headers.get("Location", "")
             answer.close()
-            there = urlsplit(to)
-            same = (there.scheme, there.netloc) == (home.scheme, home.netloc)
-            if not same and (there.scheme != "https" or there.hostname not in self._hosts):
-                raise SourceError(
-                    "the server points to another host",
-                    where=address,
-                    expected=home.netloc,
-                    got=to,
-                    remedy="name that source itself, or allow its host by --redirect_hosts",
-                )
-            address = to
+            address = self._allowed(address, to)
         raise SourceError("the server points from place to place", where=address)
 
+    def _allowed(self, address: str, location: str) -> str:
+        """Where an address redirects to: the same host, or one of those that the user allows."""
+        home = urlsplit(self.name)
+        try:
+            to = urljoin(address, location)
+            there = urlsplit(to)
+            allowed = there.scheme == "https" and there.hostname in self._hosts
+        except ValueError as error:
+            raise SourceError(
+                "the server points to no address", where=address, got=f"{location} ({error})"
+            ) from error
+        if not allowed and (there.scheme, there.netloc) != (home.scheme, home.netloc):
+            raise SourceError(
+                "the server points to another host",
+                where=address,
+                expected=home.netloc,
+                got=to,
+                remedy="name that source itself, or allow its host by --redirect_hosts",
+            )
+        return to
+
     def _blocks(self, answer: requests.Response) -> Iterator[bytes]:
-        """The body, as it comes. The timeout of a read is between two packets alone."""
+        """The body, as it comes."""
         import requests
         from urllib3.exceptions import HTTPError
 
+        def read() -> bytes:
+            try:  # what is there; read would wait for all
+                return _within(_PATIENCE * self._timeout_s, partial(answer.raw.read1, _BLOCK))
+            except TimeoutError:  # the length of a chunk drips, say
+                with contextlib.suppress(OSError, RuntimeError, ValueError):
+                    answer.raw.shutdown()  # closing waits for whoever reads
+                raise
+
         began, got = time.monotonic(), 0
         try:
-            while block := answer.raw.read1(_BLOCK):  # what is there; read would wait for all
+            while block := read():
                 yield block
                 got += len(block)
                 took = time.monotonic() - began
@@ -223,6 +261,32 @@ class WebSource:
         return SourceError(
             "the server refuses", where=answer.url, got=f"{answer.status_code} {answer.reason}"
         )
+
+
+def _within(seconds: float, call: Callable[[], T]) -> T:
+    """What a call gives, if it does so in time; else it is left behind, in a thread of its own.
+
+    A socket's timeout would not do: it is for one read alone, and a line of a header may take
+    thousands of them.
+
+    Raises:
+        TimeoutError: it is not done yet.
+        Exception: what the call raises.
+    """
+    done: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            done.set_result(call())
+        except Exception as error:
+            done.set_exception(error)
+
+    thread = Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not done.done():
+        raise TimeoutError(f"timed out after {seconds:g} s")
+    return done.result()
 
 
 def _pour(

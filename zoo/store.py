@@ -70,7 +70,7 @@ def find(name: str, folders: tuple[Path, ...] | None = None) -> Found:
 
     Raises:
         UnknownNameError: it is nowhere.
-        ZooError: it is damaged, or its manifest is.
+        ZooError: it or its manifest is damaged, or it is packed and `downloads` can't be written.
     """
     remedy = f"python -m scripts.download {name}"
     if "/" not in name and not name.startswith("."):
@@ -95,8 +95,13 @@ def _unpacked(packed: Path, manifest: Artifact | Checkpoint, remedy: str) -> Fou
     data = read_bytes(packed, "the packed file", MAX_FILE_BYTES, remedy)
     path = downloads() / packed.parent.name / packed.name.removesuffix(CONTAINER)
     content = _checked(unpack_bytes(data, manifest.bytes), path, manifest, remedy)
-    write_bytes(path, content)
-    write_bytes(path.with_suffix(".json"), manifest.model_dump_json(indent=1).encode() + b"\n")
+    try:
+        write_bytes(path, content)
+        write_bytes(path.with_suffix(".json"), manifest.model_dump_json(indent=1).encode() + b"\n")
+    except OSError as error:
+        raise ZooError(
+            "can't keep what was unpacked", where=path, got=error.strerror, remedy=cache.ELSEWHERE
+        ) from error
     return Found(path, manifest, content)
 
 

@@ -185,6 +185,28 @@ class Released(Strict):
     licence_data: str
 
 
+Pixels = Annotated[float, Field(ge=-1e6, le=1e6)]
+Spread = Annotated[float, Field(ge=1e-6, le=1e6)]
+
+
+class PixelRule(Strict):
+    """What an application does with pixels: `Artifact.preprocessing`, as `zoo.classifier` needs it.
+
+    The bounds keep what comes out a finite float32.
+
+    Attributes:
+        channels: in this order.
+        geometry, formula: in words, for people.
+        mean, std: of each channel, or one for all, in units of 0–255 pixel values.
+    """
+
+    channels: Literal["RGB", "BGR", "grey"]
+    geometry: str
+    formula: str
+    mean: tuple[Pixels, ...]
+    std: tuple[Spread, ...]
+
+
 class Artifact(Strict):
     """The manifest beside a `.tflite`: `NAME.json` describes `NAME.tflite`.
 

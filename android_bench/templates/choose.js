@@ -51,8 +51,8 @@ function read() {
   const told = new URLSearchParams(location.hash.slice(1));
   state = {...defaults};
   for (const key in defaults) if (told.has(key)) state[key] = told.get(key);
-  if (!(state.data in data.datasets)) state.data = defaults.data;
-  if (!(state.x in COSTS)) state.x = defaults.x;
+  if (!Object.hasOwn(data.datasets, state.data)) state.data = defaults.data;
+  if (!Object.hasOwn(COSTS, state.x)) state.x = defaults.x;
   mend();
 }
 

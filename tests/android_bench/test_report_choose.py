@@ -101,6 +101,17 @@ def test_a_view_is_an_address(browser, page):
     assert "Nothing to draw" in browser.run("document.getElementById('choose-plot').textContent")
 
 
+@pytest.mark.parametrize("key", ["data", "x", "device", "delegate", "precision", "sort", "file"])
+def test_an_address_that_names_what_every_object_has_is_the_default(browser, page, key):
+    browser.complaints.clear()
+    browser.open(page.as_uri())
+    names = browser.run(NAMES)
+    for word in ("constructor", "__proto__", "toString"):
+        browser.open(page.as_uri() + f"#{key}={word}")
+        assert browser.run(NAMES) == names
+    assert not browser.complaints
+
+
 def test_a_control_changes_rows_and_address(browser, page):
     browser.open(page.as_uri())
     choose(browser, "x", "latency")

@@ -1,0 +1,70 @@
+"""What every command does where the system refuses its files: one line, and exit code 1."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.tiny_tflite import tiny_model
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("/sys/model.ztfl", "/sys/model.ztfl .*got: (Read-only|Permission|Operation not).*to do: "),
+        ("/sys/no/model.ztfl", "/sys/no .*got: (Read-only|Permission|Operation not).*to do: "),
+        ("a_file/model.ztfl", "a_file.*got: (File exists|Not a directory).*name a folder"),
+        ("a_file/sub/model.ztfl", "a_file/sub.*got: Not a directory.*name a folder"),
+        ("a_folder", "/a_folder .*got: Is a directory.*name a file"),
+        ("x" * 300, "got: File name too long.*shorter"),
+    ],
+)
+def test_a_place_that_is_refused_is_one_line(command, tmp_path, place, said):
+    (tmp_path / "a_file").touch()
+    (tmp_path / "a_folder" / "sub").mkdir(parents=True)
+    tiny_model(tmp_path / "tiny.tflite")
+    done = command("pack", str(tmp_path / "tiny.tflite"), f"--output={tmp_path / place}")
+    assert done.returncode == 1
+    assert re.fullmatch(f"error: the system refuses a file.*{said}.*\n", done.stderr)
+
+
+def run(body, stdout):
+    """A command that does just this."""
+    program = f"from scripts import cli\ndef main(argv):\n    {body}\ncli.run(main)"
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("body", ["print(1)", "cli.say('1')", "print(1); raise cli.ZooError('so')"])
+def test_output_that_does_not_fit_is_one_line(body):
+    with Path("/dev/full").open("w") as full:
+        done = run(body, full)
+    assert done.returncode == 1
+    assert re.fullmatch("error: (the system refuses.*No space left on.*|so)\n", done.stderr)
+
+
+@pytest.mark.parametrize("body", ["print(1)", "cli.say('1')"])
+def test_output_that_nobody_reads_is_no_error(body):
+    ours, theirs = os.pipe()
+    os.close(ours)
+    done = run(body, theirs)
+    os.close(theirs)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("mistake", ["open('nothing')", "raise OSError('so')", "1 / 0"])
+def test_a_mistake_of_ours_is_a_traceback(mistake):
+    done = run(mistake, subprocess.DEVNULL)
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
