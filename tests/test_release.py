@@ -1,7 +1,9 @@
 """The release of this repository, recomputed from its files; and what keeps a release whole."""
 
+import dataclasses
 import json
 import math
+import os
 import shutil
 from hashlib import sha256
 from pathlib import Path
@@ -10,7 +12,8 @@ import pytest
 from pydantic import ValidationError
 from safetensors.numpy import load
 
-from converters.release import files, folder, index, lines
+from converters.release import cards, files, folder, index, lines
+from converters.release.manifest import labels_path
 from converters.release.recomputed import differences
 from converters.release.staging import staged
 from scripts.measured import measured_in
@@ -204,6 +207,42 @@ def test_a_failure_leaves_the_release_as_it_was(small):
         raise KeyboardInterrupt
     assert {path: path.read_text() for path in small.rglob("*.*")} == before
     assert [path.name for path in small.parent.iterdir()] == ["release"]
+
+
+def test_without_hard_links_files_are_copied(small, monkeypatch):
+    def refuse(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "link", refuse)
+    with staged(small) as copy:
+        change(copy)
+    assert (small / "artifacts" / "same.tflite").read_text() == "artifacts/same.tflite"
+    assert (small / "index.json").read_text() == "new"
+
+
+def test_own_pictures_have_labels_by_run():
+    own = manifest(ONE).model_copy(update={"dataset": "image_folder"})
+    paths = {labels_path(own.model_copy(update={"parent_run": run})) for run in ("a", "b")}
+    assert paths == {"labels/image_folder-a.txt", "labels/image_folder-b.txt"}
+    assert labels_path(manifest(ONE)) == "labels/fashion_mnist.txt"
+
+
+def test_a_card_trains_on_with_the_network_that_was_published():
+    told = files.manifest(RELEASE / "checkpoints" / f"{CHECKPOINTS[0]}.json", Checkpoint)
+    recipe = dataclasses.replace(
+        told.recipe, dataset="digits", image_size=16, width=0.5, batch_norm=False
+    )
+    arguments = {"squeeze_ratio": 0.25, "bypass": "simple", "wide": True}
+    config = told.config.model_copy(update={"arguments": arguments})
+    changed = told.model_copy(update={"recipe": recipe, "config": config})
+    made = [each for each in map(manifest, ARTIFACTS) if each.parent_run == told.run]
+    card = cards.markdown(told.run, made, changed)
+    (line,) = [line for line in card.splitlines() if "--name=" in line]
+    assert line.split()[3:] == [
+        f"--model={told.model}", "--dataset=digits", "--image_size=16", "--width=0.5",
+        "--nobatch_norm", "--arguments=squeeze_ratio:0.25,bypass:simple,wide:true",
+        f"--init_from={told.run}", f"--name={told.run}-more",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

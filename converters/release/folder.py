@@ -81,7 +81,9 @@ def take(
             if not same:
                 files.packed(target).unlink(missing_ok=True)
                 write_bytes(target, content)
-                _write(before, artifact)
+            # Of the release's own manifest only what packing took long for is believed.
+            released = known.released if known and same else None
+            _write(before, artifact.model_copy(update={"released": released}))
             say(f"{artifact.name}: {'as before' if same else 'taken'}")
     return refused
 
