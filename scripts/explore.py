@@ -31,7 +31,7 @@ from absl import flags
 from filelock import FileLock, Timeout
 
 from scripts import cli, initial, recipe_flags
-from zoo import data
+from zoo import data, image_folder, origins, raw_sets
 from zoo.catalog import DEFAULT_RECIPE, RECIPES, arguments, build, model_spec
 from zoo.errors import ZooError
 from zoo.explore import axes, cluster, picture, run, table
@@ -49,7 +49,7 @@ flags.DEFINE_multi_string("grid", [], "NAME=VALUE,VALUE; may be given several ti
 flags.DEFINE_multi_string("search", [], "NAME=LOW:HIGH or NAME=LOW:HIGH:log; likewise")
 flags.DEFINE_integer("trials", 12, "points that --search draws", lower_bound=1)
 flags.DEFINE_list("arguments", [], "of the builder that all points have: NAME:VALUE,…")
-flags.DEFINE_string("init_from", None, "public weights, a FILE.net or a run that all start from")
+flags.DEFINE_string("init_from", None, "as of scripts.train, for all of them")
 flags.DEFINE_string("strategy", "none", "none, or mirrored over the GPUs that a training takes")
 flags.DEFINE_string("name", None, "name of the sweep (default: MODEL-DATASET-AXES)")
 flags.DEFINE_integer("jobs", 1, "trainings at a time", lower_bound=1)
@@ -87,11 +87,17 @@ def main(_: list[str]) -> int:
 
 
 def _start(sweep: Sweep, strategy: str) -> Start:
-    if not FLAGS.init_from:
-        return Start(strategy=strategy)
+    recipe, apart = sweep.recipe, {axis.name for axis in sweep.axes}
     own = [] if sweep.searched else [sweep.point(values).name for values in sweep.grid()]
-    found = initial.load(FLAGS.init_from, cli.output(), own)
-    return Start(FLAGS.init_from, found.sha256, strategy)
+    init_sha256 = teacher_sha256 = data_sha256 = None
+    if FLAGS.init_from:
+        init_sha256 = initial.load(FLAGS.init_from, cli.output(), own).sha256
+    if recipe.teacher and "teacher" not in apart:
+        found = origins.find("--teacher", recipe.teacher, cli.output(), own)
+        teacher_sha256 = origins.sha256(found)
+    if recipe.dataset == "image_folder" and not apart & {"dataset", "data_dir"}:
+        data_sha256 = image_folder.scan(raw_sets.folder(recipe.data_dir)).digest
+    return Start(FLAGS.init_from or "", init_sha256, strategy, teacher_sha256, data_sha256)
 
 
 def _count(config: ModelConfig) -> tuple[int, int]:

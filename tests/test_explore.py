@@ -167,9 +167,15 @@ def test_a_real_sweep_on_digits(tmp_path, command):
     assert again.init_from == first.name
     images = again.trained_on.validation_images  # of a folder with its own, not the recipe's
     asked = dataclasses.replace(again.recipe, validation_images=7)
-    other = again.model_copy(update={"recipe": asked})
-    assert table._interval(other) == wilson(again.validation_accuracy, images)
-    for start, whole in ((Start(first.name, again.init_sha256), True), (Start(), False)):
+    copy = again.model_copy(update={"recipe": asked})
+    assert table._interval(copy) == wilson(again.validation_accuracy, images)
+    other, same = "0" * 64, Start(first.name, again.init_sha256)
+    for start, whole in (
+        (same, True),
+        (Start(), False),
+        (dataclasses.replace(same, teacher_sha256=other), False),
+        (dataclasses.replace(same, data_sha256=other), False),
+    ):
         point = Point(again.name, {}, again.recipe, again.config.arguments, start)
         assert (point.finished(tmp_path) is not None) == whole
 

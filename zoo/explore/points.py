@@ -60,11 +60,24 @@ class Start:
         init_from: as of `scripts.train`; empty where they begin with random weights.
         init_sha256: of the file that it names.
         strategy: of tf.distribute, on the machine that trains.
+        teacher_sha256: of the teacher's file, where all have the same one.
+        data_sha256: of the folder of pictures as it is now, likewise.
     """
 
     init_from: str = ""
     init_sha256: str | None = None
     strategy: str = "none"
+    teacher_sha256: str | None = None
+    data_sha256: str | None = None
+
+    def made(self, run: Run) -> bool:
+        """Whether the run began like this; what a run or this does not tell is not judged."""
+        digest = run.trained_on.digest if run.trained_on else None
+        return (
+            run.init_sha256 == self.init_sha256
+            and self.teacher_sha256 in (None, run.teacher_sha256)
+            and (digest is None or self.data_sha256 in (None, digest))
+        )
 
     def flags(self) -> list[str]:
         """Flags of `scripts.train`."""
@@ -114,8 +127,8 @@ class Point:
             return None  # the trainer says why
         # A run that was given a name has it in its recipe too.
         recipe = dataclasses.replace(run.recipe, name=self.recipe.name)
-        ours = (self.recipe, self.arguments, self.start.init_sha256)
-        return run if (recipe, run.config.arguments, run.init_sha256) == ours else None
+        same = (recipe, run.config.arguments) == (self.recipe, self.arguments)
+        return run if same and self.start.made(run) else None
 
 
 @dataclass(frozen=True)
