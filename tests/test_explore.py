@@ -22,7 +22,7 @@ from zoo.explore import axes, table
 from zoo.explore.points import Point, Start
 from zoo.intervals import wilson
 from zoo.records import read_records
-from zoo.types import ModelConfig
+from zoo.types import ModelConfig, Run, TrainedOn
 
 DIGITS = RECIPES["digits_quick"]
 TINY = ("--recipe=digits_quick", "--epochs=1", "--epoch_images=64", "--image_size=16")
@@ -165,17 +165,7 @@ def test_a_real_sweep_on_digits(tmp_path, command):
     (row,) = _rows(tmp_path, "from")
     again = runs.load(first.with_name(row["run"]))
     assert again.init_from == first.name
-    images = again.trained_on.validation_images  # of a folder with its own, not the recipe's
-    asked = dataclasses.replace(again.recipe, validation_images=7)
-    copy = again.model_copy(update={"recipe": asked})
-    assert table._interval(copy) == wilson(again.validation_accuracy, images)
-    other, same = "0" * 64, Start(first.name, again.init_sha256)
-    for start, whole in (
-        (same, True),
-        (Start(), False),
-        (dataclasses.replace(same, teacher_sha256=other), False),
-        (dataclasses.replace(same, data_sha256=other), False),
-    ):
+    for start, whole in ((Start(first.name, again.init_sha256), True), (Start(), False)):
         point = Point(again.name, {}, again.recipe, again.config.arguments, start)
         assert (point.finished(tmp_path) is not None) == whole
 
@@ -252,6 +242,25 @@ def test_the_authors_figures_are_named_as_theirs(tmp_path):
     assert "authors' top-5 on ImageNet" in page
     assert "| 0.75 |  |  |  |  | 86.0 | out of memory |" in page
     assert _sweep("squeeze_ratio", given={"base_e": "64"})[1] is None, "not their network"
+
+
+def test_a_run_counts_where_it_began_alike_and_is_of_its_own_pictures():
+    then = TrainedOn(labels=("a", "b"), mean=1, std=2, digest="1" * 64, validation_images=300)
+    run = Run(
+        name="r", stage="train", dataset="image_folder", recipe=DIGITS, trained_on=then,
+        config=ModelConfig(model="resnet20", input_shape=(16, 16, 1), classes=2),
+        init_sha256="2" * 64, teacher_sha256="3" * 64, weights="best.h5", weights_sha256="4" * 64,
+        validation_accuracy=0.5, best_epoch=1, versions={},
+    )  # fmt: skip
+    whole = Start("x", "2" * 64, teacher_sha256="3" * 64, data_sha256="1" * 64)
+    assert whole.made(run) and Start("x", "2" * 64).made(run)
+    for name in ("init_sha256", "teacher_sha256", "data_sha256"):
+        assert not dataclasses.replace(whole, **{name: "0" * 64}).made(run)
+    of_before = run.model_copy(update={"trained_on": None})
+    assert whole.made(of_before)
+    # A folder with validation pictures of its own has not as many as the recipe says.
+    assert table._interval(run) == wilson(0.5, 300)
+    assert table._interval(of_before) == wilson(0.5, DIGITS.validation_images)
 
 
 @pytest.mark.parametrize(
