@@ -83,17 +83,35 @@ def test_plain_decay_is_beside_the_momentum():
 
 
 def test_the_average_is_there_within_and_gone_after():
-    model, optimizer, kernel = stepped([], ema=0.75, nesterov=False, momentum=0.0)
+    model, optimizer, kernel = stepped([], ema=0.25, nesterov=False, momentum=0.0)
     average, weights = kernel.copy(), [kernel]
-    for gradient in (1.0, 2.0):
+    for step, gradient in enumerate((1.0, 2.0, 3.0)):
         optimizer.apply_gradients(
             [(tf.fill(v.shape, gradient), v) for v in model.trainable_variables]
         )
         weights.append(model.get_weights()[0])
-        average = 0.75 * average + 0.25 * weights[-1]
+        kept = min(0.25, (1 + step) / (10 + step))  # 1/10, 2/11, 1/4
+        average = kept * average + (1 - kept) * weights[-1]
     with solver.averaged(model, optimizer):
         np.testing.assert_allclose(model.get_weights()[0], average, rtol=1e-5)
     np.testing.assert_array_equal(model.get_weights()[0], weights[-1])
+
+
+def test_an_average_changes_nothing_that_is_trained():
+    """An epoch is a `fit` of its own, and tf_keras's leaves the averages in the weights."""
+    draw = np.random.default_rng(1)
+    x, y = draw.normal(size=(32, 3)), draw.normal(size=(32, 2))
+    trained = []
+    for ema in (0.0, 0.9):
+        model, optimizer, _ = stepped([], ema=ema)
+        model.compile(optimizer, "mse", jit_compile=False)
+        for _ in range(2):
+            model.fit(x, y, batch_size=8, shuffle=False, verbose=0)
+            with solver.averaged(model, optimizer):
+                pass
+        trained.append(model.get_weights())
+    for plain, averaged in zip(*trained, strict=True):
+        np.testing.assert_array_equal(averaged, plain)
 
 
 def softmax(x):

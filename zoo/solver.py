@@ -101,6 +101,7 @@ class Sgd(tf_keras.optimizers.SGD):
 
     def __init__(self, *args: Any, coupled_decay: float = 0.0, **kwargs: Any):
         super().__init__(*args, **kwargs)
+        self.ema_momentum: float | tf.Tensor  # which changes as it is used, see below
         self._coupled = coupled_decay
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
@@ -108,6 +109,22 @@ class Sgd(tf_keras.optimizers.SGD):
         if self._coupled and self._use_weight_decay(variable):
             gradient = gradient + self._coupled * variable
         super().update_step(gradient, variable)
+
+    def finalize_variable_values(self, var_list: Sequence[tf.Variable]) -> None:
+        """Nothing: `fit` calls it, and here an epoch is a `fit` after which training goes on."""
+
+    def take_averages(self, var_list: Sequence[tf.Variable]) -> None:
+        """Gives the variables their moving averages."""
+        super().finalize_variable_values(var_list)
+
+    def _update_model_variables_moving_average(self, var_list: Sequence[tf.Variable]) -> None:
+        """A short average at first, so that the random weights of the beginning are soon gone."""
+        most, steps = self.ema_momentum, tf.cast(self.iterations, tf.float32)
+        self.ema_momentum = tf.minimum(most, (1 + steps) / (10 + steps))
+        try:
+            super()._update_model_variables_moving_average(var_list)
+        finally:
+            self.ema_momentum = most
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -156,7 +173,7 @@ def averaged(model: tf_keras.Model, optimizer: Sgd) -> Iterator[None]:
         yield
         return
     kept = [variable.numpy() for variable in model.trainable_variables]
-    optimizer.finalize_variable_values(model.trainable_variables)
+    optimizer.take_averages(model.trainable_variables)
     try:
         yield
     finally:
