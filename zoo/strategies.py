@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tensorflow as tf
+import tf_keras
 
 from zoo.errors import UnknownNameError, ZooError, one_line
 from zoo.specs import STRATEGIES
@@ -96,6 +97,16 @@ class Spread:
                 remedy="start the same command again on all of them: it goes on from the last"
                 " checkpoint",
             ) from error
+
+    def settle(self, model: tf_keras.Model) -> None:
+        """Gives all replicas the mean of the statistics that each has of its own.
+
+        A checkpoint holds the mean: without this, who goes on from one would round otherwise.
+        """
+        if self.strategy is not None:
+            for variable in model.non_trainable_variables:
+                if variable.synchronization == tf.VariableSynchronization.ON_READ:
+                    variable.assign(variable.read_value())
 
     def folder(self, folder: Path, stack: ExitStack) -> Path:
         """Where this process writes: those that are not the chief to a folder of no use.

@@ -152,6 +152,7 @@ class _Loop:
                     watch,
                 ],
             )
+            self._spread.settle(self._model)
             with solver.averaged(self._model, self._optimizer):
                 row = {
                     "epoch": number,
