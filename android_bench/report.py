@@ -17,7 +17,7 @@ from android_bench.report_panels import Panel, energy_panels, latency_panels, si
 from android_bench.report_sustained import curves, curves_chart
 from zoo.errors import ZooError
 from zoo.files import sha256_of, write_bytes, write_text
-from zoo.records import read_model, read_records
+from zoo.records import read_manifest, read_records
 from zoo.release import CONTAINER
 from zoo.types import Artifact
 
@@ -58,15 +58,7 @@ def load(output: Path) -> Report:
 
 def _manifest(path: Path) -> Artifact:
     remedy = "write it again with `python -m scripts.convert`"
-    artifact = read_model(path, Artifact, "the manifest", remedy)
-    if artifact.name != path.stem:
-        raise ZooError(
-            "the manifest names another file",
-            where=path,
-            expected=path.stem,
-            got=artifact.name,
-            remedy=remedy,
-        )
+    artifact = read_manifest(path, Artifact, remedy)
     model = path.with_suffix(".tflite")
     if model.is_file() and (found := sha256_of(model)) != artifact.sha256:
         raise ZooError(

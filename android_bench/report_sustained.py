@@ -17,11 +17,11 @@ from android_bench.report_lines import (
 )
 from android_bench.report_panels import short_names
 from android_bench.report_vega import Specification
+from zoo import vega
 from zoo.results import Sustained
 
 MOST_CURVES = 6  # a picture: more can't be told apart
 _WIDTH, _HEIGHT = 620, 190
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def _lines(
         "field": "run",
         "type": "nominal",
         "title": None,
-        "scale": {"domain": list(names), "range": list(_COLOURS[: len(names)])},
+        "scale": {"domain": list(names), "range": list(vega.COLOURS[: len(names)])},
         "legend": {"orient": "bottom", "columns": 2, "labelLimit": 320},
     }
     minutes = {"field": "minute", "type": "quantitative", "title": "Minutes"}

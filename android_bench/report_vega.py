@@ -13,6 +13,7 @@ from typing import Any
 from android_bench.report_labels import place_labels
 from android_bench.report_lines import delegate_label
 from android_bench.report_panels import Axis, Panel, pareto
+from zoo import vega
 
 FONT = "Arial, Helvetica, 'Liberation Sans', sans-serif"
 WIDTH, HEIGHT = 350, 262  # of the plot itself, in pixels
@@ -23,7 +24,7 @@ HIDES_PX = 7  # nearer than this, one mark covers most of the other
 Specification = dict[str, Any]  # Vega-Lite 5
 INK, MUTED, GRID, FRONT = "#1f2328", "#57606a", "#e8eaed", "#8c959f"
 CHART: Mapping[str, Any] = {
-    "$schema": "https://vega.github.io/schema/vega-lite/v5.json",  # an identifier, never fetched
+    "$schema": vega.SCHEMA,
     "background": "white",
     "padding": 10,
     "config": {

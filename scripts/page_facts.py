@@ -9,6 +9,7 @@ from android_bench.report_extras import Chip, Estimated, Extras, scans
 from converters.inspection import macs, reading, roofline
 from converters.release import files
 from zoo.errors import ZooError
+from zoo.release import packed
 
 CHIP = "snapdragon_865_gpu"
 _TITLE = "Snapdragon 865, GPU"
@@ -24,7 +25,7 @@ def extras(report: Report, output: Path) -> tuple[Extras, list[str]]:
     estimates = {}
     for row in report.rows:
         path = output / "artifacts" / f"{row.artifact.name}.tflite" if row.artifact else None
-        if path is None or not (path.is_file() or files.packed(path).is_file()):
+        if path is None or not (path.is_file() or packed(path).is_file()):
             continue
         try:
             model = reading.read(files.content(path), path)

@@ -22,7 +22,7 @@ from zoo import fashion_mnist
 from zoo.errors import ZooError
 from zoo.isolated import Runner
 from zoo.records import read_model, read_records
-from zoo.release import Checkpoint, Index
+from zoo.release import Checkpoint, Index, packed
 from zoo.results import Accuracy, TrainRecord
 from zoo.specs import Recipe
 from zoo.types import Artifact, ModelConfig
@@ -155,7 +155,7 @@ def test_a_packed_file_is_read_as_the_plain_one(tmp_path):
 
     content = bytes(range(256)) * 8
     path = tmp_path / "x.tflite"
-    files.packed(path).write_bytes(pack(content).data)
+    packed(path).write_bytes(pack(content).data)
     assert files.content(path) == content
     path.write_bytes(b"plain")
     assert files.content(path) == b"plain"

@@ -11,11 +11,14 @@ from pydantic import BaseModel, ValidationError
 
 from zoo.errors import ZooError
 from zoo.files import named, read_bytes
+from zoo.release import Checkpoint
 from zoo.results import RESULT, Record, Result
+from zoo.types import Artifact
 
 MAX_JSON_BYTES = 16 * 2**20
 
 M = TypeVar("M", bound=BaseModel)
+N = TypeVar("N", Artifact, Checkpoint)
 
 
 def read_model(path: Path, kind: type[M], what: str, remedy: str) -> M:
@@ -31,6 +34,24 @@ def read_model(path: Path, kind: type[M], what: str, remedy: str) -> M:
         raise ZooError(
             f"{what} is not valid", where=path, got=first_problem(error), remedy=remedy
         ) from (error)
+
+
+def read_manifest(path: Path, kind: type[N], remedy: str) -> N:
+    """As `read_model`; a manifest's file is called as what it describes.
+
+    Raises:
+        ZooError: also where it describes another file.
+    """
+    found = read_model(path, kind, "the manifest", remedy)
+    if found.name != path.stem:
+        raise ZooError(
+            "the manifest names another file",
+            where=path,
+            expected=path.stem,
+            got=found.name,
+            remedy=remedy,
+        )
+    return found
 
 
 def first_problem(error: ValidationError) -> str:

@@ -15,6 +15,7 @@ names and sizes to be bounded before anything is opened.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -32,6 +33,11 @@ Place = Annotated[
     str, Field(pattern=r"^(?:[a-z]{1,20}/)?[A-Za-z0-9_][A-Za-z0-9._-]{0,169}$", max_length=190)
 ]
 Bytes = Annotated[int, Field(ge=0, le=MAX_FILE_BYTES)]
+
+
+def packed(path: Path) -> Path:
+    """Where a file of a release is when it is packed."""
+    return path.with_name(path.name + CONTAINER)
 
 
 class File(Strict):

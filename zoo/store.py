@@ -14,7 +14,7 @@ from zoo import cache
 from zoo.errors import UnknownNameError, ZooError
 from zoo.files import read_bytes, write_bytes
 from zoo.records import read_model
-from zoo.release import CONTAINER, MAX_FILE_BYTES, Checkpoint
+from zoo.release import CONTAINER, MAX_FILE_BYTES, Checkpoint, packed
 from zoo.types import Artifact
 
 CHECKPOINT = "-checkpoint"  # what a name ends with
@@ -78,22 +78,22 @@ def find(name: str, folders: tuple[Path, ...] | None = None) -> Found:
             for kind, suffix, form in _KINDS:
                 told = folder / kind / f"{name}.json"
                 path = told.with_name(f"{name}{suffix}")
-                packed = path.with_name(path.name + CONTAINER)
-                if not told.is_file() or not (path.is_file() or packed.is_file()):
+                container = packed(path)
+                if not told.is_file() or not (path.is_file() or container.is_file()):
                     continue
                 manifest: Artifact | Checkpoint = read_model(told, form, "the manifest", remedy)
                 if not path.is_file():
-                    return _unpacked(packed, manifest, remedy)
+                    return _unpacked(container, manifest, remedy)
                 content = read_bytes(path, "the file", MAX_FILE_BYTES, remedy)
                 return Found(path, manifest, _checked(content, path, manifest, remedy))
     raise UnknownNameError("model", name, names(folders))
 
 
-def _unpacked(packed: Path, manifest: Artifact | Checkpoint, remedy: str) -> Found:
+def _unpacked(container: Path, manifest: Artifact | Checkpoint, remedy: str) -> Found:
     from zoo.container.container import unpack_bytes  # loads the coder, which few need
 
-    data = read_bytes(packed, "the packed file", MAX_FILE_BYTES, remedy)
-    path = downloads() / packed.parent.name / packed.name.removesuffix(CONTAINER)
+    data = read_bytes(container, "the packed file", MAX_FILE_BYTES, remedy)
+    path = downloads() / container.parent.name / container.name.removesuffix(CONTAINER)
     content = _checked(unpack_bytes(data, manifest.bytes), path, manifest, remedy)
     try:
         write_bytes(path, content)

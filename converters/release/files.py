@@ -3,40 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
 
-from zoo.errors import ZooError
 from zoo.files import MAX_MODEL_BYTES, read_bytes
-from zoo.records import read_model
-from zoo.release import CONTAINER, Checkpoint
-from zoo.types import Artifact
+from zoo.records import N, read_manifest
+from zoo.release import packed
 
 _REMEDY = "publish it again, or convert it again"
 
-M = TypeVar("M", Artifact, Checkpoint)
 
-
-def manifest(path: Path, kind: type[M]) -> M:
+def manifest(path: Path, kind: type[N]) -> N:
     """The manifest in a file, whose name is that of what it describes.
 
     Raises:
         ZooError: it can't be read, or it describes another file.
     """
-    found = read_model(path, kind, "the manifest", _REMEDY)
-    if found.name != path.stem:
-        raise ZooError(
-            "the manifest names another file",
-            where=path,
-            expected=path.stem,
-            got=found.name,
-            remedy=_REMEDY,
-        )
-    return found
-
-
-def packed(path: Path) -> Path:
-    """Where a file is when it is packed."""
-    return path.with_name(path.name + CONTAINER)
+    return read_manifest(path, kind, _REMEDY)
 
 
 def content(path: Path) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -14,8 +14,9 @@ from zoo.errors import ZooError
 from zoo.files import MAX_MODEL_BYTES, read_bytes, write_bytes, write_text
 from zoo.isolated import Runner
 from zoo.records import read_records
-from zoo.release import INDEX, Checkpoint, Index
-from zoo.types import Artifact, Metric, Run, Timing
+from zoo.release import INDEX, Checkpoint, Index, packed
+from zoo.results import Record
+from zoo.types import Artifact, Metric, Released, Run, Timing
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def take(
             known = files.manifest(before, Artifact) if before.is_file() else None
             same = known is not None and known.sha256 == artifact.sha256
             if not same:
-                files.packed(target).unlink(missing_ok=True)
+                packed(target).unlink(missing_ok=True)
                 write_bytes(target, content)
             # Of the release's own manifest only what packing took long for is believed.
             released = known.released if known and same else None
@@ -112,7 +113,7 @@ def forget(folder: Path, run: Run, kept: Sequence[Artifact], precisions: Sequenc
 
 def _remove(path: Path) -> None:
     """A file of the release, packed or not, with its manifest."""
-    for each in (path, files.packed(path), path.with_suffix(".json")):
+    for each in (path, packed(path), path.with_suffix(".json")):
         each.unlink(missing_ok=True)
 
 
@@ -150,20 +151,12 @@ def complete(
                 got=got,
                 remedy=f"publish {artifact.parent_run} again",
             )
-        parent = float_name(artifact)
         found = measured.get(artifact.name, Measured())
-        released = manifest.released(
-            content,
-            artifact,
-            parent if parent in names else None,
-            found.accuracies,
-            found.timings,
-            lines.chain(artifact, records),
-        )
+        released = described(content, artifact, names, found, records)
         done.append(artifact.model_copy(update={"released": released}))
         _write(path.with_suffix(".json"), done[-1])
         write_text(folder / released.labels, manifest.labels_text(artifact))
-        _store(path, content, packed=len(content) >= container_from)
+        _store(path, content, pack_it=len(content) >= container_from)
     shown = {folder / each.released.labels for each in done if each.released}
     shown |= _write_cards(folder, done, checkpoints, say)
     for path in (*folder.glob("labels/*.txt"), *folder.glob("cards/*.md")):
@@ -175,14 +168,41 @@ def complete(
     return made
 
 
-def _store(path: Path, content: bytes, *, packed: bool) -> None:
+def described(
+    content: bytes,
+    artifact: Artifact,
+    names: Collection[str],
+    measured: Measured,
+    records: Iterable[Record],
+) -> Released:
+    """The part of a manifest that a release adds.
+
+    Args:
+        content: the `.tflite`.
+        artifact: its manifest, see `manifest.released`.
+        names: of all artifacts of the release.
+        measured: of this file.
+        records: the release's result lines.
+    """
+    parent = float_name(artifact)
+    return manifest.released(
+        content,
+        artifact,
+        parent if parent in names else None,
+        measured.accuracies,
+        measured.timings,
+        lines.chain(artifact, records),
+    )
+
+
+def _store(path: Path, content: bytes, *, pack_it: bool) -> None:
     """Keeps the file either as it is or packed."""
-    container = files.packed(path)
-    if packed and not container.is_file():
+    container = packed(path)
+    if pack_it and not container.is_file():
         write_bytes(container, pack(content).data)
-    if not packed and not path.is_file():
+    if not pack_it and not path.is_file():
         write_bytes(path, content)
-    (path if packed else container).unlink(missing_ok=True)
+    (path if pack_it else container).unlink(missing_ok=True)
 
 
 def _write_cards(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from zoo.files import sha256_of
-from zoo.release import CONTAINER, Checkpoint, Entry, File, Index
+from zoo.release import Checkpoint, Entry, File, Index, packed
 from zoo.types import Artifact
 
 
@@ -38,7 +38,7 @@ def build(folder: Path, artifacts: list[Artifact], checkpoints: list[Checkpoint]
 
 def _model(folder: Path, artifact: Artifact) -> Entry:
     path = folder / "artifacts" / f"{artifact.name}.tflite"
-    packed = path.with_name(path.name + CONTAINER)
+    container = packed(path)
     file = File(path=f"artifacts/{path.name}", bytes=artifact.bytes, sha256=artifact.sha256)
     told = artifact.released
     latency: dict[str, float] = {}
@@ -57,7 +57,7 @@ def _model(folder: Path, artifact: Artifact) -> Entry:
         scheme=artifact.scheme,
         parameters=artifact.parameters,
         file=file,
-        download=_file(folder, packed) if packed.is_file() else file,
+        download=_file(folder, container) if container.is_file() else file,
         manifest=_file(folder, path.with_suffix(".json")),
         top1=accuracy,
         latency_us=latency,

@@ -7,8 +7,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from converters.release import checks, lines, manifest
-from converters.release.folder import Measured, float_name
+from converters.release import checks, manifest
+from converters.release.folder import Measured, described
 from zoo.errors import ZooError
 from zoo.files import MAX_MODEL_BYTES, read_bytes
 from zoo.results import Placement, Record
@@ -44,16 +44,8 @@ def differences(
     said = artifact.released
     if said is None or sha256(content).hexdigest() != artifact.sha256:
         return found
-    parent = float_name(artifact)
     bare = artifact.model_copy(update={"released": None if repack else said})
-    now = manifest.released(
-        content,
-        bare,
-        parent if parent in names else None,
-        measured.accuracies,
-        measured.timings,
-        lines.chain(artifact, records),
-    )
+    now = described(content, bare, names, measured, records)
     found += [
         f"{name}: it is {str(there)[:_MOST]}, the manifest says {str(getattr(said, name))[:_MOST]}"
         for name, there in now
