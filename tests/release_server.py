@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from tests.android_bench.report_samples import artifact
+from zoo import download, listing, sources
 from zoo.release import Entry, File, Index
 
 CONTENT = os.urandom(300_000)  # what is transferred is never run, so any bytes will do
@@ -91,3 +92,31 @@ def serving(files, misbehave=lambda handler, path: False):
     finally:
         server.shutdown()
         server.server_close()
+
+
+def get(addresses, folder, timeout_s=1.0, names=(NAME,)):
+    """Downloads; the problems, as text."""
+    there = [sources.source(str(each), timeout_s) for each in addresses]
+    try:
+        entries = listing.chosen(listing.index(there), names)
+    except sources.SourceError as error:
+        return str(error)
+    _, problems = download.fetch(entries, there, folder)
+    return "\n".join(map(str, problems))
+
+
+def whole(folder, content=CONTENT, name=NAME):
+    return (folder / "artifacts" / f"{name}.tflite").read_bytes() == content
+
+
+def is_model(path):
+    return path.startswith("artifacts/") and ".tflite" in path
+
+
+def nothing_there(folder):
+    """No model and no manifest, whole or half; what was begun may stay aside."""
+    return not [
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and ".partial" not in path.relative_to(folder).parts
+    ]

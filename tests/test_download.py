@@ -1,56 +1,32 @@
 """Downloads from a web server on the loopback, which may do anything but behave."""
 
 import hashlib
-import json
 import os
 import re
 import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from converters.container.packing import pack
 from tests.conftest import ROOT
-from tests.release_server import CONTENT, NAME, file, released, serving
+from tests.release_server import (
+    CONTENT,
+    NAME,
+    get,
+    is_model,
+    nothing_there,
+    released,
+    serving,
+    whole,
+)
 from zoo import download, listing, sources, store
 from zoo.errors import UnknownNameError, ZooError
-from zoo.release import File, Index
+from zoo.release import Index
 
 OTHER = os.urandom(len(CONTENT))
-
-
-def get(addresses, folder, timeout_s=1.0, names=(NAME,)):
-    """Downloads; the problems, as text."""
-    there = [sources.source(str(each), timeout_s) for each in addresses]
-    try:
-        entries = listing.chosen(listing.index(there), names)
-    except sources.SourceError as error:
-        return str(error)
-    _, problems = download.fetch(entries, there, folder)
-    return "\n".join(map(str, problems))
-
-
-def whole(folder, content=CONTENT, name=NAME):
-    return (folder / "artifacts" / f"{name}.tflite").read_bytes() == content
-
-
-def is_model(path):
-    return path.startswith("artifacts/") and ".tflite" in path
-
-
-def nothing_there(folder):
-    """No model and no manifest, whole or half; what was begun may stay aside."""
-    return not [
-        path
-        for path in folder.rglob("*")
-        if path.is_file() and ".partial" not in path.relative_to(folder).parts
-    ]
 
 
 def test_a_file_comes_once_and_is_checked(tmp_path):
@@ -368,99 +344,6 @@ def test_a_source_that_is_wrong_itself_is_asked_for_the_whole_once(tmp_path):
         asked = [wanted for path, wanted in server.asked if is_model(path)]
     assert asked == ["bytes=1000-", None]
     assert not partial.exists()
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "../../evil",
-        "/etc/evil",
-        "a/b",
-        "..",
-        ".hidden",
-        "a\\b",
-        "a\nb",
-        "a b",
-        "",
-        "x" * 200,
-        "C:x",
-    ],
-)
-def test_names_that_leave_the_folder_are_no_names(tmp_path, name):
-    told = json.loads(released()["index.json"])
-    told["entries"][0]["name"] = name
-    with serving({**released(), "index.json": json.dumps(told).encode()}) as server:
-        problem = get([server.address], tmp_path / "cache", names=[name])
-    assert re.search(r"index is not valid.*entries\.0\.name", problem)
-    assert problem.count("\n") == 0
-    assert not list(tmp_path.iterdir())
-
-
-@given(st.text(max_size=60))
-def test_no_path_of_an_index_leaves_the_release(path):
-    try:
-        found = File(path=path, bytes=1, sha256="0" * 64)
-    except ValidationError:
-        return
-    place = Path(found.path)
-    assert not place.is_absolute()
-    assert ".." not in place.parts
-    assert len(place.parts) <= 2
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        (lambda told: told.update(name="other"), "manifest is of another file"),
-        (lambda told: told.update(sha256="1" * 64), "manifest is of another file"),
-        (lambda told: told.update(bytes=5), "manifest is of another file"),
-        (lambda told: told.update(surprise=1), "manifest is not valid"),
-    ],
-)
-def test_a_manifest_must_be_of_the_file(tmp_path, change, said):
-    files = released()
-    told = json.loads(files[f"artifacts/{NAME}.json"])
-    change(told)
-    manifest = json.dumps(told).encode()
-    index = json.loads(files["index.json"])
-    index["entries"][0]["manifest"] = file(f"artifacts/{NAME}.json", manifest).model_dump()
-    files |= {
-        f"artifacts/{NAME}.json": manifest,
-        "index.json": json.dumps(index).encode(),
-    }
-    with serving(files) as server:
-        assert said in get([server.address], tmp_path)
-    assert nothing_there(tmp_path)
-
-
-def test_a_swapped_manifest_is_refused(tmp_path):
-    files = released()
-    with serving({**files, f"artifacts/{NAME}.json": b"{}"}) as server:
-        assert "not the manifest that the index names" in get([server.address], tmp_path)
-    assert nothing_there(tmp_path)
-
-
-def test_an_index_may_not_be_endless(tmp_path):
-    def misbehave(handler, path):
-        handler.answer(b"", 0, 0, **{"Content-Length": None})
-        for _ in range(100):
-            handler.wfile.write(b" " * 2**20)
-        return True
-
-    with serving({}, misbehave) as server:
-        assert "more bytes than promised" in get([server.address], tmp_path, timeout_s=5)
-
-
-def test_a_bomb_in_a_container_is_refused(tmp_path):
-    bomb = pack(bytes(50_000_000)).data
-    assert len(bomb) < 100_000
-    content = bytes(1000)
-    with serving(released(content=content, packed=bomb)) as server:
-        problem = get([server.address], tmp_path)
-    assert re.search("1000|limit|too large", problem), problem
-    assert problem.count("\n") == 0
-    assert nothing_there(tmp_path)
-    assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) < 1000
 
 
 def test_two_processes_want_the_same(tmp_path):
