@@ -14,8 +14,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
+from os import fstat
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from filelock import FileLock
 from pydantic import ValidationError
@@ -32,6 +33,7 @@ from zoo.types import Artifact
 
 _ATTEMPTS = 3  # at one source, each of which goes on where the last one broke off
 _PARALLEL = 4
+_BLOCK = 2**20
 
 
 @dataclass(frozen=True)
@@ -114,12 +116,56 @@ def _bring(
     try:
         with partial.open("rb") as packed, whole.open("wb") as out:
             container.unpack(packed, out, entry.file.bytes)
-        _check(whole, entry.file, entry.name)
+        _check(entry.file, whole.stat().st_size, sha256_of(whole), entry.name)
         whole.replace(path)
     finally:
         whole.unlink(missing_ok=True)
         partial.unlink(missing_ok=True)
     return f"{entry.download.bytes:,} bytes, unpacked to {entry.file.bytes:,}"
+
+
+class _Partial:
+    """A file that is on its way, and the hash of what has come, so that it is read but once.
+
+    Args:
+        path: what an earlier attempt left there is taken as it is, unless it is too large.
+        size: bytes of the whole.
+        told: gets the number of bytes that came, or, below zero, that were thrown away.
+    """
+
+    def __init__(self, path: Path, size: int, told: Callable[[int], None]):
+        self._stream = path.open("r+b" if path.exists() else "w+b")
+        self._told, self.done, self._hash = told, 0, sha256()
+        begun = fstat(self._stream.fileno()).st_size
+        if begun > size:
+            self.restart()
+            begun = 0
+        while self.done < begun and (block := self._stream.read(_BLOCK)):
+            self._came(block)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+    def write(self, block: bytes) -> None:
+        self._stream.write(block)
+        self._came(block)
+
+    def restart(self) -> None:
+        self._stream.seek(0)
+        self._stream.truncate()
+        self._told(-self.done)
+        self.done, self._hash = 0, sha256()
+
+    def check(self, file: File, where: str) -> None:
+        _check(file, self.done, self._hash.hexdigest(), where)
+
+    def _came(self, block: bytes) -> None:
+        self._hash.update(block)
+        self.done += len(block)
+        self._told(len(block))
 
 
 def _download(entry: Entry, source: Source, partial: Path, progress: Progress) -> None:
@@ -128,55 +174,49 @@ def _download(entry: Entry, source: Source, partial: Path, progress: Progress) -
     Where that goes on with bytes of another source or of an earlier run, and the whole is wrong,
     nobody knows whose fault it is: this source is then asked for all of it.
     """
-    begun = partial.is_file() and partial.stat().st_size > 0
-    _fill(entry, source, partial, progress)
     try:
-        _check(partial, entry.download, source.name)
-        return
+        size = entry.download.bytes
+        with _Partial(partial, size, lambda count: progress.more(entry.name, count)) as out:
+            begun = out.done > 0
+            while True:
+                _fill(entry, source, out)
+                try:
+                    out.check(entry.download, source.name)
+                    return
+                except SourceError:
+                    out.restart()  # what was wrong stays wrong
+                    if not begun:
+                        raise
+                    begun = False
     except SourceError:
-        partial.unlink()  # what was wrong stays wrong
-        progress.more(entry.name, -entry.download.bytes)
-        if not begun:
-            raise
-    _download(entry, source, partial, progress)
+        if out.done:  # another source finds it there, and tells of it again
+            progress.more(entry.name, -out.done)
+        else:
+            partial.unlink()
+        raise
 
 
-def _fill(entry: Entry, source: Source, partial: Path, progress: Progress) -> None:
+def _fill(entry: Entry, source: Source, out: _Partial) -> None:
     """Brings the partial file to its size, in a few attempts."""
-    size = entry.download.bytes
     for attempt in range(_ATTEMPTS):
-        with partial.open("r+b" if partial.exists() else "w+b") as out:
-            done = out.seek(0, 2)
-            if done > size:
-                done = out.truncate(0)
-                out.seek(0)
-            progress.more(entry.name, done)
-            try:
-                if done < size:
-                    source.copy(
-                        entry.download.path,
-                        size,
-                        out,
-                        done,
-                        lambda count: progress.more(entry.name, count),
-                    )
-            except SourceError:
-                progress.more(entry.name, -out.tell())
-                # Another attempt makes sense where the last one brought something.
-                if attempt == _ATTEMPTS - 1 or out.tell() <= done:
-                    raise
-                continue
-        return
+        before = out.done
+        try:
+            if before < entry.download.bytes:
+                source.copy(entry.download.path, entry.download.bytes, out)
+            return
+        except SourceError:
+            # Another attempt makes sense where the last one brought something.
+            if attempt == _ATTEMPTS - 1 or out.done <= before:
+                raise
 
 
-def _check(path: Path, file: File, where: str) -> None:
-    if (size := path.stat().st_size) != file.bytes or (got := sha256_of(path)) != file.sha256:
-        wrong = f"{size} bytes" if size != file.bytes else f"sha256 {got}"
+def _check(file: File, size: int, digest: str, where: str) -> None:
+    if (size, digest) != (file.bytes, file.sha256):
         raise SourceError(
             "not the file that the index names",
             where=f"{where}: {file.path}",
             expected=f"{file.bytes} bytes, sha256 {file.sha256}",
-            got=wrong,
+            got=f"{size} bytes" if size != file.bytes else f"sha256 {digest}",
         )
 
 

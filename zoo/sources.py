@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import re
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
-from threading import Thread
-from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeVar
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from zoo.errors import ZooError
@@ -36,6 +37,23 @@ class SourceError(ZooError):
     """A source that does not give what it should; another one may."""
 
 
+class Sink(Protocol):
+    """Where a file goes, block by block."""
+
+    @property
+    def done(self) -> int:
+        """Bytes that are there."""
+        ...
+
+    def write(self, block: bytes) -> object:
+        """Appends."""
+        ...
+
+    def restart(self) -> None:
+        """Forgets what is there."""
+        ...
+
+
 class Source(Protocol):
     """A release's files by their path from its index."""
 
@@ -49,17 +67,13 @@ class Source(Protocol):
         """
         ...
 
-    def copy(
-        self, place: str, size: int, out: BinaryIO, done: int, told: Callable[[int], None]
-    ) -> None:
-        """Appends the bytes from `done` on to `out`, which already holds those before.
+    def copy(self, place: str, size: int, out: Sink) -> None:
+        """Gives what `out` has not yet.
 
         Args:
             place: the file's path.
             size: bytes that it must have.
-            out: where they go; truncated to nothing where the source starts from the beginning.
-            done: bytes that are there.
-            told: gets the number of bytes of each block.
+            out: where they go; restarted where the source starts from the beginning.
 
         Raises:
             SourceError: as soon as it gives other than `size` bytes in all; what came is kept.
@@ -103,12 +117,10 @@ class FolderSource:
             raise SourceError("the file is too large", where=path, expected=f"{limit} bytes")
         return found
 
-    def copy(
-        self, place: str, size: int, out: BinaryIO, done: int, told: Callable[[int], None]
-    ) -> None:
+    def copy(self, place: str, size: int, out: Sink) -> None:
         """See `Source`."""
         path = self._folder / place
-        _pour(self._blocks(path, done), size - done, out, told, str(path))
+        _pour(self._blocks(path, out.done), size - out.done, out.write, str(path))
 
     def _blocks(self, path: Path, done: int) -> Iterator[bytes]:
         try:
@@ -146,21 +158,16 @@ class WebSource:
         with self._get(place) as answer:
             if answer.status_code != 200:
                 raise self._refused(answer)
-            _pour(self._blocks(answer), limit, out, lambda _: None, answer.url, exactly=False)
+            _pour(self._blocks(answer), limit, out.write, answer.url, exactly=False)
         return out.getvalue()
 
-    def copy(
-        self, place: str, size: int, out: BinaryIO, done: int, told: Callable[[int], None]
-    ) -> None:
+    def copy(self, place: str, size: int, out: Sink) -> None:
         """See `Source`."""
-        with self._get(place, done) as answer:
-            if answer.status_code == 200 and done:  # it knows no ranges
-                out.seek(0)
-                out.truncate()
-                told(-done)
-                done = 0
-            elif answer.status_code == 206 and done:
-                expected = f"bytes {done}-{size - 1}/{size}"
+        with self._get(place, out.done) as answer:
+            if answer.status_code == 200 and out.done:  # it knows no ranges
+                out.restart()
+            elif answer.status_code == 206 and out.done:
+                expected = f"bytes {out.done}-{size - 1}/{size}"
                 got = answer.headers.get("Content-Range", "none")
                 if got.strip() != expected:
                     raise SourceError(
@@ -171,15 +178,16 @@ class WebSource:
                     )
             elif answer.status_code != 200:
                 raise self._refused(answer)
-            length = answer.headers.get("Content-Length", str(size - done))
-            if length != str(size - done):
+            left = size - out.done
+            length = answer.headers.get("Content-Length", str(left))
+            if length != str(left):
                 raise SourceError(
                     "the server promises another size",
                     where=answer.url,
-                    expected=f"{size - done} bytes",
+                    expected=f"{left} bytes",
                     got=length,
                 )
-            _pour(self._blocks(answer), size - done, out, told, answer.url)
+            _pour(self._blocks(answer), left, out.write, answer.url)
 
     def _get(self, place: str, done: int = 0) -> requests.Response:
         import requests
@@ -234,24 +242,20 @@ class WebSource:
         import requests
         from urllib3.exceptions import HTTPError
 
-        def read() -> bytes:
-            try:  # what is there; read would wait for all
-                return _within(_PATIENCE * self._timeout_s, partial(answer.raw.read1, _BLOCK))
-            except TimeoutError:  # the length of a chunk drips, say
-                with contextlib.suppress(OSError, RuntimeError, ValueError):
-                    answer.raw.shutdown()  # closing waits for whoever reads
-                raise
-
         began, got = time.monotonic(), 0
         try:
-            while block := read():
-                yield block
-                got += len(block)
-                took = time.monotonic() - began
-                if took > self._timeout_s and got < _LEAST_RATE * took:
-                    raise SourceError(
-                        "the server is too slow", where=answer.url, got=f"{got / took:.0f} bytes/s"
-                    )
+            with _Watch(_PATIENCE * self._timeout_s, answer.raw.shutdown) as watch:
+                # read1 gives what is there; read would wait for all.
+                while block := watch(partial(answer.raw.read1, _BLOCK)):
+                    yield block
+                    got += len(block)
+                    took = time.monotonic() - began
+                    if took > self._timeout_s and got < _LEAST_RATE * took:
+                        raise SourceError(
+                            "the server is too slow",
+                            where=answer.url,
+                            got=f"{got / took:.0f} bytes/s",
+                        )
         except (HTTPError, requests.RequestException, OSError) as error:
             raise SourceError(
                 "the server broke off", where=answer.url, got=_plain(error)
@@ -289,11 +293,57 @@ def _within(seconds: float, call: Callable[[], T]) -> T:
     return done.result()
 
 
+class _Watch:
+    """Cuts what is read if one call takes too long: the length of a chunk may drip, too.
+
+    It is one thread for all calls, where `_within` has one for each: half of a download's time.
+
+    Args:
+        seconds: that a call may take.
+        cut: ends a call of another thread, early.
+    """
+
+    def __init__(self, seconds: float, cut: Callable[[], object]):
+        self._seconds, self._cut = seconds, cut
+        self._until, self._late, self._ended = math.inf, False, Event()
+        self._thread = Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def __call__(self, call: Callable[[], T]) -> T:
+        """What the call gives.
+
+        Raises:
+            TimeoutError: it was cut.
+            Exception: what the call raises.
+        """
+        self._until = time.monotonic() + self._seconds
+        try:
+            return call()
+        finally:
+            self._until = math.inf
+            if self._late:
+                raise TimeoutError(f"timed out after {self._seconds:g} s")
+
+    def _watch(self) -> None:
+        while not self._ended.wait(min(self._seconds, 1.0) / 4):
+            if time.monotonic() > self._until:
+                self._late = True
+                with contextlib.suppress(OSError, RuntimeError, ValueError):  # it is closed
+                    self._cut()
+                return
+
+
 def _pour(
     blocks: Iterator[bytes],
     left: int,
-    out: BinaryIO,
-    told: Callable[[int], None],
+    write: Callable[[bytes], object],
     where: str,
     exactly: bool = True,
 ) -> None:
@@ -302,9 +352,8 @@ def _pour(
     for block in blocks:
         if len(block) > left:
             raise SourceError("more bytes than promised", where=where, expected=f"{promised} bytes")
-        out.write(block)
+        write(block)
         left -= len(block)
-        told(len(block))
     if left and exactly:
         raise SourceError(
             "fewer bytes than promised",
