@@ -128,7 +128,8 @@ def _pipeline(recipe: Recipe, models: Sequence[str]) -> None:
         cli.say(f"| {name} | {rate:,.0f} | {1e3 * took[name]:.2f} |")
     cli.say("\n| a step of | processor ms | of it the pipeline |\n|---|---:|---:|")
     for name in models:
-        stepper = twins.Fitter(_network(name, dataset, recipe), dataset, schedule, ours=False)
+        model = twins.Fitter.compiled(_network(name, dataset, recipe), dataset, schedule)
+        stepper = twins.Fitter(model, dataset, schedule, ours=False)
         turns = [stepper.seconds(FLAGS.steps) for _ in range(3)][1:]
         step = statistics.median(processor for _, processor in turns) / FLAGS.steps
         share = took[recipe.name] / (step + took[recipe.name])
@@ -141,12 +142,8 @@ def _fits(name: str, recipe: Recipe) -> list[tuple[float, float]]:
     from zoo.steps import Schedule
 
     dataset, schedule = data.of(recipe), Schedule.of(recipe)
-    return _in_turns(
-        [
-            twins.Fitter(_network(name, dataset, recipe), dataset, schedule, ours)
-            for ours in (True, False)
-        ]
-    )
+    model = twins.Fitter.compiled(_network(name, dataset, recipe), dataset, schedule)
+    return _in_turns([twins.Fitter(model, dataset, schedule, ours) for ours in (True, False)])
 
 
 def _network(name: str, dataset: Dataset, recipe: Recipe) -> tf_keras.Model:

@@ -75,21 +75,27 @@ class Fitter:
     """Times `fit` on the project's pipeline, or plainly on tensors in memory.
 
     Args:
-        model: of the data set's shape, freshly built.
+        model: of the data set's shape, `compiled`; two that are compared share it, since where
+            weights lie in memory moves the time of a step, too.
         dataset: whose training images are learned.
-        schedule: solver and augmentation; plain training has the same solver and no augmentation.
+        schedule: augmentation; plain training has none.
         ours: whether the pipeline feeds it, with the callbacks that `zoo.train` has.
     """
 
     def __init__(self, model: tf_keras.Model, dataset: Dataset, schedule: Schedule, ours: bool):
         self._model, self._dataset, self._schedule, self._ours = model, dataset, schedule, ours
         self._per_epoch = schedule.steps_per_epoch(len(dataset.train))
+        self._first = 0
+
+    @staticmethod
+    def compiled(model: tf_keras.Model, dataset: Dataset, schedule: Schedule) -> tf_keras.Model:
+        """The model, with the schedule's solver."""
         model.compile(
-            schedule.solver(model, self._per_epoch),
+            schedule.solver(model, schedule.steps_per_epoch(len(dataset.train))),
             tf_keras.losses.CategoricalCrossentropy(from_logits=True),
             jit_compile=False,
         )
-        self._first = 0
+        return model
 
     def seconds(self, steps: int) -> tuple[float, float]:
         """As `Stepper.seconds`, from the end of one more step before them."""
