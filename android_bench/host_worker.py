@@ -22,7 +22,7 @@ from zoo.errors import ZooError
 from zoo.files import MAX_MODEL_BYTES, read_bytes
 from zoo.results import Latency
 from zoo.splits import Split
-from zoo.types import Strict, TensorInfo
+from zoo.types import Pixels, Spread, Strict, TensorInfo
 
 ANSWER = "host_worker answer: "
 
@@ -49,8 +49,8 @@ class Score(Strict):
     validation_images: int
     data_dir: str = ""
     skip_broken: bool = False
-    mean: float
-    std: float
+    mean: Pixels
+    std: Spread
     labels: tuple[str, ...]
 
     def pictures(self) -> Split:

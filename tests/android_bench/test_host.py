@@ -7,10 +7,12 @@ import pytest
 from android_bench import host
 from android_bench.cases import candidates
 from android_bench.tasks import by_case, schedule
+from tests.android_bench.report_samples import artifact
 from tests.virtual_phone import AdbServer
 from zoo.errors import ZooError
 from zoo.provenance import Provenance
 from zoo.records import read_records
+from zoo.types import TensorInfo
 
 QUICK = host.Timing(num_runs=5, min_secs=0.0, warmup_secs=0.0)
 PRUNED = "squeezenet_v1_1-digits-pruned"
@@ -62,6 +64,17 @@ def test_a_file_that_its_manifest_does_not_describe_is_refused(digits, tmp_path)
     path.write_bytes(path.read_bytes() + b"\0")
     with pytest.raises(ZooError, match="not the one its manifest describes"):
         candidates([f"{PRUNED}-int8"], tmp_path)
+
+
+@pytest.mark.parametrize(("field", "value"), [("std", 0.0), ("std", 1e300), ("mean", None)])
+def test_pixels_are_not_normalised_by_nonsense(field, value):
+    pixels = TensorInfo(name="image", shape=(1, 32, 32, 1), dtype="float32")
+    rule = {"mean": [30.0], "std": [60.0]}
+    told = artifact("net-digits-int8", preprocessing=rule, inputs=(pixels,))
+    assert host.test_split(told).std == 60.0
+    told.preprocessing[field] = [value]
+    with pytest.raises(ZooError, match=f"does not say how to score it.*{field}"):
+        host.test_split(told)
 
 
 def test_unknown_artifact_names_the_nearest(digits):
