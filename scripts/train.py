@@ -58,7 +58,7 @@ def main(_: list[str]) -> None:
     cli.import_tensorflow()
     from zoo import stages, strategies
 
-    spread = strategies.spread(strategy)  # before anything is computed
+    spread = strategies.spread(strategy, cli.say)  # before anything is computed
     start = initial.load(FLAGS.init_from, cli.output(), [name]) if FLAGS.init_from else None
     point = arguments.parse(spec, given)
     stages.train(recipe, cli.output(), name, Provenance.here(), cli.say, start, point, spread)

@@ -94,9 +94,9 @@ def test_a_worker_that_is_killed_and_started_again(tmp_path):
 @pytest.mark.parametrize(
     ("jobs", "kind", "index", "expected"),
     [
-        ({"worker": ["a:1", "b:1"]}, "worker", 1, (1, 2)),
-        ({"chief": ["c:1"], "worker": ["a:1", "b:1"]}, "chief", 0, (0, 3)),
-        ({"chief": ["c:1"], "worker": ["a:1", "b:1"]}, "worker", 0, (1, 3)),
+        ({"worker": ["a:1", "b:1"]}, "worker", 1, (1, ["a:1", "b:1"])),
+        ({"chief": ["c:1"], "worker": ["a:1", "b:1"]}, "chief", 0, (0, ["c:1", "a:1", "b:1"])),
+        ({"chief": ["c:1"], "worker": ["a:1", "b:1"]}, "worker", 0, (1, ["c:1", "a:1", "b:1"])),
         ({"worker": ["a:1"], "ps": ["b:1"]}, "ps", 0, None),
         ({"worker": ["a:1"]}, "worker", 1, None),
         (["a:1"], "worker", 0, None),
@@ -122,6 +122,7 @@ def test_a_port_that_is_taken_is_told_in_one_line(command, tmp_path):
         flags = [*FLAGS, f"--output={tmp_path}", "--strategy=multi_worker"]
         done = command("train", *flags, TF_CONFIG=told)
     assert done.returncode == 1
+    assert f"worker 0 of 2: waiting for 127.0.0.1:{ports[1]}" in done.stdout
     last = done.stderr.splitlines()[-1]
     assert re.match("error: the workers can't be brought together.*free port", last), done.stderr
     assert "Traceback" not in done.stderr

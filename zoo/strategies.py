@@ -121,8 +121,12 @@ class Spread:
 ALONE = Spread()
 
 
-def spread(name: str) -> Spread:
+def spread(name: str, say: Callable[[str], None]) -> Spread:
     """The strategy of that name. Call it before anything else is computed.
+
+    Args:
+        name: one of `zoo.specs.STRATEGIES`.
+        say: gets a line before other workers are waited for.
 
     Raises:
         ZooError: unknown, no TPU, a TF_CONFIG that is missing or can't be, or a port that is taken.
@@ -132,8 +136,11 @@ def spread(name: str) -> Spread:
     if name == "mirrored":
         return Spread(tf.distribute.MirroredStrategy())
     if name == "multi_worker":
-        worker, workers = _cluster()
-        return Spread(_multi_worker(), worker, workers)
+        worker, addresses = _cluster()
+        others = [each for number, each in enumerate(addresses) if number != worker]
+        if others:
+            say(f"worker {worker} of {len(addresses)}: waiting for {', '.join(others)}")
+        return Spread(_multi_worker(), worker, len(addresses))
     if name != "tpu":
         raise UnknownNameError("--strategy", name, STRATEGIES)
     try:
@@ -164,8 +171,8 @@ def _multi_worker() -> tf.distribute.Strategy:
         ) from error
 
 
-def _cluster() -> tuple[int, int]:
-    """Which worker of how many TF_CONFIG says this is; a `chief` comes before the workers.
+def _cluster() -> tuple[int, list[str]]:
+    """Which worker TF_CONFIG says this is, and all addresses; a `chief` comes before the workers.
 
     Raises:
         ZooError: it says nothing, or nonsense.
@@ -174,13 +181,13 @@ def _cluster() -> tuple[int, int]:
     try:
         config = json.loads(text)
         kind, number = config["task"]["type"], int(config["task"]["index"])
-        members = [
-            (job, index)
+        members = {
+            (job, index): str(address)
             for job in ("chief", "worker")
-            for index in range(len(config["cluster"].get(job, ())))
-        ]
+            for index, address in enumerate(config["cluster"].get(job, ()))
+        }
         if (kind, number) in members:
-            return members.index((kind, number)), len(members)
+            return list(members).index((kind, number)), list(members.values())
     except (ValueError, KeyError, TypeError, AttributeError):
         pass
     raise ZooError(
