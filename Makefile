@@ -10,6 +10,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --require-hashes --no-deps
 DEMO_FLAGS ?=
 PYTEST_FLAGS ?=
 
@@ -30,18 +31,23 @@ lint: setup
 setup: $(STAMP)
 
 # A venv whose Python has gone, or that a broken install left, is made anew.
-$(STAMP): requirements.lock
+$(STAMP): installer.lock requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
 	  { echo "error: Python 3.11 is needed | got: $$($(PYTHON) --version) | to do: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@echo "setting up $(VENV) (about 1 GB of downloads the first time; a few minutes)"
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --no-deps \
-	  -r requirements.lock
+	@$(PIP) --quiet -r installer.lock
+	@$(BIN)/uv pip install --python $(BIN)/python --require-hashes --no-deps \
+	  -r requirements.lock \
+	  || { echo "uv could not; trying pip, which knows the indexes and proxies of pip.conf"; \
+	  $(PIP) -r requirements.lock; }
 	@touch $(STAMP)
 
 lock:
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/python -m pip install --quiet --upgrade uv
+	echo uv | $(BIN)/uv pip compile - --no-header --no-annotate --generate-hashes \
+	  --output-file installer.lock
 	$(BIN)/uv pip compile pyproject.toml --all-extras --python-version 3.11 --generate-hashes \
 	  --constraint constraints.txt --no-header --output-file requirements.lock
 
