@@ -71,6 +71,14 @@ def test_a_newcomer_lists_downloads_and_classifies(installed, tmp_path):
     assert "TensorFlow can't be imported" in done.stderr and "[train]" in done.stderr
 
 
+@pytest.mark.slow
+def test_a_type_checker_of_others_knows_the_types(installed, tmp_path):
+    (tmp_path / "theirs.py").write_text("import zoo\nname: int = zoo.load('net').classify('x')[0]\n")
+    python = f"--python-executable={installed / 'python'}"
+    done = run(sys.executable, "-m", "mypy", "--no-incremental", python, "theirs.py", cwd=tmp_path)
+    assert 'has type "Guess"' in done.stdout, done.stdout
+
+
 def test_every_command_is_a_script():
     told = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
     for name, target in told.items():
