@@ -73,7 +73,9 @@ def test_a_newcomer_lists_downloads_and_classifies(installed, tmp_path):
 
 @pytest.mark.slow
 def test_a_type_checker_of_others_knows_the_types(installed, tmp_path):
-    (tmp_path / "theirs.py").write_text("import zoo\nname: int = zoo.load('net').classify('x')[0]\n")
+    (tmp_path / "theirs.py").write_text(
+        "import zoo\nname: int = zoo.load('net').classify('x')[0]\n"
+    )
     python = f"--python-executable={installed / 'python'}"
     done = run(sys.executable, "-m", "mypy", "--no-incremental", python, "theirs.py", cwd=tmp_path)
     assert 'has type "Guess"' in done.stdout, done.stdout

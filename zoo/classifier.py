@@ -93,7 +93,9 @@ class Classifier:
 
     def logits(self, image: np.ndarray | str | Path) -> np.ndarray:
         """float32 (classes,): what the network gives before the soft-max. As `classify`."""
-        pixels = geometry.fitted(_picture(image), self.manifest.dataset, self._size, self._channels)
+        pixels = geometry.fitted(
+            _picture(image, self._size), self.manifest.dataset, self._size, self._channels
+        )
         if self._reversed:
             pixels = pixels[..., ::-1]
         return self._net.run((pixels.astype(np.float32) - self._mean) / self._std)
@@ -108,12 +110,12 @@ def _rule(manifest: Artifact, where: Path) -> PixelRule:
         ) from error
 
 
-def _picture(image: np.ndarray | str | Path) -> Image.Image:
+def _picture(image: np.ndarray | str | Path, size: int) -> Image.Image:
     from PIL import Image
 
     if isinstance(image, str | Path):
         data = read_bytes(Path(image), "the picture", _MAX_PICTURE_BYTES, "name a JPEG or PNG")
-        return decoding.rgb(data, str(image))
+        return decoding.rgb(data, str(image), short=decoding.enough(size))
     array = np.asarray(image)
     layers = array.shape[2:]
     if array.dtype != np.uint8 or array.ndim < 2 or layers not in ((), (1,), (3,)):

@@ -2,11 +2,15 @@
 
 JPEGs go through libjpeg's accurate inverse transform, Pillow's default; TensorFlow's is a faster,
 coarser one. A picture's orientation (Exif) is applied, its colour is brought to RGB.
+
+A photo of many times the wanted size is decoded at a half to an eighth of its own (libjpeg's scaled
+transform): in a fraction of the time, and a grey level or two from the one decoded whole.
 """
 
 from __future__ import annotations
 
 import io
+import math
 import warnings
 from typing import TYPE_CHECKING
 
@@ -21,8 +25,18 @@ MAX_PIXELS = 2**26  # 200 MB when decoded; the largest picture of ImageNet has 6
 ZOOM = 0.875  # of the shorter side, that an evaluated picture keeps
 
 
+def enough(size: float) -> int:
+    """Pixels of the shorter side from which `size` can be made as from a larger picture."""
+    return math.ceil(2 * size / ZOOM)
+
+
 def rgb(
-    data: bytes, name: str, *, formats: tuple[str, ...] | None = None, most: int = MAX_PIXELS
+    data: bytes,
+    name: str,
+    *,
+    formats: tuple[str, ...] | None = None,
+    most: int = MAX_PIXELS,
+    short: int | None = None,
 ) -> Image.Image:
     """Decodes a picture.
 
@@ -31,6 +45,8 @@ def rgb(
         name: of the picture, for messages.
         formats: Pillow's names of those that are allowed.
         most: pixels that it may have.
+        short: pixels of the shorter side that are enough, where a JPEG has at least twice as many;
+            None for all that there are.
 
     Raises:
         ZooError: broken, of no known format, or too large when decoded.
@@ -43,6 +59,9 @@ def rgb(
             picture = Image.open(io.BytesIO(data), formats=formats)
             width, height = picture.size
             if width * height <= most:
+                if short is not None:
+                    scale = short / max(1, min(width, height))
+                    picture.draft(None, (math.ceil(scale * width), math.ceil(scale * height)))
                 return ImageOps.exif_transpose(picture).convert("RGB")
     except Image.DecompressionBombError:
         width = height = MAX_PIXELS

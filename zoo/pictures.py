@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
@@ -66,14 +67,15 @@ class Pictures:
     def crop(self, place: int, least: float, seed: Sequence[int]) -> np.ndarray:
         """A random part of a picture, uint8 (size, size, 3), the same for the same seed."""
         draw = np.random.default_rng(seed)
-        number = self.numbers[place]
-        return decoding.resized_crop(self._decoded(number), self.size, least, draw)
+        picture = self._decoded(self.numbers[place], self.size / math.sqrt(least))
+        return decoding.resized_crop(picture, self.size, least, draw)
 
     def _central(self, number: int) -> np.ndarray:
-        return decoding.central(self._decoded(number), self.size)
+        return decoding.central(self._decoded(number, self.size), self.size)
 
-    def _decoded(self, number: int) -> Any:
-        return decoding.rgb(self.source.read(int(number)), self.source.name(int(number)))
+    def _decoded(self, number: int, size: float) -> Any:
+        data, name = self.source.read(int(number)), self.source.name(int(number))
+        return decoding.rgb(data, name, short=decoding.enough(size))
 
 
 def broken(source: Source, numbers: Sequence[int]) -> dict[int, str]:
@@ -81,7 +83,7 @@ def broken(source: Source, numbers: Sequence[int]) -> dict[int, str]:
 
     def problem(number: int) -> str | None:
         try:
-            decoding.rgb(source.read(number), source.name(number))
+            decoding.rgb(source.read(number), source.name(number), short=1)  # as small as may be
         except ZooError as error:
             return str(error)
         return None
