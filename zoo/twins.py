@@ -110,9 +110,10 @@ class Fitter:
             images = batches(self._dataset, self._schedule, first, self._first, one_hot=True)
             self._model.fit(images, verbose=0, callbacks=callbacks)
         else:
-            size = (steps + 1) * self._schedule.batch_size
-            x = tf.constant(self._dataset.normalise(self._dataset.train.images[:size]))
-            y = tf.one_hot(self._dataset.train.labels[:size], len(self._dataset.labels))
+            train = self._dataset.train
+            which = np.arange((steps + 1) * self._schedule.batch_size) % len(train)  # may be few
+            x = tf.constant(self._dataset.normalise(train.images[which]))
+            y = tf.one_hot(train.labels[which], len(self._dataset.labels))
             self._model.fit(x, y, self._schedule.batch_size, verbose=0, callbacks=callbacks)
         return watch.elapsed_s, watch.processor_s
 
