@@ -116,7 +116,9 @@ def _bring(
     try:
         with partial.open("rb") as packed, whole.open("wb") as out:
             container.unpack(packed, out, entry.file.bytes)
-        _check(entry.file, whole.stat().st_size, sha256_of(whole), entry.name)
+        size, digest = whole.stat().st_size, sha256_of(whole)
+        if (size, digest) != (entry.file.bytes, entry.file.sha256):
+            raise _another(entry.file, size, digest, entry.name)
         whole.replace(path)
     finally:
         whole.unlink(missing_ok=True)
@@ -159,8 +161,12 @@ class _Partial:
         self._told(-self.done)
         self.done, self._hash = 0, sha256()
 
-    def check(self, file: File, where: str) -> None:
-        _check(file, self.done, self._hash.hexdigest(), where)
+    @property
+    def digest(self) -> str:
+        return self._hash.hexdigest()
+
+    def holds(self, file: File) -> bool:
+        return (self.done, self.digest) == (file.bytes, file.sha256)
 
     def _came(self, block: bytes) -> None:
         self._hash.update(block)
@@ -174,26 +180,24 @@ def _download(entry: Entry, source: Source, partial: Path, progress: Progress) -
     Where that goes on with bytes of another source or of an earlier run, and the whole is wrong,
     nobody knows whose fault it is: this source is then asked for all of it.
     """
-    try:
-        size = entry.download.bytes
-        with _Partial(partial, size, lambda count: progress.more(entry.name, count)) as out:
-            begun = out.done > 0
-            while True:
+    size = entry.download.bytes
+    with _Partial(partial, size, lambda count: progress.more(entry.name, count)) as out:
+        resumed = out.done > 0
+        try:
+            _fill(entry, source, out)
+            if resumed and not out.holds(entry.download):
+                out.restart()
                 _fill(entry, source, out)
-                try:
-                    out.check(entry.download, source.name)
-                    return
-                except SourceError:
-                    out.restart()  # what was wrong stays wrong
-                    if not begun:
-                        raise
-                    begun = False
-    except SourceError:
-        if out.done:  # another source finds it there, and tells of it again
-            progress.more(entry.name, -out.done)
-        else:
-            partial.unlink()
-        raise
+            if not out.holds(entry.download):
+                wrong = _another(entry.download, out.done, out.digest, source.name)
+                out.restart()  # what was wrong stays wrong
+                raise wrong
+        except SourceError:
+            if out.done:  # another source finds it there, and tells of it again
+                progress.more(entry.name, -out.done)
+            else:
+                partial.unlink()
+            raise
 
 
 def _fill(entry: Entry, source: Source, out: _Partial) -> None:
@@ -210,14 +214,13 @@ def _fill(entry: Entry, source: Source, out: _Partial) -> None:
                 raise
 
 
-def _check(file: File, size: int, digest: str, where: str) -> None:
-    if (size, digest) != (file.bytes, file.sha256):
-        raise SourceError(
-            "not the file that the index names",
-            where=f"{where}: {file.path}",
-            expected=f"{file.bytes} bytes, sha256 {file.sha256}",
-            got=f"{size} bytes" if size != file.bytes else f"sha256 {digest}",
-        )
+def _another(file: File, size: int, digest: str, where: str) -> SourceError:
+    return SourceError(
+        "not the file that the index names",
+        where=f"{where}: {file.path}",
+        expected=f"{file.bytes} bytes, sha256 {file.sha256}",
+        got=f"{size} bytes" if size != file.bytes else f"sha256 {digest}",
+    )
 
 
 def _manifest(entry: Entry, source: Source) -> bytes:
