@@ -84,7 +84,7 @@ def test_arguments_layers_and_sizes(name):
         assert kind in known or kind.__module__.startswith("tf_keras."), layer.name
         assert kind.__name__ not in ("Lambda", "TFOpLambda", "SlicingOpLambda"), layer.name
     for size in (32, 224):
-        features = small(name, dropout=0.125, input_shape=(size, size, 3), include_top=False)
+        features = small(name, dropout=0.125, input_shape=(size, size, 1), include_top=False)
         _, height, width, _ = features.output_shape
         # Neither so small that the place is lost, nor so large that a step takes minutes.
         assert 2 <= height <= 16
