@@ -12,6 +12,8 @@ import pytest
 from filelock import FileLock
 
 ROOT = Path(__file__).parent.parent
+# Of ImageNet, one a class: no part of the project, what needs them skips without.
+PICTURES = ROOT.parent / "shared" / "data" / "imagenet_sample_1000.tar"
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 

@@ -8,10 +8,9 @@ import pytest
 
 from converters import coverage_table, ratios
 from converters.coverage_table import OnRuntime, Row
+from tests.conftest import PICTURES
 from zoo.errors import ZooError
 from zoo.results import Placement
-
-PICTURES = Path(__file__).parents[2] / "shared" / "data" / "imagenet_sample_1000.tar"
 
 
 def test_the_command_goes_on_where_it_stopped(command, tmp_path):

@@ -7,18 +7,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import ROOT
+from tests.conftest import PICTURES
 from zoo import decoding
 from zoo.errors import ZooError
-
-SAMPLE = ROOT.parent / "shared" / "data" / "imagenet_sample_1000.tar"
 
 
 @pytest.fixture(scope="module")
 def photo():
-    if not SAMPLE.is_file():
-        pytest.skip(f"{SAMPLE} is not there")
-    with tarfile.open(SAMPLE) as tar:
+    if not PICTURES.is_file():
+        pytest.skip(f"{PICTURES} is not there")
+    with tarfile.open(PICTURES) as tar:
         member = next(each for each in tar if each.isfile())
         small = Image.open(tar.extractfile(member)).convert("RGB")
     return small.resize((2400, 1800), Image.Resampling.BICUBIC)

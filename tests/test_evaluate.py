@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import PICTURES, ROOT
 from tests.test_deep_compression import REAL
 from zoo import images, weights
 from zoo.catalog import model_spec
@@ -25,17 +25,16 @@ from zoo.errors import ZooError
 from zoo.specs import Preprocessing
 from zoo.synsets import ILSVRC2012
 
-SAMPLE = ROOT.parent / "shared" / "data" / "imagenet_sample_1000.tar"
 NAME = "squeezenet_v1_0_deep_compressed"
 ROW = weights.WEIGHTS[NAME]
 
 
 @pytest.fixture(scope="module")
 def sample():
-    for path in (SAMPLE, REAL):
+    for path in (PICTURES, REAL):
         if not path.exists():
             pytest.skip(f"the public weights and pictures are not at {path.parent}")
-    return SAMPLE
+    return PICTURES
 
 
 def tar_of(path, files, kind=tarfile.REGTYPE):

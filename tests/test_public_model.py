@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 import zoo
+from tests.conftest import PICTURES
 from tests.test_deep_compression import REAL
 from zoo import images
 from zoo.records import read_model
 from zoo.synsets import ILSVRC2012
 from zoo.types import Artifact
 
-PICTURES = REAL.parent / "imagenet_sample_1000.tar"
 NAME = "squeezenet_v1_0-imagenet"
 pytestmark = pytest.mark.skipif(
     not (REAL.exists() and PICTURES.exists()), reason="the weights or the pictures are not here"
