@@ -19,7 +19,8 @@ echo start
 trap 'exit 0' TERM INT
 trap '' HUP
 read -r up idle </proc/uptime
-end=$((${up%.*} + limit))
+# In whole seconds, as a shell of 32 bits holds no more: one on top, so that it is never too short.
+end=$((${up%.*} + limit + 1))
 while [ "${up%.*}" -lt "$end" ]; do
   row="- ${up%.*}${up#*.}0000"
   for path in $paths; do

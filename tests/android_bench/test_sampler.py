@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -46,26 +47,48 @@ def nodes(tmp_path):
     return {name: str(tmp_path / name) for name in (*texts, "temp")}
 
 
+PATIENCE_S = 60  # on a busy machine
+
+
 @contextlib.contextmanager
-def running(which, nodes, period_s=0.1, limit_s=20, output=subprocess.PIPE):
+def running(which, nodes, period_s=0.1, limit_s=300, output=subprocess.PIPE):
     command = which.command(str(which.path), period_s, limit_s, nodes)
     with subprocess.Popen(
         ["/bin/sh", "-c", f"exec {command}"], stdout=output, text=True
     ) as process:
+        watch = threading.Timer(PATIENCE_S, process.kill)
+        watch.start()
         try:
             yield process
         finally:
+            watch.cancel()
             process.kill()
+
+
+def rows(process, count):
+    """What it prints until the `count`-th further row."""
+    text = ""
+    while count and (line := process.stdout.readline()):
+        text += line
+        count -= line[0].isdigit() or line[0] == "-"
+    assert not count, f"ended early, after {text!r}"
+    return text
+
+
+def rest(process):
+    """What it prints after being told to end."""
+    process.terminate()
+    text = process.stdout.read()
+    process.wait(PATIENCE_S)
+    return text
 
 
 def test_a_changing_node(either, nodes, tmp_path):
     with running(either, nodes) as process:
-        time.sleep(1.2)
+        text = rows(process, 8)
         (tmp_path / "current_now").write_text("-90000\n")
         changed_s = time.clock_gettime(time.CLOCK_BOOTTIME)
-        time.sleep(0.8)
-        process.send_signal(signal.SIGTERM)
-        text, _ = process.communicate(timeout=5)
+        text += rows(process, 8) + rest(process)
     trace = parse(text)
     assert process.returncode == 0
     assert (trace.kind, trace.damaged) == (either.kind, 0)
@@ -74,43 +97,43 @@ def test_a_changing_node(either, nodes, tmp_path):
     assert np.isnan(trace.columns["status"]).all()
     assert (trace.columns["voltage_now"] == 4_101_000).all()
     current = trace.columns["current_now"]
-    assert (current[0], current[-1]) == (-412_000, -90_000)
-    first = trace.boot_s[np.flatnonzero(current == -90_000)[0]]
-    assert -0.011 <= first - changed_s < 0.6
-    assert 8 <= len(current) <= 21
+    assert set(current) == {-412_000, -90_000}
+    assert current[0] == -412_000
+    resolution_s = 0.01  # of the loop's clock
+    assert (current[trace.boot_s >= changed_s + resolution_s] == -90_000).all()
+    assert current[-1] == -90_000
+    steps_s = np.diff(trace.boot_s)
+    assert steps_s.min() >= 0 and np.median(steps_s) >= 0.09
     if either.kind == "native":
-        assert np.abs(np.diff(trace.boot_s) - 0.1).max() < 0.09
+        assert np.median(steps_s) < 0.11
         assert not np.isnan(trace.awake_s).any()
 
 
 @pytest.mark.parametrize("content", ["", "-\n", "12abc\n", "9" * 40, "1 2\n", "\n5\n"])
 def test_no_number_is_made_of_what_is_none(either, nodes, tmp_path, content):
     (tmp_path / "current_now").write_text(content)
-    with running(either, nodes, limit_s=1) as process:
-        text, _ = process.communicate(timeout=10)
-    trace = parse(text)
-    assert len(trace.boot_s) > 1  # the loop's commands are slow on a busy machine
+    with running(either, nodes) as process:
+        trace = parse(rows(process, 2) + rest(process))
+    assert len(trace.boot_s) >= 2
     assert np.isnan(trace.columns["current_now"]).all()
     assert (trace.columns["voltage_now"] == 4_101_000).all()
 
 
-def test_it_ends_by_itself(either, nodes):
-    started = time.monotonic()
+def test_it_ends_by_itself_and_not_before(either, nodes):
     with running(either, nodes, limit_s=1) as process:
-        process.communicate(timeout=10)
+        started = time.monotonic()  # so that the loop's clock, read later, has not yet begun
+        process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0
-    assert 0.5 < time.monotonic() - started < 4
+    assert time.monotonic() - started >= 0.9
 
 
 def test_it_outlives_a_lost_terminal(either, nodes):
     with running(either, nodes) as process:
-        time.sleep(0.4)
+        rows(process, 1)
         process.send_signal(signal.SIGHUP)
-        time.sleep(0.4)
-        assert process.poll() is None
-        process.terminate()
-        text, _ = process.communicate(timeout=5)
-    assert len(parse(text).boot_s) >= 5
+        rows(process, 4)
+        rest(process)
+    assert process.returncode == 0
 
 
 def test_a_node_that_is_denied(either, tmp_path):
