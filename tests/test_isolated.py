@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -40,16 +41,6 @@ def tiny(tmp_path_factory):
 def runner(request):
     with Runner(request.param, timeout_s=60) as made:
         yield made
-
-
-@pytest.fixture
-def crashing(tiny, tmp_path):
-    """A convolution whose filters are declared as left out: LiteRT's XNNPACK follows a null."""
-    model = flatbuffer_utils.read_model(str(tiny))
-    model.subgraphs[0].operators[0].inputs = [0, -1, 2]
-    path = tmp_path / "crashing.tflite"
-    path.write_bytes(bytes(flatbuffer_utils.convert_object_to_bytearray(model)))
-    return path
 
 
 def by_numpy(path, image):
@@ -127,19 +118,44 @@ def test_a_refused_file_costs_nothing(runner, tiny, tmp_path):
     assert runner._child.pid == child
 
 
-def test_a_cut_file_is_an_error_here(runner, tiny, tmp_path):
-    """tflite_runtime reads beyond its end: what lies there decides whether it refuses or dies."""
-    cut = tmp_path / "cut.tflite"
-    cut.write_bytes(tiny.read_bytes()[:300])
-    with pytest.raises(ZooError, match=f"{runner.runtime} (refuses|died).*cut.tflite"):
-        runner.outputs(cut, IMAGES)
+def cut(content):
+    return content[:300]
+
+
+def without_filters(content):
+    """A convolution whose filters are declared as left out."""
+    model = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
+    model.subgraphs[0].operators[0].inputs = [0, -1, 2]
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+@pytest.mark.parametrize("damage", [cut, without_filters])
+def test_a_damaged_file_is_an_error_here(runner, tiny, tmp_path, damage):
+    """The runtimes read where nothing is: what lies there decides whether they refuse or die."""
+    path = tmp_path / "damaged.tflite"
+    path.write_bytes(damage(tiny.read_bytes()))
+    with pytest.raises(ZooError, match=f"{runner.runtime} (refuses|died).*damaged.tflite"):
+        runner.outputs(path, IMAGES)
     assert runner.outputs(tiny, IMAGES).shape == (4, 10)
 
 
-def test_a_crash_is_an_error_here(crashing, tiny):
-    with Runner("litert", timeout_s=60) as runner:
-        with pytest.raises(ZooError, match=r"litert died.*crashing.tflite.*SIGSEGV"):
-            runner.outputs(crashing, IMAGES)
+def processor_s(pid):
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_a_crash_is_an_error_here(tiny):
+    with Runner("litert", timeout_s=60) as runner, ThreadPoolExecutor(1) as pool:
+        runner.placement(tiny)
+        child = runner._child.pid
+        idle_s = processor_s(child)
+        call = pool.submit(runner.latency_us, tiny, "none", 1, 40.0)
+        while processor_s(child) < idle_s + 0.1:
+            assert not call.done()
+            time.sleep(0.02)
+        os.kill(child, signal.SIGSEGV)
+        with pytest.raises(ZooError, match=r"litert died.*tiny.tflite.*SIGSEGV"):
+            call.result(timeout=30)
         assert runner.outputs(tiny, IMAGES).shape == (4, 10)
 
 
