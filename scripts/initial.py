@@ -47,8 +47,8 @@ def public(value: str, file: Path | None = None) -> transfer.Initial:
     )
 
 
-def load(value: str, output: Path, own: Collection[str] = ()) -> transfer.Initial:
-    """What --init_from names: as `public`, or as `origins.find`. A run imports TensorFlow.
+def find(value: str, output: Path, own: Collection[str] = ()) -> origins.Found:
+    """What --init_from names: as `public`, or as `origins.find`. Needs no TensorFlow.
 
     Args:
         value: as for either.
@@ -61,8 +61,21 @@ def load(value: str, output: Path, own: Collection[str] = ()) -> transfer.Initia
     if value in weights.WEIGHTS or value.endswith(SUFFIX):
         return public(value)
     others = [*weights.WEIGHTS, f"FILE{SUFFIX}"]
-    found = origins.find("--init_from", value, output, own, others)
+    return origins.find("--init_from", value, output, own, others)
+
+
+def read(found: origins.Found) -> transfer.Initial:
+    """The weights of what was found. A run's import TensorFlow.
+
+    Raises:
+        ZooError: the run is none to start from, or can't be read.
+    """
     if isinstance(found, transfer.Initial):
         return found
     cli.import_tensorflow()
     return transfer.from_run(*found)
+
+
+def load(value: str, output: Path, own: Collection[str] = ()) -> transfer.Initial:
+    """As `find` and `read`."""
+    return read(find(value, output, own))

@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.test_train import weights_of
-from zoo import strategies
+from zoo import workers
 from zoo.errors import ZooError
 
 FLAGS = (
@@ -94,9 +94,9 @@ def test_a_worker_that_is_killed_and_started_again(tmp_path):
 @pytest.mark.parametrize(
     ("jobs", "kind", "index", "expected"),
     [
-        ({"worker": ["a:1", "b:1"]}, "worker", 1, (1, ["a:1", "b:1"])),
-        ({"chief": ["c:1"], "worker": ["a:1", "b:1"]}, "chief", 0, (0, ["c:1", "a:1", "b:1"])),
-        ({"chief": ["c:1"], "worker": ["a:1", "b:1"]}, "worker", 0, (1, ["c:1", "a:1", "b:1"])),
+        ({"worker": ["a:1", "b:1"]}, "worker", 1, (1, ("a:1", "b:1"))),
+        ({"chief": ["c:1"], "worker": ["a:1", "b:1"]}, "chief", 0, (0, ("c:1", "a:1", "b:1"))),
+        ({"chief": ["c:1"], "worker": ["a:1", "b:1"]}, "worker", 0, (1, ("c:1", "a:1", "b:1"))),
         ({"worker": ["a:1"], "ps": ["b:1"]}, "ps", 0, None),
         ({"worker": ["a:1"]}, "worker", 1, None),
         (["a:1"], "worker", 0, None),
@@ -106,10 +106,10 @@ def test_the_chief_comes_first(monkeypatch, jobs, kind, index, expected):
     told = json.dumps({"cluster": jobs, "task": {"type": kind, "index": index}})
     monkeypatch.setenv("TF_CONFIG", told)
     if expected:
-        assert strategies._cluster() == expected
+        assert workers.place() == workers.Place(*expected)
     else:
         with pytest.raises(ZooError, match="which worker is this"):
-            strategies._cluster()
+            workers.place()
 
 
 def test_a_port_that_is_taken_is_told_in_one_line(command, tmp_path):

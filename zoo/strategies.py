@@ -7,8 +7,6 @@ all read it when they go on. Every worker computes its share of each batch.
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator
@@ -21,6 +19,7 @@ import tf_keras
 
 from zoo.errors import UnknownNameError, ZooError, one_line
 from zoo.specs import STRATEGIES
+from zoo.workers import Place
 
 
 @dataclass(frozen=True)
@@ -121,26 +120,27 @@ class Spread:
 ALONE = Spread()
 
 
-def spread(name: str, say: Callable[[str], None]) -> Spread:
+def spread(name: str, place: Place | None, say: Callable[[str], None]) -> Spread:
     """The strategy of that name. Call it before anything else is computed.
 
     Args:
         name: one of `zoo.specs.STRATEGIES`.
+        place: among the workers; `multi_worker` alone has one.
         say: gets a line before other workers are waited for.
 
     Raises:
-        ZooError: unknown, no TPU, a TF_CONFIG that is missing or can't be, or a port that is taken.
+        ZooError: unknown, no TPU, or a port that is taken.
     """
     if name == "none":
         return ALONE
     if name == "mirrored":
         return Spread(tf.distribute.MirroredStrategy())
-    if name == "multi_worker":
-        worker, addresses = _cluster()
-        others = [each for number, each in enumerate(addresses) if number != worker]
+    if place is not None:
+        workers = len(place.addresses)
+        others = [each for number, each in enumerate(place.addresses) if number != place.worker]
         if others:
-            say(f"worker {worker} of {len(addresses)}: waiting for {', '.join(others)}")
-        return Spread(_multi_worker(), worker, len(addresses))
+            say(f"worker {place.worker} of {workers}: waiting for {', '.join(others)}")
+        return Spread(_multi_worker(), place.worker, workers)
     if name != "tpu":
         raise UnknownNameError("--strategy", name, STRATEGIES)
     try:
@@ -169,32 +169,3 @@ def _multi_worker() -> tf.distribute.Strategy:
             remedy="end what holds the port or name another one, then start the command on all"
             " workers",
         ) from error
-
-
-def _cluster() -> tuple[int, list[str]]:
-    """Which worker TF_CONFIG says this is, and all addresses; a `chief` comes before the workers.
-
-    Raises:
-        ZooError: it says nothing, or nonsense.
-    """
-    text = os.environ.get("TF_CONFIG", "")
-    try:
-        config = json.loads(text)
-        kind, number = config["task"]["type"], int(config["task"]["index"])
-        members = {
-            (job, index): str(address)
-            for job in ("chief", "worker")
-            for index, address in enumerate(config["cluster"].get(job, ()))
-        }
-        if (kind, number) in members:
-            return list(members).index((kind, number)), list(members.values())
-    except (ValueError, KeyError, TypeError, AttributeError):
-        pass
-    raise ZooError(
-        "which worker is this?",
-        where="TF_CONFIG",
-        expected='{"cluster": {"worker": ["HOST:PORT", "HOST:PORT"]}, '
-        '"task": {"type": "worker", "index": 0}}',
-        got=one_line(text, 200) or "nothing",
-        remedy="start the command once a worker, each with its index",
-    )
