@@ -17,17 +17,28 @@ PICTURES = ROOT.parent / "shared" / "data" / "imagenet_sample_1000.tar"
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-# Their tests share nothing, so that they fill both processes evenly; a file's usually share
-# fixtures or built networks.
+# Their tests share nothing, so that they fill all processes evenly to the end; a file's usually
+# share fixtures or built networks.
 _SPREAD = ("test_architectures.py", "test_catalog.py")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keeps each file's tests in one process, but for those of `_SPREAD`."""
+    """Keeps each file's tests in one process, but for those of `_SPREAD`; files of slow ones first.
+
+    By the files' names, so that those that wait for phones are among those that compute.
+    """
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (_rank(item.path, slow), item.path.name))
     for item in items:
         if item.path.name not in _SPREAD:
             item.add_marker(pytest.mark.xdist_group(item.path.name))
+
+
+def _rank(path: Path, slow: set[Path]) -> int:
+    if path.name in _SPREAD:
+        return 2
+    return 0 if path in slow else 1
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -154,6 +154,7 @@ def test_damaged_flatbuffer_is_refused(digits, cut):
         flatbuffer.contents(path.read_bytes()[:cut], path)
 
 
+@pytest.mark.slow
 def test_jobs_convert_several_runs_at_a_time(command, digits, tmp_path):
     names = ("squeezenet_v1_1-digits", RUN)
     for name in names:

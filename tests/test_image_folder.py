@@ -204,6 +204,7 @@ def test_labels_follow_their_pictures_into_the_batches(folder):
         assert ((level // 60).clip(0, 2) == y.numpy()).mean() > 0.9
 
 
+@pytest.mark.slow
 def test_train_convert_and_score_a_folder(command, folder, tmp_path_factory):
     output = f"--output={tmp_path_factory.mktemp('output')}"
     trained = command(

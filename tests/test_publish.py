@@ -215,6 +215,7 @@ def test_what_fails_its_checks_is_refused_and_the_rest_published(
     assert {entry.name for entry in index.entries} == {f"{RUN}-float32", f"{RUN}-int8_qat"}
 
 
+@pytest.mark.slow
 def test_training_goes_on_from_a_published_checkpoint(command, release, tmp_path):
     name = f"{RUN}-checkpoint"
     shutil.copytree(release / "checkpoints", tmp_path / "models" / "checkpoints")
@@ -241,6 +242,7 @@ def test_a_swapped_file_is_not_used(release, tmp_path):
         store.find(f"{RUN}-int8", (tmp_path,))
 
 
+@pytest.mark.slow
 def test_verify_all_measures_again(command, release, tmp_path):
     folder = tmp_path / "release"
     shutil.copytree(release, folder)

@@ -36,6 +36,7 @@ def _train(output):
     return [sys.executable, "-m", "scripts.train", *FLAGS, f"--output={output}"]
 
 
+@pytest.mark.slow
 def test_a_run_killed_and_out_of_space_goes_on_and_ends_with_the_same_weights(tmp_path):
     unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
     subprocess.run(_train(unbroken), cwd=ROOT, check=True, capture_output=True, timeout=300)
@@ -225,6 +226,7 @@ def test_damaged_run_is_refused(command, digits, tmp_path, damage):
     assert not (tmp_path / "artifacts").exists()
 
 
+@pytest.mark.slow
 def test_learning_from_a_teacher(command, digits, tmp_path):
     teacher = "squeezenet_v1_1-digits"
     shutil.copytree(digits / "runs" / teacher, tmp_path / "runs" / teacher)

@@ -390,6 +390,7 @@ def test_a_failure_is_a_row(output, litert, tmp_path):
 # The command
 
 
+@pytest.mark.slow
 def test_command_tells_sound_from_broken(command, output, tmp_path):
     shutil.copytree(output, tmp_path, dirs_exist_ok=True)
     broken(output, tmp_path / "artifacts", "int8", "fire5_expand1x1", four_times_the_scale)

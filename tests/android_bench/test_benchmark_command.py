@@ -80,6 +80,7 @@ def test_unknown_phone_names_those_attached(benchmark, phones, command, adb, tmp
     assert phones[0].serial in done.stderr
 
 
+@pytest.mark.slow
 def test_the_same_command_goes_on_where_it_stopped(benchmark, phones, adb):
     one, _ = phones
     flags = (f"--device={one.serial}", "--delegate=xnnpack,none", "--processes=2")

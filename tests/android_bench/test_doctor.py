@@ -301,6 +301,7 @@ def test_nothing_on_the_phone_is_changed(bench: Bench):
 # The command
 
 
+@pytest.mark.slow
 def test_the_command(command):
     with (
         AdbServer() as adb,
