@@ -10,6 +10,7 @@ import pytest
 from converters.container.packing import pack
 from converters.release import checks
 from converters.release.folder import manifests
+from converters.release.lines import merge
 from zoo import runs, store
 from zoo.files import sha256_of
 from zoo.records import read_model
@@ -43,7 +44,7 @@ def as_if_elsewhere(output):
     for path in (*output.glob("artifacts/*.json"), *output.glob("runs/*/run.json")):
         changed(path, tell)
     more = [f"--data_dir={HOME}/pics", "--init_from", f"{HOME}/w.net", "--output", f"{HOME}/out"]
-    lines = [json.loads(line) for line in (output / "results.jsonl").read_text().splitlines()]
+    lines = result_lines(output)
     for line in lines:
         line["command"] += more
     (output / "results.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -121,6 +122,23 @@ def test_one_precision_is_published_again_and_the_others_stay(command, measured,
     assert content_of(again) == content_of(release)
 
 
+def test_a_file_that_was_converted_again_has_one_line(release, tmp_path):
+    folder, output = tmp_path / "release", tmp_path / "output"
+    shutil.copytree(release, folder)
+    before = result_lines(folder)
+    again = [{**line, "seconds": 77.0} for line in before if line["kind"] == "convert"]
+    output.mkdir()
+    (output / "results.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in again))
+    merge(output, folder, *manifests(folder))
+    after = result_lines(folder)
+    assert len(after) == len(before) and len(again) > 1
+    assert {line["seconds"] for line in after if line["kind"] == "convert"} == {77.0}
+
+
+def result_lines(folder):
+    return [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
+
+
 def test_a_hostile_manifest_reaches_no_path(command, measured, release, tmp_path):
     folder, victim = tmp_path / "release", tmp_path / "victim.json"
     shutil.copytree(release, folder)
@@ -175,7 +193,7 @@ def changed(path, change):
 
 
 def scores(output, **new):
-    lines = [json.loads(line) for line in (output / "results.jsonl").read_text().splitlines()]
+    lines = result_lines(output)
     for line in lines:
         if line["kind"] == "accuracy" and line["model"] in new:
             line["top1"] = new[line["model"]]

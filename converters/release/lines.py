@@ -11,7 +11,7 @@ from typing import TypeVar
 from zoo.files import write_text
 from zoo.records import read_records
 from zoo.release import Checkpoint
-from zoo.results import Accuracy, Agreement, Record, Timed, TrainRecord
+from zoo.results import Accuracy, Agreement, ConvertRecord, Record, Timed, TrainRecord
 from zoo.specs import Recipe
 from zoo.types import Artifact
 
@@ -24,6 +24,8 @@ def merge(
     source: Path, folder: Path, artifacts: Iterable[Artifact], checkpoints: Iterable[Checkpoint]
 ) -> None:
     """Adds the result lines about what the release has; others, and older versions', are left.
+
+    Who converts a file again gets the same bytes, and the last line tells it.
 
     Args:
         source: the --output folder.
@@ -41,10 +43,12 @@ def merge(
         before |= _runs_before(artifact.parent_run)
     latest = {r.model: r for r in records if isinstance(r, TrainRecord) and r.model in before}
     wanted |= {record.model_sha256 for record in latest.values()}
+    converted = {r.model_sha256: r for r in records if isinstance(r, ConvertRecord)}
     kept = dict.fromkeys(
         public_record(record).model_dump_json()
         for record in records
         if record.model_sha256 in wanted
+        and (not isinstance(record, ConvertRecord) or record is converted[record.model_sha256])
     )
     write_text(folder / "results.jsonl", "".join(f"{line}\n" for line in kept))
 
