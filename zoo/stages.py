@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import tensorflow as tf
@@ -13,9 +14,7 @@ import tf_keras
 from zoo import data, runs, shift_training, teachers, transfer
 from zoo.catalog import build
 from zoo.catalog.arguments import Argument
-from zoo.compression import cluster, low_rank, prune, qat
 from zoo.compression.frame import Start, Tuning
-from zoo.compression.keep import Keep
 from zoo.distill import Teaching
 from zoo.finished import Compressed, Finished, Origin
 from zoo.provenance import Provenance
@@ -171,7 +170,7 @@ def compress(
             ema=0.0,
         )
         per_epoch = schedule.steps_per_epoch(len(dataset.train))
-        tuning = _BEGIN[scheme](
+        tuning = _begin(scheme)(
             Start(
                 model=runs.keras_model(parent, output / "runs" / parent.name),
                 scheme=parent.scheme,
@@ -230,25 +229,10 @@ def _stripped(tuning: Tuning, outcome: Outcome) -> tuple[tf_keras.Model, Outcome
     return plain, dataclasses.replace(outcome, weights=weights)
 
 
-def _qat(start: Start) -> Tuning:
-    zeros, clusters = "prune" in start.scheme, "cluster" in start.scheme
-    model = qat.for_qat(start.model)
-    # Of the copy, whose layers are not all the start's: lowering splits some.
-    keep = (Keep.of(model, zeros, clusters),) if zeros or clusters else ()
-    return Tuning(
-        model,
-        ("quantisation-aware training",),
-        callbacks=keep,
-        start=start.model,
-    )
-
-
-_BEGIN: dict[str, Callable[[Start], Tuning]] = {
-    "low_rank": low_rank.begin,
-    "prune": prune.begin,
-    "cluster": cluster.begin,
-    "qat": _qat,
-}
+def _begin(scheme: str) -> Callable[[Start], Tuning]:
+    """The scheme's. Imported late: tfmot takes a second, and training has no use for it."""
+    begin: Callable[[Start], Tuning] = import_module(f"zoo.compression.{scheme}").begin
+    return begin
 
 
 def _plan(recipe: Recipe, dataset: data.Dataset) -> dict[str, object]:

@@ -25,6 +25,8 @@ from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapp
 
 from zoo import layers as own
 from zoo.compression import qat_quantizers as quantizers
+from zoo.compression.frame import Start, Tuning
+from zoo.compression.keep import Keep
 from zoo.errors import ZooError
 from zoo.lowering.keras_graph import Graph
 from zoo.lowering.network import lower
@@ -57,6 +59,24 @@ _UNFUSED = (
 # The least range of an activation. At the input and the output it is so narrow that the converter
 # refuses a network which was never trained.
 _LEAST, _LEAST_AT_BORDER = 1e-3, 1e-6
+
+
+def begin(start: Start) -> Tuning:
+    """Rounds as `for_qat` does; what earlier schemes made zero or one of few values stays so.
+
+    Raises:
+        ZooError: as of `for_qat`.
+    """
+    zeros, clusters = "prune" in start.scheme, "cluster" in start.scheme
+    model = for_qat(start.model)
+    # Of the copy, whose layers are not all the start's: lowering splits some.
+    keep = (Keep.of(model, zeros, clusters),) if zeros or clusters else ()
+    return Tuning(
+        model,
+        ("quantisation-aware training",),
+        callbacks=keep,
+        start=start.model,
+    )
 
 
 def for_qat(model: tf_keras.Model) -> tf_keras.Model:
