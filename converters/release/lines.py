@@ -44,11 +44,12 @@ def merge(
     latest = {r.model: r for r in records if isinstance(r, TrainRecord) and r.model in before}
     wanted |= {record.model_sha256 for record in latest.values()}
     converted = {r.model_sha256: r for r in records if isinstance(r, ConvertRecord)}
+    # Where a line stood it stays, so that publishing again gives the same bytes.
+    current = (converted[r.model_sha256] if isinstance(r, ConvertRecord) else r for r in records)
     kept = dict.fromkeys(
         public_record(record).model_dump_json()
-        for record in records
+        for record in current
         if record.model_sha256 in wanted
-        and (not isinstance(record, ConvertRecord) or record is converted[record.model_sha256])
     )
     write_text(folder / "results.jsonl", "".join(f"{line}\n" for line in kept))
 
