@@ -35,6 +35,14 @@ def measured(command, digits, tmp_path_factory):
     return output
 
 
+def result_lines(folder):
+    return [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
+
+
+def write_lines(folder, lines):
+    (folder / "results.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+
+
 def as_if_elsewhere(output):
     """Says in manifests, runs and commands that pictures and weights lie in someone's home."""
 
@@ -47,7 +55,7 @@ def as_if_elsewhere(output):
     lines = result_lines(output)
     for line in lines:
         line["command"] += more
-    (output / "results.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    write_lines(output, lines)
 
 
 @pytest.fixture(scope="module")
@@ -128,15 +136,11 @@ def test_a_file_that_was_converted_again_has_one_line(release, tmp_path):
     before = result_lines(folder)
     again = [{**line, "seconds": 77.0} for line in before if line["kind"] == "convert"]
     output.mkdir()
-    (output / "results.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in again))
+    write_lines(output, again)
     merge(output, folder, *manifests(folder))
     after = result_lines(folder)
     assert len(after) == len(before) and len(again) > 1
     assert {line["seconds"] for line in after if line["kind"] == "convert"} == {77.0}
-
-
-def result_lines(folder):
-    return [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
 
 
 def test_a_hostile_manifest_reaches_no_path(command, measured, release, tmp_path):
@@ -197,7 +201,7 @@ def scores(output, **new):
     for line in lines:
         if line["kind"] == "accuracy" and line["model"] in new:
             line["top1"] = new[line["model"]]
-    (output / "results.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    write_lines(output, lines)
 
 
 def test_what_fails_its_checks_is_refused_and_the_rest_published(

@@ -124,7 +124,7 @@ def test_it_ends_by_itself_and_not_before(either, nodes):
         started = time.monotonic()  # so that the loop's clock, read later, has not yet begun
         process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0
-    assert time.monotonic() - started >= 0.9
+    assert 0.9 <= time.monotonic() - started < 10
 
 
 def test_it_outlives_a_lost_terminal(either, nodes):
