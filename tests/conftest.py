@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
+
+from tests.support import processes
+from tests.support.once import made_once
 
 ROOT = Path(__file__).parent.parent
 # Of ImageNet, one a class: no part of the project, what needs them skips without.
@@ -41,11 +45,25 @@ def _rank(path: Path, slow: set[Path]) -> int:
     return 0 if path in slow else 1
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup() -> None:
-    """Gives each test, and the fixtures made for it, the same random weights in whatever order."""
-    if "tf_keras" in sys.modules:
+_first: list[tuple[Exception, str]] = []
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    """Seeds each test, and tells a failure of a fixture that many tests share once.
+
+    The first of them fails with it, the others are skipped.
+    """
+    if "tf_keras" in sys.modules:  # the same random weights in whatever order
         sys.modules["tf_keras"].utils.set_random_seed(1)
+    try:
+        yield
+    except Exception as error:
+        for earlier, name in _first:
+            if error is earlier:
+                pytest.skip(f"its fixture failed, see {name}")
+        _first.append((error, item.nodeid))
+        raise
 
 
 def pytest_collection_finish() -> None:
@@ -57,23 +75,20 @@ def pytest_collection_finish() -> None:
         sys.modules["tf_keras"].backend.experimental.enable_tf_random_generator()
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """One command server for a test run, whatever number of processes share the tests."""
+    if "PYTEST_XDIST_WORKER" not in os.environ and not config.option.collectonly:
+        running = ExitStack()
+        running.enter_context(processes.server())
+        config.add_cleanup(running.close)
+
+
 @pytest.fixture(scope="session")
 def command() -> Run:
     """Runs `python -m scripts.NAME FLAGS…` as a user would and returns its exit code and output."""
 
-    def run(
-        name: str, *flags: str, timeout: float = 300, **environment: str
-    ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", f"scripts.{name}", *flags],
-            cwd=ROOT,
-            env={**os.environ, **environment},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+    def run(name: str, *flags: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return processes.run(f"scripts.{name}", *flags, environment=environment)
 
     return run
 
@@ -84,13 +99,7 @@ def digits(command: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     One folder for all the processes that share the tests; nobody writes into it afterwards.
     """
-    base = tmp_path_factory.getbasetemp()
-    output = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "digits"
-    with FileLock(f"{output}.lock"):
-        if not (output / "done").exists():
-            _make_digits(command, output)
-            (output / "done").touch()
-    return output
+    return made_once(tmp_path_factory, "digits", partial(_make_digits, command))
 
 
 def _make_digits(command: Run, output: Path) -> None:

@@ -22,6 +22,16 @@ import tf_keras
 from converters.convert import Conversions
 from converters.quantise import Calibration
 from zoo.catalog import model_spec
+from zoo.layers import (
+    ActiveShift,
+    ChannelMean,
+    ChannelShuffle,
+    ChannelSplit,
+    GroupedConv2D,
+    LocalResponseNormalization,
+    Shift,
+    SparseShift,
+)
 from zoo.models.common import classifier
 
 CLASSES = 4
@@ -89,7 +99,12 @@ SMALL: dict[str, Small] = {
 
 
 def build(family: str) -> tf_keras.Model:
-    """The family's small network, (batch, size, size, 3) → (batch, 4) logits, seeded weights."""
+    """The family's small network, (batch, size, size, 3) → (batch, 4) logits, seeded weights.
+
+    `every_layer` is that of no family, see there.
+    """
+    if family == "every_layer":
+        return every_layer()
     small = SMALL[family]
     spec = model_spec(small.row)
     module = importlib.import_module(f"zoo.models.{spec.family}")
@@ -110,6 +125,27 @@ def build(family: str) -> tf_keras.Model:
     if small.end is not None:
         x = classifier(model.get_layer(small.end).output, CLASSES, 0.0)
         model = tf_keras.Model(model.input, x, name=family)
+    _settle(model)
+    return model
+
+
+def every_layer() -> tf_keras.Model:
+    """A network that has each layer of ours once, seeded weights."""
+    tf_keras.utils.set_random_seed(1)
+    image = tf_keras.Input((12, 12, 3), name="image")
+    x = tf_keras.layers.Conv2D(18, 3, name="first")(image)
+    for layer in (
+        Shift(name="shift"),
+        ActiveShift(initial_range=2.0, name="active_shift"),
+        GroupedConv2D(18, 3, groups=2, padding="same", activation="relu", name="grouped"),
+        SparseShift(initial_range=2.0, name="sparse_shift"),
+        LocalResponseNormalization(name="normalisation"),
+        ChannelShuffle(3, name="shuffle"),
+    ):
+        x = layer(x)
+    one, other = ChannelSplit(name="split")(x)
+    x = tf_keras.layers.Multiply(name="gated")([one, ChannelMean(name="mean")(other)])
+    model = tf_keras.Model(image, classifier(x, CLASSES, 0.0), name="every_layer")
     _settle(model)
     return model
 

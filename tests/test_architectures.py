@@ -1,4 +1,8 @@
-"""What every network of the catalogue must be able to do, at its published input's size."""
+"""What every network of the catalogue must be able to do.
+
+Most of it is asked of small networks, or of one that has every layer of ours; of all networks at
+their published input's size only by make test-all.
+"""
 
 import re
 
@@ -20,6 +24,18 @@ STRUCTURES = [
     if not re.search(r"^(shiftres|as)net.*_e[169]$|resnet(56|110)|_w50|_w68|shiftnet_b", name)
 ]
 
+# One of each family, and those cheap to build.
+ONE_OF_EACH = {
+    "squeezenet_v1_0_complex_bypass", "alexnet", "shiftresnet20_e3", "sslresnet20_e3", "shiftnet_a",
+    "asnet16_e3", "mobilenet_v2_cse_mix", "se_resnet20", "shufflenet_v2", "efficientnet_lite0",
+    "mobilenet_v3_small",
+}  # fmt: skip
+SIZES = [
+    name if name in ONE_OF_EACH else pytest.param(name, marks=pytest.mark.slow)
+    for name in STRUCTURES
+]
+ANY = ["every_layer", *(pytest.param(f, marks=pytest.mark.slow) for f in small_networks.SMALL)]
+
 
 def image(shape, count=2, seed=1):
     return np.random.default_rng(seed).standard_normal((count, *shape)).astype(np.float32)
@@ -32,11 +48,23 @@ def small(name, **changes):
     return catalog.build(ModelConfig.model_validate({**usual, **changes}), include_top=include_top)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STRUCTURES)
 def test_runs_learns_and_saves(name, tmp_path):
     spec = catalog.model_spec(name)
-    tf_keras.utils.set_random_seed(1)  # a gate can be born dead, see below
     model = catalog.build(catalog.published_config(spec))
+    assert model.input_shape[1:] == spec.input_shape
+    assert model.output_shape[1:] == (spec.classes,)
+    runs_learns_and_saves(model, tmp_path / "model.keras")
+
+
+@pytest.mark.parametrize("family", small_networks.SMALL)
+def test_a_small_one_runs_learns_and_saves(family, tmp_path):
+    runs_learns_and_saves(small_networks.build(family), tmp_path / "model.keras")
+
+
+def runs_learns_and_saves(model, path):
+    shape, classes = model.input_shape[1:], model.output_shape[-1]
     unreached = {variable.name for variable in model.trainable_variables}
     # A gate over few places has one hidden unit. What it sees hardly varies, so that it may be born
     # dead, and then no gradient reaches its two kernels.
@@ -44,12 +72,12 @@ def test_runs_learns_and_saves(name, tmp_path):
     # A unit of another gate can be dead for some pictures: others must reach it. Always two: batch
     # norm takes the mean of a single one's maps off, and a gate behind it sees zeros.
     for seed in range(10):
-        x = image(spec.input_shape, count=2, seed=seed)
+        x = image(shape, count=2, seed=seed)
         with tf.GradientTape() as tape:
             logits = model(x, training=True)
             loss = tf_keras.losses.sparse_categorical_crossentropy([1, 2], logits, from_logits=True)
             loss = tf.reduce_sum(loss) + sum(model.losses)
-        assert logits.shape == (2, spec.classes)
+        assert logits.shape == (2, classes)
         assert logits.dtype == tf.float32
         gradients = tape.gradient(loss, model.trainable_variables)
         for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
@@ -61,7 +89,6 @@ def test_runs_learns_and_saves(name, tmp_path):
             break
     assert not unreached
 
-    path = tmp_path / "model.keras"
     model.save(path)
     loaded = tf_keras.models.load_model(path)
     assert [w.shape for w in loaded.weights] == [w.shape for w in model.weights]
@@ -70,7 +97,7 @@ def test_runs_learns_and_saves(name, tmp_path):
     np.testing.assert_array_equal(loaded(x[:1], training=False).numpy(), before)
 
 
-@pytest.mark.parametrize("name", STRUCTURES)
+@pytest.mark.parametrize("name", SIZES)
 def test_arguments_layers_and_sizes(name):
     model = small(name, dropout=0.125, classes=7)
     assert model.output_shape == (None, 7)
@@ -95,7 +122,7 @@ def test_arguments_layers_and_sizes(name):
             assert own == [layer.name for layer in model.layers][: len(own)]
 
 
-@pytest.mark.parametrize("name", small_networks.SMALL)
+@pytest.mark.parametrize("name", ANY)
 def test_clones_and_saves_as_savedmodel(name, tmp_path):
     model = small_networks.build(name)
     x, _ = small_networks.pictures(model, 2)
@@ -110,7 +137,7 @@ def test_clones_and_saves_as_savedmodel(name, tmp_path):
     np.testing.assert_allclose(loaded(x, training=False).numpy(), before, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", small_networks.SMALL)
+@pytest.mark.parametrize("name", ANY)
 def test_xla(name):
     model = small_networks.build(name)
     x = tf.constant(small_networks.pictures(model, 2)[0])
@@ -128,7 +155,7 @@ def test_xla(name):
         np.testing.assert_allclose(other, one, atol=1e-3 * scale + 1e-6)
 
 
-@pytest.mark.parametrize("name", small_networks.SMALL)
+@pytest.mark.parametrize("name", ANY)
 def test_mixed_precision(name):
     reference = small_networks.build(name)
     tf_keras.mixed_precision.set_global_policy("mixed_bfloat16")
@@ -150,7 +177,7 @@ def test_mixed_precision(name):
     assert np.abs(logits.numpy() - exact).max() < 0.1 * np.abs(exact).max() + 0.05
 
 
-@pytest.mark.parametrize("name", small_networks.SMALL)
+@pytest.mark.parametrize("name", ANY)
 def test_prunes(name):
     from zoo.compression import prune
     from zoo.compression.frame import Start

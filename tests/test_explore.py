@@ -5,15 +5,12 @@ import dataclasses
 import json
 import os
 import signal
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.support import processes
 from zoo import runs
 from zoo.catalog import RECIPES, build
 from zoo.counting import trainable_parameters
@@ -28,22 +25,8 @@ DIGITS = RECIPES["digits_quick"]
 TINY = ("--recipe=digits_quick", "--epochs=1", "--epoch_images=64", "--image_size=16")
 
 
-def _start(*words):
-    return subprocess.Popen(
-        [sys.executable, "-m", *words], cwd=ROOT, stdout=subprocess.DEVNULL, text=True
-    )
-
-
-def _until(condition, process=None):
-    deadline = time.monotonic() + 300
-    while not condition():
-        assert time.monotonic() < deadline
-        assert process is None or process.poll() is None
-        time.sleep(0.05)
-
-
 def _kill(process):
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     process.wait()
 
 
@@ -79,19 +62,21 @@ def test_killed_trainings_and_a_killed_sweep_go_on(tmp_path):
     before = _ray_folders()
     for rate in (0.1, 0.4):
         (tmp_path / f"hold-{rate}").touch()
-    sweep = _start(*words)
-    _until(lambda: _begun(tmp_path)[0] == [0.2, 0.1], sweep)
+    sweep = processes.start(*words)
+    processes.until(lambda: _begun(tmp_path)[0] == [0.2, 0.1], sweep)
     os.kill(_begun(tmp_path)[1], signal.SIGKILL)
-    _until(lambda: _begun(tmp_path)[0] == [0.2, 0.1, 2, 0.4], sweep)  # the others are tried
+    processes.until(
+        lambda: _begun(tmp_path)[0] == [0.2, 0.1, 2, 0.4], sweep
+    )  # the others are tried
     _kill(sweep)
-    _until(lambda: _gone(_begun(tmp_path)[1]))  # no training outlives its sweep
+    processes.until(lambda: _gone(_begun(tmp_path)[1]))  # no training outlives its sweep
     assert not (tmp_path / "explore" / "stub" / "table.csv").exists()
 
     (tmp_path / "hold-0.4").unlink()
-    sweep = _start(*words)
-    _until(lambda: _begun(tmp_path)[0][4:] == [0.1], sweep)
+    sweep = processes.start(*words)
+    processes.until(lambda: _begun(tmp_path)[0][4:] == [0.1], sweep)
     os.kill(_begun(tmp_path)[1], signal.SIGKILL)
-    assert sweep.wait(300) == 0
+    assert sweep.wait() == 0
     # What is finished is not begun again; what failed or was killed is.
     assert _begun(tmp_path)[0] == [0.2, 0.1, 2, 0.4, 0.1, 2, 0.4]
     rows = {float(row["learning_rate"]): row for row in _rows(tmp_path)}
@@ -110,14 +95,14 @@ def test_a_killed_search_goes_on_and_draws_no_point_twice(tmp_path):
         "--search=learning_rate=0.001:0.9:log", "--grid=flip=true,false", "--trials=3",
     )  # fmt: skip
     (tmp_path / "hold").touch()
-    sweep = _start(*words)
-    _until(lambda: _begun(tmp_path)[0], sweep)
+    sweep = processes.start(*words)
+    processes.until(lambda: _begun(tmp_path)[0], sweep)
     _kill(sweep)
-    _until(lambda: _gone(_begun(tmp_path)[1]))
+    processes.until(lambda: _gone(_begun(tmp_path)[1]))
     (tmp_path / "hold").unlink()
 
     for _ in range(2):  # the second time there is nothing to do
-        assert _start(*words).wait(300) == 0
+        assert processes.start(*words).wait() == 0
         rates, _ = _begun(tmp_path)
         assert rates[0] == rates[1], "the interrupted one is trained first"
         assert len(rates) == 4
@@ -129,17 +114,13 @@ def test_a_killed_search_goes_on_and_draws_no_point_twice(tmp_path):
 
 @pytest.mark.slow
 def test_a_real_sweep_on_digits(tmp_path, command):
-    flags = (
-        *TINY, f"--output={tmp_path}", "--width=0.25", "--grid=squeeze_ratio=0.125,2,0.5",
-        "--name=ratios",
-    )  # fmt: skip
-    sweep = _start("scripts.explore", *flags)
+    flags = (*TINY, f"--output={tmp_path}", "--width=0.25", "--name=ratios")
+    done = command("explore", *flags, "--grid=squeeze_ratio=0.125")
+    assert done.returncode == 0, done.stderr
     first = tmp_path / "runs" / "squeezenet_v1_1-digits-squeeze_ratio_0.125"
-    _until((first / "run.json").exists, sweep)
-    _kill(sweep)
     weights = (first / "best.h5").stat()
 
-    done = command("explore", *flags, timeout=600)
+    done = command("explore", *flags, "--grid=squeeze_ratio=0.125,2,0.5")
     assert done.returncode == 1, done.stderr  # since a point failed
     assert done.stderr == ""
     assert "1 points are trained already" in done.stdout
@@ -159,7 +140,7 @@ def test_a_real_sweep_on_digits(tmp_path, command):
 
     begun = command(
         "explore", *TINY, f"--output={tmp_path}", "--width=0.25", "--name=from", "--grid=seed=2",
-        "--arguments=squeeze_ratio:0.125", f"--init_from={first.name}", timeout=600,
+        "--arguments=squeeze_ratio:0.125", f"--init_from={first.name}",
     )  # fmt: skip
     assert begun.returncode == 0, begun.stderr
     (row,) = _rows(tmp_path, "from")

@@ -1,18 +1,15 @@
 """Training on several devices and workers, over loopback."""
 
 import json
-import os
 import re
 import signal
 import socket
-import subprocess
-import sys
-import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT
+from tests.support import processes
 from tests.test_train import weights_of
 from zoo import workers
 from zoo.errors import ZooError
@@ -33,58 +30,48 @@ def _free_ports(count):
     return ports
 
 
-def _workers(output):
-    """Two processes of the same command, each with its own TF_CONFIG."""
+def _workers(output, *mishap):
+    """Two processes of the same command, each with its own TF_CONFIG, run to their ends.
+
+    Args:
+        mishap: what happens to the second, see `tests.support.mishap`.
+
+    Returns:
+        Each one's output, errors and exit code.
+    """
     cluster = {"worker": [f"127.0.0.1:{port}" for port in _free_ports(2)]}
-    words = [sys.executable, "-m", "scripts.train", *FLAGS, f"--output={output}"]
-    return [
-        subprocess.Popen(
-            [*words, "--strategy=multi_worker"],
-            cwd=ROOT,
-            env={
-                **os.environ,
-                "TF_CONFIG": json.dumps(
-                    {"cluster": cluster, "task": {"type": "worker", "index": number}}
-                ),
-            },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for number in range(2)
-    ]
-
-
-def _ended(workers):
-    return [(*worker.communicate(timeout=400), worker.returncode) for worker in workers]
+    words = ("scripts.train", *FLAGS, f"--output={output}", "--strategy=multi_worker")
+    with ThreadPoolExecutor() as pool:
+        running = []
+        for index in range(2):
+            task = {"cluster": cluster, "task": {"type": "worker", "index": index}}
+            more = ("tests.support.mishap", *mishap) if mishap and index == 1 else ()
+            environment = {"TF_CONFIG": json.dumps(task)}
+            running.append(pool.submit(processes.run, *more, *words, environment=environment))
+        ended = [each.result() for each in running]
+    return [(each.stdout, each.stderr, each.returncode) for each in ended]
 
 
 @pytest.mark.slow
 def test_a_worker_that_is_killed_and_started_again(tmp_path):
     unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
-    for output, errors, code in _ended(_workers(unbroken)):
+    for output, errors, code in _workers(unbroken):
         assert code == 0, errors
         assert "epoch 3/3" in output
     lines = (unbroken / "results.jsonl").read_text().splitlines()
     assert len(lines) == 1, "the chief alone writes"
 
-    workers = _workers(broken)
-    checkpoint = broken / "runs" / "spread" / "checkpoints" / "checkpoint"
-    until = time.monotonic() + 300
-    while not checkpoint.exists():
-        assert time.monotonic() < until and all(w.poll() is None for w in workers)
-        time.sleep(0.02)
-    os.kill(workers[1].pid, signal.SIGKILL)
-    (_, errors, code), (_, _, killed) = _ended(workers)
+    # Four steps an epoch: in the midst of the second.
+    (_, errors, code), (_, _, killed) = _workers(broken, "kill_at_step=6")
     assert killed == -signal.SIGKILL
     assert code == 1
     told = [line for line in errors.splitlines() if line.startswith("error: ")]
     assert len(told) == 1 and re.search("one of them is gone.*same command again", told[0])
     assert not (broken / "runs" / "spread" / "run.json").exists()
 
-    for output, errors, code in _ended(_workers(broken)):
+    for output, errors, code in _workers(broken):
         assert code == 0, errors
-        assert "resuming after epoch" in output
+        assert "resuming after epoch 1 of 3" in output
     one, two = (weights_of(output / "runs" / "spread") for output in (unbroken, broken))
     assert one.keys() == two.keys()
     for name in one:
@@ -142,28 +129,13 @@ def test_unknown_strategy(command, tmp_path):
     assert done.returncode == 1 and "did you mean mirrored" in done.stderr
 
 
-MIRRORED = """
-import sys
-import tensorflow as tf
-processor = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
-from zoo import strategies
-_two = tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
-strategies.tf.distribute.MirroredStrategy = lambda: _two
-sys.argv = ["train", *sys.argv[1:]]
-from scripts import cli, train
-cli.run(train.main)
-"""
-
-
 def test_two_replicas_of_one_machine(tmp_path):
-    flags = [*FLAGS, f"--output={tmp_path}", "--strategy=mirrored", "--epochs=1"]
-    words = [sys.executable, "-c", MIRRORED, *flags]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    words = (
+        "tests.support.mishap", "cpus=2", "scripts.train", *FLAGS, f"--output={tmp_path}",
+        "--strategy=mirrored", "--epochs=1",
+    )  # fmt: skip
+    done = processes.run(*words)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "runs" / "spread" / "run.json").exists()
-    done = subprocess.run(
-        [*words, "--batch_size=15", "--name=odd"], cwd=ROOT, capture_output=True, text=True,
-        timeout=300,
-    )  # fmt: skip
+    done = processes.run(*words, "--batch_size=15", "--name=odd")
     assert done.returncode == 1 and "a multiple of the 2 replicas" in done.stderr

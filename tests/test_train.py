@@ -1,20 +1,15 @@
 """Training on real digits: resuming after kill -9, equal weights, and what stops it."""
 
 import json
-import os
 import re
-import resource
 import shutil
 import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
 import tf_keras
 
-from tests.conftest import ROOT
+from tests.support import processes
 from zoo import checkpoint_file, runs, transfer
 from zoo.checkpoints import Keeper
 from zoo.errors import ZooError
@@ -32,57 +27,48 @@ FLAGS = (
 )
 
 
-def _train(output):
-    return [sys.executable, "-m", "scripts.train", *FLAGS, f"--output={output}"]
-
-
-@pytest.mark.slow
-def test_a_run_killed_and_out_of_space_goes_on_and_ends_with_the_same_weights(tmp_path):
-    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
-    subprocess.run(_train(unbroken), cwd=ROOT, check=True, capture_output=True, timeout=300)
-
-    log = broken / "runs" / "squeezenet_v1_1-digits" / "epochs.csv"
-    process = subprocess.Popen(_train(broken), cwd=ROOT, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 200
-    # TensorFlow replaces this file when a checkpoint is whole, so the kill falls into epoch 2.
-    while not (log.parent / "checkpoints" / "checkpoint").exists():
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.05)
-    time.sleep(0.3)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+@pytest.mark.parametrize(("step", "epoch"), [(6, 1), pytest.param(11, 2, marks=pytest.mark.slow)])
+def test_a_run_killed_and_out_of_space_goes_on_and_ends_with_the_same_weights(
+    unbroken, tmp_path, step, epoch
+):
+    log = tmp_path / "runs" / "squeezenet_v1_1-digits" / "epochs.csv"
+    words = ("scripts.train", *FLAGS, f"--output={tmp_path}")
+    # Four steps an epoch: in the midst of the second or of the third.
+    killed = processes.run("tests.support.mishap", f"kill_at_step={step}", *words)
+    assert killed.returncode == -signal.SIGKILL
+    assert re.findall(r"epoch (\d)/3:", killed.stdout)[-1:] == [str(epoch)]
     assert not (log.parent / "run.json").exists()
 
     # As on a full disk: no file may grow beyond a part of a checkpoint.
-    full = subprocess.run(
-        _train(broken),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
-    )
+    full = processes.run("tests.support.mishap", "file_bytes=100000", *words)
     assert full.returncode == 1
     assert re.search(r"can't write the checkpoint.*free some space", full.stderr), full.stderr
     assert full.stderr.count("\n") == 1
 
-    again = subprocess.run(
-        _train(broken), cwd=ROOT, check=True, capture_output=True, text=True, timeout=300
-    )
+    again = processes.run(*words)
+    assert again.returncode == 0, again.stderr
     assert "resuming after epoch" in again.stdout
     assert log.read_text().count("\n") == 4  # a header and three epochs, none twice
 
-    one, two = (weights_of(output / "runs" / log.parent.name) for output in (unbroken, broken))
+    one, two = weights_of(unbroken), weights_of(log.parent)
     assert one.keys() == two.keys()
     for name in one:
         np.testing.assert_array_equal(one[name], two[name], err_msg=name)
 
-    third = subprocess.run(_train(broken), cwd=ROOT, capture_output=True, text=True, timeout=300)
+    third = processes.run(*words)
     assert third.returncode == 0
     assert "is trained already" in third.stdout
-    records, _ = read_records(broken / "results.jsonl")
+    records, _ = read_records(tmp_path / "results.jsonl")
     assert len(records) == 1
+
+
+@pytest.fixture(scope="module")
+def unbroken(command, tmp_path_factory):
+    """The run of an unbroken training."""
+    output = tmp_path_factory.mktemp("unbroken")
+    done = command("train", *FLAGS, f"--output={output}")
+    assert done.returncode == 0, done.stderr
+    return output / "runs" / "squeezenet_v1_1-digits"
 
 
 def weights_of(run):

@@ -1,0 +1,123 @@
+"""Runs `python -m MODULE ARGUMENTS` in forks of one process that has TensorFlow loaded already.
+
+Importing TensorFlow takes nine processor seconds, more than most commands that a test runs. This
+process imports it once for a whole test run, when the first command comes, and never computes with
+it: each command is a fork, a process of its own with its own arguments, environment, folder,
+streams and exit code. The client's end is `tests.support.processes`.
+
+    python -m tests.support.command_server DESCRIPTOR
+
+DESCRIPTOR is that of a listening Unix socket. The server ends when its stdin does, with its parent.
+What a fork can't show is tested with processes of their own: what is imported when
+(`tests/test_light_imports.py`), what an installed wheel does (`tests/test_package.py`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import sys
+from typing import Any
+
+MAX_REQUEST_BYTES = 2**20
+_STREAMS = 3
+
+
+def serve(listener: socket.socket) -> None:
+    """Answers each connection with the process id of its command, then its exit status."""
+    wake, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(waker)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the tests; then stdin ends
+    running: dict[int, socket.socket] = {}
+    while True:
+        ready, _, _ = select.select([listener.fileno(), wake, 0], [], [])
+        if 0 in ready:
+            break
+        if wake in ready:
+            os.read(wake, 4096)
+            _tell_ends(running)
+        if listener.fileno() in ready:
+            _start(listener, running)
+    for pid in running:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _tell_ends(running: dict[int, socket.socket]) -> None:
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        with running.pop(pid) as client, contextlib.suppress(OSError):
+            client.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
+
+
+def _start(listener: socket.socket, running: dict[int, socket.socket]) -> None:
+    client, _ = listener.accept()
+    data, streams, _, _ = socket.recv_fds(client, MAX_REQUEST_BYTES, _STREAMS)
+    while data and not data.endswith(b"\n"):
+        data += client.recv(MAX_REQUEST_BYTES)
+    if not data:  # it has gone again
+        return
+    request = json.loads(data)
+    _load()
+    pid = os.fork()
+    if pid == 0:
+        listener.close()
+        for other in (client, *running.values()):
+            other.close()
+        _become(request, streams)
+    for stream in streams:
+        os.close(stream)
+    running[pid] = client
+    with contextlib.suppress(OSError):
+        client.sendall(b"%d\n" % pid)
+
+
+def _load() -> None:
+    if "tensorflow" in sys.modules:
+        return
+    from scripts import cli
+
+    cli.import_tensorflow()
+    import tensorflow_model_optimization  # noqa: F401
+    import tf_keras  # noqa: F401
+
+    gc.freeze()  # or the first collection in each fork would copy all of it
+
+
+def _become(request: dict[str, Any], streams: list[int]) -> None:
+    """Makes this fork what a new process would be, runs the module and ends."""
+    import numpy as np
+
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if request["new_session"]:
+        os.setsid()
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    os.chdir(request["folder"])
+    sys.path[0] = request["folder"]  # as -m has it
+    np.random.seed()  # each fork has the server's state
+    module, *arguments = request["words"]
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    serve(socket.socket(fileno=int(sys.argv[1])))
