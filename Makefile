@@ -1,5 +1,7 @@
 # make demo   set up and run the whole chain: train, prune, QAT, convert, score, time, report
-# make test   set up what is missing and run the tests
+# make test   set up what is missing and run the tests: ten minutes on two cores
+# make test-all  the others too: every family with every scheme, every make of phone, fuzzing
+# make coverage  make test's coverage of the code, and the files that it covers least
 # make lint   ruff, mypy, import-linter
 # make setup  only .venv with the locked dependencies
 # make lock   resolve the dependencies anew (after an edit of pyproject.toml)
@@ -14,13 +16,28 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --require-hashes
 DEMO_FLAGS ?=
 PYTEST_FLAGS ?=
 
-.PHONY: demo test lint setup lock sampler clean
+.PHONY: demo test test-all test-rest coverage lint setup lock sampler clean
 
 demo: setup
 	@$(BIN)/python -m scripts.demo $(DEMO_FLAGS)
 
 test: setup
+	@$(BIN)/python -m pytest -m "not slow" $(PYTEST_FLAGS)
+
+test-all: setup
 	@$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+# What make test leaves out.
+test-rest: setup
+	@$(BIN)/python -m pytest -m slow $(PYTEST_FLAGS)
+
+coverage: setup
+	@rm -f .coverage .coverage.*
+	@$(BIN)/coverage run -m pytest -m "not slow" $(PYTEST_FLAGS)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report --sort=cover | head -12
+	@echo "lines covered, %: $$($(BIN)/coverage report --format=total --precision=1)"
+	@$(BIN)/coverage report --fail-under=85 > /dev/null
 
 lint: setup
 	$(BIN)/ruff format --check .
@@ -59,4 +76,4 @@ sampler: setup
 	sha256sum android_bench/power/sampler-arm64
 
 clean:
-	rm -rf $(VENV) output .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .coverage .coverage.* output .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

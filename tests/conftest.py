@@ -106,7 +106,7 @@ def _make_digits(command: Run, output: Path) -> None:
     shared = f"--output={output}"
     run = "squeezenet_v1_1-digits"
     for name, *flags in (
-        ("train", "--recipe=digits_quick", "--image_size=16"),
+        ("train", "--recipe=digits_quick", "--image_size=16", "--epochs=5"),
         ("compress", f"--run={run}", "--scheme=prune"),
         ("compress", f"--run={run}-pruned", "--scheme=qat"),
         ("convert", f"--run={run}-pruned"),

@@ -12,6 +12,7 @@ import tensorflow as tf
 import tf_keras
 
 from tests import small_networks
+from tests.support.select import some
 from zoo import catalog, layers
 from zoo.specs import Recipe
 from zoo.types import ModelConfig, PerLayer
@@ -30,11 +31,8 @@ ONE_OF_EACH = {
     "asnet16_e3", "mobilenet_v2_cse_mix", "se_resnet20", "shufflenet_v2", "efficientnet_lite0",
     "mobilenet_v3_small",
 }  # fmt: skip
-SIZES = [
-    name if name in ONE_OF_EACH else pytest.param(name, marks=pytest.mark.slow)
-    for name in STRUCTURES
-]
-ANY = ["every_layer", *(pytest.param(f, marks=pytest.mark.slow) for f in small_networks.SMALL)]
+SIZES = some(STRUCTURES, *ONE_OF_EACH)
+ANY = some(["every_layer", *small_networks.SMALL], "every_layer")
 
 
 def image(shape, count=2, seed=1):

@@ -42,8 +42,8 @@ def test_the_artifacts_are_as_small_as_wanted_and_as_right(output):
 
 
 @pytest.mark.parametrize("flag", ["--layers=conv1:3", "--plan=plan.json", "--name=mine"])
-def test_flags_of_other_schemes_are_refused(output, command, flag):
-    done = command("compress", f"--run={RUN}", "--scheme=rate", flag, f"--output={output}")
+def test_flags_of_other_schemes_are_refused(digits, command, flag):
+    done = command("compress", f"--run={RUN}", "--scheme=rate", flag, f"--output={digits}")
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     assert flag.split("=")[0] in done.stderr

@@ -16,6 +16,7 @@ from ai_edge_litert.tools import flatbuffer_utils
 from converters.convert import Conversions
 from converters.quantise import Calibration
 from tests import small_networks
+from tests.support.select import some
 from zoo import runtime
 from zoo.compression import cluster, kernels, low_rank, prune
 from zoo.compression.frame import Start
@@ -129,7 +130,7 @@ def check_zeros(network, stored, zero):
 
 
 @pytest.mark.parametrize("scheme", ["low_rank", "prune", "cluster"])
-@pytest.mark.parametrize("family", small_networks.SMALL)
+@pytest.mark.parametrize("family", some(small_networks.SMALL, "squeezenet", "shiftresnet"))
 def test_the_int8_file_keeps_what_the_schemes_made(family, scheme):
     network, stored = stored_and_run(scheme, family)
     check_ranks(network, stored, split(family)[1])

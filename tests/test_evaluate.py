@@ -6,8 +6,6 @@ import io
 import json
 import random
 import re
-import subprocess
-import sys
 import tarfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.conftest import PICTURES, ROOT
+from tests.conftest import PICTURES
 from tests.test_deep_compression import REAL
 from zoo import images, weights
 from zoo.catalog import model_spec
@@ -360,14 +358,6 @@ def test_the_row_is_of_the_real_file(sample):
     assert (len(data), hashlib.sha256(data).hexdigest()) == (ROW.bytes, ROW.sha256)
     assert weights.read(ROW, REAL) == data
     assert model_spec(ROW.model).preprocessing.channels == "BGR"
-
-
-@pytest.mark.parametrize(
-    "module", ["zoo.weights", "zoo.images", "zoo.transfer", "scripts.evaluate", "scripts.initial"]
-)
-def test_import_without_tensorflow(module):
-    code = f"import sys, {module}; sys.exit('tensorflow' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], timeout=60, cwd=ROOT).returncode == 0
 
 
 def test_data_command_still_fetches_data_sets(command, tmp_path):

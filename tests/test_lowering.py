@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from converters.convert import Conversions
 from converters.quantise import Calibration
+from tests.support.select import some
 from zoo import catalog, runtime
 from zoo.errors import ZooError
 from zoo.isolated import Runner
@@ -211,7 +212,7 @@ def settled(name):
     return model
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", some(NETWORKS, "sslresnet", "asnet"))
 def test_a_lowered_network_gives_the_same_and_runs_on_xnnpack(name):
     model = settled(name)
     x = np.random.default_rng(6).standard_normal((2, *model.input_shape[1:]), np.float32)

@@ -21,6 +21,7 @@ from converters.convert import Conversions
 from converters.flatbuffer import contents
 from converters.quantise import Calibration
 from tests import small_networks
+from tests.support.select import some
 from zoo.compression import kernels, qat, qat_quantizers
 from zoo.compression.keep import Keep
 from zoo.errors import ZooError
@@ -161,7 +162,7 @@ def lowered(family):
 
 
 @pytest.mark.parametrize("scheme", ["pcqat", "pqat", "cqat", "qat"])
-@pytest.mark.parametrize("family", small_networks.SMALL)
+@pytest.mark.parametrize("family", some(small_networks.SMALL, "mobilenet_v2_cse"))
 def test_every_family_keeps_in_the_flatbuffer_what_was_compressed(family, scheme, litert, tmp_path):
     network, start = lowered(family)
     network.set_weights(start)
