@@ -14,6 +14,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --require-hashes --no-deps
 DEMO_FLAGS ?=
+# Where it is set, every start of Python would compile TensorFlow's sources anew.
+unexport PYTHONDONTWRITEBYTECODE
 PYTEST_FLAGS ?=
 
 .PHONY: demo test test-all test-rest coverage lint setup lock sampler clean
@@ -54,7 +56,7 @@ $(STAMP): installer.lock requirements.lock
 	@echo "setting up $(VENV) (about 1 GB of downloads the first time; a few minutes)"
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(PIP) --quiet -r installer.lock
-	@$(BIN)/uv pip install --python $(BIN)/python --require-hashes --no-deps \
+	@$(BIN)/uv pip install --python $(BIN)/python --require-hashes --no-deps --compile-bytecode \
 	  -r requirements.lock \
 	  || { echo "uv could not; trying pip, which knows the indexes and proxies of pip.conf"; \
 	  $(PIP) -r requirements.lock; }

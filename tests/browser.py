@@ -15,8 +15,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.support.processes import HANG_S
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-LIMIT_S = 60.0
 _KEYS = {"Enter": "\r", " ": " "}  # what a key types, for those that press a button
 
 
@@ -90,11 +91,11 @@ class Browser:
         """
         self._send("Page.navigate", {"url": "about:blank"})  # a new hash alone would load nothing
         self._send("Page.navigate", {"url": url})
-        deadline = time.monotonic() + LIMIT_S
+        deadline = time.monotonic() + HANG_S
         ready = "document.readyState === 'complete' && document.documentElement.dataset.ready"
         while self.run(ready) != "1":
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{url} is not ready after {LIMIT_S} s: {self.complaints}")
+                raise TimeoutError(f"{url} is not ready after {HANG_S} s: {self.complaints}")
             time.sleep(0.02)
         return float(self.run("performance.getEntriesByType('navigation')[0].duration")) / 1000
 
@@ -135,8 +136,8 @@ class Browser:
 
     def _receive(self) -> dict[str, Any]:
         while b"\0" not in self._rest:
-            if not select.select([self._from], [], [], LIMIT_S)[0]:
-                raise TimeoutError(f"Chromium says nothing for {LIMIT_S} s")
+            if not select.select([self._from], [], [], HANG_S)[0]:
+                raise TimeoutError(f"Chromium says nothing for {HANG_S} s")
             part = os.read(self._from, 1 << 20)
             if not part:
                 raise RuntimeError("Chromium has ended")

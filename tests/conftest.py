@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support import processes
 from tests.support.once import made_once
@@ -75,8 +76,16 @@ def pytest_collection_finish() -> None:
         sys.modules["tf_keras"].backend.experimental.enable_tf_random_generator()
 
 
+settings.register_profile("all", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("few", settings.get_profile("all"), max_examples=20)
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """One command server for a test run, whatever number of processes share the tests."""
+    """One command server for a test run, whatever number of processes share the tests.
+
+    And fewer examples of properties in make test.
+    """
+    settings.load_profile("few" if config.option.markexpr == "not slow" else "all")
     if "PYTEST_XDIST_WORKER" not in os.environ and not config.option.collectonly:
         running = ExitStack()
         running.enter_context(processes.server())

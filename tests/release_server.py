@@ -5,9 +5,11 @@ import os
 import re
 import threading
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from tests.android_bench.report_samples import artifact
+from tests.support.processes import HANG_S
 from zoo import download, listing, sources
 from zoo.release import Entry, File, Index
 
@@ -38,12 +40,16 @@ def released(name=NAME, content=CONTENT, packed=None, **changes):
 
 
 class Server(ThreadingHTTPServer):
-    """Serves `files`; `misbehave(handler, path)` may answer first, and returns whether it did."""
+    """Serves `files`; `misbehave(handler, path)` may answer first, and returns whether it did.
+
+    What should never come waits for `ended`, which is set when the test is done with the server.
+    """
 
     daemon_threads = True
 
     def __init__(self, files, misbehave=lambda handler, path: False):
         self.files, self.misbehave, self.asked = files, misbehave, []
+        self.ended = threading.Event()
         super().__init__(("127.0.0.1", 0), Handler)
         self.address = f"http://127.0.0.1:{self.server_port}/"
 
@@ -86,17 +92,36 @@ class Handler(BaseHTTPRequestHandler):
 @contextmanager
 def serving(files, misbehave=lambda handler, path: False):
     server = Server(files, misbehave)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
         yield server
     finally:
+        server.ended.set()
         server.shutdown()
         server.server_close()
 
 
-def get(addresses, folder, timeout_s=1.0, names=(NAME,)):
-    """Downloads; the problems, as text."""
-    there = [sources.source(str(each), timeout_s) for each in addresses]
+@dataclass
+class Impatient:
+    """A source that waits `timeout_s` for a model, but as long as it takes for all else."""
+
+    address: str
+    timeout_s: float
+
+    @property
+    def name(self):
+        return self.address
+
+    def read(self, place, limit):
+        return sources.source(self.address, HANG_S).read(place, limit)
+
+    def copy(self, place, size, out):
+        sources.source(self.address, self.timeout_s).copy(place, size, out)
+
+
+def get(addresses, folder, timeout_s=HANG_S, names=(NAME,)):
+    """Downloads; the problems, as text. `timeout_s` is how long a model's server may be silent."""
+    there = [Impatient(str(each), timeout_s) for each in addresses]
     try:
         entries = listing.chosen(listing.index(there), names)
     except sources.SourceError as error:

@@ -26,7 +26,14 @@ def content():
     return checkpoint_file.encode("mine", config, initial(catalog.build(config), "resnet20"))
 
 
-@pytest.mark.parametrize("name", ["shiftresnet20_e3", "asnet16_e3", "mobilenet_v2_cse_mix"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "shiftresnet20_e3",
+        pytest.param("asnet16_e3", marks=pytest.mark.slow),
+        pytest.param("mobilenet_v2_cse_mix", marks=pytest.mark.slow),
+    ],
+)
 def test_a_network_computes_the_same_after_it(name):
     config = ModelConfig(model=name, input_shape=(16, 16, 1), classes=10, width=0.5)
     model, other = catalog.build(config), catalog.build(config)

@@ -14,6 +14,7 @@ from PIL import Image
 import zoo
 from converters.container.packing import pack
 from tests.conftest import ROOT
+from tests.support.processes import HANG_S
 from tests.tiny_tflite import tiny_model
 from zoo import data, decoding, geometry, store
 from zoo.classifier import Classifier
@@ -103,34 +104,43 @@ def test_names(tmp_path):
         zoo.load(f"../artifacts/{NAME}")
 
 
-def test_a_packed_one_is_unpacked_once(tmp_path, monkeypatch):
-    monkeypatch.setenv("MODEL_ZOO_CACHE", str(tmp_path / "cache"))
+SOURCE = ROOT / "release" / "artifacts" / f"{NAME}.tflite"
+
+
+@pytest.fixture(scope="module")
+def packed():
+    return pack(SOURCE.read_bytes()).data
+
+
+@pytest.fixture
+def release(tmp_path, packed):
+    """A release that has the model as a container."""
     folder = tmp_path / "release" / "artifacts"
     folder.mkdir(parents=True)
-    source = ROOT / "release" / "artifacts" / f"{NAME}.tflite"
-    packed = folder / f"{NAME}.tflite.ztfl"
-    packed.write_bytes(pack(source.read_bytes()).data)
-    (folder / f"{NAME}.json").write_bytes(source.with_suffix(".json").read_bytes())
-    found = store.find(NAME, (tmp_path / "release",))
-    assert found.content == source.read_bytes() == found.path.read_bytes()
+    (folder / f"{NAME}.tflite.ztfl").write_bytes(packed)
+    (folder / f"{NAME}.json").write_bytes(SOURCE.with_suffix(".json").read_bytes())
+    return tmp_path / "release"
+
+
+def test_a_packed_one_is_unpacked_once(tmp_path, monkeypatch, release):
+    monkeypatch.setenv("MODEL_ZOO_CACHE", str(tmp_path / "cache"))
+    content = SOURCE.read_bytes()
+    found = store.find(NAME, (release,))
+    assert found.content == content == found.path.read_bytes()
     assert store.find(NAME, (store.downloads(),)) == found
-    packed.write_bytes(pack(source.read_bytes() + b"more").data)
+    more = pack(bytes(len(content) + 4)).data
+    (release / "artifacts" / f"{NAME}.tflite.ztfl").write_bytes(more)
     with pytest.raises(ZooError, match="container"):
-        store.find(NAME, (tmp_path / "release",))
-    assert found.path.read_bytes() == source.read_bytes()
+        store.find(NAME, (release,))
+    assert found.path.read_bytes() == content
 
 
 @pytest.mark.parametrize("cache", ["/sys/zoo", "a_file"])
-def test_a_packed_one_that_can_not_be_unpacked_is_one_line(tmp_path, monkeypatch, cache):
+def test_a_packed_one_that_can_not_be_unpacked_is_one_line(tmp_path, monkeypatch, release, cache):
     (tmp_path / "a_file").touch()
     monkeypatch.setenv("MODEL_ZOO_CACHE", str(tmp_path / cache))
-    folder = tmp_path / "release" / "artifacts"
-    folder.mkdir(parents=True)
-    source = ROOT / "release" / "artifacts" / f"{NAME}.tflite"
-    (folder / f"{NAME}.tflite.ztfl").write_bytes(pack(source.read_bytes()).data)
-    (folder / f"{NAME}.json").write_bytes(source.with_suffix(".json").read_bytes())
     with pytest.raises(ZooError, match=f"can't keep.*{NAME}.tflite.*got: .*MODEL_ZOO_CACHE"):
-        store.find(NAME, (tmp_path / "release",))
+        store.find(NAME, (release,))
 
 
 RULE = {"channels": "RGB", "geometry": "", "formula": "", "mean": [0.0], "std": [1.0]}
@@ -184,7 +194,7 @@ def test_the_notebook_runs():
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG_S,
     )
     assert done.returncode == 0, done.stderr
     assert "fashion_mnist test 10000" in done.stdout

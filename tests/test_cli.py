@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from tests.support.processes import HANG_S
 from tests.tiny_tflite import tiny_model
 
 
@@ -41,7 +42,7 @@ def run(body, stdout):
         stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
-        timeout=60,
+        timeout=HANG_S,
         check=False,
     )
 

@@ -13,6 +13,7 @@ from converters.container.packing import _packed, pack, packed_size
 from converters.container.segment import segments
 from tests.conftest import ROOT
 from tests.inspection_files import foreign
+from tests.support.processes import HANG_S
 from tests.tiny_tflite import _Builder, tiny_model
 from zoo.container import lists, values, weights
 from zoo.container.arithmetic import Decoder, Encoder, probabilities
@@ -223,7 +224,9 @@ def test_unpacking_needs_little(tmp_path):
         "sys.exit(','.join(m for m in ('tensorflow', 'ai_edge_litert', 'flatbuffers',"
         "'converters.inspection', 'zoo.types') if m in sys.modules) or None)"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, timeout=HANG_S
+    )
     assert (done.returncode, done.stderr) == (0, b"")
 
 

@@ -94,17 +94,18 @@ def test_a_swapped_manifest_is_refused(tmp_path):
 def test_an_index_may_not_be_endless(tmp_path):
     def misbehave(handler, path):
         handler.answer(b"", 0, 0, **{"Content-Length": None})
-        for _ in range(100):
+        while not handler.server.ended.is_set():  # until the client has gone
             handler.wfile.write(b" " * 2**20)
         return True
 
     with serving({}, misbehave) as server:
-        assert "more bytes than promised" in get([server.address], tmp_path, timeout_s=5)
+        assert "more bytes than promised" in get([server.address], tmp_path)
 
 
-def test_a_bomb_in_a_container_is_refused(tmp_path):
-    bomb = pack(bytes(50_000_000)).data
-    assert len(bomb) < 100_000
+@pytest.mark.parametrize("size", [2_000_000, pytest.param(50_000_000, marks=pytest.mark.slow)])
+def test_a_bomb_in_a_container_is_refused(tmp_path, size):
+    bomb = pack(bytes(size)).data
+    assert len(bomb) < size / 500
     content = bytes(1000)
     with serving(released(content=content, packed=bomb)) as server:
         problem = get([server.address], tmp_path)

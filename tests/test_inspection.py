@@ -1,8 +1,6 @@
 """The inspection against LiteRT, its generated schema, Keras, and models that others made."""
 
 import json
-import subprocess
-import sys
 from collections import Counter
 
 import numpy as np
@@ -15,6 +13,7 @@ from converters.inspection import arena, gather, macs, options, runtimes
 from converters.inspection.reading import read
 from converters.inspection.render import text
 from tests.inspection_files import FOREIGN, foreign, plain_interpreter
+from tests.support import processes
 from tests.tiny_tflite import tiny_model
 from zoo.isolated import Runner
 
@@ -171,41 +170,9 @@ def test_macs_of_sparse_and_dense_weights_follow_the_output(tmp_path):
     assert macs.of_operator(model.main, first) == 64 * 64 * 24 * 5 * 5 * 3
 
 
-_KERAS = """
-import json, sys
-from scripts.cli import import_tensorflow
-import_tensorflow()
-import tensorflow as tf, tf_keras
-from zoo import catalog, counting
-from zoo.types import ModelConfig
-tf_keras.utils.set_random_seed(1)
-k, bias = tf_keras.layers, {"bias_initializer": "random_normal"}
-image = k.Input((16, 16, 4), batch_size=1)
-x = k.Conv2D(8, 3, strides=2, padding="same", **bias)(image)
-x = k.Conv2D(8, 3, groups=4, **bias)(x)
-x = k.DepthwiseConv2D(5, padding="same", depth_multiplier=2, **bias)(x)
-x = k.Conv2DTranspose(6, 3, strides=2, padding="same", **bias)(x)
-mixed = tf_keras.Model(image, k.Dense(7, **bias)(k.Flatten()(x)))
-net = catalog.build(ModelConfig(model="squeezenet_v1_1", input_shape=(32, 32, 3), classes=10))
-for layer in net.layers:  # a converter may leave a bias of zeros out
-    layer.set_weights([w + tf.random.normal(w.shape, 0, 0.01) for w in layer.get_weights()])
-said = []
-for name, model, macs in (("mixed", mixed, 0), ("squeezenet", net, counting.macs(net))):
-    function = tf.function(lambda x, m=model: m(x, training=False))
-    spec = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32)
-    call = function.get_concrete_function(spec)
-    content = tf.lite.TFLiteConverter.from_concrete_functions([call], model).convert()
-    open(f"{sys.argv[1]}/{name}.tflite", "wb").write(content)
-    said.append((name, model.count_params(), macs))
-print("SAID " + json.dumps(said))
-"""
-
-
 @pytest.mark.slow
 def test_parameters_macs_and_runtime_equal_keras_and_the_converter(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", _KERAS, str(tmp_path)], capture_output=True, text=True, timeout=200
-    )
+    done = processes.run("tests.keras_files", str(tmp_path))
     assert done.returncode == 0, done.stderr[-2000:]
     said = json.loads(done.stdout.split("SAID ")[1])
     by_hand = 18_432 + 5_184 + 14_400 + 31_104 + 6_048  # convolution by convolution, and Dense

@@ -1,6 +1,7 @@
 """The child process against NumPy, and with files that crash it."""
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -14,8 +15,9 @@ from ai_edge_litert.tools import flatbuffer_utils
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.processes import HANG_S
 from tests.tiny_tflite import tiny_model
-from zoo import runtime
+from zoo import isolated, runtime
 from zoo.errors import ZooError
 from zoo.isolated import Runner, unique
 
@@ -30,6 +32,14 @@ def _installed(name):
     return ()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def patience():
+    """A child may take as long as it takes to end by itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(isolated, "_GOODBYE_S", float(HANG_S))
+        yield
+
+
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     return tiny_model(tmp_path_factory.mktemp("tiny") / "tiny.tflite")
@@ -39,7 +49,7 @@ def tiny(tmp_path_factory):
     scope="module", params=[pytest.param(name, marks=_installed(name)) for name in runtime.RUNTIMES]
 )
 def runner(request):
-    with Runner(request.param, timeout_s=60) as made:
+    with Runner(request.param, HANG_S) as made:
         yield made
 
 
@@ -88,12 +98,15 @@ def test_placement(runner, tiny):
 
 
 def test_latency(runner, tiny):
-    began = time.monotonic()
-    times_us = runner.latency_us(tiny, "xnnpack", 1, 0.2)
-    assert 0.2 <= time.monotonic() - began < 10
-    assert len(times_us) > 10
-    assert min(times_us) > 0
-    assert 0.05e6 < sum(times_us) < 0.4e6
+    times_us: list[float] = []
+    seconds = 0.1
+    while len(times_us) < 10:  # fewer only on a computer that hardly gives us time
+        seconds *= 2
+        began = time.perf_counter()
+        times_us = runner.latency_us(tiny, "xnnpack", 1, seconds)
+        assert time.perf_counter() - began >= 1.25 * seconds
+    assert sum(times_us[:-1]) <= 1e6 * seconds, "all but the last ended within the time"
+    assert min(times_us) > 0.1, "39,000 MACs take longer on any core"
 
 
 def test_a_refused_file_costs_nothing(runner, tiny, tmp_path):
@@ -145,22 +158,22 @@ def processor_s(pid):
 
 
 def test_a_crash_is_an_error_here(tiny):
-    with Runner("litert", timeout_s=60) as runner, ThreadPoolExecutor(1) as pool:
+    with Runner("litert", HANG_S) as runner, ThreadPoolExecutor(1) as pool:
         runner.placement(tiny)
         child = runner._child.pid
         idle_s = processor_s(child)
-        call = pool.submit(runner.latency_us, tiny, "none", 1, 40.0)
+        call = pool.submit(runner.latency_us, tiny, "none", 1, 3600.0)
         while processor_s(child) < idle_s + 0.1:
             assert not call.done()
             time.sleep(0.02)
         os.kill(child, signal.SIGSEGV)
         with pytest.raises(ZooError, match=r"litert died.*tiny.tflite.*SIGSEGV"):
-            call.result(timeout=30)
+            call.result(HANG_S)
         assert runner.outputs(tiny, IMAGES).shape == (4, 10)
 
 
 def test_a_killed_child_is_replaced(tiny):
-    with Runner("litert", timeout_s=60) as runner:
+    with Runner("litert", HANG_S) as runner:
         runner.placement(tiny)
         old = runner._child
         old.kill()
@@ -174,12 +187,12 @@ def test_a_killed_child_is_replaced(tiny):
         with pytest.raises(ZooError, match=r"litert hung.*no answer in 0.3 s"):
             runner.placement(tiny)
         assert hung.returncode == -signal.SIGKILL
-        runner.timeout_s = 60
+        runner.timeout_s = HANG_S
         assert runner.placement(tiny).level == "full"
 
 
 def test_nothing_is_left(tiny):
-    with Runner("litert") as runner:
+    with Runner("litert", HANG_S) as runner:
         assert runner._child is None
         runner.outputs(tiny, IMAGES)
         child, folder = runner._child, runner._place()
@@ -197,21 +210,23 @@ def test_a_child_ends_with_its_parent(tiny):
     code = f"""
 from pathlib import Path
 from zoo.isolated import Runner
-runner = Runner("litert")
+runner = Runner("litert", {HANG_S})
 runner.placement(Path({str(tiny)!r}))
 print(runner._child.pid, flush=True)
 import os
 os.kill(os.getpid(), 9)
 """
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG_S, check=False
     )
-    child = Path(f"/proc/{int(done.stdout)}/cmdline")
-    for _ in range(100):
-        if not child.exists() or b"isolated_worker" not in child.read_bytes():
-            return
-        time.sleep(0.05)
-    pytest.fail("the child still runs")
+    try:
+        child = os.pidfd_open(int(done.stdout))
+    except ProcessLookupError:
+        return  # it has ended already
+    try:
+        assert select.select([child], [], [], HANG_S)[0], "the child still runs"
+    finally:
+        os.close(child)
 
 
 def test_a_runtime_that_is_not_there(monkeypatch):
@@ -220,11 +235,6 @@ def test_a_runtime_that_is_not_there(monkeypatch):
     monkeypatch.setitem(runtime.RUNTIMES, "tflite_runtime", "no-such-package")
     with pytest.raises(ZooError, match=r"not installed.*pip install"):
         Runner("tflite_runtime")
-
-
-def test_no_tensorflow_in_the_child():
-    code = "import sys, zoo.isolated_worker; sys.exit('tensorflow' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
 
 
 @given(st.lists(st.sampled_from(["", "a", "a#1", "a#2", "c/d"]), max_size=12))

@@ -9,6 +9,7 @@ import venv
 import pytest
 
 from tests.conftest import ROOT
+from tests.support.processes import HANG_S
 
 NAME = "resnet20-fashion_mnist-int8"
 CODE = f"""
@@ -21,7 +22,7 @@ assert abs(sum(guess.probability for guess in guesses) - 1) < 1e-5
 
 def run(*command, **more):
     return subprocess.run(
-        list(map(str, command)), capture_output=True, text=True, timeout=600, **more
+        list(map(str, command)), capture_output=True, text=True, timeout=HANG_S, **more
     )
 
 

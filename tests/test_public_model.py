@@ -1,6 +1,8 @@
 """SqueezeNet with its real ImageNet weights, built here, and loaded by name."""
 
+import itertools
 import re
+import tarfile
 
 import numpy as np
 import pytest
@@ -19,20 +21,18 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module")
-def cache(command, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("cache")
+def build(command, folder, pictures):
     done = command(
-        "build", f"--weights_file={REAL}", f"--images={PICTURES}", "--precisions=float16,int8",
+        "build", f"--weights_file={REAL}", f"--images={pictures}", "--precisions=float16,int8",
         MODEL_ZOO_CACHE=str(folder),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    return folder
 
 
 @pytest.mark.slow
-def test_it_names_what_is_in_real_pictures(cache, monkeypatch):
-    monkeypatch.setenv("MODEL_ZOO_CACHE", str(cache))
+def test_it_names_what_is_in_real_pictures(command, tmp_path, monkeypatch):
+    build(command, tmp_path, PICTURES)
+    monkeypatch.setenv("MODEL_ZOO_CACHE", str(tmp_path))
     model = zoo.load(f"{NAME}-int8")
     places = []
     for number, picture in enumerate(images.pictures(PICTURES)):
@@ -47,11 +47,18 @@ def test_it_names_what_is_in_real_pictures(cache, monkeypatch):
     assert (found < 5).mean() > 0.74
 
 
-def test_the_manifest_says_where_it_is_from(cache):
-    told = read_model(cache / "models" / "artifacts" / f"{NAME}-float16.json", Artifact, "", "")
-    assert told.preprocessing["channels"] == "BGR"
-    assert told.labels == ILSVRC2012
-    assert re.fullmatch(r"e4ab6960.*", told.parent_sha256)
+def test_the_manifest_says_where_it_is_from(command, tmp_path):
+    few = tmp_path / "few.tar"
+    with tarfile.open(PICTURES) as all_, tarfile.open(few, "w") as some:
+        for member in itertools.islice((each for each in all_ if each.isfile()), 8):
+            some.addfile(member, all_.extractfile(member))
+    build(command, tmp_path, few)
+    for precision in ("float16", "int8"):
+        path = tmp_path / "models" / "artifacts" / f"{NAME}-{precision}.json"
+        told = read_model(path, Artifact, "", "")
+        assert told.preprocessing["channels"] == "BGR"
+        assert told.labels == ILSVRC2012
+        assert re.fullmatch(r"e4ab6960.*", told.parent_sha256)
 
 
 def test_int8_without_pictures_is_refused(command, tmp_path):

@@ -110,20 +110,26 @@ def test_a_manifest_tells_it_all(release):
     assert labels == list("0123456789")
 
 
-def test_publishing_twice_gives_identical_bytes(command, measured, release, tmp_path):
+@pytest.mark.parametrize("run", ["", pytest.param(f"{RUN},{RUN}-qat", marks=pytest.mark.slow)])
+def test_publishing_twice_gives_identical_bytes(command, measured, release, tmp_path, run):
     again = tmp_path / "again"
     shutil.copytree(release, again)
-    # Nor does a manifest that was edited outlast it.
-    changed(again / "artifacts" / f"{RUN}-int8.json", lambda told: told["labels"].reverse())
-    for flags in (f"--run={RUN},{RUN}-qat", "--run="):
-        done = command("publish", f"--output={measured}", flags, f"--release={again}")
-        assert done.returncode == 0, done.stderr
-        assert content_of(again) == content_of(release)
+    if run:
+        an_edited_manifest(again)
+    done = command("publish", f"--output={measured}", f"--run={run}", f"--release={again}")
+    assert done.returncode == 0, done.stderr
+    assert content_of(again) == content_of(release)
+
+
+def an_edited_manifest(release):
+    """Does not outlast another publishing."""
+    changed(release / "artifacts" / f"{RUN}-int8.json", lambda told: told["labels"].reverse())
 
 
 def test_one_precision_is_published_again_and_the_others_stay(command, measured, release, tmp_path):
     again = tmp_path / "again"
     shutil.copytree(release, again)
+    an_edited_manifest(again)
     flags = f"--output={measured}", f"--run={RUN}", f"--release={again}"
     done = command("publish", *flags, "--precision=int8")
     assert done.returncode == 0, done.stderr
@@ -237,7 +243,6 @@ def test_what_fails_its_checks_is_refused_and_the_rest_published(
     assert {entry.name for entry in index.entries} == {f"{RUN}-float32", f"{RUN}-int8_qat"}
 
 
-@pytest.mark.slow
 def test_training_goes_on_from_a_published_checkpoint(command, release, tmp_path):
     name = f"{RUN}-checkpoint"
     shutil.copytree(release / "checkpoints", tmp_path / "models" / "checkpoints")
@@ -262,6 +267,27 @@ def test_a_swapped_file_is_not_used(release, tmp_path):
     shutil.copy(models / f"{RUN}-float32.tflite", models / f"{RUN}-int8.tflite")
     with pytest.raises(Exception, match="not the one that its manifest describes"):
         store.find(f"{RUN}-int8", (tmp_path,))
+
+
+def test_verify_all_measures_again_what_there_is(command, release, tmp_path):
+    folder = tmp_path / "release"
+    shutil.copytree(release, folder)
+    artifacts = folder / "artifacts"
+    for precision in ("float32", "float16", "int8_qat"):
+        for path in artifacts.glob(f"{RUN}-{precision}.*"):
+            path.unlink()
+    changed(
+        artifacts / f"{RUN}-int8.json",
+        lambda told: told["released"]["accuracies"][0].update(top1=0.5),
+    )
+    (artifacts / f"{RUN}-dynamic_int8.tflite").write_bytes(b"damaged")
+    done = command("verify", "--all", f"--output={folder}")
+    assert done.returncode == 1
+    said = dict(line.split(": ", 1) for line in done.stdout.splitlines())
+    assert said.keys() == {f"{RUN}-int8", f"{RUN}-dynamic_int8"}
+    assert re.search(r"manifest says 50.00 %: over 0.1 point apart", said[f"{RUN}-int8"])
+    assert f"parent: it is None, the manifest says {RUN}-float32" in said[f"{RUN}-int8"]
+    assert re.search(r"SHA-256 is .*, the manifest says", said[f"{RUN}-dynamic_int8"])
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from converters.release.recomputed import differences
 from converters.release.staging import staged
 from scripts.measured import measured_in
 from tests.conftest import ROOT
+from tests.support.processes import HANG_S
 from zoo import fashion_mnist
 from zoo.errors import ZooError
 from zoo.isolated import Runner
@@ -62,7 +63,7 @@ class Looked:
 
 @pytest.fixture(scope="module")
 def looked():
-    with Runner("litert", 60.0) as runner:
+    with Runner("litert", HANG_S) as runner:
         yield Looked(runner)
 
 

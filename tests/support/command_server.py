@@ -14,6 +14,7 @@ What a fork can't show is tested with processes of their own: what is imported w
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import json
@@ -23,7 +24,8 @@ import select
 import signal
 import socket
 import sys
-from typing import Any
+import threading
+from typing import Any, NoReturn
 
 MAX_REQUEST_BYTES = 2**20
 _STREAMS = 3
@@ -93,10 +95,12 @@ def _load() -> None:
     import tensorflow_model_optimization  # noqa: F401
     import tf_keras  # noqa: F401
 
+    import zoo.results  # noqa: F401 - and with it pydantic
+
     gc.freeze()  # or the first collection in each fork would copy all of it
 
 
-def _become(request: dict[str, Any], streams: list[int]) -> None:
+def _become(request: dict[str, Any], streams: list[int]) -> NoReturn:
     """Makes this fork what a new process would be, runs the module and ends."""
     import numpy as np
 
@@ -115,8 +119,34 @@ def _become(request: dict[str, Any], streams: list[int]) -> None:
     np.random.seed()  # each fork has the server's state
     module, *arguments = request["words"]
     sys.argv = [module, *arguments]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
-    sys.exit(0)
+    code = _run(module)
+    with contextlib.suppress(Exception):  # what the end of Python does, but for taking itself down
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        code = 120
+    os._exit(code)
+
+
+def _run(module: str) -> int:
+    """Runs a module as `__main__` and returns its exit code."""
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        if end.code is None or isinstance(end.code, int):
+            return end.code or 0
+        print(end.code, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
