@@ -17,15 +17,16 @@ import selectors
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from android_bench.clock import Clock
 from zoo.errors import ZooError, one_line
 
 MAX_OUTPUT_BYTES = 4 * 2**20
+_LOOK_S = 0.25  # whether a silent call has ended, or its time is over
 DEVICES_TIMEOUT_S = 20.0  # includes starting the server, about 3 s on a slow computer
 
 # What `adb devices` says instead of `device`: the reason and what to do about it.
@@ -98,6 +99,7 @@ class Adb:
         path: the executable; without it the system's, else the one that adbutils bundles.
         server_port: of the adb server; without it the environment decides (usually 5037).
         env: the environment of every call; without it this process's own.
+        clock: what all waiting for phones goes by.
 
     Raises:
         ZooError: there is no adb.
@@ -108,8 +110,10 @@ class Adb:
         path: Path | str | None = None,
         server_port: int | None = None,
         env: Mapping[str, str] | None = None,
+        clock: Clock | None = None,
     ):
         self.path = _executable(path)
+        self.clock = clock or Clock()
         self.env = dict(os.environ if env is None else env)
         if server_port is not None:
             self.env["ANDROID_ADB_SERVER_PORT"] = str(server_port)
@@ -120,10 +124,12 @@ class Adb:
         timeout_s: float,
         limit_bytes: int = MAX_OUTPUT_BYTES,
         typed: str = "",
+        clock: Clock | None = None,
     ) -> Completed:
         """Runs `adb ARGUMENTS`; a call that takes too long or prints too much is killed whole.
 
         `typed`, at most a line, is its standard input: other users of this computer see arguments.
+        The limit is by `clock`, the client's unless given.
 
         Raises:
             ZooError: adb can't be started.
@@ -148,7 +154,9 @@ class Adb:
             if process.stdin is not None:
                 with contextlib.suppress(BrokenPipeError), process.stdin:
                     process.stdin.write(typed.encode())
-            stdout, stderr, killed_for = _drain(process, time.monotonic() + timeout_s, limit_bytes)
+            stdout, stderr, killed_for = _drain(
+                process, clock or self.clock, timeout_s, limit_bytes
+            )
         finally:
             _end(process)
         return Completed(
@@ -164,7 +172,8 @@ class Adb:
         Raises:
             ZooError: the adb server can't be reached or started.
         """
-        done = self.run("devices", "-l", timeout_s=DEVICES_TIMEOUT_S)
+        # The server is this computer's, whatever time a phone has.
+        done = self.run("devices", "-l", timeout_s=DEVICES_TIMEOUT_S, clock=Clock())
         if done.returncode != 0:
             raise ZooError(
                 "adb can't list phones",
@@ -217,21 +226,22 @@ def _executable(path: Path | str | None) -> str:
 
 
 def _drain(
-    process: subprocess.Popen[bytes], deadline: float, limit_bytes: int
+    process: subprocess.Popen[bytes], clock: Clock, timeout_s: float, limit_bytes: int
 ) -> tuple[bytes, bytes, str]:
     """Reads both streams until the process ends: (stdout, stderr, why it must be killed or "")."""
     assert process.stdout is not None and process.stderr is not None  # noqa: S101 - PIPE was asked
     streams: dict[IO[bytes], bytearray] = {process.stdout: bytearray(), process.stderr: bytearray()}
     killed_for = ""
+    deadline = clock.now() + timeout_s
     with selectors.DefaultSelector() as selector:
         for stream in streams:
             selector.register(stream, selectors.EVENT_READ)
         while selector.get_map():
-            left_s = deadline - time.monotonic()
+            left_s = deadline - clock.now()
             if left_s <= 0:
                 killed_for = "no end within the time limit"
                 break
-            ready = selector.select(min(left_s, 0.25))
+            ready = selector.select(min(left_s, _LOOK_S))
             # A server that this call started may hold the pipes open for ever.
             if not ready and process.poll() is not None:
                 break
@@ -245,10 +255,12 @@ def _drain(
                 killed_for = f"more than {limit_bytes} bytes of output"
                 break
     if not killed_for:
-        try:
-            process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            killed_for = "no end within the time limit"
+        while process.poll() is None:
+            if clock.now() >= deadline:
+                killed_for = "no end within the time limit"
+                break
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_LOOK_S)
     return bytes(streams[process.stdout]), bytes(streams[process.stderr]), killed_for
 
 

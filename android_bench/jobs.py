@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 import secrets
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from shlex import quote
@@ -64,12 +63,13 @@ class Jobs:
         """
         try:
             job = self.start(command, timeout_s)
-            deadline = time.monotonic() + timeout_s
+            clock = self.link.adb.clock
+            deadline = clock.now() + timeout_s
             for pause_s in _pauses(least_s):
-                time.sleep(min(pause_s, max(0.05, deadline - time.monotonic())))
+                clock.sleep(min(pause_s, max(0.05, deadline - clock.now())))
                 if self.poll(job):
                     break
-                if time.monotonic() > deadline:
+                if clock.now() > deadline:
                     self.kill_all()
                     raise PhoneProblem(
                         f"no end within {timeout_s:g} s; killed on the phone",

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import secrets
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -91,22 +90,23 @@ class Link:
             return False
 
     def reconnect(self, until: float) -> bool:
-        """Tries to reach the phone again until the `time.monotonic()` instant `until`.
+        """Tries to reach the phone again until the instant `until` of the clock.
 
         A phone on the network is disconnected and connected anew: the adb server drops one that was
         away for a minute and keeps a frozen connection for ever. A USB phone is waited for.
         """
-        while (left_s := until - time.monotonic()) > 0:
+        clock = self.adb.clock
+        while (left_s := until - clock.now()) > 0:
             if self.answers(min(_PROBE_TIMEOUT_S, left_s)):
                 return True
             if self._on_network():
                 self.adb.run("disconnect", self.serial, timeout_s=_PROBE_TIMEOUT_S)
-                left_s = max(1.0, until - time.monotonic())
+                left_s = max(1.0, until - clock.now())
                 limit_s = min(_CONNECT_TIMEOUT_S, left_s)
                 self.adb.run("connect", self.serial, timeout_s=limit_s)
                 if self.answers(min(_PROBE_TIMEOUT_S, left_s)):
                     return True
-            time.sleep(min(_RETRY_EVERY_S, max(0.0, until - time.monotonic())))
+            clock.sleep(min(_RETRY_EVERY_S, max(0.0, until - clock.now())))
         return False
 
     def patiently(self, operation: Callable[[], T]) -> T:
@@ -123,7 +123,7 @@ class Link:
             except PhoneRebooted:
                 raise
             except PhoneLost as lost:
-                now = time.monotonic()
+                now = self.adb.clock.now()
                 until = now + self.tolerance_s if until is None else until
                 if now >= until or not self.reconnect(until):
                     raise PhoneLost(

@@ -7,7 +7,6 @@ import os
 import re
 import secrets
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
@@ -97,7 +96,7 @@ class Phone:
         try:
             self.cleanup(purge=True)
         except PhoneLost:  # only just, perhaps; one that is gone for good is not waited for
-            until = time.monotonic() + min(_LEAVE_S, self.link.tolerance_s)
+            until = self.adb.clock.now() + min(_LEAVE_S, self.link.tolerance_s)
             if not self.link.reconnect(until):
                 raise
             self.cleanup(purge=True)
@@ -174,14 +173,15 @@ class Phone:
 
     def wait_ready(self, limit_s: float) -> bool:
         """Waits until the phone can be reached and has booted to the end."""
-        until = time.monotonic() + limit_s
+        clock = self.adb.clock
+        until = clock.now() + limit_s
         while self.link.reconnect(until):
             try:
                 if self.shell(_BOOTED).code == 0:
                     return True
             except PhoneLost:
                 continue
-            time.sleep(min(1.0, max(0.0, until - time.monotonic())))
+            clock.sleep(min(1.0, max(0.0, until - clock.now())))
         return False
 
     def probe(self) -> dict[str, str]:

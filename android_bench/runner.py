@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -72,7 +71,7 @@ class Runner:
             return self._sustain(task, command, self.options.sustaining, before)
         if self.options.profiling:
             return self._profile(task, self._command(task, tool, graph, metered=False), before)
-        losses, started = phone.link.losses, time.monotonic()
+        losses, started = phone.link.losses, phone.adb.clock.now()
         meter, no_energy = self._meter(task, before)
         command = watch.watched(self._command(task, tool, graph, meter is not None))
         command += f"\ncode=$?; {hexdump.dump(_INFO)} >{_INFO_TEXT} 2>/dev/null; ( exit $code )"
@@ -89,7 +88,7 @@ class Runner:
         after = phone.link.patiently(phone.state)
         reasons = self.judge.run(before, after, watched, result.latency, delegate)
         after |= {**result.notes, **watched.notes, **self._losses_since(losses)}
-        after["seconds"] = f"{time.monotonic() - started:.1f}"
+        after["seconds"] = f"{phone.adb.clock.now() - started:.1f}"
         energy = None
         if meter is not None:
             try:
@@ -112,7 +111,8 @@ class Runner:
         info = _INFO if self.exports and not self.options.one_process else ""
         command = tool_command(self.options, task.case, tool, graph, metered, self.line, info)
         if cores := task.case.configuration.cores:
-            return f"taskset {probe.mask(self.phone.clusters(), cores)} {command}"
+            clusters = self.phone.link.patiently(self.phone.clusters)
+            return f"taskset {probe.mask(clusters, cores)} {command}"
         return command
 
     def _losses_since(self, before: int) -> dict[str, str]:
@@ -182,11 +182,12 @@ class Runner:
 
     def _cooled_down(self) -> dict[str, str]:
         """The phone's state, after waiting for a start temperature so far as is allowed."""
-        until = time.monotonic() + self.options.cool_down_s
+        clock = self.phone.adb.clock
+        until = clock.now() + self.options.cool_down_s
         told = False
         while True:
             state = self.phone.link.patiently(self.phone.state)
-            left_s = until - time.monotonic()
+            left_s = until - clock.now()
             if left_s <= 0 or cool_enough(state, self.options.start_c):
                 return state
             if not told:
@@ -195,7 +196,7 @@ class Runner:
                     f"phone {self.phone.id}: cooling down ({celsius} °C, thermal status {status})"
                 )
                 told = True
-            time.sleep(min(_COOLING_POLL_S, left_s))
+            clock.sleep(min(_COOLING_POLL_S, left_s))
 
     def _meter(self, task: Task, state: Mapping[str, str]) -> tuple[Meter | None, str | None]:
         """What meters the task's run, or why nothing does; neither where it was not asked for."""

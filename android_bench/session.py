@@ -172,15 +172,16 @@ class _Session:
                 raise
         if not self.phone.wait_ready(self.options.recovery_s):
             raise PhoneLost("the phone has not finished booting")
-        self.phone.link.patiently(self.phone.identify)
+        patiently = self.phone.link.patiently
+        patiently(self.phone.identify)
         self.phone.claim(_LEASE_S)
-        settings.restore(self.phone.shell)  # of a session that was killed
+        patiently(lambda: settings.restore(self.phone.shell))  # of a session that was killed
         if self.options.fixed_performance:
             settings.change(self.phone.shell, settings.FIXED_PERFORMANCE)
-        details = self.phone.probe()
+        details = patiently(self.phone.probe)
         name = " ".join(details[key] for key in ("manufacturer", "model"))
         self.rows.device = Device(kind="phone", id=self.phone.id, name=name, details=details)
-        self.phone.link.boot = self.phone.link.boot_id()
+        self.phone.link.boot = patiently(self.phone.link.boot_id)
         binary = self.find_binary(details["abi"])
         line = tool_of(binary.path)
         self.rows.runtime = line.name
@@ -194,10 +195,13 @@ class _Session:
     def _after_recovery(self, reason: str) -> str:
         """Ends what the lost case left running; the reason, if it was a reboot after all."""
         link = self.phone.link
+        # A link that has just come back may break once more, which is no further reboot.
+        before, link.boot = link.boot, ""
         try:
-            self.phone.jobs.kill_all()
-            before, link.boot = link.boot, link.boot_id()
+            link.patiently(self.phone.jobs.kill_all)
+            link.boot = link.patiently(link.boot_id)
         except PhoneLost:
+            link.boot = before
             return reason  # gone again: the next case will say so
         rebooted = link.boot and before and link.boot != before
         if rebooted and "rebooted" not in reason:

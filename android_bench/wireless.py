@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import time
 from collections.abc import Callable
 from shlex import quote
 
@@ -73,7 +72,7 @@ def connect(
     Raises:
         ZooError: it can't be reached, or does not let this computer in.
     """
-    until = time.monotonic() + wait_s
+    until = adb.clock.now() + wait_s
     said = told = ""
     phone = _listed(adb, address)
     while True:
@@ -83,16 +82,16 @@ def connect(
             said = _said(adb.run("connect", address, timeout_s=_CONNECT_TIMEOUT_S))
             phone = _listed(adb, address)
         if phone is not None and phone.usable:
-            if Link(adb, address).reconnect(time.monotonic() + _ANSWER_S):
+            if Link(adb, address).reconnect(adb.clock.now() + _ANSWER_S):
                 return phone
             said = f"connected, but no command comes back within {_ANSWER_S:g} s"
             break
         if phone is not None and phone.problem != told:
             told = phone.problem
             progress(told)
-        if time.monotonic() >= until or (phone is None and not patient):
+        if adb.clock.now() >= until or (phone is None and not patient):
             break
-        time.sleep(_POLL_S)
+        adb.clock.sleep(_POLL_S)
         phone = _listed(adb, address)
     if phone is not None and phone.state in ("unauthorized", "authorizing"):
         # Stays connected: as soon as the dialog is accepted, the phone is there.

@@ -19,6 +19,7 @@ import pytest
 from android_bench.adb import device_id
 from android_bench.binary import ADDRESS
 from tests.conftest import Run
+from tests.support.processes import HANG_S
 from tests.virtual_phone import AdbServer, PhoneProfile, Power, VirtualPhone, stand_in_binary
 from zoo.files import sha256_of
 from zoo.records import read_records
@@ -67,7 +68,11 @@ def free_port() -> int:
 def test_every_command(folder: Path):
     assert len(COMMANDS) == 9
     profile = PhoneProfile(
-        wifi="127.0.0.1", usb_powered=False, power=Power(charging_positive=False), slow_ms=4
+        wifi="127.0.0.1",
+        usb_powered=False,
+        power=Power(charging_positive=False),
+        slow_ms=30,
+        simulated=True,
     )
     port = free_port()
     with AdbServer() as adb, VirtualPhone(profile) as phone:
@@ -92,7 +97,7 @@ def test_every_command(folder: Path):
                     **os.environ, **adb.env, "PYTHONPATH": str(ROOT),
                     "MODEL_ZOO_CACHE": str(folder / "cache"),
                 },
-                capture_output=True, text=True, check=False, timeout=400,
+                capture_output=True, text=True, check=False, timeout=HANG_S,
             )  # fmt: skip
             assert done.returncode == 0, (command, done.stdout, done.stderr)
         assert list(phone.path("/data/local/tmp").iterdir()) == []

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,8 @@ from android_bench.options import RunOptions
 from android_bench.phone import lock_path
 from android_bench.session import measure_on_phone
 from android_bench.tasks import Task, by_case, schedule
+from tests.android_bench.clocks import PausingClock, TestClock
+from tests.support.processes import HANG_S
 from tests.tiny_tflite import tiny_model
 from tests.virtual_phone import AdbServer, PhoneProfile, VirtualPhone, stand_in_binary
 from zoo.files import sha256_of
@@ -27,24 +28,33 @@ from zoo.provenance import Provenance
 from zoo.results import Configuration, Measurement
 
 OURS = "/data/local/tmp"
-SHORT = RunOptions(
-    num_runs=3, min_secs=0.02, warmup_secs=0.02, timeout_s=30.0, tolerance_s=5.0, recovery_s=5.0
-)
+# Runs are short. Limits are those of real phones, by the clock of the tests.
+SHORT = RunOptions(num_runs=12, min_secs=0.02, warmup_secs=0.02)
+# The tool loads nothing and sleeps: what most tests are about happens around it.
+ASLEEP = {"litert": False, "slow_ms": 1.0}
 
 
 @dataclass
 class Bench:
-    """An adb server, and what it takes to measure on phones that are connected to it."""
+    """An adb server, and what it takes to measure on phones that are connected to it.
+
+    Attributes:
+        server, adb: the server and its client.
+        binary: the stand-in for the tool.
+        model: a tiny one.
+        clock: that of the client.
+    """
 
     server: AdbServer
     adb: Adb
     binary: Path
     model: Path
+    clock: TestClock
 
     @contextmanager
     def phone(self, **profile: Any) -> Iterator[VirtualPhone]:
-        """A connected virtual phone."""
-        with self.phone_like(PhoneProfile(**profile)) as phone:
+        """A connected virtual phone, whose tool only sleeps unless the profile says otherwise."""
+        with self.phone_like(PhoneProfile(**{**ASLEEP, **profile})) as phone:
             yield phone
 
     @contextmanager
@@ -57,6 +67,13 @@ class Bench:
             finally:
                 self.server.run("disconnect", phone.serial)
                 lock_path(phone.serial).unlink(missing_ok=True)
+
+    def client(self, phone: VirtualPhone) -> Adb:
+        """The client for a phone; its pauses are in the phone's own time, if that has one."""
+        if not phone.profile.simulated:
+            return self.adb
+        clock = PausingClock(phone.time.sleep if phone.time else time.sleep)
+        return Adb(self.server.adb, env=self.adb.env, clock=clock)
 
     def find_binary(self, abi: str) -> Binary:
         """The stand-in for benchmark_model, as if the user had given it."""
@@ -93,7 +110,7 @@ class Bench:
         progress = options.pop("progress", lambda _: None)
         return list(
             measure_on_phone(
-                self.adb,
+                self.client(phone),
                 phone.serial,
                 tasks,
                 self.find_binary,
@@ -114,40 +131,37 @@ class Bench:
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+def every_bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     folder = tmp_path_factory.mktemp("bench")
     model = folder / "a model with spaces.tflite"
     tiny_model(model)
     with AdbServer() as server:
-        adb = Adb(server.adb, env={**os.environ, **server.env})
-        yield Bench(server, adb, stand_in_binary(folder), model)
+        yield bench_of(server, stand_in_binary(folder), model)
 
 
 @pytest.fixture
-def during_a_run() -> Iterator[Callable[[VirtualPhone, Callable[[], object]], None]]:
-    """Does something to a phone as soon as benchmark_model runs on it."""
-    with ExitStack() as stack:
-
-        def arrange(phone: VirtualPhone, action: Callable[[], object]) -> None:
-            def wait_and_act() -> None:
-                phone.wait_for_process(
-                    r"^\S*python.* --graph="
-                )  # the tool, not the shell before it
-                action()
-
-            thread = threading.Thread(target=wait_and_act)
-            thread.start()
-            stack.callback(thread.join, 30)
-
-        yield arrange
+def bench(every_bench: Bench) -> Bench:
+    """The module's, with its clock as usual."""
+    every_bench.clock.normal()
+    return every_bench
 
 
-def left_on(phone: VirtualPhone, patience_s: float = 2.0) -> list[str]:
-    """Files and processes of ours that are still on the phone, after a moment to end in."""
-    end_s = time.monotonic() + patience_s
+def bench_of(server: AdbServer, binary: Path, model: Path) -> Bench:
+    """A bench with a clock of its own."""
+    clock = TestClock()
+    adb = Adb(server.adb, env={**os.environ, **server.env}, clock=clock)
+    return Bench(server, adb, binary, model, clock)
+
+
+def left_on(phone: VirtualPhone, but: Collection[str] = ()) -> list[str]:
+    """Files and processes of ours that stay on the phone, besides those files.
+
+    What runs is waited for: it may be about to end, or to remove a file.
+    """
+    end_s = time.monotonic() + HANG_S
     while True:
-        files = [path.name for path in phone.path(OURS).iterdir()]
-        left = files + [process.command for process in phone.processes()]
-        if not left or time.monotonic() > end_s:
-            return left
-        time.sleep(0.05)
+        running = [process.command for process in phone.processes()]
+        files = [path.name for path in phone.path(OURS).iterdir() if path.name not in but]
+        if not running or time.monotonic() > end_s:
+            return files + running
+        time.sleep(0.02)

@@ -5,12 +5,10 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
-
-import pytest
 
 from android_bench.phone import Phone
 from tests.android_bench.conftest import Bench, left_on
+from tests.support.processes import HANG_S
 
 TOOL = r"^\S*python.* --graph="
 
@@ -26,15 +24,12 @@ def start(bench: Bench, serial: str) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.parametrize("wait_s", [0.0, 0.6])
-def test_ctrl_c_leaves_nothing(bench: Bench, wait_s: float):
+def test_ctrl_c_leaves_nothing(bench: Bench):
     with bench.phone(slow_ms=20) as phone:
         harness = start(bench, phone.serial)
         try:
-            phone.wait_for_process(TOOL)
-            time.sleep(wait_s)
-            harness.send_signal(signal.SIGINT)
-            stdout, stderr = harness.communicate(timeout=20)
+            phone.during_run(lambda: harness.send_signal(signal.SIGINT))
+            stdout, stderr = harness.communicate(timeout=HANG_S)
         finally:
             harness.kill()
         assert "KeyboardInterrupt" in stderr and stdout == ""
@@ -48,10 +43,9 @@ def test_ctrl_c_while_starting_leaves_nothing(bench: Bench):
         harness = start(bench, phone.serial)
         try:
             phone.on_command("setsid", lambda: harness.send_signal(signal.SIGINT))
-            harness.communicate(timeout=20)
+            harness.communicate(timeout=HANG_S)
         finally:
             harness.kill()
-        time.sleep(1.0)  # a job that was on its way would be there by now
         assert left_on(phone) == []
 
 
@@ -62,7 +56,7 @@ def test_what_a_killed_harness_left_is_ended_by_the_next(bench: Bench):
             phone.wait_for_process(TOOL)
         finally:
             harness.kill()
-            harness.communicate(timeout=20)
+            harness.communicate(timeout=HANG_S)
         assert any("--graph" in process.command for process in phone.processes())
         phone.set_benchmark(slow_ms=0)
         (row,) = bench.measure(phone, "none")

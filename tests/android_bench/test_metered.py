@@ -1,4 +1,4 @@
-"""The job that samples around a run of the tool, by this computer's shell."""
+"""The job that samples around a run of the tool, on virtual phones."""
 
 import shutil
 import subprocess
@@ -10,44 +10,55 @@ from hypothesis import strategies as st
 from android_bench.phone import Phone
 from android_bench.power import sampler
 from android_bench.power.gauge import PowerProblem
-from android_bench.power.metered import Metering, pushed, readable_nodes, script, windows
+from android_bench.power.metered import MARKS as MARKS_FILE
+from android_bench.power.metered import (
+    SAMPLES,
+    Metering,
+    pushed,
+    readable_nodes,
+    script,
+    windows,
+)
 from android_bench.power.trace import parse
+from tests.support.processes import HANG_S
+
+NODE = "/data/local/tmp/node"
 
 
-def run(tool, folder, node):
-    loop = sampler.loop()
-    sample = loop.command(str(loop.path), 0.05, 30, {"current_now": str(node)})
-    job = script(tool, sample, Metering(idle_s=0.6))
-    return subprocess.run(
-        ["/bin/sh", "-c", job], cwd=folder, capture_output=True, text=True, check=False
-    )
+def run(bench, tool):
+    """The job on a phone whose time is its own; what it left, and the node's content."""
+    with bench.phone(simulated=True) as phone, Phone(bench.client(phone), phone.serial) as used:
+        if phone.time is None:
+            pytest.skip("without namespaces a phone has no time of its own")
+        phone.path(NODE).write_text("-100\n")
+        phone.path(NODE).chmod(0o666)
+        which, remote = pushed(used, None)
+        sample = which.command(remote, 0.05, 30, {"current_now": NODE})
+        job = script(tool, sample, Metering(idle_s=0.6))
+        return used.run(job, HANG_S, (SAMPLES, MARKS_FILE))
 
 
-def test_a_run_is_sampled_and_noted(tmp_path):
-    node = tmp_path / "node"
-    node.write_text("-100\n")
-    tool = f"echo hello; echo -900 >{node}; sleep 1.5; echo -100 >{node}; exit 7"
-    done = run(f"(\n{tool}\n)", tmp_path, node)
-    assert (done.returncode, done.stdout, done.stderr) == (7, "hello\n", "")
-    before, load, after = windows((tmp_path / "marks").read_text(), 1.5)
-    assert 0.55 < before.length_s < 1.2
+def test_a_run_is_sampled_and_noted(bench):
+    tool = f"echo hello; echo -900 >{NODE}; sleep 1.5; echo -100 >{NODE}; exit 7"
+    done = run(bench, f"(\n{tool}\n)")
+    assert (done.exit_code, done.stdout, done.stderr) == (7, "hello\n", "")
+    before, load, after = windows(done.files[MARKS_FILE], 1.5)
+    assert before.length_s == pytest.approx(0.6, abs=0.011)  # marks have two decimals
     assert load.length_s == pytest.approx(0.5)
-    assert 0.55 < after.length_s < 1.2
-    trace = parse((tmp_path / "samples").read_text())
-    assert before.start_s - 0.02 <= trace.boot_s[0] < before.start_s + 0.4
-    assert trace.boot_s[-1] > after.end_s - 0.4
+    assert after.length_s == pytest.approx(0.6, abs=0.011)
+    trace = parse(done.files[SAMPLES])
+    assert trace.boot_s[0] == pytest.approx(before.start_s, abs=0.06)
+    assert trace.boot_s[-1] == pytest.approx(after.end_s, abs=0.06)
     for window, level in ((before, -100), (load, -900), (after, -100)):
         found = trace.part(window.start_s + 0.02, window.end_s - 0.02).columns["current_now"]
-        assert len(found) >= 3
+        assert len(found) >= 9
         assert set(found) == {level}
 
 
-def test_a_tool_that_dies(tmp_path):
-    node = tmp_path / "node"
-    node.write_text("-100\n")
-    done = run("sh -c 'kill -9 $$'", tmp_path, node)
-    assert done.returncode == 137
-    windows((tmp_path / "marks").read_text(), 0.0)
+def test_a_tool_that_dies(bench):
+    done = run(bench, "sh -c 'kill -9 $$'")
+    assert done.exit_code == 137
+    windows(done.files[MARKS_FILE], 0.0)
 
 
 MARKS = "idle 10.00\nload 40.00\nend 105.50\ndone 135.60\n"
@@ -131,7 +142,7 @@ def test_the_program_and_then_the_loop(bench, tmp_path):
             which, remote = pushed(used, native)
             assert which.kind == kind
             sample = which.command(remote, 0.05, 1, {"current_now": f"{BATTERY}/current_now"})
-            trace = parse(used.run(sample, 20.0).stdout)
+            trace = parse(used.run(sample, HANG_S).stdout)
             assert (trace.kind, trace.columns["current_now"][0]) == (kind, -412_000)
             assert len(trace.boot_s) >= 5
         broken = tmp_path / "broken"

@@ -1,7 +1,8 @@
 """One phone: commands with marks, pushing by content, jobs that outlive the link."""
 
+import os
+import signal
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -9,17 +10,27 @@ import pytest
 from android_bench.adb import Adb
 from android_bench.link import Link, PhoneLost, PhoneProblem, PhoneRebooted
 from android_bench.phone import ROOT, Phone
-from tests.android_bench.conftest import Bench, left_on
+from tests.android_bench.conftest import OURS, Bench, left_on
+from tests.support.processes import HANG_S
 from tests.virtual_phone import VirtualPhone
 from zoo.errors import ZooError
 from zoo.files import sha256_of
 
+RETRY_S = 0.5  # between two tries to reach a lost phone: `link._RETRY_EVERY_S`
 
-def phone_of(bench: Bench, phone: VirtualPhone, tolerance_s: float = 5.0) -> Phone:
-    return Phone(bench.adb, phone.serial, tolerance_s=tolerance_s)
+
+def phone_of(bench: Bench, phone: VirtualPhone) -> Phone:
+    return Phone(bench.adb, phone.serial)
 
 
 # Commands
+
+
+def away(bench: Bench, phone: VirtualPhone) -> None:
+    """The phone is gone until it was looked for in vain."""
+    phone.unplug()
+    bench.clock.wait_for_pause(RETRY_S)
+    phone.plug()
 
 
 @pytest.mark.parametrize("shell_v2", [True, False])
@@ -57,8 +68,9 @@ def test_an_exit_code_of_0_alone_is_no_success(tmp_path: Path, said: str):
 def test_a_frozen_phone_times_out(bench: Bench):
     with bench.phone() as phone:
         phone.freeze()
+        bench.clock.hurry()
         with pytest.raises(PhoneLost, match="does not answer"):
-            Link(bench.adb, phone.serial).shell("true", 1.0)
+            Link(bench.adb, phone.serial).shell("true")
         phone.thaw()
 
 
@@ -115,14 +127,8 @@ def test_push_survives_a_lost_link(bench: Bench, tmp_path: Path):
     file = tmp_path / "m"
     file.write_bytes(b"x" * 2**20)
     with bench.phone() as phone:
-
-        def away() -> None:
-            phone.unplug()
-            time.sleep(0.5)
-            phone.plug()
-
-        phone.on_command("mkdir -p", away)
-        mine = phone_of(bench, phone, tolerance_s=15)
+        phone.on_command("mkdir -p", lambda: away(bench, phone))
+        mine = phone_of(bench, phone)
         remote = mine.push(file, sha256_of(file))
         assert sha256_of(phone.path(remote)) == sha256_of(file)
         assert mine.link.losses >= 1
@@ -134,10 +140,10 @@ def test_push_survives_a_lost_link(bench: Bench, tmp_path: Path):
 def test_a_jobs_result(bench: Bench):
     with bench.phone() as phone:
         mine = phone_of(bench, phone)
-        result = mine.run("echo out; echo err >&2; exit 42", 10)
+        result = mine.run("echo out; echo err >&2; exit 42", HANG_S)
         assert (result.exit_code, result.stdout, result.stderr) == (42, "out\n", "err\n")
-        assert mine.run("kill -9 $(sh -c 'echo $PPID')", 10).exit_code == 137
-        assert mine.run("true", 10).stdout == ""
+        assert mine.run("kill -9 $(sh -c 'echo $PPID')", HANG_S).exit_code == 137
+        assert mine.run("true", HANG_S).stdout == ""
         mine.cleanup(purge=True)
         assert left_on(phone) == []
 
@@ -145,21 +151,20 @@ def test_a_jobs_result(bench: Bench):
 def test_what_a_job_leaves_running_ends_with_it(bench: Bench):
     with bench.phone() as phone:
         mine = phone_of(bench, phone)
-        assert mine.run("sleep 321 & echo started", 10).stdout == "started\n"
-        time.sleep(0.2)
-        assert not [p for p in phone.processes() if "sleep 321" in p.command]
+        assert mine.run("sleep 321 & echo started", HANG_S).stdout == "started\n"
+        phone.wait_for_end("sleep 321")
 
 
 def test_long_output_keeps_its_end(bench: Bench):
     with bench.phone() as phone:
-        result = phone_of(bench, phone).run("yes | head -n 400000; echo last", 20)
+        result = phone_of(bench, phone).run("yes | head -n 400000; echo last", HANG_S)
         assert result.stdout.endswith("y\nlast\n")
         assert len(result.stdout) <= 2**18
 
 
 def test_a_job_that_the_phone_kills_whole(bench: Bench):
     with bench.phone() as phone, pytest.raises(PhoneProblem, match="the phone killed the run"):
-        phone_of(bench, phone).run("kill -9 0; sleep 9", 10)
+        phone_of(bench, phone).run("kill -9 0; sleep 9", HANG_S)
 
 
 def test_storage_that_becomes_full_in_mid_run(bench: Bench):
@@ -168,54 +173,60 @@ def test_storage_that_becomes_full_in_mid_run(bench: Bench):
             pytest.skip("without namespaces the phone's storage ends for pushes only")
 
         def fill() -> None:
-            phone.wait_for_process(r"^sleep 4\.5")
+            sleep = phone.wait_for_process(r"^sleep 45000")
             phone.fill_disk()
+            os.kill(sleep.pid, signal.SIGTERM)
 
-        phone.on_command(r"sleep 4\.5", fill)
+        phone.on_command(r"sleep 45000", fill)
         with pytest.raises(PhoneProblem, match="storage became full in mid-run"):
-            phone_of(bench, phone).run("sleep 4.5; echo out", 30)
+            phone_of(bench, phone).run("sleep 45000; echo out", HANG_S)
         phone.free_disk()
 
 
 def test_output_that_is_cut_is_asked_for_again(bench: Bench):
     with bench.phone() as phone:
         phone.cut_output(r"tail -c \d+ \S*/out", 30)
-        assert phone_of(bench, phone).run("seq 1 50", 10).stdout == "".join(
+        assert phone_of(bench, phone).run("seq 1 50", HANG_S).stdout == "".join(
             f"{n}\n" for n in range(1, 51)
         )
         assert [entry.kind for entry in phone.log].count("cut") == 1
 
 
-def test_a_job_is_left_alone_until_it_may_have_ended(bench: Bench):
-    def looks(least_s: float) -> int:
-        with bench.phone() as phone:
-            assert phone_of(bench, phone).run("sleep 3", 20, least_s=least_s).exit_code == 0
-            return sum("elif [ -f rc ]" in command for command in phone.commands())
+@pytest.mark.parametrize("least_s", [30.0, 0.0])
+def test_a_job_is_left_alone_until_it_may_have_ended(bench: Bench, least_s: float):
+    with bench.phone() as phone:
 
-    assert looks(3.0) <= 4 < looks(0.0)
+        def end_it() -> None:
+            bench.clock.wait_for_pauses(4)
+            phone.path(f"{OURS}/go").touch()
+
+        threading.Thread(target=end_it).start()
+        job = f"until [ -f {OURS}/go ]; do sleep 0.05; done"
+        assert phone_of(bench, phone).run(job, HANG_S, least_s=least_s).exit_code == 0
+    # Soon, as it may fail to start; then when it may have ended; then ever more seldom.
+    expected = [0.2, 29.8, 0.2, 0.26] if least_s else [0.2, 0.2, 0.26, 0.338]
+    assert bench.clock.pauses[:4] == pytest.approx(expected)
 
 
 def test_a_job_that_fails_at_once_is_not_waited_for(bench: Bench):
     with bench.phone() as phone:
-        started = time.monotonic()
-        assert phone_of(bench, phone).run("exit 3", 60, least_s=30.0).exit_code == 3
-        assert time.monotonic() - started < 10
+        assert phone_of(bench, phone).run("exit 3", HANG_S, least_s=1e6).exit_code == 3
+    assert bench.clock.pauses[0] < 1, "the first look comes soon"
 
 
 def test_a_job_has_a_time_limit_on_the_phone_too(bench: Bench):
     with bench.phone() as phone:
         mine = phone_of(bench, phone)
-        mine.jobs.start("sleep 400", -59.0)  # the phone's limit comes 60 s later
-        assert phone.wait_for_process("sleep 400")
-        end_s = time.monotonic() + 10
-        while any("sleep 400" in p.command for p in phone.processes()):
-            assert time.monotonic() < end_s
-            time.sleep(0.1)
+        job = mine.jobs.start("echo begun; sleep 400", -59.0)  # the phone's comes 60 s later
+        phone.wait_for_end("sleep 400")
+        assert phone.path(f"{job}/out").read_text() == "begun\n"
+        with pytest.raises(PhoneProblem, match="the phone killed the run"):
+            mine.jobs.poll(job)
 
 
 def test_a_job_knows_a_reboot(bench: Bench):
     with bench.phone() as phone:
-        mine = phone_of(bench, phone, tolerance_s=15)
+        mine = phone_of(bench, phone)
         job = mine.jobs.start("sleep 400", 60)
         phone.reboot(away_s=0.2)
         with pytest.raises(PhoneRebooted):
@@ -235,15 +246,9 @@ def test_a_recycled_pid_is_left_alone(bench: Bench):
 
 def test_a_link_lost_while_tidying_up(bench: Bench):
     with bench.phone() as phone:
-
-        def away() -> None:
-            phone.unplug()
-            time.sleep(0.5)
-            phone.plug()
-
-        with phone_of(bench, phone, tolerance_s=10) as mine:
-            mine.run("true", 10)
-            phone.on_command(r"mv \S*/jobs ", away)
+        with phone_of(bench, phone) as mine:
+            mine.run("true", HANG_S)
+            phone.on_command(r"mv \S*/jobs ", lambda: away(bench, phone))
         assert left_on(phone) == []
 
 
@@ -267,18 +272,20 @@ def test_two_phones_at_once(bench: Bench):
 
         def use(phone: VirtualPhone) -> None:
             with Phone(bench.adb, phone.serial) as mine:
-                found[phone.serial] = mine.run("getprop ro.product.model", 20).stdout.strip()
+                found[phone.serial] = mine.run("getprop ro.product.model", HANG_S).stdout.strip()
 
         threads = [threading.Thread(target=use, args=(phone,)) for phone in (one, two)]
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(30)
+            thread.join(HANG_S)
         assert found == {one.serial: "VP865", two.serial: "Other"}
 
 
 def test_not_booted_yet(bench: Bench):
     with bench.phone(properties={"sys.boot_completed": None}) as phone:
-        assert not phone_of(bench, phone).wait_ready(1.0)
+        bench.clock.hurry()
+        assert not phone_of(bench, phone).wait_ready(60.0)
+        bench.clock.normal()
         phone.set_property("sys.boot_completed", "1")
-        assert phone_of(bench, phone).wait_ready(5.0)
+        assert phone_of(bench, phone).wait_ready(60.0)

@@ -2,12 +2,11 @@
 
 import os
 import random
-import re
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -58,7 +57,11 @@ def powercap(tmp_path) -> Path:
 
 
 class Processor(threading.Thread):
-    """Advances both packages' counters by what is true, a third of it in the second one."""
+    """Advances both packages' counters by what is true, a third of it in the second one.
+
+    A counter is a pipe, for which its value is computed at the moment that it is read, so that no
+    reading is the wrong one because a thread came late.
+    """
 
     def __init__(self, folder: Path, busy: Callable[[], bool]):
         super().__init__(daemon=True)
@@ -66,18 +69,52 @@ class Processor(threading.Thread):
         self.start_uj = [int(path.read_text()) for path in self.counters]
         self.busy = busy
         self.stopped = threading.Event()
-        self.total_uj = 0.0
+        self.total_uj, self._watts, self._last = 0.0, IDLE_W, time.monotonic()
+        self._draw = random.Random(1)
+        self._lock = threading.Lock()
+        self._serving = []
+        for number, path in enumerate(self.counters):
+            renew(path)
+            self._serving.append(threading.Thread(target=self._serve, args=(number,), daemon=True))
 
     def run(self) -> None:
-        draw, last = random.Random(1), time.monotonic()
+        for thread in self._serving:
+            thread.start()
         while not self.stopped.wait(0.01):
+            watts = (LOAD_W if self.busy() else IDLE_W) * (1 + 0.05 * self._draw.gauss(0, 1))
+            self._advance(watts)
+
+    def stop(self) -> None:
+        self.stopped.set()
+        self.join()
+        for path, thread in zip(self.counters, self._serving, strict=True):
+            last = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+            thread.join()
+            os.close(last)
+
+    def _advance(self, watts: float | None = None) -> float:
+        """The total now; from now on so many are taken."""
+        with self._lock:
             now = time.monotonic()
-            watts = (LOAD_W if self.busy() else IDLE_W) * (1 + 0.05 * draw.gauss(0, 1))
-            self.total_uj += 1e6 * watts * (now - last)
-            last = now
-            for path, start, share in zip(self.counters, self.start_uj, (2 / 3, 1 / 3),
-                                          strict=True):  # fmt: skip
-                put(path, int(start + share * self.total_uj) % RANGE_UJ)
+            self.total_uj += 1e6 * self._watts * (now - self._last)
+            self._last = now
+            self._watts = self._watts if watts is None else watts
+            return self.total_uj
+
+    def _serve(self, number: int) -> None:
+        path, share = self.counters[number], (2 / 3, 1 / 3)[number]
+        while not self.stopped.is_set():
+            with path.open("w") as reader:  # as soon as there is one
+                renew(path)  # or the next one would get this one's value
+                uj = int(self.start_uj[number] + share * self._advance()) % RANGE_UJ
+                reader.write(f"{uj}\n")
+
+
+def renew(path: Path) -> None:
+    """A pipe in the place of a file, or of a pipe that is in use."""
+    new = path.with_name(".new")
+    os.mkfifo(new)
+    new.replace(path)
 
 
 @contextmanager
@@ -87,8 +124,7 @@ def running(folder: Path, busy: Callable[[], bool]) -> Iterator[Processor]:
     try:
         yield processor
     finally:
-        processor.stopped.set()
-        processor.join()
+        processor.stop()
 
 
 def test_packages_alone_are_counted(powercap):
@@ -99,14 +135,17 @@ def test_packages_alone_are_counted(powercap):
 def test_joules_are_those_that_were_spent(powercap):
     with running(powercap, lambda: True) as processor:
         counters = Rapl(powercap)
-        spent, readings = [], []
-        for _ in range(8):
-            spent.append(processor.total_uj / 1e6)
+        readings: list[Reading] = []
+        least: list[float] = []
+        most: list[float] = []
+        while len(readings) < 8:
+            least.append(processor.total_uj / 1e6)
             readings.append(counters.read())
-            time.sleep(0.25)
+            most.append(processor.total_uj / 1e6)
+            time.sleep(0.02)
     found = sum(counters.joules(a, b) for a, b in pairwise(readings))
     assert readings[-1].uj[0] < RANGE_UJ - 50 == processor.start_uj[0], "it began again"
-    assert found == pytest.approx(spent[-1] - spent[0], abs=0.3 * LOAD_W)
+    assert least[-1] - most[0] - 1e-5 <= found <= most[-1] - least[0] + 1e-5
 
 
 @settings(deadline=None)
@@ -165,10 +204,17 @@ def test_a_load_that_can_not_be_told(powercap, load_w, after_w, why):
 
 def recorded(powercap: Path, during: Callable[[], object] = lambda: None) -> Recording:
     with Recording(Rapl(powercap), 0.02) as recording:
-        time.sleep(0.15)
+        read(recording, 6)
         during()
-        time.sleep(0.15)
+        read(recording, 6)
     return recording
+
+
+def read(recording: Recording, times: int) -> None:
+    """Returns when that has been done so often, or is done no more."""
+    before = len(recording.readings)
+    while len(recording.readings) < before + times and recording._thread.is_alive():
+        time.sleep(0.005)
 
 
 ALWAYS = Window(0.0, float("inf"))
@@ -247,7 +293,11 @@ def rows_of(tmp_path, powercap, metering):
 
 def worker_runs() -> bool:
     pid = os.getpid()
-    return bool(Path(f"/proc/{pid}/task/{pid}/children").read_text())
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        with suppress(OSError):  # it has just ended
+            if b"host_worker" in Path(f"/proc/{child}/cmdline").read_bytes():
+                return True
+    return False
 
 
 def test_a_row_has_the_energy(tmp_path, powercap):
@@ -256,10 +306,6 @@ def test_a_row_has_the_energy(tmp_path, powercap):
     first, second = sorted(rows, key=lambda row: row.process)
     assert (second.energy, second.no_energy) == (None, None), "the first process tells it"
     net_mw = 1e3 * (LOAD_W - IDLE_W)
-    if first.energy is None:  # the thread that stands for the kernel came late too often
-        told = re.search(r"too uncertain .*got: (\d+) ± \d+ mW", first.no_energy)
-        assert told is not None and float(told[1]) == pytest.approx(net_mw, rel=0.15)
-        return
     assert first.no_energy is None
     assert first.energy.net_mw == pytest.approx(net_mw, rel=0.15)
     inference_s = first.energy.net_mj / first.energy.net_mw
@@ -272,9 +318,8 @@ def test_a_row_has_the_energy(tmp_path, powercap):
 
 def test_a_row_has_the_reason(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    began = time.monotonic()
-    rows = rows_of(tmp_path, tmp_path / "none", Metering(load_s=60, idle_s=60))
-    assert time.monotonic() - began < 50, "nothing was metered for a minute"
+    # Nothing is metered: that would take the idles of a day.
+    rows = rows_of(tmp_path, tmp_path / "none", Metering(load_s=86400, idle_s=86400))
     assert {row.process: "no powercap" in (row.no_energy or "") for row in rows} == {
         1: True, 2: False
     }  # fmt: skip

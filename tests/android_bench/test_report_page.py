@@ -28,6 +28,8 @@ from tests.android_bench.report_samples import (
     trained,
     write_output,
 )
+from tests.support import processes
+from tests.support.processes import HANG_S
 from zoo.errors import ZooError
 from zoo.results import Device, Record
 
@@ -87,13 +89,7 @@ def folder(tmp_path_factory) -> Path:
 
 
 def command(output: Path, *flags: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "scripts.report", f"--output={output}", *flags],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return processes.run("scripts.report", f"--output={output}", *flags)
 
 
 def test_terminal_text_tells_everything(folder):
@@ -296,7 +292,7 @@ def chromium(page: Path, profile: Path) -> subprocess.CompletedProcess[str]:
         ],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG_S,
         check=False,
         env={**os.environ, "HOME": str(profile)},
     )
@@ -373,6 +369,6 @@ def test_import_is_light():
         "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG_S, check=True
     )
     assert done.stdout.strip() == "[]"

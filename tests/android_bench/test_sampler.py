@@ -17,6 +17,7 @@ import pytest
 
 from android_bench.power import sampler
 from android_bench.power.trace import parse
+from tests.support.processes import HANG_S
 from zoo.errors import ZooError
 
 KINDS = ("native", "loop")
@@ -47,16 +48,13 @@ def nodes(tmp_path):
     return {name: str(tmp_path / name) for name in (*texts, "temp")}
 
 
-PATIENCE_S = 60  # on a busy machine
-
-
 @contextlib.contextmanager
 def running(which, nodes, period_s=0.1, limit_s=300, output=subprocess.PIPE):
     command = which.command(str(which.path), period_s, limit_s, nodes)
     with subprocess.Popen(
         ["/bin/sh", "-c", f"exec {command}"], stdout=output, text=True
     ) as process:
-        watch = threading.Timer(PATIENCE_S, process.kill)
+        watch = threading.Timer(HANG_S, process.kill)
         watch.start()
         try:
             yield process
@@ -79,7 +77,7 @@ def rest(process):
     """What it prints after being told to end."""
     process.terminate()
     text = process.stdout.read()
-    process.wait(PATIENCE_S)
+    process.wait(HANG_S)
     return text
 
 
@@ -103,9 +101,10 @@ def test_a_changing_node(either, nodes, tmp_path):
     assert (current[trace.boot_s >= changed_s + resolution_s] == -90_000).all()
     assert current[-1] == -90_000
     steps_s = np.diff(trace.boot_s)
-    assert steps_s.min() >= 0 and np.median(steps_s) >= 0.09
+    # Sleeping takes as long or longer; the program aims at absolute times, so that it may catch up.
+    assert steps_s.min() >= (0 if either.kind == "native" else 0.09)
     if either.kind == "native":
-        assert np.median(steps_s) < 0.11
+        assert trace.boot_s[-1] - trace.boot_s[0] >= 0.1 * len(steps_s) - 0.1
         assert not np.isnan(trace.awake_s).any()
 
 
@@ -122,9 +121,9 @@ def test_no_number_is_made_of_what_is_none(either, nodes, tmp_path, content):
 def test_it_ends_by_itself_and_not_before(either, nodes):
     with running(either, nodes, limit_s=1) as process:
         started = time.monotonic()  # so that the loop's clock, read later, has not yet begun
-        process.communicate(timeout=PATIENCE_S)
+        process.communicate(timeout=HANG_S)
     assert process.returncode == 0
-    assert 0.9 <= time.monotonic() - started < 10
+    assert time.monotonic() - started >= 0.9
 
 
 def test_it_outlives_a_lost_terminal(either, nodes):
@@ -143,7 +142,7 @@ def test_a_node_that_is_denied(either, tmp_path):
     if denied.owner() == "root" and _reads(denied):
         pytest.skip("root reads everything: tests/test_virtual_phone.py has a user that does not")
     with running(either, {"current_now": str(denied)}, limit_s=1) as process:
-        text, _ = process.communicate(timeout=10)
+        text, _ = process.communicate(timeout=HANG_S)
     assert parse(text).refused == {"current_now": "denied"}
 
 
@@ -156,13 +155,13 @@ def _reads(path):
 
 def test_a_full_disk_ends_it(program, nodes):
     with Path("/dev/full").open("w") as full, running(program, nodes, output=full) as process:
-        assert process.wait(timeout=5) == 1
+        assert process.wait(timeout=HANG_S) == 1
 
 
 def test_it_is_no_load(program, nodes):
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with running(program, nodes, limit_s=3) as process:
-        process.communicate(timeout=10)
+        process.communicate(timeout=HANG_S)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     assert used < 0.01 * 3

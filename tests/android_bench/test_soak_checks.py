@@ -15,9 +15,10 @@ Lines = tuple[list, list]
 
 
 @pytest.fixture(scope="module")
-def lines(bench: Bench) -> Lines:
+def lines(every_bench: Bench) -> Lines:
     """Three good lines and a failed one, and what the tool noted."""
-    with bench.phone(gpu="refused", litert=False, slow_ms=1) as phone:
+    bench = every_bench
+    with bench.phone(gpu="refused") as phone:
         rows = bench.processes(
             phone, bench.tasks("none", "xnnpack", "none", "gpu"), min_secs=0.2, num_runs=20
         )

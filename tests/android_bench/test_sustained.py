@@ -3,8 +3,6 @@
 import dataclasses
 import random
 import re
-import threading
-import time
 
 import pytest
 from hypothesis import given
@@ -19,7 +17,8 @@ from tests.virtual_phone.texts import thermal_text
 from zoo.provenance import Provenance
 from zoo.results import RESULT, Sustained, SustainedPoint
 
-HOW = Sustaining(minutes=0.15, segment_s=1.0, period_s=0.1)
+HOW = Sustaining(minutes=0.5, segment_s=4.0, period_s=0.5)
+PACE = {"simulated": True, "slow_ms": 40.0}
 LIMIT = "/sys/devices/system/cpu/cpufreq/policy7/scaling_max_freq"
 TOOL_TEXT = """\
 INFO: Running benchmark for at least 1 iterations and at least 0 seconds
@@ -36,7 +35,7 @@ Inference (avg): 20010
 def run(bench, phone, how=HOW):
     rows = list(
         measure_on_phone(
-            bench.adb, phone.serial, bench.tasks("none"), bench.find_binary,
+            bench.client(phone), phone.serial, bench.tasks("none"), bench.find_binary,
             Provenance(("test",), {}), dataclasses.replace(SHORT, sustaining=how),
         )
     )  # fmt: skip
@@ -48,7 +47,7 @@ def run(bench, phone, how=HOW):
 
 
 def test_a_phone_that_keeps_its_pace(bench):
-    with bench.phone(slow_ms=10, litert=False) as phone:
+    with bench.phone(**PACE) as phone:
         row = run(bench, phone)
         journal = phone.benchmarks()
     assert row.valid, row.reasons
@@ -67,32 +66,24 @@ def test_a_phone_that_keeps_its_pace(bench):
     assert row.placement is not None and row.placement.level == "none"
 
 
-@pytest.mark.slow
 def test_a_phone_that_throttles(bench):
-    with bench.phone(slow_ms=10, litert=False) as phone:
+    with bench.phone(**PACE) as phone:
 
         def throttle():
-            phone.set_benchmark(slow_ms=25)
+            phone.set_benchmark(slow_ms=100)
             phone.set_file(LIMIT, "1900800\n")
             phone.set_file(NODES["temp"][0], "425\n")
             phone.set_dumpsys("thermalservice", thermal_text(2))
 
-        def throttle_after_some_stretches():
-            until = time.monotonic() + 30
-            while len(phone.benchmarks()) < 4 and time.monotonic() < until:
-                time.sleep(0.05)
-            throttle()
-
-        thread = threading.Thread(target=throttle_after_some_stretches)
-        thread.start()
-        row = run(bench, phone, dataclasses.replace(HOW, minutes=0.3))
-        thread.join()
+        phone.during_run(throttle, run=5)
+        row = run(bench, phone)
     assert row.valid, "slowing down is what the run is for"
     assert row.last_us > 1.8 * row.first_us
     slow = [point for point in row.points if point.latency_us > 1.5 * row.first_us]
-    assert row.slower_after_s == slow[0].at_s
     # The stand-in learns its pace when it starts, so that the clock is cut a stretch earlier.
-    assert row.limited_after_s in [p.at_s for p in row.points if p.at_s <= slow[0].at_s][-2:]
+    assert [row.points.index(slow[0]), len(row.points) - len(slow)] == [5, 5]
+    assert row.slower_after_s == slow[0].at_s
+    assert row.limited_after_s == row.points[4].at_s
     last = row.points[-1]
     assert (last.battery_c, last.thermal_status) == (42.5, 2)
     assert last.big_core_limit_khz == 1_900_800
@@ -101,15 +92,17 @@ def test_a_phone_that_throttles(bench):
 @pytest.mark.parametrize(
     ("event", "reason"),
     [
-        (lambda phone: phone.keep_busy(3), "other load"),
+        pytest.param(lambda phone: phone.keep_busy(3), "other load", marks=pytest.mark.slow),
         (lambda phone: phone.jump_clock(90), "clock jumped"),
         (lambda phone: phone.set_benchmark(crash_exit=139), "exit code 139"),
-        (lambda phone: phone.set_benchmark(gpu="silent_cpu"), None),
+        pytest.param(
+            lambda phone: phone.set_benchmark(gpu="silent_cpu"), None, marks=pytest.mark.slow
+        ),
     ],
 )
-def test_what_happens_in_mid_run(bench, during_a_run, event, reason):
-    with bench.phone(slow_ms=10, litert=False) as phone:
-        during_a_run(phone, lambda: event(phone))
+def test_what_happens_in_mid_run(bench, event, reason):
+    with bench.phone(**PACE) as phone:
+        phone.during_run(lambda: event(phone))
         row = run(bench, phone)
     assert row.valid == (reason is None)
     assert reason is None or re.search(reason, "; ".join(row.reasons)), row.reasons
@@ -117,7 +110,7 @@ def test_what_happens_in_mid_run(bench, during_a_run, event, reason):
 
 def test_a_phone_without_a_sampler_or_thermal_service(bench):
     with bench.phone(
-        slow_ms=10, litert=False, thermal_service=False, files={NODES["temp"][0]: None},
+        **PACE, thermal_service=False, files={NODES["temp"][0]: None},
         properties={"ro.product.cpu.abi": "armeabi-v7a"},
     ) as phone:  # fmt: skip
         row = run(bench, phone)

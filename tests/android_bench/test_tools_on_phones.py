@@ -12,13 +12,14 @@ LIBRARY = "/data/local/tmp/libQnnTFLiteDelegate.so"
 
 
 @pytest.fixture(scope="module")
-def litert(bench: Bench) -> Bench:
+def litert(every_bench: Bench) -> Bench:
     """A bench whose binary is LiteRT 2's tool."""
-    return replace(bench, binary=stand_in_binary(bench.binary.parent, "lit", line="litert"))
+    binary = stand_in_binary(every_bench.binary.parent, "lit", line="litert")
+    return replace(every_bench, binary=binary)
 
 
 def test_the_litert_line(litert: Bench):
-    with litert.phone() as phone:
+    with litert.phone(litert=True, slow_ms=0.0) as phone:
         rows = litert.measure(phone, "xnnpack", "gpu", "none")
         assert left_on(phone) == []
     assert {row.configuration.runtime for row in rows} == {"litert_benchmark_model"}
@@ -80,7 +81,7 @@ def test_other_delegates(bench: Bench, does: str, reason: str | None):
 
 def test_a_library_that_is_not_on_the_phone(bench: Bench):
     """The real tool says nothing, takes the CPU and exits with 0."""
-    with bench.phone() as phone:
+    with bench.phone(litert=True, slow_ms=0.0) as phone:  # it exports where nodes ran
         row, plain = bench.measure(phone, f"external:{LIBRARY}", "cpu")
         runs = phone.benchmarks()
     assert [run["status"] for run in runs] == [0, 0]

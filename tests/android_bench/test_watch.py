@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from android_bench.watch import FILE, parse, watched
+from tests.support.processes import HANG_S
 
 CPU = "cpu  1000 20 300 90000 70 0 50 0 0 0"
 LATER = "cpu  3000 20 400 91000 70 10 60 0 0 0"
@@ -52,11 +53,11 @@ def test_shells_note_it(shell, tmp_path):
     run = [shell] if shell != "busybox" else ["busybox", "sh"]
     burn = "n=0; while [ $n -lt 30000 ]; do n=$((n+1)); done"
     tool = f"{' '.join(run)} -c '{burn}; exit 7'"
-    done = subprocess.run([*run, "-c", watched(tool)], cwd=tmp_path, check=False, timeout=60)
+    done = subprocess.run([*run, "-c", watched(tool)], cwd=tmp_path, check=False, timeout=HANG_S)
     assert done.returncode == 7
     text = (tmp_path / FILE).read_text()
     watch = parse(text)
-    assert watch.seconds and watch.seconds < 60, text
+    assert watch.seconds, text
     assert watch.clock_jump_s is not None and abs(watch.clock_jump_s) <= watch.clock_step_s
     assert watch.other_cores is not None, text
 

@@ -1,7 +1,6 @@
 """Connecting and pairing by the real adb client, to virtual phones and to nobody."""
 
 import threading
-import time
 
 import pytest
 from hypothesis import given
@@ -30,10 +29,9 @@ def test_a_phone_that_listens(bench: Bench):
 
 def test_a_dead_port(bench: Bench):
     address = f"127.0.0.1:{free_port()}"
-    began = time.monotonic()
     with pytest.raises(ZooError, match=r"cannot connect.*Connection refused.*--usb=SERIAL"):
         wireless.connect(bench.adb, address)
-    assert time.monotonic() - began < 10, "no waiting where nobody listens"
+    assert bench.clock.pauses == [], "no waiting where nobody listens"
     assert address not in states(bench)
 
 
@@ -43,9 +41,13 @@ def test_a_key_dialog_that_is_accepted_meanwhile(bench: Bench):
 
         def accept(text: str) -> None:
             told.append(text)
-            threading.Timer(0.8, phone.authorize).start()
+            threading.Thread(target=allow).start()
 
-        found = wireless.connect(bench.adb, phone.serial, wait_s=20, progress=accept)
+        def allow() -> None:
+            bench.clock.wait_for_pauses(1)
+            phone.authorize()
+
+        found = wireless.connect(bench.adb, phone.serial, progress=accept)
         assert found.usable
         assert told == ["device unauthorized: unlock the phone and accept the key dialog on it"]
         bench.server.run("disconnect", phone.serial)
@@ -54,7 +56,9 @@ def test_a_key_dialog_that_is_accepted_meanwhile(bench: Bench):
 def test_a_key_dialog_that_nobody_accepts(bench: Bench):
     with VirtualPhone(PhoneProfile(auth="unauthorized")) as phone:
         with pytest.raises(ZooError, match=r"does not let.*unauthorized.*accept the key dialog"):
-            wireless.connect(bench.adb, phone.serial, wait_s=1)
+            wireless.connect(
+                bench.adb, phone.serial, wait_s=60, progress=lambda _: bench.clock.skip(60)
+            )
         phone.authorize()
         assert wireless.connect(bench.adb, phone.serial).usable, "accepted later, it is there"
         bench.server.run("disconnect", phone.serial)
@@ -64,8 +68,10 @@ def test_a_frozen_phone_is_not_connected(bench: Bench):
     """adb says `already connected` and lists it as usable."""
     with bench.phone() as phone:
         phone.freeze()
+        bench.clock.hurry()
         with pytest.raises(ZooError, match="cannot connect"):
-            wireless.connect(bench.adb, phone.serial, wait_s=1)
+            wireless.connect(bench.adb, phone.serial)
+        bench.clock.normal()
         phone.thaw()
 
 

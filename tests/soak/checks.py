@@ -110,7 +110,7 @@ def _fell_into(run: Mapping[str, Any], fault: Injected) -> bool:
 
 def left_behind(adb: Adb, phone: VirtualPhone) -> list[str]:
     """Files, processes, settings and locks that stayed."""
-    found = left_on(phone, 10.0)
+    found = left_on(phone)
     state = {path.name for path in phone.path(JOURNAL).parent.iterdir()}
     found += sorted(state - _OWN_STATE)
     try:

@@ -7,6 +7,10 @@ runs a `benchmark_model` that times real inferences through LiteRT:
         adb.run("connect", phone.serial)
         adb.run("-s", phone.serial, "shell", "getprop ro.product.model")
         phone.unplug()
+
+Nothing has to be waited for by guess: `during_run` does something in the midst of a run of the
+tool, `on_command` when a command has come, and on a `simulated` phone time passes only where all
+that runs there waits for it, so that a minute of samples is over at once.
 """
 
 from tests.virtual_phone.binary import stand_in_binary

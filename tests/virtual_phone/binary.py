@@ -15,7 +15,10 @@ from tests.virtual_phone.profile import PhoneProfile
 
 JOURNAL = "/system/stub/state/benchmarks.jsonl"
 _PACKAGE = Path(__file__).with_name("benchmark_model")
-_MAIN = "import runpy\nrunpy.run_module('benchmark_model', run_name='__main__')\n"
+_MAIN = """import runpy, sys
+sys.path += {packages}
+runpy.run_module('benchmark_model', run_name='__main__')
+"""
 
 
 def stand_in_binary(
@@ -29,13 +32,15 @@ def stand_in_binary(
     left_out = "tflite.py" if line == "litert" else "litert.py"
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as packed:
-        packed.writestr("__main__.py", _MAIN)
+        packages = [path for path in sys.path if path.endswith("-packages")]
+        packed.writestr("__main__.py", _MAIN.format(packages=packages))
         for source in sorted(_PACKAGE.glob("*.py")):
             if source.name != left_out:
                 packed.write(source, f"benchmark_model/{source.name}")
     # Python runs a zip whatever stands before it. A shell line instead of `#!python`: no limit of
-    # length. -I: neither its folder nor PYTHON… variables decide what it imports.
-    header = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -IB "$0" "$@"\n'
+    # length. -I: neither its folder nor PYTHON… variables decide what it imports; -S: what isn't
+    # needed by a tool that only sleeps is not looked for.
+    header = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -ISB "$0" "$@"\n'
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
     path.write_bytes(header.encode() + archive.getvalue())

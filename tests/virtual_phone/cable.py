@@ -6,6 +6,7 @@ import contextlib
 import socket
 import threading
 
+from tests.support.processes import HANG_S
 from tests.virtual_phone.link import Link, Owner
 
 
@@ -71,7 +72,7 @@ class Cable:
         frozen = not self.gate.is_set()
         self.gate.set()  # lets the threads that a frozen phone holds notice
         for link in links:
-            link.join(timeout_s=5)
+            link.join(HANG_S)
         if frozen and self._listener is not None:
             self.gate.clear()
 

@@ -12,9 +12,9 @@ import shlex
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
+from tests.support.processes import HANG_S
 from tests.virtual_phone.processes import MARK, kill_all
 from tests.virtual_phone.profile import PhoneProfile
 from tests.virtual_phone.sandbox import Sandbox, normal
@@ -39,6 +39,7 @@ _INIT = """set -e
 mount -t proc proc /proc
 mount --bind /boot_id /proc/sys/kernel/random/boot_id
 mount --bind /stat /proc/stat
+[ ! -f /uptime ] || mount --bind /uptime /proc/uptime
 echo ready
 exec env --ignore-signal=CHLD cat
 """
@@ -72,6 +73,8 @@ class NamespaceSandbox(Sandbox):
             (self.root / name).mkdir(exist_ok=True)
         (self.root / "boot_id").touch()
         (self.root / "stat").write_text(stat_text(0))
+        if self.profile.simulated:
+            (self.root / "uptime").touch()
         shown = []
         for name in _SYSTEM_FOLDERS:
             source = Path("/", name)
@@ -107,7 +110,7 @@ class NamespaceSandbox(Sandbox):
     def _try_out(self) -> None:
         """Raises OSError if uid shell can't reach the Python that benchmark_model needs."""
         trial = self.spawn(f"exec {shlex.quote(sys.executable)} -I -c ''", subprocess.STDOUT)
-        output = trial.communicate(timeout=30)[0].decode(errors="replace")
+        output = trial.communicate(timeout=HANG_S)[0].decode(errors="replace")
         if trial.returncode != 0:
             raise OSError(f"{sys.executable} does not run in a namespace: {output[:300]}")
 
@@ -120,6 +123,10 @@ class NamespaceSandbox(Sandbox):
     def close(self) -> None:
         self.halt()
         _stop(self._keeper)
+
+    def proc_path(self) -> Path:
+        """The phone's own /proc; of a phone that is down, nothing."""
+        return Path(f"/proc/{self._init_pid if self._init else 0}/root/proc")
 
     def stat_path(self) -> Path:
         return self.root / "stat"
@@ -144,7 +151,7 @@ class NamespaceSandbox(Sandbox):
         return disk.f_bavail * disk.f_frsize
 
 
-def _start(argv: list[str], timeout_s: float = 10.0) -> subprocess.Popen[bytes]:
+def _start(argv: list[str]) -> subprocess.Popen[bytes]:
     """Starts a process that prints `ready` when it is.
 
     Raises:
@@ -158,17 +165,16 @@ def _start(argv: list[str], timeout_s: float = 10.0) -> subprocess.Popen[bytes]:
         start_new_session=True,
     )
     assert process.stdout is not None and process.stderr is not None
-    started_s = time.monotonic()
     if process.stdout.readline() != b"ready\n":
         error = process.stderr.read(1000).decode(errors="replace")
         _stop(process)
-        raise OSError(f"{argv[0]} failed after {time.monotonic() - started_s:.1f} s: {error}")
+        raise OSError(f"{argv[0]} failed: {error}")
     return process
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     process.kill()
-    process.wait(timeout=10)
+    process.wait(timeout=HANG_S)
     for pipe in (process.stdin, process.stdout, process.stderr):
         if pipe is not None:
             pipe.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import tempfile
@@ -12,8 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+from tests.support.processes import HANG_S
 from tests.virtual_phone.binary import JOURNAL, behaviour_json, read_journal
 from tests.virtual_phone.cable import Cable
+from tests.virtual_phone.gate import Gate
 from tests.virtual_phone.link import Stream
 from tests.virtual_phone.load import OtherLoad
 from tests.virtual_phone.namespace import NamespaceSandbox
@@ -23,6 +26,7 @@ from tests.virtual_phone.profile import PhoneProfile
 from tests.virtual_phone.record import LogEntry, Record
 from tests.virtual_phone.sandbox import FolderSandbox, Sandbox
 from tests.virtual_phone.shell import ShellService, parse_service
+from tests.virtual_phone.simulated import PhoneTime
 from tests.virtual_phone.sync import SyncService
 from tests.virtual_phone.tree import hot_files, put, write_properties
 
@@ -43,6 +47,7 @@ class VirtualPhone:
         sandbox: `namespace` or `shim`.
         boot_id: of the present boot.
         plant: its power, where the profile has one.
+        time: its own, where the profile says that it is simulated and there are namespaces.
     """
 
     def __init__(
@@ -61,7 +66,10 @@ class VirtualPhone:
         self._reboots: list[threading.Thread] = []
         self._gone = threading.Event()
         self._others = OtherLoad()
+        self._gates: list[Gate] = []
         self.plant: PowerPlant | None = None
+        self.time: PhoneTime | None = None
+        self._passing: list[Callable[[float], None]] = []
 
     def __enter__(self) -> VirtualPhone:
         self._folder = Path(tempfile.mkdtemp(prefix="virtual_phone_"))
@@ -69,7 +77,7 @@ class VirtualPhone:
         try:
             self._first_boot()
             self.set_benchmark()
-            self._others.start(self._box.stat_path())
+            self._start_time()
             if self.profile.power is not None:
                 busy = self.path(JOURNAL).with_name("busy")
                 self.plant = PowerPlant(
@@ -80,12 +88,28 @@ class VirtualPhone:
                     self.throttle,
                     self.profile.battery_level,
                 )
-                self.plant.start()
+                if self.time is None:
+                    self.plant.start()
+                else:
+                    self.plant.follow(self.time.now())
+                    self._passing.append(self.plant.advance)
             self.plug()
         except BaseException:
             self._clean_up()
             raise
         return self
+
+    def _start_time(self) -> None:
+        box = self._box
+        if self.profile.simulated and isinstance(box, NamespaceSandbox):
+            state, uptime = self._node(JOURNAL).parent, self.root / "uptime"
+            with contextlib.suppress(OSError):
+                self.time = PhoneTime(state, uptime, box.proc_path, self._passing)
+        if self.time is None:
+            self._others.start(box.stat_path())
+        else:
+            self._others.follow(box.stat_path(), self.time.now())
+            self._passing.append(self._others.advance)
 
     def __exit__(self, *_: object) -> None:
         self._clean_up()
@@ -120,7 +144,7 @@ class VirtualPhone:
         """Live processes that were started on the phone, by whatever means."""
         return processes_of(self._id)
 
-    def wait_for_process(self, pattern: str, timeout_s: float = 20.0) -> PhoneProcess:
+    def wait_for_process(self, pattern: str, timeout_s: float = HANG_S) -> PhoneProcess:
         """The first live process whose command line matches.
 
         Raises:
@@ -133,6 +157,18 @@ class VirtualPhone:
                     return process
             time.sleep(0.02)
         raise TimeoutError(f"no process like {pattern!r} on the phone; it has {self.processes()}")
+
+    def wait_for_end(self, pattern: str, timeout_s: float = HANG_S) -> None:
+        """Returns when no process like that is left.
+
+        Raises:
+            TimeoutError: one is.
+        """
+        end_s = time.monotonic() + timeout_s
+        while any(re.search(pattern, process.command) for process in self.processes()):
+            if time.monotonic() > end_s:
+                raise TimeoutError(f"a process like {pattern!r} does not end on the phone")
+            time.sleep(0.02)
 
     def commands(self) -> list[str]:
         """The shell commands that the phone was asked to run, in order."""
@@ -147,6 +183,21 @@ class VirtualPhone:
     def on_command(self, pattern: str, callback: Callable[[], object], times: int = 1) -> None:
         """Calls `callback` in a thread of its own when a matching shell command has started."""
         self._record.on_command(pattern, callback, times)
+
+    def during_run(self, action: Callable[[], object], run: int = 1) -> None:
+        """Calls `action` in the midst of a run of the tool, which goes on when that returns.
+
+        It is the next run, or the one so many later, that stops after some inferences; an error in
+        `action` is raised when the phone ends.
+        """
+        if self.time is not None:
+            self.time.gates = [lambda: None] * (run - 1) + [action]
+            return
+        if run != 1:
+            self.during_run(lambda: self.during_run(action, run - 1))
+            return
+        folder = self._node(JOURNAL).parent
+        self._gates.append(Gate(folder, action, self._record.hook_errors))
 
     def set_dumpsys(self, service: str, text: str) -> None:
         """What `dumpsys SERVICE` prints from now on."""
@@ -165,11 +216,17 @@ class VirtualPhone:
         """Sets the wall clock forward, as an answer of the network does."""
         self.note("clock", f"{seconds:+g}")
         put(self.root, "/system/stub/state/clock", f"{seconds:+g}\n")
+        if self.time is not None:
+            self.time.jumped_s = seconds
 
     def keep_busy(self, cores: float) -> None:
         """From now on, so many cores are busy with something else."""
         self.note("busy", f"{cores:g} cores")
         self._others.cores = cores
+
+    def wait_until_busy(self, core_s: float) -> None:
+        """Returns when they have been so for so many seconds of one core from now on."""
+        self._others.wait_until(core_s)
 
     def set_benchmark(self, **changes: object) -> None:
         """Changes how `benchmark_model` behaves: fields of the profile such as `crash_exit`."""
@@ -231,22 +288,27 @@ class VirtualPhone:
         self._cable.greets = False
         self._cable.drop_links()
 
-    def reboot(self, away_s: float = 0.5, boot_s: float = 0.0) -> None:
+    def reboot(
+        self, away_s: float = 0.5, boot_s: float = 0.0, back: threading.Event | None = None
+    ) -> None:
         """Kills everything, then accepts connections after `away_s`, with a new boot id.
 
         Args:
             away_s: seconds without a connection; the call returns before they are over.
             boot_s: seconds after that until `sys.boot_completed` is 1.
+            back: what ends the time without a connection, in place of `away_s`.
         """
         self.note("reboot")
         self._cable.cut()
         self._box.halt()
-        thread = threading.Thread(target=self._come_back, args=(away_s, boot_s), daemon=True)
+        thread = threading.Thread(target=self._come_back, args=(away_s, boot_s, back), daemon=True)
         self._reboots.append(thread)
         thread.start()
 
-    def _come_back(self, away_s: float, boot_s: float) -> None:
-        if self._gone.wait(away_s):
+    def _come_back(self, away_s: float, boot_s: float, back: threading.Event | None) -> None:
+        if back is not None:
+            back.wait(HANG_S)
+        if self._gone.wait(0 if back else away_s):
             return
         self._boot(completed=boot_s == 0)
         self.plug()
@@ -321,14 +383,19 @@ class VirtualPhone:
 
     def _clean_up(self) -> None:
         self._gone.set()
+        for gate in self._gates:
+            gate.close()
+        if self.time is not None:
+            self.time.stop()
+            self._record.hook_errors += self.time.errors
         self._others.stop()
         if self.plant is not None:
             self.plant.stop()
         for thread in self._reboots:
-            thread.join(timeout=20)
+            thread.join()
         self._cable.close()
         if hasattr(self, "_box"):
             self._box.close()
         kill_all(self._id)
-        self._record.finish(timeout_s=5)
+        self._record.finish()
         shutil.rmtree(self._folder, ignore_errors=True)

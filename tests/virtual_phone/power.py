@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.processes import HANG_S
+
 _STEP_S = 0.02
 _WIDTH = 15  # of a node's text, which is replaced in place: samplers hold the file open
 _FOLDER = "/sys/class/power_supply/battery"
@@ -73,7 +75,7 @@ class Moment:
 
 
 class PowerPlant:
-    """Drives a phone's battery nodes from a thread, and keeps what was true.
+    """Drives a phone's battery nodes, and keeps what was true.
 
     Args:
         power: what is simulated.
@@ -104,16 +106,26 @@ class PowerPlant:
         }
         self._random = random.Random(power.seed)
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread: threading.Thread | None = None
+        self._wander, self._drawn_as, self._busy_s, self._ratio = 0.0, 0.0, 0.0, 1.0
+        self._amperes: list[float] = []
 
     def start(self) -> None:
+        """Drives them as this computer's time passes."""
+        self.follow(time.monotonic())
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def follow(self, now_s: float) -> None:
+        """Drives them as `advance` tells what time it is."""
         if not self.power.full_uah:
             self._nodes.pop("charge_counter").unlink()
-        self._thread.start()
+        self._began_s = self._last_s = self._shown_s = now_s
 
     def stop(self) -> None:
         self._stop.set()
-        self._thread.join(timeout=5)
+        if self._thread is not None:
+            self._thread.join(timeout=HANG_S)
 
     def net_w(self) -> float:
         """The true mean power of the longest load, above the mean of what was idle around it."""
@@ -139,36 +151,42 @@ class PowerPlant:
         return best
 
     def _run(self) -> None:
-        power, wander = self.power, 0.0
-        began = last = shown_at = time.monotonic()
-        drawn_as, busy_s, amperes = 0.0, 0.0, []
-        ratio = 1.0
         while not self._stop.wait(_STEP_S):
-            now = time.monotonic()
+            self._step(time.monotonic(), self._is_busy())
+
+    def advance(self, now_s: float) -> None:
+        """It is that time; what inferred until now has done so since it was told before."""
+        if now_s - self._last_s >= _STEP_S:
             busy = self._is_busy()
-            busy_s += now - last if busy else 0.0
-            if self._throttle is not None and ratio == 1 and busy_s >= self._throttle.after_s:
-                ratio = self._throttle.ratio
-                self._hot(self._throttle)
-            # Noise that changes within about half a second.
-            wander += (self._random.gauss(0, 1) - wander) * 0.05 + self._random.gauss(0, 0.15)
-            wander *= 0.97
-            level = power.idle_w + busy * ratio * (power.load_w - power.idle_w)
-            watts = level * max(0.3, 1 + power.noise * wander)
-            self.truth.append(Moment(now - began, watts, busy))
-            volts = power.volts - power.ohms * watts / power.volts
-            amperes.append((watts - power.charging_w) / volts)
-            drawn_as += amperes[-1] * (now - last)
-            last = now
-            if now - shown_at >= power.period_s:
-                shown_at += power.period_s
-                mean = sum(amperes) / len(amperes) if power.averaging else amperes[-1]
-                amperes.clear()
-                sign = -1 if power.charging_positive else 1
-                self._show("current_now", 0.0 if power.dead else sign * mean / power.amps)
-                self._show("voltage_now", volts * 1e6)
-                if power.full_uah:
-                    self._show("charge_counter", self._charge_uah - drawn_as / 3600e-6)
+            while now_s - self._last_s >= _STEP_S:
+                self._step(self._last_s + _STEP_S, busy)
+
+    def _step(self, now: float, busy: bool) -> None:
+        power, ratio = self.power, self._ratio
+        passed_s, self._last_s = now - self._last_s, now
+        self._busy_s += passed_s if busy else 0.0
+        if self._throttle is not None and ratio == 1 and self._busy_s >= self._throttle.after_s:
+            self._ratio = ratio = self._throttle.ratio
+            self._hot(self._throttle)
+        # Noise that changes within about half a second.
+        self._wander += (self._random.gauss(0, 1) - self._wander) * 0.05
+        self._wander = (self._wander + self._random.gauss(0, 0.15)) * 0.97
+        level = power.idle_w + busy * ratio * (power.load_w - power.idle_w)
+        watts = level * max(0.3, 1 + power.noise * self._wander)
+        self.truth.append(Moment(now - self._began_s, watts, busy))
+        volts = power.volts - power.ohms * watts / power.volts
+        self._amperes.append((watts - power.charging_w) / volts)
+        self._drawn_as += self._amperes[-1] * passed_s
+        if now - self._shown_s >= power.period_s:
+            self._shown_s += power.period_s
+            amperes = self._amperes
+            mean = sum(amperes) / len(amperes) if power.averaging else amperes[-1]
+            amperes.clear()
+            sign = -1 if power.charging_positive else 1
+            self._show("current_now", 0.0 if power.dead else sign * mean / power.amps)
+            self._show("voltage_now", volts * 1e6)
+            if power.full_uah:
+                self._show("charge_counter", self._charge_uah - self._drawn_as / 3600e-6)
 
     def _is_busy(self) -> bool:
         # A lock, not the file itself: what is killed in mid-run leaves the file.

@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.processes import HANG_S
+
 MARK = "VIRTUAL_PHONE_ID"
 
 
@@ -38,7 +40,7 @@ def processes_of(phone_id: str) -> list[PhoneProcess]:
     return sorted(found, key=lambda process: process.pid)
 
 
-def kill_all(phone_id: str, timeout_s: float = 10.0) -> None:
+def kill_all(phone_id: str, timeout_s: float = HANG_S) -> None:
     """Kills every process of the phone and waits until none is left.
 
     Raises:

@@ -55,6 +55,8 @@ class PhoneProfile:
         slow_ms: extra milliseconds slept in every inference.
         litert: False loads no LiteRT: an inference sleeps for `slow_ms` and nothing else, so that
             many phones at a time don't share this computer's cores.
+        simulated: the phone's time is its own and passes as soon as all that runs there waits; see
+            simulated.py. Not without namespaces.
         battery_style, battery_frozen: whose `dumpsys battery`, and whether it stands still.
         thermal_service: False is a phone on which `dumpsys thermalservice` gives nothing.
         refused_masks: hex masks that taskset refuses, as on phones with offline cores.
@@ -91,6 +93,7 @@ class PhoneProfile:
     fail_invoke: bool = False
     slow_ms: float = 0.0
     litert: bool = True
+    simulated: bool = False
     battery_style: BatteryStyle = "android_9"
     battery_frozen: bool = False
     battery_level: int = 80

@@ -75,7 +75,7 @@ def _profile(draw: random.Random, counts: tuple[int, ...], **fixed: Any) -> Phon
         "usb_powered": False,
         "battery_level": draw.randrange(35, 97),
         "battery_temp_c": draw.uniform(21.0, 33.0),
-        "slow_ms": draw.uniform(11.0, 24.0),
+        "slow_ms": draw.uniform(55.0, 120.0),
         "litert": False,
         "model": f"VP{draw.randrange(1000, 10_000)}",
     }

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tests.support.processes import HANG_S
+
 
 @dataclass(frozen=True)
 class LogEntry:
@@ -80,10 +82,10 @@ class Record:
         self.note("cut", command)
         return cut[1]
 
-    def finish(self, timeout_s: float) -> None:
+    def finish(self) -> None:
         """Waits for callbacks that still run."""
         for thread in list(self._threads):
-            thread.join(timeout_s)
+            thread.join(HANG_S)
 
     def _call(self, hook: _Hook) -> None:
         try:

@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Literal
 
@@ -41,6 +42,8 @@ class Sandbox(ABC):
         self.root.mkdir(mode=0o755, parents=True)
         self.profile = profile
         self.phone_id = phone_id
+        if self.kind == "shim":
+            profile = replace(profile, simulated=False)
         build_tree(self.root, profile)
 
     @abstractmethod

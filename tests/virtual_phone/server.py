@@ -15,9 +15,8 @@ from pathlib import Path
 
 import adbutils
 
+from tests.support.processes import HANG_S
 from tests.virtual_phone.processes import MARK, kill_all, processes_of
-
-_START_TIMEOUT_S = 15.0
 
 
 def free_port() -> int:
@@ -87,7 +86,7 @@ class AdbServer:
                 cwd=self._home,
                 start_new_session=True,
             )
-        end_s = time.monotonic() + _START_TIMEOUT_S
+        end_s = time.monotonic() + HANG_S
         while time.monotonic() < end_s and self._process.poll() is None:
             with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
                 if sock.connect_ex(("127.0.0.1", self.port)) == 0:
@@ -107,7 +106,7 @@ class AdbServer:
         """Ends the server as a crash would; clients that run lose their connection."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(timeout=10)
+            self._process.wait(timeout=HANG_S)
             self._process = None
 
     def crash(self) -> None:
@@ -129,7 +128,7 @@ class AdbServer:
         return {**inherited, **self.env}
 
     def run(
-        self, *arguments: str, timeout: float = 30.0, text: str | None = None
+        self, *arguments: str, timeout: float = HANG_S, text: str | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Runs the adb client; `text` goes to its standard input.
 

@@ -20,7 +20,7 @@ from tests.virtual_phone.wire import LinkLostError
 _STDIN, _STDOUT, _STDERR, _EXIT, _CLOSE_STDIN = range(5)
 _PACKET = struct.Struct("<BI")
 _BLOCK_BYTES = 32 * 1024
-_POLL_MS = 200  # how soon a silent command's output is let go when the link is lost
+_POLL_MS = 50  # how soon a silent command's output is let go when the link is lost
 _HANG_UP_S = 1.0
 
 Framing = Literal["v2", "raw", "crlf"]

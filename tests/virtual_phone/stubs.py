@@ -90,11 +90,25 @@ export VIRTUAL_PHONE_MASK
 exec "$@"
 """
 
-# The wall clock, which someone or the network may set, is the host's and an offset.
+# The wall clock, which someone or the network may set, is the host's and an offset, or the phone's.
 _DATE = """#!/bin/sh
-offset=${0%/*}/../stub/state/clock
-[ -f "$offset" ] && read -r seconds <"$offset" && set -- -d "$seconds seconds" "$@"
+state=${0%/*}/../stub/state
+if [ -f "$state/now" ]; then
+    read -r now <"$state/now" && set -- -d "@$now" "$@"
+elif [ -f "$state/clock" ]; then
+    read -r seconds <"$state/clock" && set -- -d "$seconds seconds" "$@"
+fi
 exec @DATE@ "$@"
+"""
+
+# On a phone with a time of its own: see simulated.py.
+SLEEP = """#!/bin/sh
+state=${0%/*}/../stub/state
+[ -p "$state/sleepers" ] || exec @SLEEP@ "$@"
+reply=$state/sleeper.$$
+mkfifo "$reply" 2>/dev/null || { rm -f "$reply"; mkfifo "$reply"; }
+echo "$$ $1" >"$state/sleepers"
+read -r now <"$reply"
 """
 
 _CMD = """#!/bin/sh

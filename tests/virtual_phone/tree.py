@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.virtual_phone.power import Throttle
 from tests.virtual_phone.profile import PhoneProfile
-from tests.virtual_phone.stubs import HOST_COMMANDS, stub_scripts
+from tests.virtual_phone.stubs import HOST_COMMANDS, SLEEP, stub_scripts
 from tests.virtual_phone.texts import battery_text, thermal_text
 
 SHELL_UID = 2000
@@ -39,6 +39,8 @@ def build_tree(root: Path, profile: PhoneProfile) -> None:
             (programs / name).symlink_to(Path(found).resolve())
     for name, text in stub_scripts(profile.cpus, profile.refused_masks).items():
         write_program(programs / name, text)
+    if profile.simulated:
+        write_program(programs / "sleep", SLEEP.replace("@SLEEP@", _found("sleep")))
     write_properties(root, profile.all_properties())
     services: dict[str, str | None] = {
         "battery": battery_text(profile),
@@ -142,3 +144,7 @@ def wifi_text(address: str) -> str:
 18: rmnet_data2    inet 10.113.27.4/29 scope global rmnet_data2\\       valid_lft forever
 30: wlan0    inet {address}/24 brd 192.168.1.255 scope global wlan0\\       valid_lft forever
 """
+
+
+def _found(name: str) -> str:
+    return shutil.which(name) or f"/bin/{name}"

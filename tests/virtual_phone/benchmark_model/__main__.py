@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+from .clock import PhoneClock
 from .flags import FLAGS, Flags
 from .run import Benchmark, Phone
 from .text import info
@@ -43,6 +44,9 @@ def main() -> int:
         entry: dict[str, object] = {"arguments": sys.argv[1:], "status": status}
         entry |= {"mask": os.environ.get("VIRTUAL_PHONE_MASK"), "seconds": _alive_s()}
         entry["ended_s"] = time.monotonic()
+        if benchmark and isinstance(benchmark.clock, PhoneClock):
+            entry["seconds"] = (benchmark.clock.now_ns() - benchmark.clock.began_ns) / 1e9
+            entry["ended_s"] = benchmark.clock.now_ns() / 1e9
         entry |= benchmark.result if benchmark else {}
         with Path(phone.journal).open("a") as journal:
             journal.write(json.dumps(entry) + "\n")

@@ -12,7 +12,7 @@ class OpResolverType(Enum):
 
 
 class Interpreter:
-    """A graph of one node, which is XNNPACK's unless plain kernels are wanted."""
+    """A graph of three nodes, which are XNNPACK's unless plain kernels are wanted."""
 
     def __init__(self, model_content: bytes, **options: Any):
         if model_content[4:8] != b"TFL3":
@@ -32,5 +32,6 @@ class Interpreter:
         return []
 
     def _get_ops_details(self) -> list[dict[str, Any]]:
-        node = {"op_name": "CONV_2D", "inputs": (0,), "outputs": (1,)}
-        return [node, {**node, "op_name": "DELEGATE"}] if self._delegated else [node]
+        nodes = [{"op_name": "CONV_2D", "inputs": (n,), "outputs": (n + 1,)} for n in range(3)]
+        whole = {"op_name": "DELEGATE", "inputs": (0,), "outputs": (3,)}
+        return [*nodes, whole] if self._delegated else nodes

@@ -59,7 +59,8 @@ class TfliteBenchmark(Benchmark):
             whole = taken == len(graph.nodes) and len(graph.xnnpack) == 1
             self._tell("XNNPACK", whole, len(graph.xnnpack))
         self.delegate, self.kernels = delegate, kernels
-        if self.flags["export_model_runtime_info"]:
+        # Its schema is LiteRT's; without it the phone is one whose build exports nothing.
+        if self.flags["export_model_runtime_info"] and self.phone.litert:
             path = self.flags["model_runtime_info_output_file"]
             write_runtime_info(path, graph, delegate, kernels)
 
