@@ -29,21 +29,28 @@ _SPREAD = ("test_architectures.py", "test_catalog.py")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keeps each file's tests in one process, but for those of `_SPREAD`; files of slow ones first.
+    """Keeps each file's tests in one process, but for those of `_SPREAD`, and orders the files.
 
-    By the files' names, so that those that wait for phones are among those that compute.
+    One that needs the digits comes first and makes them, the others that do come late, or all
+    processes would wait for the first. Else by the files' names, so that those that wait for phones
+    are among those that compute.
     """
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: (_rank(item.path, slow), item.path.name))
+    users = sorted({item.path.name for item in items if "digits" in _fixtures(item)})
+
+    def place(item: pytest.Item) -> tuple[int, str]:
+        name = item.path.name
+        if name in _SPREAD:
+            return 3, name
+        return (0 if name == users[0] else 2) if name in users else 1, name
+
+    items.sort(key=place)
     for item in items:
         if item.path.name not in _SPREAD:
             item.add_marker(pytest.mark.xdist_group(item.path.name))
 
 
-def _rank(path: Path, slow: set[Path]) -> int:
-    if path.name in _SPREAD:
-        return 2
-    return 0 if path in slow else 1
+def _fixtures(item: pytest.Item) -> list[str]:
+    return getattr(item, "fixturenames", [])
 
 
 _first: list[tuple[Exception, str]] = []

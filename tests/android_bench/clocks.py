@@ -61,6 +61,12 @@ class TestClock(Clock):
             before = self._pauses.count(seconds)
             self._changed.wait_for(lambda: self._pauses.count(seconds) >= before + times)
 
+    def wait_for_next_pause(self) -> None:
+        """Returns when one more pause has begun: whoever waits does so by now."""
+        with self._changed:
+            before = len(self._pauses)
+            self._changed.wait_for(lambda: len(self._pauses) > before)
+
     def wait_for_pauses(self, count: int) -> list[float]:
         """The pauses since the last `normal`, as soon as there were so many."""
         with self._changed:

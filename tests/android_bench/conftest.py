@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -74,6 +74,18 @@ class Bench:
             return self.adb
         clock = PausingClock(phone.time.sleep if phone.time else time.sleep)
         return Adb(self.server.adb, env=self.adb.env, clock=clock)
+
+    def during_run(self, phone: VirtualPhone, action: Callable[[], object]) -> None:
+        """Calls `action` in the midst of a run that the harness has begun to wait for.
+
+        Without that a quick phone could be in its run before the harness knows that it has begun.
+        """
+
+        def followed() -> None:
+            self.clock.wait_for_next_pause()
+            action()
+
+        phone.during_run(followed)
 
     def find_binary(self, abi: str) -> Binary:
         """The stand-in for benchmark_model, as if the user had given it."""

@@ -178,7 +178,7 @@ def test_a_run_without_end_is_killed(bench: Bench):
             bench.clock.skip(SHORT.timeout_s)
             phone.wait_for_end(r"--graph=")
 
-        phone.during_run(stuck)
+        bench.during_run(phone, stuck)
         (row,) = bench.measure(phone, "none")
         assert left_on(phone) == []
         assert phone.benchmarks() == [], "it did not end by itself"
@@ -267,7 +267,7 @@ def test_unplugged_in_mid_run(bench: Bench):
             phone.unplug()
             bench.clock.hurry()
 
-        phone.during_run(leave)
+        bench.during_run(phone, leave)
         rows = bench.measure(phone, "none", "xnnpack", "gpu")
         pauses = bench.clock.pauses
         bench.clock.normal()
@@ -289,7 +289,7 @@ def test_a_short_absence_is_survived(bench: Bench):
             bench.clock.wait_for_pause(RETRY_S)  # it was looked for in vain
             phone.plug()
 
-        phone.during_run(away)
+        bench.during_run(phone, away)
         (row,) = bench.measure(phone, "none")
         assert len(phone.benchmarks()) == 1, "it was not run again silently"
         assert left_on(phone) == []
@@ -301,7 +301,7 @@ def test_a_dead_adb_server_is_survived(bench: Bench):
     with AdbServer() as server:
         own = bench_of(server, bench.binary, bench.model)
         with own.phone() as phone:
-            phone.during_run(server.kill)
+            own.during_run(phone, server.kill)
             (row,) = own.measure(phone, "none")
             assert left_on(phone) == []
     assert row.valid, row.reasons
@@ -319,7 +319,7 @@ def test_back_too_late_costs_one_case(bench: Bench):
                 bench.clock.normal()
                 phone.plug()
 
-        phone.during_run(leave)
+        bench.during_run(phone, leave)
         rows = bench.measure(phone, "none", "none", progress=come_back)
         assert left_on(phone) == []
     assert "left in mid-run" in only_reason(rows[0])
@@ -328,7 +328,7 @@ def test_back_too_late_costs_one_case(bench: Bench):
 
 def test_reboot_in_mid_run(bench: Bench):
     with bench.phone() as phone:
-        phone.during_run(lambda: phone.reboot(away_s=0.2, boot_s=0.3))
+        bench.during_run(phone, lambda: phone.reboot(away_s=0.2, boot_s=0.3))
         rows = bench.measure(phone, "none", "none")
         assert left_on(phone) == []
     assert "rebooted" in only_reason(rows[0])
@@ -348,7 +348,7 @@ def test_a_long_reboot_is_named_too(bench: Bench):
                 bench.clock.normal()
                 given_up.set()
 
-        phone.during_run(reboot)
+        bench.during_run(phone, reboot)
         rows = bench.measure(phone, "none", "none", progress=said)
     assert "rebooted" in only_reason(rows[0])
     assert rows[1].valid, rows[1].reasons
@@ -361,7 +361,7 @@ def test_frozen_in_mid_run(bench: Bench):
             phone.freeze()
             bench.clock.hurry()
 
-        phone.during_run(freeze)
+        bench.during_run(phone, freeze)
         rows = bench.measure(phone, "none", "none")
         phone.thaw()
     assert "does not answer" in only_reason(rows[0])
