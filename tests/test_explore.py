@@ -54,7 +54,6 @@ def _ray_folders():
     return {path.name for path in Path(tempfile.gettempdir()).glob("zoo-*")}
 
 
-@pytest.mark.slow
 def test_killed_trainings_and_a_killed_sweep_go_on(tmp_path):
     words = (
         "tests.explore_stub", "sweep", f"--output={tmp_path}", "--grid=learning_rate=0.2,0.1,2,0.4",
@@ -88,7 +87,6 @@ def test_killed_trainings_and_a_killed_sweep_go_on(tmp_path):
     assert not (tmp_path / "explore" / "stub" / "tune").exists()
 
 
-@pytest.mark.slow
 def test_a_killed_search_goes_on_and_draws_no_point_twice(tmp_path):
     words = (
         "tests.explore_stub", "sweep", f"--output={tmp_path}",
