@@ -37,7 +37,7 @@ coverage: setup
 	@rm -f .coverage .coverage.*
 	@$(BIN)/coverage run -m pytest -m "not slow" $(PYTEST_FLAGS)
 	@$(BIN)/coverage combine --quiet
-	@$(BIN)/coverage report --sort=cover | head -12
+	@$(BIN)/coverage report --sort=cover | sed -n 1,12p
 	@echo "lines covered, %: $$($(BIN)/coverage report --format=total --precision=1)"
 	@$(BIN)/coverage report --fail-under=85 > /dev/null
 

@@ -69,3 +69,11 @@ def test_a_mistake_of_ours_is_a_traceback(mistake):
     done = run(mistake, subprocess.DEVNULL)
     assert done.returncode == 1
     assert "Traceback" in done.stderr
+
+
+def test_a_console_command_is_the_script_it_is_named_after():
+    code = "import sys; sys.argv[0] = '/bin/zoo-list'; import scripts.commands as it; it.run()"
+    words = [sys.executable, "-c", code, "--name=resnet20", "--json"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=HANG_S)
+    assert done.returncode == 0, done.stderr
+    assert '"name": "resnet20"' in done.stdout

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import hashlib
 import json
 import os
 import signal
@@ -50,15 +51,17 @@ def _gone(pid):
     return "State:\tZ" in status
 
 
-def _ray_folders():
-    return {path.name for path in Path(tempfile.gettempdir()).glob("zoo-*")}
+def _ray_folder(output):
+    """Where Ray keeps its files for a sweep of the stub."""
+    folder = str((output / "explore" / "stub").resolve())
+    name = f"zoo-{hashlib.sha256(folder.encode()).hexdigest()[:12]}"
+    return Path(tempfile.gettempdir()) / name
 
 
 def test_killed_trainings_and_a_killed_sweep_go_on(tmp_path):
     words = (
         "tests.explore_stub", "sweep", f"--output={tmp_path}", "--grid=learning_rate=0.2,0.1,2,0.4",
     )  # fmt: skip
-    before = _ray_folders()
     for rate in (0.1, 0.4):
         (tmp_path / f"hold-{rate}").touch()
     sweep = processes.start(*words)
@@ -69,6 +72,7 @@ def test_killed_trainings_and_a_killed_sweep_go_on(tmp_path):
     )  # the others are tried
     _kill(sweep)
     processes.until(lambda: _gone(_begun(tmp_path)[1]))  # no training outlives its sweep
+    assert _ray_folder(tmp_path).exists(), "left by the killed one"
     assert not (tmp_path / "explore" / "stub" / "table.csv").exists()
 
     (tmp_path / "hold-0.4").unlink()
@@ -83,7 +87,7 @@ def test_killed_trainings_and_a_killed_sweep_go_on(tmp_path):
     assert rows[0.1]["failed"] == "the trainer was killed by SIGKILL"
     assert "no longer a finite number" in rows[2]["failed"]
     assert float(rows[0.4]["validation_accuracy"]) == pytest.approx(0.9)
-    assert _ray_folders() <= before, "nothing of Ray is left"
+    assert not _ray_folder(tmp_path).exists(), "nothing of Ray is left"
     assert not (tmp_path / "explore" / "stub" / "tune").exists()
 
 

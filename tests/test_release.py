@@ -23,7 +23,7 @@ from zoo import fashion_mnist
 from zoo.errors import ZooError
 from zoo.isolated import Runner
 from zoo.records import read_model, read_records
-from zoo.release import Checkpoint, Index, packed
+from zoo.release import Checkpoint, Entry, Index, packed
 from zoo.results import Accuracy, TrainRecord
 from zoo.specs import Recipe
 from zoo.types import Artifact, ModelConfig
@@ -277,3 +277,47 @@ def test_reasons_and_recipes_are_published_without_folders():
     )
     recipe = Recipe(name="x", data_dir="/home/me/pics", teacher="/home/me/runs/big")
     assert lines.public_recipe(recipe) == Recipe(name="x", data_dir="pics", teacher="big")
+
+
+def test_search_finds_what_the_words_and_limits_say(command):
+    flags = ("--max_kb=400", "--sort=top1", "--descending")
+    done = command("search", "FASHION", "int8", *flags, "--json")
+    assert done.returncode == 0, done.stderr
+    found = [Entry.model_validate(entry) for entry in json.loads(done.stdout)]
+    index_ = read_model(RELEASE / "index.json", Index, "index", "")
+    assert {entry.name for entry in found} == {
+        entry.name
+        for entry in index_.entries
+        if "fashion" in entry.name and "int8" in entry.name and entry.download.bytes <= 400_000
+    }
+    assert len(found) > 3
+    rates = [entry.top1 for entry in found]
+    assert rates == sorted(rates, reverse=True)
+
+    least, device = rates[2], next(iter(found[0].latency_us))
+    table = command("search", "fashion", "int8", *flags, f"--min_top1={100 * least}",
+                    f"--device={device}")  # fmt: skip
+    head, *rows = table.stdout.splitlines()
+    assert head.split()[:2] == ["name", "kB"] and f"ms, {device}" in head
+    assert [row.split()[0] for row in rows][:3] == [entry.name for entry in found[:3]]
+    quick = sorted(entry.latency_us[device] for entry in found)[1] / 1e3
+    limited = command("search", "fashion", "int8", *flags, f"--max_ms={quick}", "--json")
+    assert {entry["name"] for entry in json.loads(limited.stdout)} == {
+        entry.name for entry in found if entry.latency_us[device] / 1e3 <= quick
+    }
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--sort=topp1", "did you mean top1"),
+        ("--dataset=fashion", "did you mean fashion_mnist"),
+        ("--device=nobody", "unknown --device 'nobody'"),
+        ("--max_kb=0", "no model passes the filters"),
+    ],
+)
+def test_search_refuses(command, flag, message):
+    done = command("search", flag)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -84,11 +86,18 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def benchmark(adb: AdbServer, phone: VirtualPhone, files: Path, flags: str, wrapper: str = ""):
+    return shell(adb, phone, pushed_benchmark(adb, phone, files, flags, wrapper))
+
+
+def pushed_benchmark(
+    adb: AdbServer, phone: VirtualPhone, files: Path, flags: str, wrapper: str = ""
+) -> str:
+    """The command line of a run of the tool, which is on the phone then."""
     for name in ("benchmark_model", "tiny.tflite"):
         pushed = adb.run("-s", phone.serial, "push", str(files / name), f"{FOLDER}/{name}")
         assert pushed.returncode == 0, pushed.stderr
     tool = f"{wrapper} ./benchmark_model --graph={FOLDER}/tiny.tflite {QUICK} {flags}"
-    return shell(adb, phone, f"cd {FOLDER} && {tool}")
+    return f"cd {FOLDER} && {tool}"
 
 
 def with_tensor(adb, phone, files, tmp_path, tensor: bytes):
@@ -355,10 +364,26 @@ class TestBenchmark:
 
     def test_unplugged_in_mid_run(self, adb, start, files):
         phone = connected(adb, start(PhoneProfile()))
-        phone.during_run(phone.unplug)
-        answer = benchmark(adb, phone, files, "--num_runs=500")
-        assert "Running benchmark for at least 500 iterations" in answer.stdout
-        assert "Inference timings" not in answer.stdout
+        begun = threading.Event()
+
+        def leave() -> None:
+            assert begun.wait(HANG_S)  # what was printed before has come to us
+            phone.unplug()
+
+        phone.during_run(leave)
+        line = pushed_benchmark(adb, phone, files, "--num_runs=500")
+        words = [adb.adb, "-s", phone.serial, "shell", line]
+        printed = ""
+        with subprocess.Popen(
+            words, env={**os.environ, **adb.env}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            text=True,
+        ) as client:  # fmt: skip
+            for text in client.stdout:
+                printed += text
+                if "Running benchmark for at least 500 iterations" in printed:
+                    begun.set()
+        assert begun.is_set()
+        assert "Inference timings" not in printed
         until(lambda: phone.processes() == [])
 
 
