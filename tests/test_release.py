@@ -291,7 +291,7 @@ def test_search_finds_what_the_words_and_limits_say(command):
         if "fashion" in entry.name and "int8" in entry.name and entry.download.bytes <= 400_000
     }
     assert len(found) > 3
-    rates = [entry.top1 for entry in found]
+    rates = [entry.top1 or 0.0 for entry in found]
     assert rates == sorted(rates, reverse=True)
 
     least, device = rates[2], next(iter(found[0].latency_us))

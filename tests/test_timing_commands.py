@@ -67,7 +67,12 @@ def test_fit_against_plain_fit(command):
 
 
 def test_the_pipeline_alone(command):
-    flags = ("--what=pipeline", "--models=shiftresnet20_e1", "--dataset=digits", "--recipe=digits_quick")
+    flags = (
+        "--what=pipeline",
+        "--models=shiftresnet20_e1",
+        "--dataset=digits",
+        "--recipe=digits_quick",
+    )
     text = lines(command("speed", *flags, *SHORT))
     assert [line.split(" |")[0] for line in text if re.search(r"\d", line)] == [
         "| digits_quick, not augmented", "| digits_quick", "| shiftresnet20_e1",
