@@ -13,7 +13,6 @@ from zoo.errors import ZooError
 from zoo.results import Placement
 
 
-@pytest.mark.slow
 def test_the_command_goes_on_where_it_stopped(command, tmp_path):
     if not PICTURES.exists():
         pytest.skip(f"the pictures are not at {PICTURES}")

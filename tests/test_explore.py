@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import signal
 import tempfile
 from pathlib import Path
@@ -12,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from tests.support import processes
-from zoo import runs
+from zoo import runs, vega
 from zoo.catalog import RECIPES, build
 from zoo.counting import trainable_parameters
 from zoo.errors import ZooError
-from zoo.explore import axes, table
+from zoo.explore import axes, picture, table
 from zoo.explore.points import Point, Start
 from zoo.intervals import wilson
 from zoo.records import read_records
@@ -134,9 +135,9 @@ def test_a_real_sweep_on_digits(tmp_path, command):
     assert "impossible metaparameter" in rows[1]["failed"]
     assert rows[0]["failed"] == rows[2]["failed"] == ""
     assert 0 < float(rows[2]["validation_accuracy"]) < 1
-    picture = (tmp_path / "explore" / "ratios" / "picture.svg").read_text()
-    assert "parameters in float32, MB" in picture
-    assert ">0.125<" in picture and ">0.5<" in picture and ">2.0<" not in picture
+    drawn = (tmp_path / "explore" / "ratios" / "picture.svg").read_text()
+    assert "parameters in float32, MB" in drawn
+    assert ">0.125<" in drawn and ">0.5<" in drawn and ">2.0<" not in drawn
     run = json.loads((tmp_path / "runs" / rows[2]["run"] / "run.json").read_text())
     assert run["config"]["arguments"] == {"squeeze_ratio": 0.5}
 
@@ -318,3 +319,45 @@ def test_configurations_of_before_and_with_unknown_arguments():
         .model_dump_json()
     )  # fmt: skip
     assert [type(v) for v in again.arguments.values()] == [bool, int, float, str]
+
+
+def _drawn(grid, sizes, intervals=True):
+    """The rows of a grid with these sizes, and their picture's text."""
+    sweep, _ = _sweep(grid=grid)
+    found = []
+    for number, values in enumerate(sweep.grid()):
+        accuracy = 0.5 + number / 20
+        found.append(
+            table.Row(
+                point=sweep.point(values), parameters=sizes[number % len(sizes)], accuracy=accuracy,
+                interval=(accuracy - 0.03, accuracy + 0.04) if intervals else None,
+            )
+        )  # fmt: skip
+    found.append(table.Row(point=found[0].point, reason="out of memory"))
+    drawn = picture.svg(found, sweep.axes, "Sweep")
+    return drawn, re.findall(r">([^<>]+)</text>", drawn)
+
+
+def test_a_picture_of_sizes_joins_the_points_of_a_numeric_axis():
+    drawn, texts = _drawn(["squeeze_ratio=0.125,0.25,0.5"], [1_000_000, 2_000_000, 4_000_000])
+    assert {"parameters in float32, MB", "validation accuracy, %", "Sweep"} <= set(texts)
+    assert [text for text in texts if text in ("0.125", "0.25", "0.5")] == ["0.125", "0.25", "0.5"]
+    assert {"4", "16"} <= set(texts), "megabytes of four bytes a parameter"
+    assert any("Bars: 95 %" in text for text in texts)
+    assert "mark-line" in drawn and "mark-rule" in drawn
+
+
+def test_a_picture_of_names_has_no_line():
+    drawn, texts = _drawn(["bypass=none,simple"], [1_000_000, 2_000_000], intervals=False)
+    assert {"none", "simple"} <= set(texts)
+    assert "mark-line" not in drawn
+    assert not any("Bars" in text for text in texts)
+
+
+def test_a_second_axis_has_colours_and_networks_of_one_size_show_the_values():
+    drawn, texts = _drawn(["learning_rate=0.1,0.2,0.4", "nesterov=true,false"], [1_000_000])
+    assert {"learning_rate", "nesterov", "True", "False"} <= set(texts)
+    assert "parameters in float32, MB" not in texts
+    assert "At each point: learning_rate. Bars: 95 % of what chance moves." in texts
+    for colour in vega.COLOURS[:2]:
+        assert colour in drawn

@@ -4,10 +4,10 @@
     python -m tests.mutation --seed=1 --count=30 --results=FILE   tries each; goes on where it was
     python -m tests.mutation --seed=1 --only=3,7 --stage=1        two of them, by the likely tests
 
-Works in a copy of the work tree. The tests that name the module are run first, of them those that
-are named after it, and all others if those pass. A test that fails without the fault as well says
-nothing of it and is left out. What survives is either not tested or makes no difference: read it
-and decide.
+Works in a copy of the work tree. The tests named after the module are run first, then those that
+name it, then those that name what imports it, and all others if these pass. A test that fails
+without the fault as well says nothing of it and is left out. What survives is either not tested or
+makes no difference: read it and decide.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="prints the faults, runs nothing")
     parser.add_argument("--only", default="", help="numbers of faults, by commas")
     parser.add_argument("--stage", type=int, choices=(1, 2), default=2,
-                        help="1: only the tests that name the module")  # fmt: skip
+                        help="1: only tests that name the module or its users")  # fmt: skip
     parser.add_argument("--selection", default="", help='of the tests, as "not slow"')
     parser.add_argument("--pytest", default="", help='further arguments, as "-n2"')
     parser.add_argument("--results", type=Path, help="a file of JSON lines; what it has is skipped")
@@ -97,9 +97,10 @@ def main() -> None:
         options = Options(
             arguments.stage, arguments.selection, tuple(shlex.split(arguments.pytest))
         )
-        judge = Judge(tree, options)
+        found = tree.modules(PACKAGES)
+        judge = Judge(tree, options, found)
         results, left = [], []
-        for fault in _drawn(tree.modules(PACKAGES), arguments):
+        for fault in _drawn(found, arguments):
             done = [result for result in known if result.is_of(fault, arguments.seed)]
             results += done[-1:]
             left += [] if done else [fault]

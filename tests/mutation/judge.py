@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tests.mutation.faults import Fault, change
-from tests.mutation.likely import is_named_after, likely
+from tests.mutation.likely import is_named_after, waves
 from tests.mutation.tree import Ended, Tree
 from tests.support.processes import HANG_S
 
@@ -51,8 +51,9 @@ class Options:
 class Judge:
     """Runs the tests of a copy with one fault after the other."""
 
-    def __init__(self, tree: Tree, options: Options):
+    def __init__(self, tree: Tree, options: Options, modules: Mapping[str, bytes]):
         self.tree, self.options = tree, options
+        self.modules = {path: text.decode() for path, text in modules.items()}
         self.tests = {
             path: text for path, text in tree.tests().items() if not path.startswith(_OWN_TESTS)
         }
@@ -65,7 +66,7 @@ class Judge:
         Raises:
             SystemExit: it does not.
         """
-        named = {file for fault in faults for file in likely(fault.path, self.tests)}
+        named = {file for fault in faults for wave in self._waves(fault.path) for file in wave}
         if self.options.stage == 1 and not named:
             return
         files = sorted(named) if self.options.stage == 1 else []
@@ -74,7 +75,7 @@ class Judge:
             sys.exit(f"{ended.output}\nerror: these tests can't be collected without a fault")
 
     def judge(self, fault: Fault, seed: int) -> Result:
-        """Runs the tests named after the module, the others that name it, and all others."""
+        """Runs the tests named after the module, those near it, and all others."""
         started = time.monotonic()
         found = None
         for words in self._runs(fault.path):
@@ -88,14 +89,18 @@ class Judge:
 
     def _runs(self, path: str) -> list[list[str]]:
         """What pytest is told, one run after the other, to find a fault in a module soon."""
-        files = likely(path, self.tests)
-        first = [file for file in files if is_named_after(file, path)]
-        others = [file for file in files if file not in first]
+        nearest, *further = self._waves(path)
+        first = [file for file in nearest if is_named_after(file, path)]
+        others = [file for file in nearest if file not in first]
+        groups = [group for group in (first, others, *further) if group]
         # A file's tests stay in one process; others would only import the same for nothing.
-        runs = [["-n0", *some] if len(some) == 1 else some for some in (first, others) if some]
+        runs = [["-n0", *group] if len(group) == 1 else group for group in groups]
         if self.options.stage > 1:
-            runs.append([f"--ignore={file}" for file in files])
+            runs.append([f"--ignore={file}" for group in groups for file in group])
         return runs
+
+    def _waves(self, path: str) -> list[list[str]]:
+        return waves(path, self.tests, self.modules)
 
     def _found_by(self, fault: Fault, words: Sequence[str]) -> str | None:
         """The test that fails with a fault and passes without it, or what else went wrong."""

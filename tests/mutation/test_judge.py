@@ -11,7 +11,7 @@ import pytest
 
 from tests.mutation.faults import Fault, places
 from tests.mutation.judge import Judge, Options
-from tests.mutation.likely import is_named_after, likely
+from tests.mutation.likely import is_named_after, likely, waves
 from tests.mutation.tree import Ended, Tree
 
 MODULE = "def share(a, b):\n    return a / b\n\n\ndef spare(a):\n    return a + 1\n"
@@ -68,6 +68,21 @@ def test_others_are_not(text, module):
     assert likely(module, {"a": text}) == []
 
 
+def test_tests_come_by_the_number_of_imports_between():
+    modules = {
+        "zoo/a.py": "", "zoo/b.py": "from zoo import a", "scripts/c.py": "from zoo import b",
+        "zoo/d.py": "import zoo.c",
+    }  # fmt: skip
+    tests = {
+        "tests/test_c.py": "command('c')", "tests/test_ab.py": "from zoo import a, b",
+        "tests/test_b.py": "import zoo.b", "tests/test_d.py": "import zoo.d",
+        "tests/test_a_named.py": "",
+    }  # fmt: skip
+    assert waves("zoo/a.py", tests, modules) == [
+        ["tests/test_a_named.py", "tests/test_ab.py"], ["tests/test_b.py"], ["tests/test_c.py"], [],
+    ]  # fmt: skip
+
+
 def test_which_are_named_after_a_module():
     names = ("test_pack.py", "test_light_pack_more.py", "test_unpack.py", "test_packing.py")
     assert [is_named_after(f"tests/{name}", "scripts/pack.py") for name in names] == [
@@ -117,11 +132,13 @@ def fault(number: int) -> Fault:
 @pytest.mark.slow
 def test_who_finds_it(root, capsys):
     with Tree(root) as tree:
-        judge = Judge(tree, Options(stage=1))
+        judge = Judge(tree, Options(stage=1), tree.modules(["zoo"]))
         judge.collects([fault(1)])
         near, unlikely = (judge.judge(fault(number), 1) for number in (1, 2))
         # With processes of xdist the tests' names end otherwise.
-        far = Judge(tree, Options(pytest=("-n1", "--dist=loadgroup"))).judge(fault(2), 1)
+        far = Judge(tree, Options(pytest=("-n1", "--dist=loadgroup")), tree.modules(["zoo"])).judge(
+            fault(2), 1
+        )
         assert (tree.folder / "zoo/unit.py").read_text() == MODULE
     assert (near.outcome, near.test) == ("found", "tests/test_near.py::test_it")
     assert (unlikely.outcome, unlikely.test) == ("unlikely", None)
