@@ -19,7 +19,7 @@ def likely(module: str, tests: Mapping[str, str]) -> list[str]:
 
 
 def waves(
-    module: str, tests: Mapping[str, str], modules: Mapping[str, str], count: int = 4
+    module: str, tests: Mapping[str, str], modules: Mapping[str, str], count: int = 3
 ) -> list[list[str]]:
     """The test files that name a module or are named after it, then those that name what does.
 

@@ -79,7 +79,7 @@ def test_tests_come_by_the_number_of_imports_between():
         "tests/test_a_named.py": "",
     }  # fmt: skip
     assert waves("zoo/a.py", tests, modules) == [
-        ["tests/test_a_named.py", "tests/test_ab.py"], ["tests/test_b.py"], ["tests/test_c.py"], [],
+        ["tests/test_a_named.py", "tests/test_ab.py"], ["tests/test_b.py"], ["tests/test_c.py"],
     ]  # fmt: skip
 
 
