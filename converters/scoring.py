@@ -44,6 +44,11 @@ class Scores:
     calibrated: np.ndarray
     bytes: dict[str, int]
 
+    @property
+    def keras(self) -> np.ndarray:
+        """The places in Keras."""
+        return self.places[KERAS]
+
 
 def score(
     start: Initial,

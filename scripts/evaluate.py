@@ -20,6 +20,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from absl import flags
@@ -29,6 +30,10 @@ from scripts import cli, initial
 from zoo import weights
 from zoo.catalog import model_spec
 from zoo.intervals import wilson
+
+if TYPE_CHECKING:
+    from converters.scoring import Scores
+    from zoo.transfer import Initial
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("weights", None, f"{', '.join(weights.WEIGHTS)}, or a FILE.net")
@@ -59,18 +64,15 @@ def _line(places: np.ndarray, k: int) -> tuple[str, dict[str, object]]:
     }
 
 
-def main(_: list[str]) -> None:
-    """Prints the accuracy of --weights on --images."""
-    value, path = cli.required("weights"), Path(cli.required("images"))
-    wanted = cli.choices("precisions", _PRECISIONS) if FLAGS.precisions else []
-    start = initial.public(value, Path(FLAGS.weights_file) if FLAGS.weights_file else None)
-    cli.import_tensorflow()
-    from converters import scoring
+def report(scores: Scores, start: Initial, path: Path) -> tuple[dict[str, object], list[str]]:
+    """What was scored: as one JSON object, and in sentences.
 
-    files = [Path(file) for file in FLAGS.tflite]
-    keep = Path(FLAGS.keep) if FLAGS.keep else None
-    scores = scoring.score(start, path, wanted, files, keep, _progress())
-    keras = scores.places[scoring.KERAS]
+    Args:
+        scores: of the Keras network and of what it was converted to.
+        start: the weights.
+        path: of the images.
+    """
+    keras = scores.keras
     result: dict[str, object] = {
         "weights": start.source,
         "sha256": start.sha256,
@@ -118,6 +120,21 @@ def main(_: list[str]) -> None:
         converted[name] = own
     if converted:
         result["converted"] = converted
+    return result, lines
+
+
+def main(_: list[str]) -> None:
+    """Prints the accuracy of --weights on --images."""
+    value, path = cli.required("weights"), Path(cli.required("images"))
+    wanted = cli.choices("precisions", _PRECISIONS) if FLAGS.precisions else []
+    start = initial.public(value, Path(FLAGS.weights_file) if FLAGS.weights_file else None)
+    cli.import_tensorflow()
+    from converters import scoring
+
+    files = [Path(file) for file in FLAGS.tflite]
+    keep = Path(FLAGS.keep) if FLAGS.keep else None
+    scores = scoring.score(start, path, wanted, files, keep, _progress())
+    result, lines = report(scores, start, path)
     print(json.dumps(result) if FLAGS.json else "\n".join(lines), flush=True)
 
 

@@ -11,6 +11,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.support.processes import HANG_S
 from tests.tiny_tflite import tiny_model
+from zoo.quiet import quiet
 
 
 @pytest.mark.parametrize(
@@ -77,3 +78,36 @@ def test_a_console_command_is_the_script_it_is_named_after():
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=HANG_S)
     assert done.returncode == 0, done.stderr
     assert '"name": "resnet20"' in done.stdout
+
+
+def test_what_a_library_writes_to_stderr_is_dropped_and_only_then(capfd):
+    with quiet():
+        os.write(2, b"chatter of C++\n")
+    os.write(2, b"a word of ours\n")
+    assert capfd.readouterr().err == "a word of ours\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "flag"),
+    [("compress", "--prune_sparsity"), ("train", "--learning_rate"), ("explore", "--epochs")],
+)
+def test_help_has_the_fields_of_a_recipe(command, name, flag):
+    assert re.search(rf"^ *{flag}: ", command(name, "--help").stdout, re.MULTILINE)
+
+
+def test_a_demo_ends_with_the_stage_that_fails(command, tmp_path):
+    (tmp_path / "file").touch()
+    done = command("demo", "--dataset=digits", f"--output={tmp_path / 'file'}")
+    assert done.returncode == 1
+    assert re.search(r"── 1/7 .* python -m scripts.train --recipe=digits_quick", done.stdout)
+    assert "2/7" not in done.stdout
+    assert done.stderr.count("error: ") == 1
+
+
+@pytest.mark.slow
+def test_the_demo_on_digits(command, tmp_path):
+    done = command("demo", "--dataset=digits", f"--output={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].startswith("done in ")
+    assert (tmp_path / "report" / "index.html").exists()
+    assert len(list((tmp_path / "artifacts").glob("*.tflite"))) == 6

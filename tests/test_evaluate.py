@@ -19,6 +19,7 @@ from tests.conftest import PICTURES
 from tests.test_deep_compression import REAL
 from zoo import images, weights
 from zoo.catalog import model_spec
+from zoo.catalog.preprocessing import TORCH
 from zoo.errors import ZooError
 from zoo.specs import Preprocessing
 from zoo.synsets import ILSVRC2012
@@ -86,6 +87,38 @@ def test_converted_weights_score_as_in_keras(command, sample, tmp_path):
     # 1,248,424 parameters, two bytes each or one, and what else a file holds.
     assert 2_496_848 < half["bytes"] < 2_560_000
     assert 1_248_424 < whole["bytes"] < 1_400_000
+
+
+def test_the_sentences_say_how_far_the_converted_are_from_keras():
+    from converters.scoring import KERAS, Scores
+    from scripts import evaluate
+    from zoo.transfer import Initial
+
+    keras = np.array([[0, 0], [0, 1], [4, 5], [9, 9]])
+    seen = np.array([True, False, False, False])
+    scores = Scores(
+        places={KERAS: keras, "int8": np.array([[0, 0], [1, 1], [0, 4], [5, 5]])},
+        labels=np.array([1, 2, 2, 3]), calibrated=seen, bytes={"int8": 1_380_000},
+    )  # fmt: skip
+    start = Initial("a.net", "0" * 64, "squeezenet_v1_0", {}, TORCH, note="all of it")
+    result, lines = evaluate.report(scores, start, Path("set.tar"))
+    # 3 of 8 crops are hits in both, 5 and 6 of 8 within five; without the first picture 1 of 6.
+    wanted = [
+        "a.net: squeezenet_v1_0 in Keras, all of it",
+        "4 pictures of 3 classes, 2 central crops of each, set.tar",
+        "top-1: 37.5 % (",
+        "top-5: 62.5 % (",
+        "published by the authors: top-1 57.5 %, top-5 80.3 % (ImageNet, paper, table 3",
+        "int8.tflite, 1.38 MB, on LiteRT:",
+        "  top-1: 37.5 % (",
+        "  top-5: 75.0 % (",
+        "  calibrated on 1 of the pictures, without their labels; on the others top-1 is +0.0 ",
+    ]
+    assert [line[: len(text)] for line, text in zip(lines, wanted, strict=True)] == wanted
+    assert lines[6].endswith(", +0.0 points against Keras")
+    assert lines[7].endswith(", +12.5 points against Keras")
+    converted: Any = result["converted"]
+    assert (result["top1"], converted["int8"]["calibration_images"]) == (0.375, 1)
 
 
 @pytest.mark.slow

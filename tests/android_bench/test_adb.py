@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from android_bench.adb import Adb, device_id, parse_devices
+from android_bench.clock import Clock
 from tests.support.processes import HANG_S
 from zoo.errors import ZooError
 
@@ -131,3 +132,11 @@ def test_an_adb_that_fails(tmp_path: Path):
 def test_the_port_reaches_the_client(tmp_path: Path):
     adb = Adb(script(tmp_path, "echo $ANDROID_ADB_SERVER_PORT"), server_port=5999)
     assert adb.run("x", timeout_s=HANG_S).stdout == "5999\n"
+
+
+def test_the_usual_clock_is_that_of_the_computer():
+    clock, began = Clock(), time.monotonic()
+    first = clock.now()
+    clock.sleep(0.02)
+    assert clock.now() >= first + 0.02
+    assert began <= first <= clock.now() <= time.monotonic()
