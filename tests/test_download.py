@@ -213,7 +213,7 @@ def redirecting(where):
 
 # How long those servers may be silent that are waited for, when they are asked for the model: they
 # say their first words in a hundredth of it. A dripping line takes three times as long.
-SILENCE_S = 1.0
+SILENCE_S = 2.0
 
 
 @pytest.mark.parametrize(
@@ -221,14 +221,14 @@ SILENCE_S = 1.0
     [
         (stalling, "broke off.*timed out"),
         (dripping, "too slow"),
-        (dripping_lines("HTTP/1.1 200 OK", "X-Header: "), "no answer.*timed out after 3 s"),
+        (dripping_lines("HTTP/1.1 200 OK", "X-Header: "), "no answer.*timed out after 6 s"),
         pytest.param(
-            dripping_lines("HTTP/1.1 100 Continue\r\n\r\n"), "no answer.*timed out after 3 s",
+            dripping_lines("HTTP/1.1 100 Continue\r\n\r\n"), "no answer.*timed out after 6 s",
             marks=pytest.mark.slow,
         ),
-        (dripping_lines(*CHUNKED, "0"), "broke off.*timed out after 3 s"),
+        (dripping_lines(*CHUNKED, "0"), "broke off.*timed out after 6 s"),
         pytest.param(
-            dripping_lines(*CHUNKED, "0", "Trailer: x\r\n"), "broke off.*timed out after 3 s",
+            dripping_lines(*CHUNKED, "0", "Trailer: x\r\n"), "broke off.*timed out after 6 s",
             marks=pytest.mark.slow,
         ),
     ],
