@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -15,6 +14,7 @@ import tf_keras
 
 from converters.convert import Conversions
 from converters.quantise import Calibration
+from converters.scores import KERAS, Scores
 from zoo import images
 from zoo.catalog import build, model_spec, published_config
 from zoo.errors import ZooError
@@ -23,31 +23,8 @@ from zoo.isolated import Runner
 from zoo.specs import ModelSpec
 from zoo.transfer import Initial, apply
 
-KERAS = "keras"
 CALIBRATION_PICTURES = 100
 _BATCH = 10  # pictures; four crops of each are 25 MB
-
-
-@dataclass(frozen=True, eq=False)
-class Scores:
-    """How many classes come before the right one, 0 for a hit.
-
-    Attributes:
-        places: by `keras`, a precision or a file, (pictures, crops).
-        labels: (pictures,).
-        calibrated: (pictures,), whether the calibration of the integer precisions saw it.
-        bytes: of each file.
-    """
-
-    places: dict[str, np.ndarray]
-    labels: np.ndarray
-    calibrated: np.ndarray
-    bytes: dict[str, int]
-
-    @property
-    def keras(self) -> np.ndarray:
-        """The places in Keras."""
-        return self.places[KERAS]
 
 
 def score(

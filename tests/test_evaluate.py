@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from converters.scores import KERAS, Scores
 from tests.conftest import PICTURES
 from tests.test_deep_compression import REAL
 from zoo import images, weights
@@ -23,6 +24,7 @@ from zoo.catalog.preprocessing import TORCH
 from zoo.errors import ZooError
 from zoo.specs import Preprocessing
 from zoo.synsets import ILSVRC2012
+from zoo.transfer import Initial
 
 NAME = "squeezenet_v1_0_deep_compressed"
 ROW = weights.WEIGHTS[NAME]
@@ -90,10 +92,6 @@ def test_converted_weights_score_as_in_keras(command, sample, tmp_path):
 
 
 def test_the_sentences_say_how_far_the_converted_are_from_keras():
-    from converters.scoring import KERAS, Scores
-    from scripts import evaluate
-    from zoo.transfer import Initial
-
     keras = np.array([[0, 0], [0, 1], [4, 5], [9, 9]])
     seen = np.array([True, False, False, False])
     scores = Scores(
@@ -101,7 +99,7 @@ def test_the_sentences_say_how_far_the_converted_are_from_keras():
         labels=np.array([1, 2, 2, 3]), calibrated=seen, bytes={"int8": 1_380_000},
     )  # fmt: skip
     start = Initial("a.net", "0" * 64, "squeezenet_v1_0", {}, TORCH, note="all of it")
-    result, lines = evaluate.report(scores, start, Path("set.tar"))
+    result, lines = scores.report(start, Path("set.tar"))
     # 3 of 8 crops are hits in both, 5 and 6 of 8 within five; without the first picture 1 of 6.
     wanted = [
         "a.net: squeezenet_v1_0 in Keras, all of it",

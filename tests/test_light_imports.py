@@ -36,6 +36,7 @@ TF_FREE = (
     "converters.parity.verify",
     "converters.precisions",
     "converters.ratios",
+    "converters.scores",
     "converters.release.folder",
     "android_bench.host",
     "android_bench.report",
