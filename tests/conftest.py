@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 from tests.support import processes
 from tests.support.once import made_once
 
-ROOT = Path(__file__).parent.parent
+ROOT = processes.ROOT
 # Of ImageNet, one a class: no part of the project, what needs them skips without.
 PICTURES = ROOT.parent / "shared" / "data" / "imagenet_sample_1000.tar"
 Run = Callable[..., subprocess.CompletedProcess[str]]

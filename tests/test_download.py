@@ -5,7 +5,6 @@ import itertools
 import os
 import re
 import threading
-import time
 
 import pytest
 
@@ -112,9 +111,7 @@ def test_it_goes_on_after_kill_9(tmp_path):
         process = processes.start(*command)
         assert sent.wait(processes.HANG_S)
         partial = tmp_path / ".partial" / hashlib.sha256(CONTENT).hexdigest()
-        while not (partial.exists() and partial.stat().st_size):
-            assert process.poll() is None
-            time.sleep(0.05)
+        processes.until(lambda: partial.exists() and partial.stat().st_size, process)
         process.kill()
         process.wait()
         assert nothing_there(tmp_path)

@@ -6,14 +6,13 @@ import os
 import re
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.support.processes import HANG_S
+from tests.support.processes import HANG_S, until
 from tests.tiny_tflite import tiny_model
 from tests.virtual_phone import AdbServer, PhoneProfile, VirtualPhone, stand_in_binary
 from zoo import runtime
@@ -76,13 +75,6 @@ def reconnect(adb: AdbServer, phone: VirtualPhone) -> None:
 
 def shell(adb: AdbServer, phone: VirtualPhone, command: str, **options):
     return adb.run("-s", phone.serial, "shell", command, **options)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end_s = time.monotonic() + HANG_S
-    while not condition():
-        assert time.monotonic() < end_s, "did not happen in time"
-        time.sleep(0.02)
 
 
 def benchmark(adb: AdbServer, phone: VirtualPhone, files: Path, flags: str, wrapper: str = ""):
