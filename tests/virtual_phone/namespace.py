@@ -84,8 +84,9 @@ class NamespaceSandbox(Sandbox):
                 shown.append(str(source))
         # benchmark_model is a Python program: it needs this interpreter and its packages.
         packages = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
-        for path in (sys.prefix, sys.base_prefix, *packages):
-            folder = str(Path(path).resolve())
+        # By both names, where a folder on the way is a link.
+        wanted = [str(Path(path)) for path in (sys.prefix, sys.base_prefix, *packages)]
+        for folder in (*wanted, *(str(Path(path).resolve()) for path in wanted)):
             if Path(folder).is_dir() and not any(
                 folder == other or folder.startswith(other + "/") for other in shown
             ):
