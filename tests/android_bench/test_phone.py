@@ -217,7 +217,10 @@ def test_a_job_that_fails_at_once_is_not_waited_for(bench: Bench):
 def test_a_job_has_a_time_limit_on_the_phone_too(bench: Bench):
     with bench.phone() as phone:
         mine = phone_of(bench, phone)
-        job = mine.jobs.start("echo begun; sleep 400", -59.0)  # the phone's comes 60 s later
+        job = mine.jobs.start("echo begun; sleep 400", 57.0)  # the phone's comes 60 s later
+        phone.wait_for_process("^sleep 400")
+        phone.wait_for_process("^sleep 117")
+        mine.shell("kill $(pgrep -f '^sleep 117')")  # so that it comes now
         phone.wait_for_end("sleep 400")
         assert phone.path(f"{job}/out").read_text() == "begun\n"
         with pytest.raises(PhoneProblem, match="the phone killed the run"):
