@@ -6,6 +6,7 @@ import pytest
 
 from android_bench.power.metered import Metering
 from tests.android_bench.conftest import left_on
+from tests.support.processes import HANG_S
 from tests.virtual_phone import Power
 
 METERING = Metering(load_s=32, idle_s=12, period_s=0.25)
@@ -75,11 +76,11 @@ def test_what_can_not_be_metered_is_timed_all_the_same(bench, profile, reason):
 
 def test_frozen_readings(bench):
     with bench.phone(usb_powered=False) as phone:
-        bench.adb.run("-s", phone.serial, "shell", "dumpsys battery unplug", timeout_s=60)
+        bench.adb.run("-s", phone.serial, "shell", "dumpsys battery unplug", timeout_s=HANG_S)
         (row,) = bench.measure(phone, "none", metering=METERING)
         # They were frozen before: that is not ours to undo.
         assert "UPDATES STOPPED" in bench.adb.run(
-            "-s", phone.serial, "shell", "dumpsys battery", timeout_s=60
+            "-s", phone.serial, "shell", "dumpsys battery", timeout_s=HANG_S
         ).stdout  # fmt: skip
     assert row.valid
     assert "frozen | to do: adb shell dumpsys battery reset" in row.no_energy

@@ -10,6 +10,7 @@ import pytest
 from android_bench.power.metered import Metering
 from android_bench.tasks import schedule
 from tests.android_bench.conftest import Bench, left_on
+from tests.support.processes import HANG_S
 from tests.virtual_phone.power import PowerPlant
 from tests.virtual_phone.profiles import PROFILES, Specimen
 from zoo.results import Measurement
@@ -125,5 +126,5 @@ def test_a_throttled_phone_is_really_slower(bench: Bench):
                   "cpuinfo")]  # fmt: skip
         assert limits[0] / limits[1] == pytest.approx(heat.ratio, rel=1e-3)
         assert "Thermal Status: 3" in bench.adb.run(
-            "-s", phone.serial, "shell", "dumpsys thermalservice", timeout_s=60
+            "-s", phone.serial, "shell", "dumpsys thermalservice", timeout_s=HANG_S
         ).stdout  # fmt: skip

@@ -7,6 +7,7 @@ import pytest
 
 from android_bench.validity import Judge
 from android_bench.watch import Watch
+from tests.support.processes import HANG_S
 from tests.virtual_phone.texts import battery_text, thermal_text
 from zoo.results import Latency
 
@@ -97,7 +98,9 @@ def test_a_low_battery_that_is_charging_is_no_reason(bench):
 
 def test_the_battery_saver(bench):
     with bench.phone() as phone:
-        bench.adb.run("-s", phone.serial, "shell", "settings put global low_power 1", timeout_s=60)
+        bench.adb.run(
+            "-s", phone.serial, "shell", "settings put global low_power 1", timeout_s=HANG_S
+        )
         (row,) = bench.measure(phone, "none")
     assert row.reasons == ("the battery saver is on",)
 
