@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -92,6 +93,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
     And fewer examples of properties in make test.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # As a script's background has it: what tests start would not be ended by Ctrl-C either.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     settings.load_profile("few" if config.option.markexpr == "not slow" else "all")
     if "PYTEST_XDIST_WORKER" not in os.environ and not config.option.collectonly:
         running = ExitStack()
