@@ -106,8 +106,11 @@ def test_a_demo_ends_with_the_stage_that_fails(command, tmp_path):
 
 @pytest.mark.slow
 def test_the_demo_on_digits(command, tmp_path):
+    artifacts = tmp_path / "artifacts"
+    artifacts.mkdir()
+    (artifacts / "no_model.tflite").write_bytes(bytes(100))
     done = command("demo", "--dataset=digits", f"--output={tmp_path}")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1].startswith("done in ")
-    assert (tmp_path / "report" / "index.html").exists()
-    assert len(list((tmp_path / "artifacts").glob("*.tflite"))) == 6
+    assert done.returncode == 1, "a case failed, which is a row and stops nothing"
+    assert done.stdout.splitlines()[-1].startswith("done in "), done.stderr
+    assert "no_model" in (tmp_path / "report" / "index.html").read_text()
+    assert len(list(artifacts.glob("*.tflite"))) == 1 + 6

@@ -10,7 +10,7 @@ import tf_keras
 from converters.container.packing import pack, packed_size
 from converters.convert import Conversions
 from converters.quantise import Calibration
-from converters.rate import write
+from converters.rate import conversions, write
 from converters.rate.search import Search
 from converters.replay import Replay
 from zoo import data, runtime
@@ -176,3 +176,14 @@ def test_a_tenth_of_the_size_costs_less_than_a_point():
     )
     assert right > 0.9
     assert kept > right - 0.01
+
+
+def test_which_images_say_how_much_a_layer_matters(monkeypatch):
+    dataset = data.load("digits", 8, 200)
+    every = len(dataset.train)
+    for most, count in ((100, 100), (every + 1, every)):
+        monkeypatch.setattr(conversions, "IMAGES", most)
+        chosen = conversions.pictures(dataset)
+        assert len(chosen) == count
+        ends = dataset.normalise(dataset.train.images[[0, every - 1]])
+        assert np.array_equal(chosen[[0, -1]], ends), "from the whole of the split"

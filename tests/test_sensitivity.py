@@ -4,6 +4,7 @@ import functools
 import itertools
 import json
 import math
+import re
 import shutil
 
 import numpy as np
@@ -16,7 +17,7 @@ from android_bench.report_extras import scans
 from zoo.compression import schemes
 from zoo.data import Dataset
 from zoo.errors import ZooError
-from zoo.sensitivity import report
+from zoo.sensitivity import picture, report
 from zoo.sensitivity.curves import Point, propose
 from zoo.sensitivity.scan import WHATS, Scan, int8_bytes
 from zoo.splits import Split
@@ -287,6 +288,19 @@ def test_what_can_not_be_is_refused_in_one_line(change, text):
     with pytest.raises(ZooError, match=text) as raised:
         report.report(network(), dataset(), wanted, "branches", lambda line: None)
     assert "\n" not in str(raised.value)
+
+
+def test_the_picture_shows_what_is_lost():
+    points = [
+        Point("conv1", 0.5, 0.5, 100, 0.9, 0.0), Point("conv1", 0.9, 0.9, 50, 0.8, 0.4),
+        Point("fc", 0.5, 0.5, 10, 0.91, 0.1), Point("fc", 0.9, 0.9, 5, 0.1, 2.0),
+    ]  # fmt: skip
+    svg = picture.svg("sparsity", points, 0.9, {"conv1": 0.5}, {}, "a scan")
+    cells = re.findall(r'layer: (\w+); points lost: (\d+)"[^>]* fill="rgb\(([^)]*)', svg)
+    shade = {(layer, int(lost)): color for layer, lost, color in cells}
+    assert len(cells) == len(points)
+    assert set(shade) == {("conv1", 0), ("conv1", 10), ("fc", 0), ("fc", 20)}
+    assert shade["conv1", 0] == shade["fc", 0] != shade["conv1", 10] != shade["fc", 20]
 
 
 # The command

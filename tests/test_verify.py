@@ -1,5 +1,6 @@
 """Differences against hand-made numbers; finding a layer that was broken on purpose."""
 
+import io
 import json
 import math
 import shutil
@@ -349,6 +350,10 @@ def test_the_broken_layer_is_named(output, reference, litert, tmp_path, layer, a
     assert found.first.layer.split(" + ")[0] == layer
     assert found.first.sqnr_db < 10 < found.first.before_db - 10
     assert f"begins at layer {layer}" in show.verdict(found)
+    text = io.StringIO()
+    show.tables([found], text, every_layer=True)
+    (marked,) = (line for line in text.getvalue().splitlines() if "first jump" in line)
+    assert layer in marked
 
 
 @pytest.mark.parametrize("layer", ["fire2_squeeze1x1", "fire8_expand1x1"])

@@ -272,6 +272,12 @@ def test_bytes_arrive_as_od_prints_them(raw: bytes):
     assert hexdump.read(printed.decode().replace("\n", "\r\n")) == raw
 
 
+def test_how_much_text_bytes_are():
+    raw = bytes(16 * 100)
+    text = subprocess.run(["od", "-An", "-v", "-tx1"], input=raw, capture_output=True).stdout  # noqa: S607
+    assert 0.95 * hexdump.TEXT_BYTES < len(text) / len(raw) <= hexdump.TEXT_BYTES
+
+
 @given(st.text(alphabet="0123456789abcdefg \n", max_size=30))
 def test_any_text_is_bytes_or_refused(text: str):
     try:
