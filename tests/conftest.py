@@ -93,9 +93,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
     And fewer examples of properties in make test.
     """
+    # A script's background ignores Ctrl-C, and nohup the end of a terminal: what tests start would
+    # do so too, but for a handler of ours, which it doesn't inherit.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # As a script's background has it: what tests start would not be ended by Ctrl-C either.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: None)
     settings.load_profile("few" if config.option.markexpr == "not slow" else "all")
     if "PYTEST_XDIST_WORKER" not in os.environ and not config.option.collectonly:
         running = ExitStack()

@@ -212,23 +212,23 @@ class TestFaults:
         assert shell(adb, phone, "echo hi").stdout == "hi\n"
 
     def test_unplugged_in_mid_shell(self, adb, phone):
-        shell(adb, phone, "setsid sleep 77 </dev/null >/dev/null 2>&1 &")
+        shell(adb, phone, "setsid sleep 770 </dev/null >/dev/null 2>&1 &")
 
         def pull() -> None:
-            phone.wait_for_process("^sleep 78")
+            phone.wait_for_process("^sleep 780")
             phone.unplug()
 
-        phone.on_command("sleep 78", pull)
+        phone.on_command("sleep 780", pull)
         # More than is on its way at once, so that the beginning of it has arrived.
-        answer = shell(adb, phone, "echo before; seq 1 100000; sleep 78; echo after")
+        answer = shell(adb, phone, "echo before; seq 1 100000; sleep 780; echo after")
         assert answer.stdout.startswith("before\n1\n2\n") and "after" not in answer.stdout
         # adb 36 exits with 255; adb 29 exited with 0, as if nothing had happened.
         assert answer.returncode in (0, 255)
-        until(lambda: [one.command for one in phone.processes()] == ["sleep 77"])
+        until(lambda: [one.command for one in phone.processes()] == ["sleep 770"])
         phone.plug()
         reconnect(adb, phone)
         assert shell(adb, phone, "echo back").stdout == "back\n"
-        assert [one.command for one in phone.processes()] == ["sleep 77"]
+        assert [one.command for one in phone.processes()] == ["sleep 770"]
 
     def test_refuses_connections_while_unplugged(self, adb, phone):
         phone.unplug()
@@ -246,8 +246,8 @@ class TestFaults:
     def test_reboot(self, adb, phone):
         boot_id = shell(adb, phone, "cat /proc/sys/kernel/random/boot_id").stdout.strip()
         assert boot_id == phone.boot_id
-        shell(adb, phone, f"echo kept >{FOLDER}/kept; setsid sleep 79 >/dev/null 2>&1 &")
-        phone.wait_for_process("sleep 79")
+        shell(adb, phone, f"echo kept >{FOLDER}/kept; setsid sleep 790 >/dev/null 2>&1 &")
+        phone.wait_for_process("sleep 790")
         phone.reboot(away_s=0.2)
         assert phone.processes() == []
         # Not the last entry: adb may connect by itself at once.

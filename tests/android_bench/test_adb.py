@@ -72,7 +72,7 @@ def alive(mark: str) -> int:
 
 
 def test_a_hanging_client_is_killed_with_its_children(tmp_path: Path):
-    sleep = f"sleep 987.{os.getpid()}"  # a mark, and longer than any limit
+    sleep = f"sleep 9870.{os.getpid()}"  # a mark, and longer than any limit
     adb = Adb(script(tmp_path, f"{sleep} & {sleep}"))
     done = adb.run("shell", timeout_s=0.3)
     assert done.returncode is None and "time limit" in done.killed_for
@@ -83,7 +83,7 @@ def test_a_hanging_client_is_killed_with_its_children(tmp_path: Path):
 
 
 def test_a_server_that_keeps_the_pipes_open_does_not_block(tmp_path: Path):
-    adb = Adb(script(tmp_path, "setsid sleep 987.25 & echo $! started"))
+    adb = Adb(script(tmp_path, "setsid sleep 9870.25 & echo $! started"))
     done = adb.run("start-server", timeout_s=HANG_S)
     server, said = done.stdout.split()
     os.kill(int(server), signal.SIGTERM)  # it was there all the time

@@ -259,12 +259,12 @@ def test_another_benchmark_is_left_alone(bench: Bench):
 
 def test_another_computers_job_goes_on(bench: Bench):
     with bench.phone(**ALL_WELL) as phone:
-        Jobs(Link(bench.adb, phone.serial), ROOT).start("sleep 333", 60)
+        Jobs(Link(bench.adb, phone.serial), ROOT).start("sleep 3330", 60)
         before = sorted(path.name for path in phone.path(f"{ROOT}/jobs").iterdir())
         found = diagnosed(bench, phone, sample_s=0.5)
         assert "1 job(s) of ours run" in check(found, "other runs").found
         assert check(found, "other runs").level == "note"
-        assert phone.wait_for_process("sleep 333")
+        assert phone.wait_for_process("sleep 3330")
         assert sorted(path.name for path in phone.path(f"{ROOT}/jobs").iterdir()) == before
         assert [path.name for path in phone.path(ROOT).parent.iterdir()] == ["mobile_model_zoo"]
 

@@ -47,11 +47,11 @@ ELSEWHERE = "0123456789abcdef-77-1234"
 
 def test_what_another_computer_runs_is_left_alone(bench):
     with bench.phone() as phone:
-        Phone(bench.adb, phone.serial).jobs.start("sleep 500", 600.0)
+        Phone(bench.adb, phone.serial).jobs.start("sleep 5000", 600.0)
         other = claim_as(ELSEWHERE, bench, phone)
         (row,) = bench.measure(phone, "none")
         assert not row.valid and phone.path(ROOT).exists()
-        assert phone.wait_for_process("sleep 500")
+        assert phone.wait_for_process("sleep 5000")
         other.release()
 
 

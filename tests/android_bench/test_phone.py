@@ -151,8 +151,8 @@ def test_a_jobs_result(bench: Bench):
 def test_what_a_job_leaves_running_ends_with_it(bench: Bench):
     with bench.phone() as phone:
         mine = phone_of(bench, phone)
-        assert mine.run("sleep 321 & echo started", HANG_S).stdout == "started\n"
-        phone.wait_for_end("sleep 321")
+        assert mine.run("sleep 3210 & echo started", HANG_S).stdout == "started\n"
+        phone.wait_for_end("sleep 3210")
 
 
 def test_long_output_keeps_its_end(bench: Bench):
@@ -217,11 +217,11 @@ def test_a_job_that_fails_at_once_is_not_waited_for(bench: Bench):
 def test_a_job_has_a_time_limit_on_the_phone_too(bench: Bench):
     with bench.phone() as phone:
         mine = phone_of(bench, phone)
-        job = mine.jobs.start("echo begun; sleep 400", 57.0)  # the phone's comes 60 s later
-        phone.wait_for_process("^sleep 400")
-        phone.wait_for_process("^sleep 117")
-        mine.shell("kill $(pgrep -f '^sleep 117')")  # so that it comes now
-        phone.wait_for_end("sleep 400")
+        job = mine.jobs.start("echo begun; sleep 4000", 5000.0)  # the phone's comes 60 s later
+        phone.wait_for_process("^sleep 4000")
+        phone.wait_for_process("^sleep 5060")
+        mine.shell("kill $(pgrep -f '^sleep 5060')")  # so that it comes now
+        phone.wait_for_end("sleep 4000")
         assert phone.path(f"{job}/out").read_text() == "begun\n"
         with pytest.raises(PhoneProblem, match="the phone killed the run"):
             mine.jobs.poll(job)
@@ -230,7 +230,7 @@ def test_a_job_has_a_time_limit_on_the_phone_too(bench: Bench):
 def test_a_job_knows_a_reboot(bench: Bench):
     with bench.phone() as phone:
         mine = phone_of(bench, phone)
-        job = mine.jobs.start("sleep 400", 60)
+        job = mine.jobs.start("sleep 4000", 5000)
         phone.reboot(away_s=0.2)
         with pytest.raises(PhoneRebooted):
             mine.jobs.poll(job)
@@ -239,12 +239,12 @@ def test_a_job_knows_a_reboot(bench: Bench):
 def test_a_recycled_pid_is_left_alone(bench: Bench):
     with bench.phone() as phone:
         mine = phone_of(bench, phone)
-        job = mine.jobs.start("sleep 400", 60)
-        mine.shell("setsid sleep 444 </dev/null >/dev/null 2>&1 &")
-        other = mine.shell("pgrep -f 'sleep 44[4]'").stdout.strip()
+        job = mine.jobs.start("sleep 4000", 5000)
+        mine.shell("setsid sleep 4440 </dev/null >/dev/null 2>&1 &")
+        other = mine.shell("pgrep -f 'sleep 444[0]'").stdout.strip()
         mine.shell(f"echo {other} >{job}/pid")
         mine.jobs.kill_all()
-        assert [p.command for p in phone.processes() if "sleep 444" in p.command] == ["sleep 444"]
+        assert [p.command for p in phone.processes() if "sleep 4440" in p.command] == ["sleep 4440"]
 
 
 def test_a_link_lost_while_tidying_up(bench: Bench):

@@ -384,14 +384,14 @@ def test_full_storage(bench: Bench):
 def test_leftovers_of_a_killed_benchmark_are_ended(bench: Bench):
     with bench.phone() as phone:
         stale = Phone(bench.adb, phone.serial)
-        stale.jobs.start("sleep 500", 600.0)
-        assert phone.wait_for_process("sleep 500")
+        stale.jobs.start("sleep 5000", 600.0)
+        assert phone.wait_for_process("sleep 5000")
         seen: list[list[str]] = []
         phone.on_command("setsid", lambda: seen.append([p.command for p in phone.processes()]))
         (row,) = bench.measure(phone, "none")
         assert left_on(phone) == []
     assert row.valid
-    assert len(seen) == 1 and not any("sleep 500" in command for command in seen[0])
+    assert len(seen) == 1 and not any("sleep 5000" in command for command in seen[0])
 
 
 def test_one_benchmark_at_a_time(bench: Bench):
