@@ -259,7 +259,7 @@ def test_another_benchmark_is_left_alone(bench: Bench):
 
 def test_another_computers_job_goes_on(bench: Bench):
     with bench.phone(**ALL_WELL) as phone:
-        Jobs(Link(bench.adb, phone.serial), ROOT).start("sleep 3330", 60)
+        Jobs(Link(bench.adb, phone.serial), ROOT).start("sleep 3330", 5000)
         before = sorted(path.name for path in phone.path(f"{ROOT}/jobs").iterdir())
         found = diagnosed(bench, phone, sample_s=0.5)
         assert "1 job(s) of ours run" in check(found, "other runs").found
