@@ -35,7 +35,7 @@ MADE_UP = (
         accuracies=(
             Accuracy(pictures=1000, top1=0.6231, top5=0.8412),
             Accuracy(
-                pictures=500, top1=0.6, top5=0.83, difference=-0.0042, low=-0.011, high=0.0026,
+                pictures=500, top1=0.6, top5=0.83, difference=-0.0042, low=-0.0912, high=0.0834,
                 note="one half",
             ),
         ),
@@ -58,7 +58,7 @@ def test_ours_stands_beside_what_was_published():
     assert found[1] == "0.66 (364×), 57.5 / 80.3"  # the paper has 363 times, of 240 MB
     assert found[2:6] == ["5.000", "0.800", "**0.488**", "500"]
     assert found[6] == "62.3 / 84.1<br>60.0 / 83.0 (one half)"
-    assert found[7] == "<br>-0.42 (-1.10 to +0.26)"
+    assert found[7] == "<br>-0.42 (-9.12 to +8.34)"
     assert found[8] == "bit by bit"
     assert cells(page, "AlexNet")[4:6] == ["(243.9)", "1"]
     assert cells(page, "AlexNet")[1].startswith("240 (1×)")
