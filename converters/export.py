@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import gzip
 import time
 from collections.abc import Callable, Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from converters import card, flatbuffer, precisions
-from converters.container.packing import packed_size
-from converters.convert import CALIBRATION_IMAGES, Conversions
-from converters.quantise import Calibration
-from converters.rate.conversions import RateConversions, pictures
-from zoo import data, runs, runtime
-from zoo.catalog import model_spec
-from zoo.files import write_bytes, write_text
-from zoo.provenance import Provenance
-from zoo.records import append_record
-from zoo.results import ConvertRecord
-from zoo.transfer import of_dataset
-from zoo.types import Artifact, Run
+from converters.conversion import metadata, precisions
+from converters.conversion.from_keras import CALIBRATION_IMAGES, Conversions
+from converters.conversion.manifest import card_of, describe
+from converters.conversion.quantize import Calibration
+from converters.packing.pack import packed_size
+from converters.rate_distortion.conversions import RateConversions, pictures
+from zoo import data, runs
+from zoo.io.files import write_bytes, write_text
+from zoo.io.provenance import Provenance
+from zoo.pretrained.transfer import of_dataset
+from zoo.schema.artifact import Artifact
+from zoo.schema.json_files import append_record
+from zoo.schema.measurement import ConvertRecord
+from zoo.schema.run import Run
 
 
 def write(
@@ -77,14 +76,14 @@ def write(
             calibration,
             pictures(dataset),
             ratio,
-            measure=lambda content: packed_size(card.attach(content, card_for("float32"))),
+            measure=lambda content: packed_size(metadata.attach(content, card_for("float32"))),
             say=say,
         )
     made = []
     for precision in wanted:
         began = time.monotonic()
         told = card_for(precision)
-        content = card.attach(conversions.flatbuffer(precision), told)
+        content = metadata.attach(conversions.flatbuffer(precision), told)
         seconds = round(time.monotonic() - began, 1)
         artifact = describe(content, run, precision, told, provenance)
         folder = output / "artifacts"
@@ -116,68 +115,3 @@ def _calibration(dataset: data.Dataset, raw_input: bool) -> Calibration:
     if raw_input:
         return Calibration(pixels.astype(np.float32), 0, 255)
     return Calibration.of(dataset.normalise(pixels), of_dataset(dataset))
-
-
-def card_of(
-    run: Run,
-    precision: str,
-    preprocessing: dict[str, Any],
-    labels: Sequence[str],
-    provenance: Provenance,
-    raw_input: bool = False,
-    rate: bool = False,
-) -> dict[str, Any]:
-    """What a file says about itself, see `converters.card`."""
-    spec = model_spec(run.config.model)
-    if raw_input:
-        nothing = {"formula": "none: whole pixels, 0..255", "mean": [0.0], "std": [1.0]}
-        preprocessing = {**preprocessing, **nothing}
-    name = precisions.artifact_name(run, precision, raw_input, rate)
-    return {
-        "name": name,
-        "description": f"{spec.name} for {run.dataset}, {precision}; {spec.paper}",
-        "model": spec.name,
-        "paper": spec.paper,
-        "licence": f"the architecture's public code: {spec.licence}",
-        "dataset": run.dataset,
-        "precision": precision,
-        "scheme": [*run.scheme, *(["rate"] if rate else [])],
-        "output": "logits, before the soft-max",
-        "labels": list(labels),
-        "preprocessing": preprocessing,
-        "metrics": {"validation_accuracy_in_keras": run.validation_accuracy},
-        "parent_run": run.name,
-        "parent_sha256": run.weights_sha256,
-        "versions": provenance.versions,
-    }
-
-
-def describe(
-    content: bytes, run: Run, precision: str, told: dict[str, Any], provenance: Provenance
-) -> Artifact:
-    """The manifest of a flatbuffer; what the file itself tells is read from it, not assumed."""
-    name = told["name"]
-    found = flatbuffer.contents(content, name)
-    net = runtime.load(content, "litert", "none", threads=1, where=name)
-    return Artifact(
-        name=name,
-        model=run.config.model,
-        dataset=run.dataset,
-        precision=precision,
-        scheme=tuple(told["scheme"]),
-        sha256=sha256(content).hexdigest(),
-        bytes=len(content),
-        gzip_bytes=len(gzip.compress(content, 9, mtime=0)),
-        parent_run=run.name,
-        parent_sha256=run.weights_sha256,
-        inputs=net.inputs(),
-        outputs=net.outputs(),
-        preprocessing=told["preprocessing"],
-        labels=told["labels"],
-        operators=found.operators,
-        parameters=found.parameters,
-        zeros=round(found.zeros, 6),
-        validation_accuracy=run.validation_accuracy,
-        recipe=run.recipe,
-        versions=provenance.versions,
-    )

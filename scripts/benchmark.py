@@ -25,19 +25,19 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from scripts import cli
+from scripts.common import cli
 from zoo import runtime
 from zoo.errors import ZooError
-from zoo.provenance import Provenance
+from zoo.io.provenance import Provenance
 
 if TYPE_CHECKING:
-    from android_bench.adb import Attached
-    from android_bench.cases import Candidate, Case
-    from android_bench.options import RunOptions
-    from android_bench.outputs_reference import Pictures
+    from android_bench.adb.client import Attached
+    from android_bench.outputs.reference import Pictures
     from android_bench.power.metered import Metering
-    from android_bench.recorder import Recorder
-    from android_bench.tasks import Task
+    from android_bench.session.options import RunOptions
+    from android_bench.tasks.cases import Candidate, Case
+    from android_bench.tasks.recorder import Recorder
+    from android_bench.tasks.schedule import Task
 
 FLAGS = flags.FLAGS
 cli.define_output()
@@ -99,7 +99,7 @@ def main(_: list[str]) -> int:
     _delegates(())
     for name in FLAGS.runtime:
         runtime.version(name)
-    from android_bench.cases import candidates
+    from android_bench.tasks.cases import candidates
 
     files = candidates(FLAGS.models, cli.output() / "artifacts")
     phones = _phones()
@@ -120,8 +120,8 @@ def _phones() -> list[Attached]:
     wanted = [name for name in FLAGS.device if name != "host"]
     if not wanted:
         return []
-    from android_bench.adb import Adb
-    from android_bench.session import attached_phones
+    from android_bench.adb.client import Adb
+    from android_bench.session.session import attached_phones
 
     every = "all" in wanted
     try:
@@ -146,7 +146,7 @@ def _threads() -> list[int]:
 
 
 def _delegates(default: tuple[str, ...]) -> list[str]:
-    from android_bench.delegates import parse_delegate
+    from android_bench.tools.delegates import parse_delegate
 
     return list(dict.fromkeys(str(parse_delegate(name)) for name in FLAGS.delegate or default))
 
@@ -160,24 +160,24 @@ def _metering() -> Metering | None:
 def _on_host(files: list[Candidate]) -> int:
     from concurrent.futures import ThreadPoolExecutor
 
-    from android_bench import host
+    from android_bench.host import bench
 
     provenance = Provenance.here()
     delegates = _delegates(tuple(runtime.DELEGATES))
     configurations = [(r, d, t) for r in FLAGS.runtime for d in delegates for t in _threads()]
     cases = [f.case(r, d, t) for f in files for r, d, t in configurations]
-    timing = host.Timing(FLAGS.num_runs, FLAGS.min_secs, 0.2)
+    timing = bench.Timing(FLAGS.num_runs, FLAGS.min_secs, 0.2)
     metering = _metering()
     asked = asdict(timing) | ({"metering": asdict(metering)} if metering else {})
-    tasks = _tasks(cases, host.device().name, asked)
+    tasks = _tasks(cases, bench.device().name, asked)
     recorder = _recorder()
     if FLAGS.plan or FLAGS.dry_run:
         process_s = 1.5 + timing.warmup_secs + timing.min_secs
         metered_s = metering.load_s + 2 * metering.idle_s if metering else 0.0
-        where = f"on {host.device().name}"
+        where = f"on {bench.device().name}"
         _plan(where, tasks, lambda task: process_s + metered_s * (task.number == 1))
         return 0
-    rows = host.measure(_pending(tasks), timing, provenance, cli.say, metering=metering)
+    rows = bench.measure(_pending(tasks), timing, provenance, cli.say, metering=metering)
     failed = recorder.processes(tasks, rows)
     if not FLAGS.accuracy:
         return failed
@@ -190,14 +190,15 @@ def _on_host(files: list[Candidate]) -> int:
     ]
     # Scoring is not timed, so it may use every core; timing above never shares the machine.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        scores = pool.map(lambda pair: host.score(pair[0], pair[1], provenance), scored)
+        scores = pool.map(lambda pair: bench.score(pair[0], pair[1], provenance), scored)
         return failed + sum(map(recorder.score, scores))
 
 
 def _on_phone(files: list[Candidate], phone: Attached) -> int:
-    from android_bench import binary, session
-    from android_bench.adb import Adb
-    from android_bench.outputs_reference import References
+    from android_bench.adb.client import Adb
+    from android_bench.outputs.reference import References
+    from android_bench.session import session
+    from android_bench.tools import binary
 
     delegates = _delegates(_PHONE_DELEGATES if FLAGS.tool == "tflite" else _LITERT_DELEGATES)
     configurations = [(d, t, c) for d in delegates for t in _threads() for c in FLAGS.cores]
@@ -232,8 +233,9 @@ def _on_phone(files: list[Candidate], phone: Attached) -> int:
 
 def _identity(phone: Attached) -> str:
     """The phone's id; of what adb calls it, where it can't be reached."""
-    from android_bench.adb import Adb, device_id
-    from android_bench.phone import Phone
+    from android_bench.adb.client import Adb
+    from android_bench.phone.phone import Phone
+    from zoo.schema.device import device_id
 
     try:
         return Phone(Adb(FLAGS.adb), phone.serial).identify()
@@ -242,15 +244,15 @@ def _identity(phone: Attached) -> str:
 
 
 def _pictures() -> Pictures:
-    from android_bench.outputs_reference import Pictures
+    from android_bench.outputs.reference import Pictures
 
     images = Path(FLAGS.images) if FLAGS.images else None
     return Pictures(FLAGS.verify_images, FLAGS.seed, images)
 
 
 def _options() -> RunOptions:
-    from android_bench.options import RunOptions
-    from android_bench.sustained import Sustaining
+    from android_bench.session.options import RunOptions
+    from android_bench.session.sustained import Sustaining
 
     return RunOptions(
         num_runs=FLAGS.num_runs,
@@ -278,7 +280,7 @@ def _on_several(phones: list[Attached]) -> int:
 
 
 def _tasks(cases: list[Case], device_id: str, asked: dict[str, object]) -> list[Task]:
-    from android_bench.tasks import schedule
+    from android_bench.tasks.schedule import schedule
 
     # How patiently a phone is waited for does not change what is measured.
     patience = ("tolerance_s", "recovery_s", "cool_down_s")
@@ -289,7 +291,7 @@ def _tasks(cases: list[Case], device_id: str, asked: dict[str, object]) -> list[
 
 
 def _recorder() -> Recorder:
-    from android_bench.recorder import Recorder
+    from android_bench.tasks.recorder import Recorder
 
     return Recorder(cli.output() / "results.jsonl", cli.say)
 
@@ -311,9 +313,9 @@ def _plan(
     options: RunOptions | None = None,
 ) -> None:
     """Prints the cases and how long they take; the phone's commands too, if asked for."""
-    from android_bench.options import tool_command
-    from android_bench.recorder import how
-    from android_bench.tools import TOOLS
+    from android_bench.session.options import tool_command
+    from android_bench.tasks.recorder import how
+    from android_bench.tools.tool import TOOLS
 
     todo = _recorder().pending(tasks)
     seconds = sum(map(expected_s, todo))

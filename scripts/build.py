@@ -16,15 +16,17 @@ from pathlib import Path
 
 from absl import flags
 
-from converters import precisions
-from scripts import cli, initial
-from zoo import store, weights
-from zoo.provenance import Provenance
+from converters.conversion import precisions
+from scripts.common import cli
+from zoo.hub import local
+from zoo.io.provenance import Provenance
+from zoo.io.tf_import import import_tensorflow
+from zoo.pretrained import initial, public
 
 FLAGS = flags.FLAGS
 _PRECISIONS = tuple(p for p in precisions.PRECISIONS if p != "int8_qat")
 flags.DEFINE_string(
-    "weights", "squeezenet_v1_0_deep_compressed", f"{', '.join(weights.WEIGHTS)}, or a FILE.net"
+    "weights", "squeezenet_v1_0_deep_compressed", f"{', '.join(public.WEIGHTS)}, or a FILE.net"
 )
 flags.DEFINE_string("weights_file", None, "a copy of the named weights (default: fetched)")
 flags.DEFINE_list(
@@ -39,15 +41,15 @@ def main(_: list[str]) -> None:
     value = cli.required("weights")
     wanted = cli.choices("precisions", _PRECISIONS)
     file = Path(FLAGS.weights_file) if FLAGS.weights_file else None
-    if file is None and value in weights.WEIGHTS:
-        weights.fetch(weights.public_weights(value), cli.say)
+    if file is None and value in public.WEIGHTS:
+        public.fetch(public.public_weights(value), cli.say)
     start = initial.public(value, file)
     pictures = Path(FLAGS.images) if FLAGS.images else None
-    folder = Path(FLAGS.into) if FLAGS.into else store.downloads()
-    cli.import_tensorflow()
-    from converters import public_model
+    folder = Path(FLAGS.into) if FLAGS.into else local.downloads()
+    import_tensorflow()
+    from converters.imagenet import build
 
-    public_model.build(start, wanted, pictures, folder, Provenance.here(), cli.say)
+    build.build(start, wanted, pictures, folder, Provenance.here(), cli.say)
 
 
 if __name__ == "__main__":

@@ -16,10 +16,10 @@ from dataclasses import asdict
 from absl import flags
 
 import zoo
-from scripts import cli
+from scripts.common import cli
 from zoo.errors import ZooError
-from zoo.quiet import quiet
-from zoo.runtime import DELEGATES
+from zoo.io.stderr import quiet
+from zoo.runtime.interpreter import DELEGATES
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("top", 5, "how many classes", lower_bound=1)

@@ -35,13 +35,14 @@ from pathlib import Path
 
 from absl import flags
 
-from converters import precisions
-from scripts import cli, recipe_flags
+from converters.conversion import precisions
+from scripts.common import cli, recipe_flags
 from zoo import runs
 from zoo.compression import schemes
 from zoo.errors import ZooError
-from zoo.provenance import Provenance
-from zoo.types import Run
+from zoo.io.provenance import Provenance
+from zoo.io.tf_import import import_tensorflow
+from zoo.schema.run import Run
 
 FLAGS = flags.FLAGS
 cli.define_output()
@@ -87,8 +88,8 @@ def main(_: list[str]) -> None:
     plan = Path(FLAGS.plan) if FLAGS.plan else None
     per_layer = schemes.per_layer(scheme, plan, FLAGS.layers)
     recipe = recipe_flags.chosen(parent.recipe)
-    cli.import_tensorflow()
-    from zoo import stages
+    import_tensorflow()
+    from zoo.training import stages
 
     stages.compress(
         recipe, cli.output(), parent, scheme, per_layer, name, Provenance.here(), cli.say
@@ -106,7 +107,7 @@ def _rate(run: Run) -> None:
     wanted = cli.choices("rate_precisions", precisions.PRECISIONS)
     for precision in wanted:
         precisions.check(run, precision)
-    cli.import_tensorflow()
+    import_tensorflow()
     from converters import export
 
     export.write(run, wanted, cli.output(), Provenance.here(), cli.say, ratio=FLAGS.rate_ratio)

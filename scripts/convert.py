@@ -18,12 +18,13 @@ from pathlib import Path
 
 from absl import flags
 
-from converters import precisions
-from scripts import cli
+from converters.conversion import precisions
+from scripts.common import cli
 from zoo import runs
 from zoo.errors import ZooError
-from zoo.provenance import Provenance
-from zoo.types import Run
+from zoo.io.provenance import Provenance
+from zoo.io.tf_import import import_tensorflow
+from zoo.schema.run import Run
 
 FLAGS = flags.FLAGS
 cli.define_output()
@@ -77,7 +78,7 @@ def main(_: list[str]) -> int:
 def _export(
     run: Run, wanted: Sequence[str], output: Path, provenance: Provenance, raw_input: bool
 ) -> None:
-    cli.import_tensorflow()
+    import_tensorflow()
     from converters import export
 
     export.write(run, wanted, output, provenance, cli.say, raw_input)

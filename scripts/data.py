@@ -17,8 +17,9 @@ from pathlib import Path
 
 from absl import flags
 
-from scripts import cli
-from zoo import data, weights
+from scripts.common import cli
+from zoo import data
+from zoo.pretrained import public
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("dataset", "fashion_mnist", f"one of {', '.join(data.DATASETS)}")
@@ -26,17 +27,17 @@ flags.DEFINE_string("archive", None, "the pictures of cifar10_jpeg, which has no
 flags.DEFINE_string(
     "data_dir", "", "folder of image_folder, or where tensorflow_datasets keeps its data"
 )
-flags.DEFINE_string("weights", None, f"public weights: {', '.join(weights.WEIGHTS)}")
+flags.DEFINE_string("weights", None, f"public weights: {', '.join(public.WEIGHTS)}")
 
 
 def main(_: list[str]) -> None:
     """Fetches --weights, --dataset or both."""
-    row = None if FLAGS.weights is None else weights.public_weights(FLAGS.weights)
+    row = None if FLAGS.weights is None else public.public_weights(FLAGS.weights)
     if row is None or FLAGS["dataset"].present:
         archive = None if FLAGS.archive is None else Path(FLAGS.archive)
         data.fetch(FLAGS.dataset, cli.say, archive, FLAGS.data_dir)
     if row is not None:
-        weights.fetch(row, cli.say)
+        public.fetch(row, cli.say)
 
 
 if __name__ == "__main__":

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from absl import flags
 
-from converters import deep_compression
-from scripts import cli, initial
+from scripts.common import cli
 from zoo.errors import ZooError
-from zoo.files import write_bytes
+from zoo.io.files import write_bytes
+from zoo.pretrained import deep_compression, initial
 
 FLAGS = flags.FLAGS
 cli.define_output()

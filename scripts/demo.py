@@ -16,7 +16,7 @@ from pathlib import Path
 
 from absl import flags
 
-from scripts import cli
+from scripts.common import cli
 from zoo import data
 from zoo.catalog import RECIPES
 from zoo.errors import ZooError

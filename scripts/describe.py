@@ -17,14 +17,15 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from scripts import cli
+from scripts.common import cli
 from zoo import catalog
 from zoo.errors import UnknownNameError, ZooError
-from zoo.specs import ModelSpec
-from zoo.types import ModelConfig
+from zoo.io.tf_import import import_tensorflow
+from zoo.schema.model import ModelSpec
+from zoo.schema.run import ModelConfig
 
 if TYPE_CHECKING:
-    from zoo.counting import LayerCount
+    from zoo.models.macs import LayerCount
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "catalogue name, see scripts.list")
@@ -45,11 +46,11 @@ def main(_: list[str]) -> None:
     """Prints the description."""
     spec = catalog.model_spec(cli.required("model"))
     config = _config(spec)
-    cli.import_tensorflow()
-    from zoo import counting
+    import_tensorflow()
+    from zoo.models import macs
 
     model = catalog.build(config, include_top=FLAGS.include_top)
-    rows = counting.layer_counts(model)
+    rows = macs.layer_counts(model)
     if FLAGS.json:
         described = {
             **dataclasses.asdict(spec),

@@ -23,9 +23,9 @@ from pathlib import Path
 
 from absl import flags
 
-from scripts import cli, source_flags
-from zoo import download, listing, store
+from scripts.common import cli, source_flags
 from zoo.errors import ZooError
+from zoo.hub import download, index, local
 
 FLAGS = flags.FLAGS
 source_flags.define()
@@ -40,9 +40,9 @@ def main(argv: list[str]) -> int:
     if len(argv) < 2 and not FLAGS.all:
         raise ZooError("no model is named", remedy="python -m scripts.download NAME, or --all")
     sources = source_flags.chosen()
-    release = listing.index(sources)
-    entries = listing.chosen(release, argv[1:], FLAGS.precision, FLAGS.all)
-    folder = Path(FLAGS.into) if FLAGS.into else store.downloads()
+    release = index.index(sources)
+    entries = index.chosen(release, argv[1:], FLAGS.precision, FLAGS.all)
+    folder = Path(FLAGS.into) if FLAGS.into else local.downloads()
     with _Shown(sum(entry.download.bytes for entry in entries)) as shown:
         found, problems = download.fetch(entries, sources, folder, shown.progress)
     for name, path in found.items():

@@ -23,12 +23,13 @@ from pathlib import Path
 
 from absl import flags
 
-from converters import precisions
-from scripts import cli, initial
-from zoo import weights
+from converters.conversion import precisions
+from scripts.common import cli
+from zoo.io.tf_import import import_tensorflow
+from zoo.pretrained import initial, public
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("weights", None, f"{', '.join(weights.WEIGHTS)}, or a FILE.net")
+flags.DEFINE_string("weights", None, f"{', '.join(public.WEIGHTS)}, or a FILE.net")
 flags.DEFINE_string("weights_file", None, "a copy of the named weights (default: the cache)")
 flags.DEFINE_string("images", None, "an uncompressed .tar or a folder of JPEGs named by synset")
 _PRECISIONS = tuple(p for p in precisions.PRECISIONS if p != "int8_qat")
@@ -46,8 +47,8 @@ def main(_: list[str]) -> None:
     value, path = cli.required("weights"), Path(cli.required("images"))
     wanted = cli.choices("precisions", _PRECISIONS) if FLAGS.precisions else []
     start = initial.public(value, Path(FLAGS.weights_file) if FLAGS.weights_file else None)
-    cli.import_tensorflow()
-    from converters import scoring
+    import_tensorflow()
+    from converters.imagenet import scoring
 
     files = [Path(file) for file in FLAGS.tflite]
     keep = Path(FLAGS.keep) if FLAGS.keep else None

@@ -30,16 +30,19 @@ from pathlib import Path
 from absl import flags
 from filelock import FileLock, Timeout
 
-from scripts import cli, initial, recipe_flags
-from zoo import data, image_folder, origins, raw_sets
+from scripts.common import cli, recipe_flags
+from zoo import data
 from zoo.catalog import DEFAULT_RECIPE, RECIPES, arguments, build, model_spec
+from zoo.data import image_folder, registry
 from zoo.errors import ZooError
-from zoo.explore import axes, cluster, picture, run, table
-from zoo.explore.points import Start, Sweep
-from zoo.explore.trial import Job
-from zoo.files import write_text
-from zoo.provenance import Provenance
-from zoo.types import ModelConfig
+from zoo.io.files import write_text
+from zoo.io.provenance import Provenance
+from zoo.io.tf_import import import_tensorflow
+from zoo.pretrained import initial, resolve
+from zoo.schema.run import ModelConfig
+from zoo.sweeps import axes, chart, ray_cluster, table, tune
+from zoo.sweeps.sweep import Start, Sweep
+from zoo.sweeps.trial import Job
 
 FLAGS = flags.FLAGS
 cli.define_output()
@@ -61,8 +64,8 @@ flags.adopt_module_key_flags(cli)
 
 def main(_: list[str]) -> int:
     """Trains, or goes on, then writes the table and the picture."""
-    where = cluster.Cluster(FLAGS.address, FLAGS.jobs, FLAGS.gpus)
-    cluster.load(where)
+    where = ray_cluster.Cluster(FLAGS.address, FLAGS.jobs, FLAGS.gpus)
+    ray_cluster.load(where)
     recipe = recipe_flags.chosen(RECIPES[DEFAULT_RECIPE])
     recipe = dataclasses.replace(recipe, name=FLAGS.recipe or DEFAULT_RECIPE)  # not the sweep's
     if FLAGS.what in axes.PRESETS and not FLAGS.model:
@@ -71,7 +74,7 @@ def main(_: list[str]) -> int:
     data.check_name(recipe.dataset)
     given = arguments.pairs(FLAGS.arguments)
     strategy = cli.choice("strategy", ("none", "mirrored"))
-    cli.import_tensorflow()  # the builder knows its arguments
+    import_tensorflow()  # the builder knows its arguments
     sweep, preset = axes.sweep(recipe, FLAGS.what, FLAGS.grid, FLAGS.search, given)
     sweep = dataclasses.replace(sweep, start=_start(sweep, strategy))
     name = cli.file_name(FLAGS.name or sweep.name, "--name")
@@ -80,7 +83,7 @@ def main(_: list[str]) -> int:
     job.folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(job.folder / ".lock", timeout=0):
-            points = run.run(job, where, FLAGS.trials, cli.say)
+            points = tune.run(job, where, FLAGS.trials, cli.say)
             return _write(table.rows(points, output, preset, _count), job)
     except Timeout as error:
         raise ZooError("this sweep is running already", where=job.folder) from error
@@ -93,18 +96,18 @@ def _start(sweep: Sweep, strategy: str) -> Start:
     if FLAGS.init_from:
         init_sha256 = initial.load(FLAGS.init_from, cli.output(), own).sha256
     if recipe.teacher and "teacher" not in apart:
-        found = origins.find("--teacher", recipe.teacher, cli.output(), own)
-        teacher_sha256 = origins.sha256(found)
+        found = resolve.find("--teacher", recipe.teacher, cli.output(), own)
+        teacher_sha256 = resolve.sha256(found)
     if recipe.dataset == "image_folder" and not apart & {"dataset", "data_dir"}:
-        data_sha256 = image_folder.scan(raw_sets.folder(recipe.data_dir)).digest
+        data_sha256 = image_folder.scan(registry.folder(recipe.data_dir)).digest
     return Start(FLAGS.init_from or "", init_sha256, strategy, teacher_sha256, data_sha256)
 
 
 def _count(config: ModelConfig) -> tuple[int, int]:
-    from zoo import counting
+    from zoo.models import macs
 
     model = build(config)
-    return counting.trainable_parameters(model), counting.macs(model)
+    return macs.trainable_parameters(model), macs.macs(model)
 
 
 def _write(rows: list[table.Row], job: Job) -> int:
@@ -112,7 +115,7 @@ def _write(rows: list[table.Row], job: Job) -> int:
     drawn = ""
     if any(row.accuracy is not None for row in rows):
         try:
-            write_text(job.folder / "picture.svg", picture.svg(rows, job.sweep.axes, title))
+            write_text(job.folder / "picture.svg", chart.svg(rows, job.sweep.axes, title))
             drawn = "picture.svg"
         except ImportError:
             cli.say("no picture without: pip install 'mobile-model-zoo[report]'")

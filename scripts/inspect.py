@@ -19,13 +19,13 @@ from pathlib import Path
 
 from absl import flags
 
-from converters.inspection.gather import Inspection, inspect
+from converters.inspection.inspect import Inspection, inspect
 from converters.inspection.render import text
 from converters.inspection.roofline import CHIPS, chip
-from scripts import cli
+from scripts.common import cli
 from zoo.errors import ZooError
-from zoo.files import MAX_MODEL_BYTES, read_bytes
-from zoo.isolated import Runner
+from zoo.io.files import MAX_MODEL_BYTES, read_bytes
+from zoo.runtime.sandbox import Runner
 
 FLAGS = flags.FLAGS
 _RUN_LIMIT_S = 60.0

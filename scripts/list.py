@@ -17,10 +17,10 @@ from collections.abc import Callable
 
 from absl import flags
 
-from scripts import cli
+from scripts.common import cli
 from zoo.catalog import MODELS
 from zoo.errors import UnknownNameError, ZooError
-from zoo.specs import ModelSpec
+from zoo.schema.model import ModelSpec
 
 FLAGS = flags.FLAGS
 

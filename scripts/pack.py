@@ -14,9 +14,9 @@ from pathlib import Path
 
 from absl import flags
 
-from scripts import cli
+from scripts.common import cli
 from zoo.errors import ZooError
-from zoo.files import MAX_MODEL_BYTES, read_bytes, write_bytes
+from zoo.io.files import MAX_MODEL_BYTES, read_bytes, write_bytes
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("output", None, "the container to write")
@@ -28,7 +28,7 @@ def main(argv: list[str]) -> None:
         raise ZooError("give one file to pack", expected="FILE --output=FILE", got=argv[1:])
     target = Path(cli.required("output"))
     content = read_bytes(Path(argv[1]), "the file to pack", MAX_MODEL_BYTES, "name a file")
-    from converters.container.packing import pack
+    from converters.packing.pack import pack
 
     packed = pack(content)
     write_bytes(target, packed.data)

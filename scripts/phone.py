@@ -22,7 +22,7 @@ from pathlib import Path
 
 from absl import flags
 
-from scripts import cli
+from scripts.common import cli
 from zoo.errors import UnknownNameError, ZooError
 
 FLAGS = flags.FLAGS
@@ -50,7 +50,8 @@ def main(argv: list[str]) -> int:
 
 
 def _list(words: list[str]) -> int:
-    from android_bench.adb import Adb, device_id
+    from android_bench.adb.client import Adb
+    from zoo.schema.device import device_id
 
     _expect(words, 0, 0, "list")
     phones = Adb(FLAGS.adb).devices()
@@ -87,9 +88,10 @@ def _list(words: list[str]) -> int:
 
 
 def _connect(words: list[str]) -> int:
-    from android_bench import wireless
-    from android_bench.adb import Adb, device_id
-    from android_bench.session import attached_phones
+    from android_bench.adb import wireless
+    from android_bench.adb.client import Adb
+    from android_bench.session.session import attached_phones
+    from zoo.schema.device import device_id
 
     adb = Adb(FLAGS.adb)
     if FLAGS.usb:
@@ -109,8 +111,8 @@ def _connect(words: list[str]) -> int:
 
 
 def _pair(words: list[str]) -> int:
-    from android_bench import wireless
-    from android_bench.adb import Adb
+    from android_bench.adb import wireless
+    from android_bench.adb.client import Adb
 
     _expect(words, 1, 2, "pair HOST:PORT [CODE]", secret=True)
     address = wireless.parse_address(words[0])
@@ -130,10 +132,10 @@ def _asked() -> str:
 
 
 def _doctor(words: list[str]) -> int:
-    from android_bench.adb import Adb
+    from android_bench.adb.client import Adb
     from android_bench.doctor.diagnosis import heading
     from android_bench.doctor.examine import examine
-    from android_bench.session import attached_phones
+    from android_bench.session.session import attached_phones
 
     adb = Adb(FLAGS.adb)
     own = Path(FLAGS.benchmark_binary) if FLAGS.benchmark_binary else None

@@ -25,19 +25,21 @@ from pathlib import Path
 
 from absl import flags
 
-from android_bench import report
-from converters.release import folder as release
-from converters.release.folder import Measured
-from converters.release.lines import merge, public_recipe
+from converters.release import build
+from converters.release.build import Measured
+from converters.release.measured import measured_in
+from converters.release.page_inputs import extras
+from converters.release.result_lines import merge, public_recipe
 from converters.release.staging import staged
-from scripts import cli
-from scripts.measured import measured_in
-from scripts.page_facts import extras
-from zoo import runs, store
+from scripts.common import cli
+from zoo import runs
 from zoo.errors import ZooError
-from zoo.files import write_bytes, write_text
-from zoo.release import Checkpoint
-from zoo.types import Run
+from zoo.hub import local
+from zoo.io.files import write_bytes, write_text
+from zoo.io.tf_import import import_tensorflow
+from zoo.report import build as report
+from zoo.schema.release import Checkpoint
+from zoo.schema.run import Run
 
 FLAGS = flags.FLAGS
 cli.define_output()
@@ -59,7 +61,7 @@ def main(_: list[str]) -> int:
     """Publishes."""
     source, target = cli.output(), Path(FLAGS.release)
     report.need_packages()
-    release.manifests(target)  # names what is wrong before anything is copied
+    build.manifests(target)  # names what is wrong before anything is copied
     with staged(target) as folder:
         refused = _publish(source, folder)
         if not (folder / "artifacts").is_dir():
@@ -68,9 +70,9 @@ def main(_: list[str]) -> int:
                 where=target,
                 remedy="give --run, or the --release that there is",
             )
-        merge(source, folder, *release.manifests(folder))
+        merge(source, folder, *build.manifests(folder))
         measured = measured_in(folder)
-        made = release.complete(
+        made = build.complete(
             folder, measured, FLAGS.container_from, lambda: _page(folder), cli.say
         )
     total = sum(entry.download.bytes for entry in made.entries)
@@ -101,7 +103,7 @@ def _publish(source: Path, folder: Path) -> bool:
 def _take(run: Run, source: Path, target: Path, measured: dict[str, Measured]) -> list[str]:
     own = [
         each
-        for each in release.manifests(source)[0]
+        for each in build.manifests(source)[0]
         if each.parent_run == run.name and each.precision in (FLAGS.precision or [each.precision])
     ]
     if not own:
@@ -110,10 +112,10 @@ def _take(run: Run, source: Path, target: Path, measured: dict[str, Measured]) -
             where=source / "artifacts",
             remedy=f"python -m scripts.convert --run={run.name}",
         )
-    release.forget(target, run, own, FLAGS.precision)
+    build.forget(target, run, own, FLAGS.precision)
     for what in ("sparsity", "bits", "rank"):
         _scan(f"{run.name}-{what}.json", source, target)
-    refused = release.take(source, target, run, own, measured, cli.say)
+    refused = build.take(source, target, run, own, measured, cli.say)
     if FLAGS.checkpoint and "qat" not in run.scheme:
         _checkpoint(run, source, target)
     return refused
@@ -137,13 +139,13 @@ def _page(target: Path) -> None:
 
 
 def _checkpoint(run: Run, source: Path, target: Path) -> None:
-    cli.import_tensorflow()
-    from zoo import checkpoint_file, transfer
+    import_tensorflow()
+    from zoo.pretrained import checkpoint, transfer
 
     initial = transfer.from_run(run, source / "runs" / run.name)
-    content = checkpoint_file.encode(run.name, run.config, initial)
-    name = f"{run.name}{store.CHECKPOINT}"
-    path = target / "checkpoints" / f"{name}{checkpoint_file.SUFFIX}"
+    content = checkpoint.encode(run.name, run.config, initial)
+    name = f"{run.name}{local.CHECKPOINT}"
+    path = target / "checkpoints" / f"{name}{checkpoint.SUFFIX}"
     write_bytes(path, content)
     told = Checkpoint(
         name=name,

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from converters.inspection.roofline import CHIPS, chip
-from scripts import cli
+from scripts.common import cli
 from zoo.errors import ZooError
 
 if TYPE_CHECKING:
-    from android_bench.recommend import Candidate
+    from zoo.report.recommend import Candidate
 
 FLAGS = flags.FLAGS
 cli.define_output()
@@ -36,8 +36,8 @@ flags.DEFINE_string("chip", None, f"show the share of its roofline: {', '.join(C
 
 def main(_: list[str]) -> int:
     """Prints the front and the reasons; 1 where nothing keeps within the budget."""
-    from android_bench import report
-    from android_bench.recommend import Budget, recommend
+    from zoo.report import build
+    from zoo.report.recommend import Budget, recommend
 
     if FLAGS.chip:
         chip(FLAGS.chip)
@@ -49,7 +49,7 @@ def main(_: list[str]) -> int:
         max_mj=FLAGS.max_mj,
         min_accuracy=None if FLAGS.min_accuracy is None else FLAGS.min_accuracy / 100,
     )
-    found = recommend(report.load(cli.output()), FLAGS.device, FLAGS.dataset, budget)
+    found = recommend(build.load(cli.output()), FLAGS.device, FLAGS.dataset, budget)
     cli.say(f"On {found.device}, {found.dataset}:")
     for number, one in enumerate(found.front):
         cli.say(f"  {'best' if number == 0 else 'or'}: {_described(one)}")
@@ -72,9 +72,9 @@ def _described(one: Candidate) -> str:
 
 
 def _share(one: Candidate) -> str:
-    from converters.inspection.reading import read
     from converters.inspection.roofline import estimate
-    from zoo.files import sha256_of
+    from converters.tflite.reader import read
+    from zoo.io.files import sha256_of
 
     path = Path(cli.output(), "artifacts", f"{one.name}.tflite")
     if not path.is_file() or sha256_of(path) != one.sha256 or not one.latency_ms:

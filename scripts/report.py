@@ -15,7 +15,7 @@ from pathlib import Path
 
 from absl import flags
 
-from scripts import cli
+from scripts.common import cli
 
 FLAGS = flags.FLAGS
 cli.define_output()
@@ -25,23 +25,23 @@ flags.DEFINE_bool("open", False, "show the page in the browser")
 
 def main(argv: list[str]) -> None:
     """Prints the table, writes the page, says where it is."""
-    from android_bench import report
-    from android_bench.report_terminal import print_report
-    from scripts.page_facts import extras
+    from converters.release.page_inputs import extras
+    from zoo.report import build
+    from zoo.report.terminal import print_report
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a Latin-1 terminal shows ? for –
     output = cli.output()
-    found = report.load(output)
+    found = build.load(output)
     print_report(found, sys.stdout)
     more, problems = extras(found, output)
     for problem in problems:
         cli.complain(problem)
     if FLAGS.page:
         page = Path(FLAGS.page).resolve()
-        report.write_page(found, output, page, more)
+        build.write_page(found, output, page, more)
     else:
-        page = report.write(found, output, more).resolve()
+        page = build.write(found, output, more).resolve()
     if FLAGS.open:
         import webbrowser
 

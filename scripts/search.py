@@ -17,10 +17,10 @@ from collections.abc import Callable, Sequence
 
 from absl import flags
 
-from scripts import cli, source_flags
-from zoo import listing
+from scripts.common import cli, source_flags
 from zoo.errors import UnknownNameError, ZooError
-from zoo.release import Entry
+from zoo.hub import index
+from zoo.schema.release import Entry
 
 _KEYS: dict[str, Callable[[Entry], float | str]] = {
     "name": lambda entry: entry.name,
@@ -50,7 +50,7 @@ def main(argv: list[str]) -> None:
     """Prints what passes the filters."""
     if FLAGS.sort not in _KEYS:
         raise UnknownNameError("--sort", FLAGS.sort, _KEYS)
-    entries = listing.index(source_flags.chosen()).entries
+    entries = index.index(source_flags.chosen()).entries
     for flag in ("task", "dataset", "model", "precision"):
         known = {getattr(entry, flag) for entry in entries}
         for value in FLAGS[flag].value:

@@ -24,13 +24,14 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from scripts import cli
+from scripts.common import cli
 from zoo import data, runs
 from zoo.errors import ZooError
-from zoo.files import write_text
+from zoo.io.files import write_text
+from zoo.io.tf_import import import_tensorflow
 
 if TYPE_CHECKING:
-    from zoo.sensitivity.report import Report
+    from zoo.compression.sensitivity.report import Report
 
 FLAGS = flags.FLAGS
 cli.define_output()
@@ -51,8 +52,8 @@ def main(_: list[str]) -> int:
     folder = cli.output() / "runs" / name
     run = runs.load(folder)
     dataset = data.of_run(run)
-    cli.import_tensorflow()
-    from zoo.sensitivity.report import Wanted, report
+    import_tensorflow()
+    from zoo.compression.sensitivity.report import Wanted, report
 
     what = cli.choice("what", ("sparsity", "bits", "rank"))
     if run.low_rank is not None and what == "rank":

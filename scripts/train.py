@@ -27,11 +27,14 @@ from __future__ import annotations
 
 from absl import flags
 
-from scripts import cli, initial, recipe_flags
-from zoo import data, workers
+from scripts.common import cli, recipe_flags
+from zoo import data
 from zoo.catalog import DEFAULT_RECIPE, RECIPES, arguments, model_spec
-from zoo.provenance import Provenance
-from zoo.specs import STRATEGIES
+from zoo.io.provenance import Provenance
+from zoo.io.tf_import import import_tensorflow
+from zoo.pretrained import initial
+from zoo.schema.recipe import STRATEGIES
+from zoo.training import tf_config
 
 FLAGS = flags.FLAGS
 cli.define_output()
@@ -55,12 +58,12 @@ def main(_: list[str]) -> None:
     default = "-".join(filter(None, (recipe.model, recipe.dataset, arguments.in_name(given))))
     name = cli.file_name(FLAGS.name or default, "--name")
     strategy = cli.choice("strategy", STRATEGIES)
-    place = workers.place() if strategy == "multi_worker" else None
+    place = tf_config.place() if strategy == "multi_worker" else None
     found = initial.find(FLAGS.init_from, cli.output(), [name]) if FLAGS.init_from else None
-    cli.import_tensorflow()
-    from zoo import stages, strategies
+    import_tensorflow()
+    from zoo.training import distributed, stages
 
-    spread = strategies.spread(strategy, place, cli.say)  # before anything is computed
+    spread = distributed.spread(strategy, place, cli.say)  # before anything is computed
     start = initial.read(found) if found else None
     point = arguments.parse(spec, given)
     stages.train(recipe, cli.output(), name, Provenance.here(), cli.say, start, point, spread)

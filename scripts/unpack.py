@@ -12,16 +12,14 @@ from pathlib import Path
 
 from absl import flags
 
-from scripts import cli
-from zoo.container import container
+from scripts.common import cli
+from zoo.container import unpack
 from zoo.errors import ZooError
-from zoo.files import atomic_path
+from zoo.io.files import atomic_path
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("output", None, "the file to write")
-flags.DEFINE_integer(
-    "limit", container.DEFAULT_LIMIT, "bytes that the file may have", lower_bound=0
-)
+flags.DEFINE_integer("limit", unpack.DEFAULT_LIMIT, "bytes that the file may have", lower_bound=0)
 
 
 def main(argv: list[str]) -> None:
@@ -37,7 +35,7 @@ def main(argv: list[str]) -> None:
             atomic_path(target) as temporary,
             temporary.open("wb") as out,
         ):
-            size = container.unpack(stream, out, FLAGS.limit)
+            size = unpack.unpack(stream, out, FLAGS.limit)
     except OSError as error:
         raise ZooError("cannot unpack", where=source, got=error.strerror) from error
     cli.say(f"{source}: {source.stat().st_size:,} bytes → {target}: {size:,} bytes, SHA-256 right")

@@ -30,13 +30,14 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from converters.parity.limits import LIMITS, changed
-from scripts import cli
+from scripts.common import cli
 from zoo import runtime
 from zoo.errors import UnknownNameError, ZooError
+from zoo.io.tf_import import import_tensorflow
 
 if TYPE_CHECKING:
     from converters.parity.layers import Subject
-    from zoo.isolated import Runner
+    from zoo.runtime.sandbox import Runner
 
 FLAGS = flags.FLAGS
 cli.define_output()
@@ -77,7 +78,7 @@ def main(_: list[str]) -> int:
     subjects = _subjects()
     with contextlib.ExitStack() as stack:
         runners = [stack.enter_context(runner) for runner in _runners()]
-        cli.import_tensorflow()
+        import_tensorflow()
         from converters.parity import show, verify
 
         plan = verify.Plan(cli.output(), FLAGS.images, delegates, limits, FLAGS.layers)
@@ -94,7 +95,7 @@ def _progress(text: str) -> None:
 
 
 def _subjects() -> list[Subject]:
-    from android_bench.cases import candidates
+    from android_bench.tasks.cases import candidates
     from converters.parity.layers import Subject
 
     found = []
@@ -111,7 +112,7 @@ def _subjects() -> list[Subject]:
 
 
 def _runners() -> list[Runner]:
-    from zoo.isolated import Runner
+    from zoo.runtime.sandbox import Runner
 
     for name in FLAGS.runtime:
         if name not in runtime.RUNTIMES:

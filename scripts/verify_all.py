@@ -8,21 +8,21 @@ from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from android_bench import host
-from android_bench.cases import Candidate
-from converters.release import checks, files
-from converters.release.folder import Measured
-from converters.release.recomputed import differences
-from scripts import cli
-from scripts.measured import measured_in
+from android_bench.host import bench
+from android_bench.tasks.cases import Candidate
+from converters.release import checks, read
+from converters.release.build import Measured
+from converters.release.measured import measured_in
+from converters.release.verify import differences
+from scripts.common import cli
 from zoo.errors import UnknownNameError, ZooError
-from zoo.files import write_bytes
-from zoo.isolated import Runner
-from zoo.provenance import Provenance
-from zoo.records import read_records
-from zoo.release import CONTAINER, INDEX
-from zoo.results import Record
-from zoo.types import Artifact
+from zoo.io.files import write_bytes
+from zoo.io.provenance import Provenance
+from zoo.runtime.sandbox import Runner
+from zoo.schema.artifact import Artifact
+from zoo.schema.json_files import read_records
+from zoo.schema.measurement import Record
+from zoo.schema.release import CONTAINER, INDEX
 
 _SAME = 0.001  # of accuracy: another processor rounds otherwise
 
@@ -90,8 +90,8 @@ def _row(
     path = release.folder / "artifacts" / f"{name}.tflite"
     if not path.with_suffix(".json").is_file():
         return "not scored", ["it has no manifest"]
-    artifact = files.manifest(path.with_suffix(".json"), Artifact)
-    content = files.content(path)
+    artifact = read.manifest(path.with_suffix(".json"), Artifact)
+    content = read.content(path)
     with TemporaryDirectory() as unpacked:
         if not path.is_file():
             path = Path(unpacked) / path.name
@@ -114,7 +114,7 @@ def _row(
             else checks.recomputed(content, artifact, placement)
         )
         candidate = Candidate(path, name, sha256(content).hexdigest(), artifact)
-        record = host.score(candidate.case("litert", "xnnpack", 1), artifact, provenance)
+        record = bench.score(candidate.case("litert", "xnnpack", 1), artifact, provenance)
     metrics = artifact.released.accuracies if artifact.released else ()
     said = next((each.top1 for each in metrics if each.split == "test"), None)
     if record.top1 is None:

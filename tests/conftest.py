@@ -78,7 +78,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
 def pytest_collection_finish() -> None:
     """Makes a seed give the same weights whichever files are run.
 
-    `zoo.train` sets this switch when it is imported, and from then on they are others.
+    `zoo.training.loop` sets this switch when it is imported, and from then on they are others.
     """
     if "tf_keras" in sys.modules:
         sys.modules["tf_keras"].backend.experimental.enable_tf_random_generator()

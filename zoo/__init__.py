@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from zoo.classifier import Classifier
+    from zoo.hub.classifier import Classifier
 
 __all__ = ["list_models", "load"]
 
@@ -21,9 +21,9 @@ def list_models() -> list[str]:
 
     `python -m scripts.download --source=URL --all` adds those of a release.
     """
-    from zoo import store
+    from zoo.hub import local
 
-    return [name for name in store.names() if not name.endswith(store.CHECKPOINT)]
+    return [name for name in local.names() if not name.endswith(local.CHECKPOINT)]
 
 
 def load(name: str, *, threads: int = 1, delegate: str = "xnnpack") -> Classifier:
@@ -37,7 +37,7 @@ def load(name: str, *, threads: int = 1, delegate: str = "xnnpack") -> Classifie
     Raises:
         zoo.errors.ZooError: there is no such model here, or its file is damaged.
     """
-    from zoo import store
-    from zoo.classifier import Classifier
+    from zoo.hub import local
+    from zoo.hub.classifier import Classifier
 
-    return Classifier(store.find(name), threads, delegate)
+    return Classifier(local.find(name), threads, delegate)

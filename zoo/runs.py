@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING
 
 from zoo.catalog import build
 from zoo.errors import ZooError
-from zoo.files import read_bytes, sha256_of, write_bytes, write_text
-from zoo.records import read_model
-from zoo.specs import Recipe
-from zoo.types import Run
+from zoo.io.files import read_bytes, sha256_of, write_bytes, write_text
+from zoo.schema.json_files import read_model
+from zoo.schema.recipe import Recipe
+from zoo.schema.run import Run
 
 if TYPE_CHECKING:
     import tf_keras

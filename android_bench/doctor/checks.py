@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from android_bench.adb.wireless import command_for
 from android_bench.doctor.diagnosis import GOALS, Check, Goal, Level, failed, known
 from android_bench.doctor.facts import Facts
+from android_bench.phone.probe import UNKNOWN, Cluster
 from android_bench.power.metered import Meter
-from android_bench.probe import UNKNOWN, Cluster
-from android_bench.wireless import command_for
 from zoo.errors import ZooError
 
 LOW_PERCENT = 20

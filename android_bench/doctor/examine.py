@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from android_bench import binary, probe
-from android_bench.adb import Adb, Attached, device_id
+from android_bench.adb.client import Adb, Attached
 from android_bench.doctor import checks
 from android_bench.doctor.diagnosis import GOALS, Check, Diagnosis, failed, known
 from android_bench.doctor.facts import FACTS_COMMAND, LOAD_COMMAND, busy_share, parse_facts
 from android_bench.doctor.gauges import gauge_checks
-from android_bench.jobs import Jobs
-from android_bench.phone import ROOT, Phone
-from android_bench.probe import Cluster
+from android_bench.phone import probe
+from android_bench.phone.jobs import Jobs
+from android_bench.phone.phone import ROOT, Phone
+from android_bench.phone.probe import Cluster
+from android_bench.tools import binary
 from zoo.errors import ZooError, one_line
+from zoo.schema.device import device_id
 
 OWN_ROOT = f"{ROOT}-doctor"  # so that what a measurement left is seen and not touched
 _FACTS_TIMEOUT_S = 40.0  # some of its services take 10 s on a slow phone

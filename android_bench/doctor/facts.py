@@ -1,4 +1,4 @@
-"""What a doctor asks a phone beyond its make and state (`android_bench.probe`)."""
+"""What a doctor asks a phone beyond its make and state (`android_bench.phone.probe`)."""
 
 from __future__ import annotations
 

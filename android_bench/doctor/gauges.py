@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from android_bench.adb.link import PhoneLost
 from android_bench.doctor.diagnosis import Check, Goal, failed
-from android_bench.link import PhoneLost
-from android_bench.phone import Phone
+from android_bench.phone.phone import Phone
 from android_bench.power import sampler
 from android_bench.power.gauge import distinct, volts_of
 from android_bench.power.metered import Metering, node_paths, pushed

@@ -12,7 +12,7 @@ import numpy as np
 
 from android_bench.power.gauge import Gauge, PowerProblem, calibrate, distinct, standard_error
 from android_bench.power.trace import Trace
-from zoo.results import Energy
+from zoo.schema.measurement import Energy
 
 LEAST_WINDOW_S = 30.0
 LEAST_READINGS = 8  # distinct ones under load; half of them in each idle window

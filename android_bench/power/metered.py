@@ -12,16 +12,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
 
-from android_bench.jobs import JobResult
-from android_bench.link import PhoneProblem
-from android_bench.phone import Phone
+from android_bench.adb.link import PhoneProblem
+from android_bench.phone.jobs import JobResult
+from android_bench.phone.phone import Phone
 from android_bench.power import sampler
 from android_bench.power.energy import Battery, Window, energy
 from android_bench.power.gauge import PowerProblem
 from android_bench.power.sampler import Sampler
 from android_bench.power.trace import parse
 from zoo.errors import one_line
-from zoo.results import Energy, Latency
+from zoo.schema.measurement import Energy, Latency
 
 _TEARDOWN_S = 1.0  # what the tool may take after its last inference
 _GRACE_S = 30  # that the sampler may outlive the job's plan

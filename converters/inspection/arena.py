@@ -14,7 +14,7 @@ from __future__ import annotations
 from bisect import insort
 from dataclasses import dataclass
 
-from converters.inspection.model import Graph, Tensor
+from converters.tflite.model import Graph, Tensor
 
 ALIGNMENT = 64
 _MAX_TENSORS = 4_000  # activations; the plan takes the square of it. Deep networks have hundreds.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from converters.inspection.arena import unpacked_constants
 from converters.inspection.gpu_rules import Node, refusal
-from converters.inspection.model import Model
+from converters.tflite.model import Model
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from converters.inspection.model import Graph, Operator, Tensor
+from converters.tflite.model import Graph, Operator, Tensor
 
 _MAX_RANK = 4
 _FLOATS = ("FLOAT32", "FLOAT16")

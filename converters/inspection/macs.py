@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from converters.inspection.model import Graph, Model, Operator, Tensor
+from converters.tflite.model import Graph, Model, Operator, Tensor
 
 # They multiply too, but how often depends on more than shapes.
 UNCOUNTED = (

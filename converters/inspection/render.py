@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from converters.inspection.gather import Inspection, TensorRow
+from converters.inspection.inspect import Inspection, TensorRow
 from converters.inspection.roofline import ABOVE
 from converters.inspection.sparse import LEAST_ZEROS
 from zoo.errors import one_line

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from converters.inspection import macs
 from converters.inspection.arena import unpacked_constants
-from converters.inspection.model import Graph, Model
+from converters.tflite.model import Graph, Model
 from zoo.errors import UnknownNameError
 
 ABOVE = "measured times are several times above (4 to 9 times on the Snapdragon 865's GPU)"

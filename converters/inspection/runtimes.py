@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from converters.inspection.model import Graph, Model, Operator
+from converters.tflite.model import Graph, Model, Operator
 
 # Operator → the release that brought its version 1, 2, 3…; "-" for one that never came out.
 _RELEASES = {

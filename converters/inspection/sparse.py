@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from converters.inspection.model import Graph, Model, Operator, Tensor
-from converters.inspection.options import SAME
+from converters.tflite.model import Graph, Model, Operator, Tensor
+from converters.tflite.options import SAME
 
 LEAST_ZEROS = 2 / 3
 _UNARY = (

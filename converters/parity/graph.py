@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from ai_edge_litert.tools import flatbuffer_utils
 
 from zoo.errors import ZooError
-from zoo.isolated import unique
+from zoo.runtime.sandbox import unique
 
 Shape = tuple[int, ...]
 
@@ -26,7 +26,7 @@ class Step:
     """One computed tensor.
 
     Attributes:
-        name: as `zoo.isolated.Runner.tensors` has it.
+        name: as `zoo.runtime.sandbox.Runner.tensors` has it.
         operator: which computes it, `CONV_2D` say.
         inputs: the tensors that it is computed from, without constants; the graph's input included.
     """

@@ -10,13 +10,13 @@ import numpy as np
 
 from converters.parity.difference import sqnr_db
 from converters.parity.graph import Step, pair, pair_layers, steps
-from converters.parity.localise import LayerError, first_jump, layer_errors
+from converters.parity.localize import LayerError, first_jump, layer_errors
 from converters.parity.reference import Reference
 from zoo.errors import ZooError
-from zoo.files import MAX_MODEL_BYTES, read_bytes, sha256_of
-from zoo.isolated import Runner
-from zoo.records import read_model
-from zoo.types import Artifact
+from zoo.io.files import MAX_MODEL_BYTES, read_bytes, sha256_of
+from zoo.runtime.sandbox import Runner
+from zoo.schema.artifact import Artifact
+from zoo.schema.json_files import read_model
 
 LAYER_IMAGES = 4
 

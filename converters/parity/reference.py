@@ -11,7 +11,7 @@ import numpy as np
 
 from zoo import data, runs
 from zoo.errors import ZooError
-from zoo.types import Artifact
+from zoo.schema.artifact import Artifact
 
 if TYPE_CHECKING:
     import tf_keras

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, TextIO
 
 from converters.parity.layers import Layers
-from converters.parity.localise import LayerError
+from converters.parity.localize import LayerError
 from converters.parity.verify import Row
 
 

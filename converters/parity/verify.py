@@ -14,9 +14,9 @@ from converters.parity.layers import Layers, Subject, by_layer
 from converters.parity.limits import Limits
 from converters.parity.reference import Reference, accuracy
 from zoo.errors import ZooError
-from zoo.isolated import Runner
-from zoo.results import Placement
-from zoo.types import Artifact
+from zoo.runtime.sandbox import Runner
+from zoo.schema.artifact import Artifact
+from zoo.schema.measurement import Placement
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Plan:
     Attributes:
         output: the folder with `runs/`.
         images: how many of the test split.
-        delegates: of `zoo.runtime.DELEGATES`.
+        delegates: of `zoo.runtime.interpreter.DELEGATES`.
         limits: by precision.
         every_layer: look at the layers of sound artifacts too.
     """

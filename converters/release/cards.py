@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zoo.catalog import DEFAULT_RECIPE, RECIPES, model_spec
-from zoo.dataset_names import title
-from zoo.release import Checkpoint
-from zoo.types import Artifact
+from zoo.data.names import title
+from zoo.schema.artifact import Artifact
+from zoo.schema.release import Checkpoint
 
-_TEMPLATES = Path(__file__).parent.parent / "templates"
+_TEMPLATES = Path(__file__).parent / "templates"
 # Fields of a recipe that make the network and its pictures, not how it learns.
 _OF_NETWORK = ("dataset", "data_dir", "validation_images", "image_size", "width", "batch_norm")
 _HUB = {

@@ -7,12 +7,13 @@ import json
 import math
 from hashlib import sha256
 
-from converters import card, flatbuffer
-from converters.inspection import reading
-from converters.inspection.model import Model
+from converters.conversion import metadata
+from converters.tflite import counts, reader
+from converters.tflite.model import Model
 from zoo import runtime
-from zoo.results import Placement
-from zoo.types import Artifact, Metric, Run
+from zoo.schema.artifact import Artifact, Metric
+from zoo.schema.measurement import Placement
+from zoo.schema.run import Run
 
 # Points of top-1 on the test split that a precision may lose against float32.
 LARGEST_DROP = {"float16": 0.3, "dynamic_int8": 1.0, "int8": 1.5, "int8_qat": 1.5, "int16x8": 0.5}
@@ -91,7 +92,7 @@ def pixels_range(artifact: Artifact) -> tuple[float, float] | None:
 
 
 def _differences(content: bytes, artifact: Artifact) -> list[str]:
-    told = flatbuffer.contents(content, artifact.name)
+    told = counts.contents(content, artifact.name)
     net = runtime.load(content, "litert", "none", threads=1, where=artifact.name)
     inputs, outputs = net.inputs(), net.outputs()
     pairs = {
@@ -120,8 +121,10 @@ def as_packed(there: int, said: int) -> bool:
 
 def _against_card(content: bytes, artifact: Artifact) -> list[str]:
     """What the file says of itself otherwise than the manifest."""
-    model = reading.read(content, artifact.name)
-    cards = [bytes(model.raw(entry.data)) for entry in model.metadata if entry.name == card.CARD]
+    model = reader.read(content, artifact.name)
+    cards = [
+        bytes(model.raw(entry.data)) for entry in model.metadata if entry.name == metadata.CARD
+    ]
     try:
         (text,) = cards
         told = json.loads(text)
@@ -137,7 +140,7 @@ def _against_card(content: bytes, artifact: Artifact) -> list[str]:
 
 
 def _scales(content: bytes, artifact: Artifact) -> list[str]:
-    model: Model = reading.read(content, artifact.name)
+    model: Model = reader.read(content, artifact.name)
     low, high = _SCALES
     for graph in model.graphs:
         for tensor in graph.tensors:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from zoo.files import sha256_of
-from zoo.release import Checkpoint, Entry, File, Index, packed
-from zoo.types import Artifact
+from zoo.io.files import sha256_of
+from zoo.schema.artifact import Artifact
+from zoo.schema.release import Checkpoint, Entry, File, Index, packed
 
 
 def build(folder: Path, artifacts: list[Artifact], checkpoints: list[Checkpoint]) -> Index:

@@ -7,11 +7,11 @@ import shlex
 import zipfile
 from collections.abc import Iterable
 
-from converters.container.packing import packed_size
+from converters.packing.pack import packed_size
 from converters.release.checks import pixels_range
 from zoo.catalog import model_spec
-from zoo.results import ConvertRecord, Record, TrainRecord
-from zoo.types import Artifact, Metric, Range, Released, TensorInfo, Timing
+from zoo.schema.artifact import Artifact, Metric, Range, Released, TensorInfo, Timing
+from zoo.schema.measurement import ConvertRecord, Record, TrainRecord
 
 _LICENCE = "Apache-2.0"
 # What the data sets' publishers say; weights that learned from them carry no more than that.

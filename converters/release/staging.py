@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from zoo.release import INDEX
+from zoo.schema.release import INDEX
 
 _FOLDERS = ("artifacts", "checkpoints", "labels", "cards", "sensitivity")
 _FILES = ("results.jsonl", "index.html", INDEX)

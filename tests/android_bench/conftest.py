@@ -12,20 +12,21 @@ from typing import Any
 
 import pytest
 
-from android_bench.adb import Adb
-from android_bench.binary import Binary, benchmark_binary
-from android_bench.cases import Case
-from android_bench.options import RunOptions
-from android_bench.phone import lock_path
-from android_bench.session import measure_on_phone
-from android_bench.tasks import Task, by_case, schedule
-from tests.android_bench.clocks import PausingClock, TestClock
+from android_bench.adb.client import Adb
+from android_bench.phone.phone import lock_path
+from android_bench.session.options import RunOptions
+from android_bench.session.session import measure_on_phone
+from android_bench.tasks.cases import Case
+from android_bench.tasks.schedule import Task, schedule
+from android_bench.tools.binary import Binary, benchmark_binary
+from tests.support.clocks import PausingClock, TestClock
 from tests.support.processes import HANG_S
-from tests.tiny_tflite import tiny_model
+from tests.support.tiny_tflite import tiny_model
 from tests.virtual_phone import AdbServer, PhoneProfile, VirtualPhone, stand_in_binary
-from zoo.files import sha256_of
-from zoo.provenance import Provenance
-from zoo.results import Configuration, Measurement
+from zoo.io.files import sha256_of
+from zoo.io.provenance import Provenance
+from zoo.schema.measurement import Configuration, Measurement
+from zoo.schema.processes import by_case
 
 OURS = "/data/local/tmp"
 # Runs are short. Limits are those of real phones, by the clock of the tests.

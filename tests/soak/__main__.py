@@ -23,12 +23,12 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from android_bench.adb import Adb
-from android_bench.phone import lock_path
+from android_bench.adb.client import Adb
+from android_bench.phone.phone import lock_path
 from tests.soak import checks
 from tests.soak.commands import Command
 from tests.soak.faults import GONE, Injected, Injector, plan
-from tests.tiny_tflite import tiny_model
+from tests.support.tiny_tflite import tiny_model
 from tests.virtual_phone import AdbServer, PhoneProfile, VirtualPhone, stand_in_binary
 
 _PER_MODEL = 6  # three delegates, one and two threads

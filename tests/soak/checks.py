@@ -8,15 +8,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from android_bench.adb import Adb, device_id
-from android_bench.phone import Phone
+from android_bench.adb.client import Adb
+from android_bench.phone.phone import Phone
 from tests.android_bench.conftest import left_on
 from tests.soak.faults import LOSING, Injected
 from tests.virtual_phone import VirtualPhone
 from tests.virtual_phone.binary import JOURNAL
 from zoo.errors import ZooError
-from zoo.records import read_records
-from zoo.results import Measurement
+from zoo.schema.device import device_id
+from zoo.schema.json_files import read_records
+from zoo.schema.measurement import Measurement
 
 # What the phone keeps for itself; anything else there is a setting that somebody changed.
 _OWN_STATE = {Path(JOURNAL).name, "busy", "speed", "clock"}

@@ -9,7 +9,7 @@ streams and exit code. The client's end is `tests.support.processes`.
 
 DESCRIPTOR is that of a listening Unix socket. The server ends when its stdin does, with its parent.
 What a fork can't show is tested with processes of their own: what is imported when
-(`tests/test_light_imports.py`), what an installed wheel does (`tests/test_package.py`).
+(`tests/packaging/test_light_imports.py`), what an installed wheel does (`test_wheel.py` there).
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ import socket
 import sys
 import threading
 from typing import Any, NoReturn
+
+from zoo.io.tf_import import import_tensorflow
 
 MAX_REQUEST_BYTES = 2**20
 _STREAMS = 3
@@ -89,13 +91,12 @@ def _start(listener: socket.socket, running: dict[int, socket.socket]) -> None:
 def _load() -> None:
     if "tensorflow" in sys.modules:
         return
-    from scripts import cli
 
-    cli.import_tensorflow()
+    import_tensorflow()
     import tensorflow_model_optimization  # noqa: F401
     import tf_keras  # noqa: F401
 
-    import zoo.results  # noqa: F401 - and with it pydantic
+    import zoo.schema.measurement  # noqa: F401 - and with it pydantic
 
     gc.freeze()  # or the first collection in each fork would copy all of it
 

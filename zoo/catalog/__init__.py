@@ -5,18 +5,34 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from zoo.catalog import arguments, mobilenet, recipes, reference, shift, skeleton, squeezenet
+from zoo.catalog import (
+    active_shift,
+    alexnet,
+    applications,
+    arguments,
+    efficientnet_lite,
+    mobilenet_v2_cse,
+    recipes,
+    resnet,
+    shiftnet,
+    shiftresnet,
+    shufflenet_v2,
+    squeezenet,
+)
 from zoo.errors import UnknownNameError
-from zoo.specs import ModelSpec, Recipe
-from zoo.types import ModelConfig
+from zoo.schema.model import ModelSpec
+from zoo.schema.recipe import Recipe
+from zoo.schema.run import ModelConfig
 
 if TYPE_CHECKING:
     import tf_keras
 
-MODELS: dict[str, ModelSpec] = {
-    spec.name: spec
-    for spec in (*squeezenet.ROWS, *shift.ROWS, *skeleton.ROWS, *mobilenet.ROWS, *reference.ROWS)
-}
+# Each has the rows of the module in `zoo.models` that has its name and builds them.
+FAMILIES = (
+    squeezenet, alexnet, shiftresnet, shiftnet, active_shift, mobilenet_v2_cse, applications,
+    resnet, shufflenet_v2, efficientnet_lite,
+)  # fmt: skip
+MODELS: dict[str, ModelSpec] = {spec.name: spec for family in FAMILIES for spec in family.ROWS}
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in recipes.ROWS}
 DEFAULT_RECIPE = "fashion_mnist_demo"
 

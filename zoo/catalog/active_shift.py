@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from zoo.catalog.preprocessing import CIFAR10
-from zoo.specs import ModelSpec, Preprocessing, Published
+from zoo.schema.model import ModelSpec, Preprocessing, Published
 
 _ACTIVE = "Jeon & Kim 2018, https://arxiv.org/abs/1806.07370"
 _SPARSE = "Chen et al. 2019, https://arxiv.org/abs/1903.05285"
-
 _ACTIVE_CODE = "authors' repository, https://github.com/jyh2986/Active-Shift"
-
 # The authors' deployed networks: blue first, the mean taken off, times 0.017352.
 _AS_BGR = Preprocessing(channels="BGR", mean=(103.94, 116.78, 123.68), std=(1 / 0.017352,) * 3)
-
 _ASNET = (
     "The authors' public training definition. They normalise the contrast of each picture, which "
     "a mean and a deviation can't express; the training set's statistics are used. Shifts are "
@@ -145,22 +142,6 @@ ROWS: tuple[ModelSpec, ...] = (
         paper=_ACTIVE,
         licence="none stated",
         derivation=_AS_RESNET,
-    ),
-    ModelSpec(
-        name="sslresnet20_e6",
-        family="shiftresnet",
-        arguments={"depth": 20, "expansion": 6, "shift": "sparse"},
-        input_shape=(32, 32, 3),
-        classes=10,
-        parameters=190_778,
-        parameters_total=199_747,
-        macs=32_162_432,
-        preprocessing=CIFAR10,
-        published=(Published("CIFAR-10", 91.97, source="paper"),),
-        paper=_SPARSE,
-        licence="Apache-2.0",
-        derivation="ShiftResNet-20 of expansion 6 " + _SSL,
-        not_reproducible="The authors' public code is of FE-Net alone.",
     ),
     ModelSpec(
         name="ssl_as_resnet_w32",

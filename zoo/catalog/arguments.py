@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from zoo.errors import UnknownNameError, ZooError
-from zoo.specs import ModelSpec
+from zoo.schema.model import ModelSpec
 
 Argument = bool | int | float | str
 _ELSEWHERE = {  # these are fields of `ModelConfig`

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo.specs import Preprocessing
+from zoo.schema.model import Preprocessing
 
 # Caffe's: blue first, the mean colour of ImageNet taken off, no scaling.
 CAFFE_BGR = Preprocessing(channels="BGR", mean=(104.0, 117.0, 123.0), std=(1.0, 1.0, 1.0))

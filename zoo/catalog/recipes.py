@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo.specs import Recipe
+from zoo.schema.recipe import Recipe
 
 ROWS: tuple[Recipe, ...] = (
     Recipe(

@@ -1,9 +1,9 @@
-"""SqueezeNet and its baseline, AlexNet."""
+"""SqueezeNet 1.0 and 1.1, and its bypasses."""
 
 from __future__ import annotations
 
 from zoo.catalog.preprocessing import CAFFE_BGR
-from zoo.specs import ModelSpec, Published
+from zoo.schema.model import ModelSpec, Published
 
 _PAPER = "Iandola et al. 2016, https://arxiv.org/abs/1602.07360"
 # The paper's point of its own design space, section 5.1; see `Metaparameters` of the family.
@@ -102,37 +102,6 @@ ROWS: tuple[ModelSpec, ...] = (
         ),
         not_reproducible=(
             "The paper's 7.7 MB: four 1×1 convolutions make 1,589,672 parameters, 6.36 MB."
-        ),
-        batch_norm_optional=True,
-    ),
-    ModelSpec(
-        name="alexnet",
-        family="alexnet",
-        arguments={},
-        input_shape=(227, 227, 3),
-        classes=1000,
-        parameters=60_965_224,
-        parameters_total=60_965_224,
-        macs=724_406_816,
-        published_macs=724e6,
-        preprocessing=CAFFE_BGR,
-        published=(
-            Published("ImageNet", 57.2, 80.3, "SqueezeNet's paper, table 2"),
-            Published("ImageNet", 57.1, 80.2, "Caffe's bvlc_alexnet, centre crop"),
-        ),
-        paper="Krizhevsky et al. 2012, ImageNet classification with deep convolutional neural "
-        "networks, https://papers.nips.cc/paper/4824",
-        licence="BSD-2-Clause; Caffe's weights: unrestricted",
-        derivation=(
-            "Caffe's models/bvlc_alexnet, with its two groups in conv2, 4 and 5: 243.9 MB in "
-            "float32, the baseline that SqueezeNet's paper gives as 240 MB. Caffe's response "
-            "normalisation has k = 1 and divides alpha by the window, unlike the 2012 paper. "
-            "The published MACs are those of Sze et al. 2020, Efficient Processing of Deep Neural "
-            "Networks. Caffe subtracts a mean image; the row has its mean colour."
-        ),
-        not_reproducible=(
-            "Sizes that SqueezeNet's paper quotes of compressed AlexNets, theirs and not ours: "
-            "SVD 48 MB, pruning 27 MB, Deep Compression 6.9 MB."
         ),
         batch_norm_optional=True,
     ),

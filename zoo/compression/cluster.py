@@ -2,7 +2,7 @@
 
 The values are found by k-means in one dimension, from centroids at equal distances between the
 least and the largest weight, which the paper found best and which keeps the few large weights.
-Then they are trained: `zoo.compression.keep`. tfmot's own clustering is not used: it skips
+Then they are trained: `zoo.compression.preserve`. tfmot's own clustering is not used: it skips
 depthwise convolutions, strided ones per channel, and takes two to three times as long a step.
 """
 
@@ -12,8 +12,8 @@ import numpy as np
 import tf_keras
 
 from zoo.compression import kernels, schemes
-from zoo.compression.frame import Start, Tuning, clone
-from zoo.compression.keep import MOST_CLUSTERS, Keep
+from zoo.compression.interface import Start, Tuning, clone
+from zoo.compression.preserve import MOST_CLUSTERS, Keep
 from zoo.errors import ZooError
 
 _ROUNDS = 1000

@@ -20,10 +20,10 @@ import numpy as np
 import tf_keras
 
 from zoo.compression import kernels, schemes
-from zoo.compression.frame import Start, Tuning
-from zoo.compression.ranks import Spectrum, by_energy, by_size
+from zoo.compression.interface import Start, Tuning
+from zoo.compression.rank_selection import Spectrum, by_energy, by_size
 from zoo.errors import ZooError
-from zoo.types import LowRank
+from zoo.schema.run import LowRank
 
 SUFFIX = "_low_rank"
 

@@ -17,8 +17,8 @@ import tensorflow_model_optimization as tfmot
 import tf_keras
 
 from zoo.compression import kernels, schemes
-from zoo.compression.blocks import Blocks
-from zoo.compression.frame import Start, Tuning, clone, zeros_of
+from zoo.compression.block_pruning import Blocks
+from zoo.compression.interface import Start, Tuning, clone, zeros_of
 from zoo.errors import UnknownNameError, ZooError
 
 PATTERNS = ("any", "2:4", "1x4", "4x1", "xnnpack")

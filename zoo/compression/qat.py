@@ -6,7 +6,7 @@ section 3, https://arxiv.org/abs/1712.05877), by tensorflow-model-optimization's
 stand is decided here, from who feeds whom. tfmot's own rules know neither Multiply, PReLU,
 Rescaling nor layers of ours, and batch normalisation behind a convolution only; and its variants
 for pruned and clustered networks lose zeros and clusters where a convolution has no batch norm.
-What was pruned and clustered is kept by `zoo.compression.keep` instead.
+What was pruned and clustered is kept by `zoo.compression.preserve` instead.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapp
 )
 
 from zoo import layers as own
-from zoo.compression import qat_quantizers as quantizers
-from zoo.compression.frame import Start, Tuning
-from zoo.compression.keep import Keep
+from zoo.compression import qat_quantizers
+from zoo.compression.interface import Start, Tuning
+from zoo.compression.preserve import Keep
 from zoo.errors import ZooError
 from zoo.lowering.keras_graph import Graph
 from zoo.lowering.network import lower
@@ -142,7 +142,7 @@ class _Rounding:
             raise self._refusal(node, "layers that are called once")
         copy = self._copy(node)
         if type(copy) in _WITH_KERNEL:
-            copy = (QuantizeWrapperV2 if copy.trainable else Frozen)(copy, quantizers.Kernel())
+            copy = (QuantizeWrapperV2 if copy.trainable else Frozen)(copy, qat_quantizers.Kernel())
         arguments, keywords = tf.nest.map_structure(
             lambda value: self._tensors.get(id(value), value), (node.call_args, node.call_kwargs)
         )
@@ -186,9 +186,9 @@ class _Rounding:
     def _ranged(self, node: Any, x: Tensor) -> Tensor:
         name = f"{node.layer.name}_range"
         if _activation(node.layer) == "sigmoid":
-            return QuantizeLayer(quantizers.Sigmoid(), name=name)(x)
+            return QuantizeLayer(qat_quantizers.Sigmoid(), name=name)(x)
         border = node.is_input or node.outputs is self._model.outputs[0]
-        quantizer = quantizers.Range(_LEAST_AT_BORDER if border else _LEAST)
+        quantizer = qat_quantizers.Range(_LEAST_AT_BORDER if border else _LEAST)
         return QuantizeLayer(quantizer, name=name)(x)
 
     def _refusal(self, node: Any, expected: str) -> ZooError:

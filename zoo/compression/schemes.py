@@ -11,8 +11,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from zoo.errors import UnknownNameError, ZooError
-from zoo.records import read_model
-from zoo.types import PerLayer, Run, Strict
+from zoo.schema.base import Strict
+from zoo.schema.json_files import read_model
+from zoo.schema.run import PerLayer, Run
 
 _MOST_LAYERS = 4096
 _LAYER = re.compile(r"[A-Za-z0-9_./-]{1,200}")

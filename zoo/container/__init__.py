@@ -1,5 +1,5 @@
 """The download container of a `.tflite`: entropy-coded, restored byte for byte.
 
-Unpacking (`zoo.container.container`) loads NumPy and the coder only, nothing that knows TFLite;
-packing is in `converters.container`.
+Unpacking (`zoo.container.unpack`) loads NumPy and the coder only, nothing that knows TFLite;
+packing is in `converters.packing`.
 """

@@ -16,7 +16,7 @@ from functools import cache
 
 import numpy as np
 
-from zoo.container.arithmetic import LEVELS, LIMIT, Coder, log_odds, probabilities
+from zoo.container.ans import LEVELS, LIMIT, Coder, log_odds, probabilities
 
 _WEIGHT_ONE = 1 << 16
 _WEIGHT_LIMIT = 1 << 20

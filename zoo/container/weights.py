@@ -15,10 +15,10 @@ from functools import cache
 
 import numpy as np
 
-from zoo.container.arithmetic import Coder
+from zoo.container.ans import Coder
 from zoo.container.contexts import SCALES, SIGNED, UNSIGNED, Block, Contexts, Sums, scales
-from zoo.container.lists import noise
 from zoo.container.mixing import Models
+from zoo.container.number_lists import noise
 from zoo.container.prediction import Shape
 
 _OCTAVES = 17  # magnitudes 1, 2, 3-4, 5-8, ..., 32769-65536

@@ -6,7 +6,7 @@ Importing this package registers them all, which loading a `.keras` file needs.
 from zoo.layers.active_shift import ActiveShift, LearnedShift
 from zoo.layers.channels import ChannelMean, ChannelShuffle, ChannelSplit
 from zoo.layers.grouped import GroupedConv2D
-from zoo.layers.normalisation import LocalResponseNormalization
+from zoo.layers.normalization import LocalResponseNormalization
 from zoo.layers.shift import Shift, shifts
 from zoo.layers.sparse_shift import SparseShift
 

@@ -169,7 +169,7 @@ class ActiveShift(LearnedShift):
     gradient, so that loss scaling (`mixed_float16` in `fit`) would shrink it by the loss scale: use
     `mixed_bfloat16`, or no normalisation. The gradient of the inputs is always the true one.
 
-    Weight decay must leave the shifts alone; `zoo.train` sees to that.
+    Weight decay must leave the shifts alone; `zoo.training.loop` sees to that.
 
     The arguments are those of `LearnedShift`.
     """

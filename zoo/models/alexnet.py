@@ -7,7 +7,7 @@ from typing import Any
 import tf_keras
 
 from zoo.layers.grouped import GroupedConv2D
-from zoo.layers.normalisation import LocalResponseNormalization
+from zoo.layers.normalization import LocalResponseNormalization
 from zoo.models import common
 from zoo.models.common import Tensor
 

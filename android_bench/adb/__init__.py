@@ -1,0 +1,1 @@
+"""The adb client, over USB and Wi-Fi, and links that break."""

@@ -1,0 +1,1 @@
+"""Timing and scoring `.tflite` files on this computer."""

@@ -1,0 +1,268 @@
+"""Timing and scoring cases on this computer."""
+
+from __future__ import annotations
+
+import json
+import platform
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from android_bench.host.worker import ANSWER, Request, Score
+from android_bench.power import rapl
+from android_bench.power.energy import Window
+from android_bench.power.gauge import PowerProblem
+from android_bench.power.metered import Metering
+from android_bench.power.rapl import POWERCAP
+from android_bench.tasks.cases import Case
+from android_bench.tasks.schedule import Pace, Task
+from zoo import runtime
+from zoo.errors import ZooError, one_line
+from zoo.io.provenance import Provenance
+from zoo.schema.artifact import Artifact
+from zoo.schema.base import Strict
+from zoo.schema.measurement import (
+    Accuracy,
+    Configuration,
+    Device,
+    Energy,
+    Latency,
+    Measurement,
+    Placement,
+)
+
+_WORKER = "android_bench.host.worker"
+_TIMEOUT_S = 900  # scoring 10,000 images on plain int8 kernels of an old runtime takes minutes
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long a process measures: `benchmark_model`'s rule."""
+
+    num_runs: int = 50
+    min_secs: float = 0.5
+    warmup_secs: float = 0.2
+
+
+@cache
+def device() -> Device:
+    """This computer, by processor; no host name or other identity."""
+    return Device(
+        kind="host",
+        id="host",
+        name=_cpu_name(),
+        details={"system": platform.platform(), "machine": platform.machine()},
+    )
+
+
+def measure(
+    tasks: Sequence[Task],
+    timing: Timing,
+    provenance: Provenance,
+    progress: Callable[[str], None],
+    metering: Metering | None = None,
+    powercap: Path = POWERCAP,
+) -> Iterator[Measurement]:
+    """Runs each task in a process of its own; yields exactly one row a task, failed ones too.
+
+    With `metering` the first process of each case tells the energy too, or why there is none.
+    """
+    metered_s = metering.load_s + 2 * metering.idle_s if metering else 0.0
+    plain_s = 1.5 + timing.warmup_secs + timing.min_secs
+    pace = Pace([plain_s + (metered_s if task.number == 1 else 0.0) for task in tasks])
+    for number, task in enumerate(tasks, start=1):
+        case = task.case
+        progress(
+            f"[{number}/{len(tasks)}] timing {case.model}, {case.configuration.runtime}, "
+            f"{case.configuration.delegate}{pace.left(number - 1)}"
+        )
+        latency, placement, energy, no_energy = None, None, None, None
+        reasons: tuple[str, ...] = ()
+        try:
+            if metering is not None and task.number == 1:
+                answer, energy, no_energy = _metered(case, timing, metering, powercap)
+            else:
+                answer = ask(_WORKER, _request(case, timing), case.path)
+            latency = Latency.model_validate(answer["latency"])
+            placement = Placement.model_validate(answer["placement"])
+        except ZooError as error:
+            reasons = (str(error),)
+        except (KeyError, ValidationError) as error:
+            latency, energy, reasons = None, None, (f"an answer that can't be: {one_line(error)}",)
+        yield Measurement(
+            **provenance.fields(),
+            **task.fields,
+            model=case.model,
+            model_sha256=case.sha256,
+            precision=case.precision,
+            device=device(),
+            configuration=_with_version(case.configuration),
+            placement=placement,
+            latency=latency,
+            energy=energy,
+            no_energy=no_energy,
+            valid=latency is not None,
+            reasons=reasons,
+        )
+
+
+def score(case: Case, artifact: Artifact, provenance: Provenance) -> Accuracy:
+    """Scores a case on its data set's whole test split; a failure is a row with its reason."""
+    top1: float | None = None
+    images, placement = 0, None
+    reasons: tuple[str, ...] = ()
+    try:
+        wanted = test_split(artifact)
+        request = _request(case, Timing()).model_copy(update={"score": wanted})
+        found = ask(_WORKER, request, case.path)
+        top1, images = float(found["top1"]), int(found["images"])
+        placement = Placement.model_validate(found["placement"])
+    except (KeyError, TypeError, ValueError) as error:
+        reasons = (f"an answer that can't be: {one_line(error)}",)
+    except ZooError as error:
+        reasons = (str(error),)
+    return Accuracy(
+        **provenance.fields(),
+        model=case.model,
+        model_sha256=case.sha256,
+        precision=case.precision,
+        dataset=artifact.dataset,
+        split="test",
+        images=images,
+        top1=top1,
+        device=device(),
+        configuration=_with_version(case.configuration),
+        placement=placement,
+        valid=top1 is not None,
+        reasons=reasons,
+    )
+
+
+def test_split(artifact: Artifact) -> Score:
+    """Which pictures a model is scored on, and how they are normalised.
+
+    Raises:
+        ZooError: the manifest does not say.
+    """
+    try:
+        return Score(
+            dataset=artifact.dataset,
+            image_size=artifact.inputs[0].shape[1],
+            validation_images=artifact.recipe.validation_images,
+            data_dir=artifact.recipe.data_dir,
+            skip_broken=artifact.recipe.skip_broken,
+            mean=artifact.preprocessing["mean"][0],
+            std=artifact.preprocessing["std"][0],
+            labels=artifact.labels,
+        )
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise ZooError(
+            f"the manifest does not say how to score it: {one_line(error)}", where=artifact.name
+        ) from error
+
+
+def _metered(
+    case: Case, timing: Timing, metering: Metering, powercap: Path
+) -> tuple[dict, Energy | None, str | None]:
+    """The worker's answer, and its energy or why there is none.
+
+    Raises:
+        ZooError: as `ask` does.
+    """
+    try:
+        recording = rapl.Recording(rapl.Rapl(powercap))
+    except PowerProblem as problem:  # what can't be metered is not run for a minute
+        return ask(_WORKER, _request(case, timing), case.path), None, str(problem)
+    longer = replace(timing, min_secs=max(timing.min_secs, metering.load_s))
+    with recording:
+        start_s = time.monotonic()
+        time.sleep(metering.idle_s)
+        idle = Window(start_s, time.monotonic())
+        answer = ask(_WORKER, _request(case, longer), case.path)
+        end_s = time.monotonic()
+        time.sleep(metering.idle_s + rapl.SETTLING_S)
+        after = Window(end_s, time.monotonic())
+    try:
+        began_s, ended_s = map(float, answer["inferences"])
+        load = Window(began_s, ended_s)
+        runs = int(answer["latency"]["runs"])
+        return answer, rapl.energy(recording, idle, load, after, runs), None
+    except PowerProblem as problem:
+        return answer, None, str(problem)
+
+
+def _request(case: Case, timing: Timing) -> Request:
+    return Request(
+        path=str(case.path.resolve()),  # the worker starts in another folder
+        sha256=case.sha256,
+        runtime=case.configuration.runtime,
+        delegate=case.configuration.delegate,
+        threads=case.configuration.threads,
+        num_runs=timing.num_runs,
+        min_secs=timing.min_secs,
+        warmup_secs=timing.warmup_secs,
+    )
+
+
+def ask(module: str, request: Strict, where: Path) -> dict:
+    """One worker process, from start to answer.
+
+    Args:
+        module: that is run; it ends in `host_worker.reply`.
+        request: what it is given.
+        where: the model, for messages.
+
+    Raises:
+        ZooError: the model is refused, or the worker crashed, hung, or answered nonsense.
+    """
+    with subprocess.Popen(
+        [sys.executable, "-m", module],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=Path(__file__).parents[2],  # where the packages lie, installed or not
+    ) as worker:
+        try:
+            out, err = worker.communicate(request.model_dump_json().encode(), timeout=_TIMEOUT_S)
+        except subprocess.TimeoutExpired as error:
+            raise ZooError("the worker hung", got=f"no answer in {_TIMEOUT_S} s") from error
+        finally:
+            worker.kill()
+    lines = [line for line in out.decode(errors="replace").splitlines() if ANSWER in line]
+    if worker.returncode or not lines:
+        code = worker.returncode
+        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        raise ZooError(
+            "the worker process died",
+            where=where.name,
+            got=f"{how}; {one_line(err.decode(errors='replace')[-300:])}",
+        )
+    found = json.loads(lines[-1].partition(ANSWER)[2])
+    if "error" in found:
+        raise ZooError(found["error"])
+    return found
+
+
+def _with_version(configuration: Configuration) -> Configuration:
+    try:
+        version = runtime.version(configuration.runtime)
+    except ZooError:
+        version = "not installed"
+    return configuration.model_copy(update={"runtime_version": version})
+
+
+def _cpu_name() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

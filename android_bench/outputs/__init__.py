@@ -1,0 +1,1 @@
+"""Whether a phone's outputs are those of the host."""

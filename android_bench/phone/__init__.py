@@ -1,0 +1,1 @@
+"""One phone: its facts, state, settings, lock and running jobs."""

@@ -1,0 +1,1 @@
+"""What is to be measured, in which order, and the row that each measurement becomes."""

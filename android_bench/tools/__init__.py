@@ -1,0 +1,1 @@
+"""The benchmark tools for phones: their flags and what they print."""

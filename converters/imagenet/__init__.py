@@ -1,0 +1,1 @@
+"""Public ImageNet weights: converting them, and scoring them on images."""

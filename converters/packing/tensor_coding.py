@@ -1,0 +1,191 @@
+"""How each tensor's bytes are best told: chosen by estimates of what each way takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from zoo.container import codebooks
+from zoo.container.prediction import MAX_POSITIONS, Shape, fitted
+from zoo.container.sections import (
+    DIRECT,
+    MAX_COUNT,
+    MAX_LARGEST,
+    MAX_LIST,
+    ROW_STEPS,
+    STEP,
+    TABLE,
+    Dense,
+    Floats,
+    Integers,
+    Section,
+    Weights,
+)
+
+_LEAST = 16  # numbers, below which a tensor is left to the general part
+_LEAST_WEIGHTS = 512  # numbers, below which floats are a list
+_LEAST_FITTED = 512  # weights, below which coefficients cost more than they save
+_ENTRY_BITS = 22  # about what an entry of a codebook takes
+_DENSE_BITS = {2: 13, 4: 27}  # about what a float takes of which only the exponent is modelled
+_ROWS_TRIED = 4  # filters that must have a step before all are looked at
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A section and what it codes.
+
+    Attributes:
+        section: what the plan says.
+        numbers: the integers of weights, the bits of lists; None for general bytes.
+        codebook: what the integers stand for: the steps, or the entries.
+    """
+
+    section: Section
+    numbers: np.ndarray | None = None
+    codebook: np.ndarray | None = None
+
+
+def parts(data: bytes, kind: str, shape: tuple[int, ...]) -> tuple[Part, ...]:
+    """The parts that a constant is told by.
+
+    Args:
+        data: its bytes, all of them.
+        kind: its type, as the schema names it.
+        shape: of the tensor.
+
+    Returns:
+        none where it is better left to the general part.
+    """
+    width = {"FLOAT32": 4, "FLOAT16": 2, "INT8": 1, "UINT8": 1, "INT16": 2, "INT32": 4}.get(kind)
+    if width is None or len(data) < _LEAST * width:
+        return ()
+    if data == data[:width] * (len(data) // width):
+        return ()  # a constant, of which nothing can be learned for other tensors
+    count = len(data) // width
+    if kind == "INT32":
+        if count > MAX_COUNT:
+            return ()
+        return (Part(Integers(count), np.frombuffer(data, "<i4")),)
+    if kind == "FLOAT32" and (count < _LEAST_WEIGHTS or len(shape) == 1) and count <= MAX_LIST:
+        return (Part(Floats(count), np.frombuffer(data, "<u4").astype(np.uint32)),)
+    seen, by_channel = _seen(shape)
+    found = []
+    dtype = f"<i{width}" if "INT" in kind else f"<u{width}"
+    flat = np.frombuffer(data, dtype).astype(dtype[1:])
+    for piece, bits in _split(seen, by_channel, flat):
+        whole = _integers(bits, piece) if "INT" in kind else _floats(bits, piece)
+        if whole is None:
+            return ()
+        found.append(_transposed(whole, piece) if by_channel else whole)
+    return tuple(found)
+
+
+def _seen(shape: tuple[int, ...]) -> tuple[Shape, bool]:
+    """(filters, height, width, channels), and whether the filters are the last axis."""
+    if len(shape) == 4 and shape[1] * shape[2] <= MAX_POSITIONS:
+        if shape[0] == 1:  # depthwise
+            return Shape(shape[3], shape[1], shape[2], 1), shape[1] * shape[2] > 1
+        return Shape(*shape), False
+    first = shape[0] if len(shape) > 1 else 1
+    return Shape(first, 1, 1, int(np.prod(shape[1:] if len(shape) > 1 else shape))), False
+
+
+def _split(shape: Shape, by_channel: bool, flat: np.ndarray) -> list[tuple[Shape, np.ndarray]]:
+    """Pieces of at most MAX_COUNT numbers, each (filters, positions, channels)."""
+    if by_channel:
+        cube = flat.reshape(shape.positions, shape.filters).T[:, :, np.newaxis]
+        return [(shape, cube)]
+    cube = flat.reshape(shape.filters, shape.positions, shape.channels)
+    each = shape.positions * shape.channels
+    if each > MAX_COUNT:
+        line = flat.reshape(1, 1, -1)
+        cuts = range(0, flat.size, MAX_COUNT)
+        return [
+            (Shape(1, 1, 1, min(MAX_COUNT, flat.size - at)), line[:, :, at : at + MAX_COUNT])
+            for at in cuts
+        ]
+    rows = MAX_COUNT // each
+    return [
+        (Shape(len(cube[at : at + rows]), shape.height, shape.width, shape.channels),
+         cube[at : at + rows])
+        for at in range(0, shape.filters, rows)
+    ]  # fmt: skip
+
+
+def _integers(found: np.ndarray, shape: Shape) -> Part | None:
+    if shape.count > MAX_COUNT:
+        return None
+    return _weights(shape, DIRECT, found.dtype.itemsize, found.astype(np.int32), None)
+
+
+def _floats(bits: np.ndarray, shape: Shape) -> Part | None:
+    if shape.count > MAX_COUNT:
+        return None
+    width = bits.dtype.itemsize
+    entries, places, zero = codebooks.table(bits)
+    if width == 4:
+        stepped = _stepped(np.ascontiguousarray(bits).view(np.float32), shape, entries)
+        if stepped is not None:
+            return stepped
+    few = len(entries) <= MAX_LIST and max(zero, len(entries) - 1 - zero) <= MAX_LARGEST
+    if few:
+        share = np.bincount(places.reshape(-1) + zero) / shape.count
+        entropy = -float((share * np.log2(np.maximum(share, 1e-12))).sum())
+        if entropy + _ENTRY_BITS * len(entries) / shape.count < _DENSE_BITS[width]:
+            return _weights(shape, TABLE, width, places, entries, zero)
+    turned = _rotated(bits)
+    low = turned.dtype.type((1 << (8 * width - 8)) - 1)
+    sparse = bool((turned[turned <= low] == 0).all())
+    return Part(Dense(shape.count, width, sparse), turned.reshape(-1))
+
+
+def _stepped(found: np.ndarray, shape: Shape, entries: np.ndarray) -> Part | None:
+    """As integers times a step, or times a step for each filter."""
+    if not np.isfinite(found).all():
+        return None
+    if len(entries) <= MAX_LIST:
+        step = codebooks.step_of(codebooks.unordered(entries, 4).view(np.float32))
+        if step is not None:
+            steps = np.array([step], np.float32)
+            integers = codebooks.integers_of(found, steps)
+            if integers is not None:
+                return _weights(shape, STEP, 4, integers, steps)
+    if shape.filters < 2 or codebooks.row_steps(found[:_ROWS_TRIED]) is None:
+        return None
+    rows = codebooks.row_steps(found)
+    integers = None if rows is None else codebooks.integers_of(found, rows.reshape(-1, 1, 1))
+    return None if integers is None else _weights(shape, ROW_STEPS, 4, integers, rows)
+
+
+def _weights(
+    shape: Shape,
+    form: int,
+    width: int,
+    integers: np.ndarray,
+    codebook: np.ndarray | None,
+    zero: int = 0,
+) -> Part:
+    integers = np.ascontiguousarray(integers)
+    coefficients: tuple[int, ...] = ()
+    if shape.count >= _LEAST_FITTED:
+        fit = tuple(fitted(shape, integers))
+        coefficients = fit if any(fit) else ()
+    above = len(codebook) - 1 - zero if codebook is not None and form == TABLE else 0
+    largest = max(1, int(np.abs(integers.astype(np.int64)).max()))
+    section = Weights(shape, False, form, width, largest, coefficients, zero, above)
+    return Part(section, integers, codebook)
+
+
+def _transposed(part: Part, shape: Shape) -> Part:
+    """The part of a tensor whose filters are its last axis; dense floats keep the file's order."""
+    if isinstance(part.section, Weights):
+        return Part(replace(part.section, by_channel=True), part.numbers, part.codebook)
+    if part.numbers is None:
+        return part
+    return Part(part.section, part.numbers.reshape(shape.filters, -1).T.reshape(-1))
+
+
+def _rotated(bits: np.ndarray) -> np.ndarray:
+    """Floats' bits with the sign last, so that the exponent comes first."""
+    return bits << 1 | bits >> (8 * bits.dtype.itemsize - 1)

@@ -1,0 +1,1 @@
+"""Measurements for the tables of docs/."""

@@ -1,0 +1,103 @@
+"""Networks that were trained here, on grids of their own, scored on their test images."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from converters.conversion.from_keras import Conversions
+from converters.conversion.quantize import Calibration
+from converters.packing.pack import packed_size
+from converters.rate_distortion.conversions import IMAGES, pictures
+from converters.rate_distortion.search import Search
+from converters.studies.compression_table.commands import DATASETS, MODELS, commands
+from converters.studies.compression_table.rows import Accuracy, Row, against, size_of
+from zoo import data, runs
+from zoo.errors import ZooError
+from zoo.io.files import write_bytes
+from zoo.pretrained.transfer import of_dataset
+from zoo.runtime.sandbox import Runner
+from zoo.schema.run import Run
+
+PART = "Trained here: at least 10 times smaller than float32, within 0.5 point"
+RATIOS = (10.2, 16.0, 24.0)  # float32 .tflite over container; the first a little above 10
+
+Say = Callable[[str], None]
+
+
+def rows(output: Path, folder: Path, say: Say) -> list[Row]:
+    """The rows of every model and data set; a run that is missing is a row with its reason."""
+    found: list[Row] = []
+    for dataset in DATASETS:
+        for model in MODELS:
+            name = f"{model}-{dataset}"
+            try:
+                found += _of_run(output, folder, name, say)
+            except ZooError as error:
+                found.append(Row(part=PART, name=name, reason=reason(error, output, name)))
+    return found
+
+
+def _of_run(output: Path, folder: Path, name: str, say: Say) -> list[Row]:
+    run = runs.load(output / "runs" / name)
+    dataset = data.of_run(run)
+    content = flatbuffer(run, output, dataset)
+    say(f"{name}: scoring float32")
+    right = scored(content, dataset)
+    where = DATASETS[run.dataset]
+    found = [
+        Row(
+            part=PART,
+            name=f"{run.config.model} on {where}",
+            how=f"float32, {run.recipe.epochs} epochs",
+            size=size_of(content),
+            base=len(content),
+            accuracies=(Accuracy(pictures=len(right), top1=float(right.mean())),),
+        )
+    ]
+    search: Search | None = None
+    for ratio in RATIOS:
+        path = folder / f"{name}-{run.weights_sha256[:12]}-{ratio:g}.tflite"
+        if not path.exists():
+            search = search or Search(content, pictures(dataset), name)
+            say(f"{name}: grids for a container of 1/{ratio:g} of the float32 file")
+            small = search.to_size(int(len(content) / ratio), packed_size, say)
+            write_bytes(path, small.content)
+        size = size_of(path.read_bytes())
+        found.append(
+            Row(
+                part=PART,
+                name=f"rate–distortion, 1/{len(content) / size.container:.1f} of float32",
+                how=f"{IMAGES} training images, no labels, no fine-tuning",
+                size=size,
+                base=len(content),
+                accuracies=(against(scored(path.read_bytes(), dataset), right),),
+            )
+        )
+    return found
+
+
+def reason(error: ZooError, output: Path, name: str) -> str:
+    """Why there is no row of a run; where the run is missing, what makes it."""
+    if (output / "runs" / name / "run.json").exists():
+        return str(error)
+    return f"there is no such run, or it is not finished; it is made by `{commands()[name]}`"
+
+
+def flatbuffer(run: Run, output: Path, dataset: data.Dataset) -> bytes:
+    """A run as a float32 `.tflite`."""
+    model = runs.keras_model(run, output / "runs" / run.name)
+    none = dataset.normalise(dataset.train.images[:1])
+    return Conversions(model, Calibration.of(none, of_dataset(dataset))).flatbuffer("float32")
+
+
+def scored(content: bytes, dataset: data.Dataset) -> np.ndarray:
+    """bool (n,): which test images a file gets right on LiteRT with XNNPACK."""
+    with tempfile.TemporaryDirectory() as scratch, Runner("litert") as runner:
+        path = Path(scratch, "model.tflite")
+        write_bytes(path, content)
+        logits = runner.outputs(path, dataset.normalise(dataset.test.images))
+    return np.asarray(logits.argmax(axis=1) == dataset.test.labels)

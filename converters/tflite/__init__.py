@@ -1,0 +1,1 @@
+"""Reading `.tflite` files of any origin within bounds, and editing our own."""

@@ -1,0 +1,97 @@
+"""What a `.tflite` holds: operators, weights, zeros. No TensorFlow."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from converters.tflite.model import Model, Tensor
+from converters.tflite.reader import read
+
+_WEIGHT_RANK = 2  # biases and folded batch norms have rank 1
+_UNPACKED = {"INT2": 2, "INT4": 4, "UINT4": 4}
+_NUMPY = {
+    "FLOAT32": "<f4",
+    "FLOAT16": "<f2",
+    "BFLOAT16": "<u2",
+    "FLOAT64": "<f8",
+    "INT8": "i1",
+    "UINT8": "u1",
+    "INT16": "<i2",
+    "INT32": "<i4",
+    "INT64": "<i8",
+}
+
+Place = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What the flatbuffer holds.
+
+    Attributes:
+        operators: name → count, over all subgraphs.
+        parameters: elements of all constant tensors that hold weights or biases; sparse ones
+            count as dense.
+        zeros: share of zeros (at the zero point, where quantised) in the weights of rank 2 and
+            more, 0 to 1.
+    """
+
+    operators: dict[str, int]
+    parameters: int
+    zeros: float
+
+
+def contents(data: bytes, where: object) -> Contents:
+    """Reads a `.tflite` and counts.
+
+    Raises:
+        ZooError: it is no TFLite flatbuffer, or a damaged one.
+    """
+    return count(read(data, where))
+
+
+def count(model: Model) -> Contents:
+    """Operators, parameters and zeros of a model; weights that subgraphs share count once."""
+    parameters, weights, zeros = 0, 0, 0
+    elsewhere: set[Place] = set()
+    known: dict[tuple[object, ...], int] = {}  # tensors may share a buffer, which may be large
+    for graph in model.graphs:
+        constants = [t for t in graph.tensors if t.parameter and t.data not in elsewhere]
+        for tensor in constants:
+            parameters += tensor.elements
+            if len(tensor.shape) >= _WEIGHT_RANK:
+                key = (tensor.data, tensor.type, tensor.shape, tensor.quantisation, tensor.sparse)
+                if key not in known:
+                    known[key] = _zeros(model, tensor)
+                weights += tensor.elements
+                zeros += known[key]
+        elsewhere.update(t.data for t in constants if t.data is not None)
+    operators = Counter(operator.name for _, operator in model.operators())
+    return Contents(dict(sorted(operators.items())), parameters, zeros / max(1, weights))
+
+
+def _zeros(model: Model, tensor: Tensor) -> int:
+    values = _values(model, tensor)
+    if tensor.sparse:  # what is not stored is zero
+        return max(0, tensor.elements - int(np.count_nonzero(values)))
+    quantised = tensor.quantisation
+    if quantised is None or not any(quantised.zero_points):
+        return int(values.size - np.count_nonzero(values))
+    shape = [1] * len(tensor.shape)
+    if len(quantised.zero_points) > 1:
+        shape[quantised.axis] = -1
+    points = np.array(quantised.zero_points, np.int64).reshape(shape)
+    return int((values.reshape(tensor.shape) == points).sum())
+
+
+def _values(model: Model, tensor: Tensor) -> np.ndarray:
+    raw = model.raw(tensor.data or (0, 0))
+    if tensor.type not in _UNPACKED:
+        return np.frombuffer(raw, _NUMPY[tensor.type])
+    bits = _UNPACKED[tensor.type]
+    packed = np.frombuffer(raw, np.uint8)
+    parts = [(packed >> shift) & (2**bits - 1) for shift in range(0, 8, bits)]
+    return np.stack(parts, 1).reshape(-1)[: tensor.elements]

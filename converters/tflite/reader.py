@@ -1,0 +1,228 @@
+"""Reading the structure of a `.tflite`, whoever made it.
+
+Nothing in the file is believed: offsets, lengths, indices and shapes are checked, and the work is
+bounded by the file's size (see `converters.tflite.tables`). Field numbers are those of the
+public schema, tflite/converter/schema/schema.fbs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cache
+from types import MappingProxyType
+from typing import TypeVar
+
+from converters.tflite import options
+from converters.tflite.model import (
+    BITS,
+    Graph,
+    Metadata,
+    Model,
+    Operator,
+    Quantisation,
+    Signature,
+    Tensor,
+)
+from converters.tflite.tables import Reader, Table
+from zoo.errors import ZooError
+
+_MAX_ELEMENTS = 2**40
+_MAX_RANK = 32
+_CUSTOM = 32
+_FLEX = "Flex"
+_QUANTISATION_KINDS = ("affine", "custom", "blockwise", "multi-axis")
+
+Place = tuple[int, int]
+T = TypeVar("T")
+
+
+def read(data: bytes, where: object) -> Model:
+    """Reads the structure of a `.tflite`; weights are left where they are.
+
+    Args:
+        data: the whole file.
+        where: its name, for messages.
+
+    Raises:
+        ZooError: it is no TFLite flatbuffer, or a damaged one.
+    """
+    if data[4:8] != b"TFL3":
+        raise ZooError(
+            "not a .tflite file", where=where, expected="TFL3 at byte 4", got=repr(data[4:8])
+        )
+    reader = Reader(data, where)
+    root = reader.root()
+    if root.extent(9)[1]:
+        raise ZooError(
+            "the .tflite keeps its weights in other files", where=where, remedy="embed them"
+        )
+    buffers = [_buffer(reader, table) for table in root.tables(4)]
+    codes = [_code(table) for table in root.tables(1)]
+    graphs = tuple(
+        _graph(reader, table, number, codes, buffers) for number, table in enumerate(root.tables(2))
+    )
+    if not graphs:
+        raise reader.damaged("no subgraph")
+    metadata = tuple(
+        Metadata(table.text(0), _at(reader, buffers, table.integer(1, "u4"), "metadata"))
+        for table in root.tables(6)
+    )
+    signatures = tuple(_signature(reader, table, graphs) for table in root.tables(7))
+    return Model(data, root.integer(0, "u4"), root.text(3), graphs, signatures, metadata)
+
+
+def _buffer(reader: Reader, table: Table) -> Place:
+    start, length = table.extent(0)
+    # Files above 2 GB keep data behind the flatbuffer; offsets 0 and 1 say that this one does not.
+    if length == 0 and (outside := table.integer(1, "u8")) > 1:
+        length = table.integer(2, "u8")
+        if outside + length > reader.size:
+            raise reader.damaged(f"a buffer at byte {outside} that leaves the file")
+        return outside, length
+    return start, length
+
+
+def _at(reader: Reader, items: Sequence[T], index: int, what: str) -> T:
+    if not 0 <= index < len(items):
+        raise reader.damaged(f"{what} refers to number {index} of {len(items)}")
+    return items[index]
+
+
+def _code(table: Table) -> tuple[str, str, int]:
+    """Name, kind and version of an operator code."""
+    # Codes above 127 are in the second field; the first says 127 then. Old files have only it.
+    number = max(table.integer(0, "i1"), table.integer(3, "i4"))
+    version = table.integer(2, "i4", 1)
+    if number != _CUSTOM:
+        return _operator_names().get(number, f"UNKNOWN_{number}"), "builtin", version
+    name = table.text(1) or "unnamed custom operator"
+    return name, "flex" if name.startswith(_FLEX) else "custom", version
+
+
+def _graph(
+    reader: Reader,
+    table: Table,
+    number: int,
+    codes: list[tuple[str, str, int]],
+    buffers: list[Place],
+) -> Graph:
+    tensors = tuple(
+        _tensor(reader, each, index, buffers) for index, each in enumerate(table.tables(0))
+    )
+
+    def indices(found: tuple[int, ...], what: str) -> tuple[int, ...]:
+        for index in found:
+            if not -1 <= index < len(tensors):
+                raise reader.damaged(
+                    f"subgraph {number}: {what} refers to tensor {index} of {len(tensors)}"
+                )
+        return found
+
+    operators = []
+    for index, each in enumerate(table.tables(3)):
+        what = f"operator {index}"
+        name, kind, version = _at(reader, codes, each.integer(0, "u4"), what)
+        operators.append(
+            Operator(
+                index=index,
+                name=name,
+                kind=kind,
+                version=version,
+                inputs=indices(each.integers(1), what),
+                outputs=indices(each.integers(2), what),
+                options=options.read(each.integer(3, "u1"), each.table(4)),
+            )
+        )
+    inputs, outputs = (indices(table.integers(slot), "an input or output") for slot in (1, 2))
+    if -1 in inputs + outputs:
+        raise reader.damaged(f"subgraph {number}: an input or output is tensor -1")
+    return Graph(table.text(4), tensors, tuple(operators), inputs, outputs)
+
+
+def _tensor(reader: Reader, table: Table, index: int, buffers: list[Place]) -> Tensor:
+    what = f"tensor {index}"
+    number = table.integer(1, "i1")
+    kind = _type_names().get(number, f"UNKNOWN_{number}")
+    shape, signature = table.integers(0), table.integers(7)
+    if len(shape) > _MAX_RANK or any(n < 0 for n in shape):
+        raise reader.damaged(f"{what} has the shape {list(shape[:_MAX_RANK])}")
+    elements = math.prod(shape)
+    if elements > _MAX_ELEMENTS:
+        raise reader.damaged(f"{what} has {elements:.3g} elements")
+    if signature and len(signature) != len(shape):
+        raise reader.damaged(f"{what} has the shapes {list(shape)} and {list(signature)}")
+    sparse = table.has(6)
+    start, length = _at(reader, buffers, table.integer(2, "u4"), what)
+    bits = BITS.get(kind)
+    if length and bits is not None:
+        wrong = 8 * length % bits if sparse else length != (elements * bits + 7) // 8
+        if wrong:
+            raise reader.damaged(f"{what}, {kind} {list(shape)}, has {length} bytes of data")
+    quantisation = table.table(4)
+    return Tensor(
+        index=index,
+        name=table.text(3),
+        shape=shape,
+        signature=signature,
+        type=kind,
+        data=(start, length) if length else None,
+        quantisation=_quantisation(reader, quantisation, shape, what) if quantisation else None,
+        sparse=sparse,
+        variable=bool(table.integer(5, "u1")),
+    )
+
+
+def _quantisation(
+    reader: Reader, table: Table, shape: tuple[int, ...], what: str
+) -> Quantisation | None:
+    kind = table.integer(4, "u1")
+    scales = tuple(table.numbers(2, "<f4"))
+    points = table.integers(3, "<i8")
+    axis = table.integer(6, "i4")
+    if kind:
+        name = _QUANTISATION_KINDS[kind] if kind < len(_QUANTISATION_KINDS) else f"kind {kind}"
+        return Quantisation(scales, points, axis, name)
+    if not scales:
+        return None  # only a range, which training may leave
+    if not all(math.isfinite(scale) for scale in scales):
+        raise reader.damaged(f"{what} has a scale that is not finite")
+    if len(points) <= 1:
+        points = (points or (0,)) * len(scales)
+    slices = shape[axis] if 0 <= axis < len(shape) else None
+    if len(points) != len(scales) or (len(scales) > 1 and len(scales) != slices):
+        raise reader.damaged(
+            f"{what} of shape {list(shape)} has {len(scales)} scales and {len(points)} zero points"
+            f" along axis {axis}"
+        )
+    return Quantisation(scales, points, axis)
+
+
+def _signature(reader: Reader, table: Table, graphs: tuple[Graph, ...]) -> Signature:
+    number = table.integer(4, "u4")
+    tensors = _at(reader, graphs, number, "a signature").tensors
+
+    def names(slot: int) -> MappingProxyType[str, int]:
+        found = {each.text(0): each.integer(1, "u4") for each in table.tables(slot)}
+        for index in found.values():
+            _at(reader, tensors, index, "a signature")
+        return MappingProxyType(found)
+
+    return Signature(table.text(2), names(0), names(1), number)
+
+
+@cache
+def _operator_names() -> dict[int, str]:
+    return _names("BuiltinOperator")
+
+
+@cache
+def _type_names() -> dict[int, str]:
+    return _names("TensorType")
+
+
+def _names(enumeration: str) -> dict[int, str]:
+    from ai_edge_litert import schema_py_generated as schema
+
+    found = vars(getattr(schema, enumeration))
+    return {number: name for name, number in found.items() if isinstance(number, int)}

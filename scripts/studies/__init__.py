@@ -1,0 +1,1 @@
+"""Commands that only regenerate pages of docs/."""

@@ -1,0 +1,67 @@
+"""What a shift layer costs on this machine, in each form that it can be lowered to.
+
+    python -m scripts.studies.shift_costs --markdown=docs/lowerings.md
+
+Each form stands between two 1×1 convolutions, converted by TensorFlow and run by LiteRT with
+XNNPACK on one thread. All take turns in random order in one process, and only ratios to the trained
+3×3 depthwise convolution of the same stride are printed, as seconds depend on what else the machine
+does: of the whole block, and of the time that the layer adds to the block without it.
+"""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+from absl import flags
+
+from android_bench.host import bench
+from scripts.common import cli
+from zoo.errors import ZooError
+from zoo.io.files import write_text
+from zoo.io.tf_import import import_tensorflow
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("markdown", "", "file to write the table to, below its heading; the rest stays")
+flags.DEFINE_list("maps", ["56x64", "28x128", "14x256"], "maps: height and width, x, channels")
+flags.DEFINE_integer("turns", 25, "turns of each block, after one that is not counted")
+flags.DEFINE_integer("runs", 6, "runs in one turn")
+
+
+_HEADING = "## The table"
+
+
+def main(_: list[str]) -> None:
+    """Times every form and prints a Markdown table."""
+    for flag, least in (("turns", 2), ("runs", 1)):
+        if FLAGS[flag].value < least:
+            raise ZooError("too small", where=f"--{flag}", expected=f"{least} or more")
+    maps = [_map(text) for text in FLAGS.maps]
+    import_tensorflow()
+    from converters.studies import shift_costs
+
+    rows = shift_costs.HEADER
+    cli.say(rows)
+    for size, channels in maps:
+        for integer in (False, True):
+            lines = shift_costs.table(size, channels, integer, FLAGS.turns, FLAGS.runs)
+            cli.say(lines)
+            rows += f"\n{lines}"
+    if FLAGS.markdown:
+        command = f"python -m scripts.studies.shift_costs --turns={FLAGS.turns} --runs={FLAGS.runs}"
+        today = datetime.datetime.now(datetime.UTC).date()
+        path = Path(FLAGS.markdown)
+        written = path.read_text().partition(_HEADING)[0] if path.exists() else ""
+        source = f"`{command}` on {bench.device().name}, one thread, {today}."
+        write_text(path, f"{written}{_HEADING}\n\n{source}\n\n{rows}\n")
+
+
+def _map(text: str) -> tuple[int, int]:
+    size, _, channels = text.partition("x")
+    if not (size.isdecimal() and channels.isdecimal()) or min(int(size), int(channels)) < 9:
+        raise ZooError("not a map", where="--maps", expected="56x64, at least 9x9", got=text)
+    return int(size), int(channels)
+
+
+if __name__ == "__main__":
+    cli.run(main)

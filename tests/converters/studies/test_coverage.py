@@ -1,0 +1,133 @@
+"""The table of networks and precisions, and ratios of latencies."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from converters.studies import coverage_table, latency_ratios
+from converters.studies.coverage_table import OnRuntime, Row
+from tests.conftest import PICTURES
+from zoo.errors import ZooError
+from zoo.schema.measurement import Placement
+
+
+def test_the_command_goes_on_where_it_stopped(command, tmp_path):
+    if not PICTURES.exists():
+        pytest.skip(f"the pictures are not at {PICTURES}")
+    flags = (
+        "--models=sslresnet20_e6",
+        f"--images={PICTURES}",
+        f"--output={tmp_path}",
+        f"--markdown={tmp_path / 'table.md'}",
+    )
+    first = command("conversions", *flags, "--precisions=float32,int8_qat")
+    assert first.returncode == 0, first.stderr
+    log = tmp_path / "conversions.jsonl"
+    rows = [Row.model_validate(json.loads(line)) for line in log.read_text().splitlines()]
+    assert [row.precision for row in rows] == ["float32", "int8_qat"]
+    for row, most in zip(rows, (1e-5, 0.3), strict=True):
+        assert row.on["litert"].placement.level == "full"
+        assert row.on["litert"].relative < most
+        assert row.gpu_refusals == ()
+
+    again = command("conversions", *flags, "--precisions=float32,float16,int8_qat")
+    assert again.returncode == 0, again.stderr
+    assert len(log.read_text().splitlines()) == 3
+    table = (tmp_path / "table.md").read_text()
+    assert "| model | float32 | float16 | int8_qat |" in table
+    assert table.count("| sslresnet20_e6 |") == 3
+
+    log.write_text(log.read_text() + "{}\n")
+    broken = command("conversions", *flags, "--table_only")
+    assert broken.returncode == 1
+    assert broken.stderr.startswith("error: the rows can't be read | where: ")
+
+
+def on(taken, nodes, parts, relative=0.01, latency_us=100.0):
+    level = "full" if taken == nodes else "partial" if taken else "none"
+    placement = Placement(level=level, nodes=nodes, delegated=taken, partitions=parts)
+    return OnRuntime(placement=placement, relative=relative, agreement=1.0, latency_us=latency_us)
+
+
+def test_every_refusal_has_its_reason():
+    rows = [
+        Row(
+            model="a",
+            precision="int8",
+            bytes=5,
+            oldest_runtime="1.14.0",
+            gpu_refusals=("2 GATHER: no such operator on the GPU", "1 SPLIT_V: another reason"),
+            on={
+                "litert": on(7, 9, 3),
+                "tflite_runtime": OnRuntime(reason="it refuses this .tflite"),
+            },
+        ),
+        Row(model="a", precision="int16x8", reason="the quantiser refuses HARD_SWISH"),
+        Row(
+            model="b",
+            precision="int8",
+            oldest_runtime="2.3.0",
+            on={"litert": on(9, 9, 1, 3e-7), "tflite_runtime": on(0, 9, 0, latency_us=250.0)},
+        ),
+    ]
+    text = coverage_table.markdown(rows, "# Heading")
+    lines = text.splitlines()
+    assert "| a | **7 of 9 in 3 parts**, 1.0 % | no [1] |" in lines
+    assert "| b | all 9, 3e-07 |  |" in lines
+    assert "| a | no [2] [3] | no [1] |" in lines
+    assert "| a | no [4] | no [1] |" in lines
+    assert "| b | **0 of 9**, ×2.5, from 2.3.0 |  |" in lines
+    assert lines[-4:] == [
+        "1. the quantiser refuses HARD_SWISH",
+        "2. no such operator on the GPU",
+        "3. another reason",
+        "4. it refuses this .tflite",
+    ]
+    assert "| int8 | 2 | 2 | 1 | 1 | 1 | ×2.5 |" in coverage_table.summary(rows)
+
+
+def test_the_speed_command_keeps_what_is_written_by_hand(command, tmp_path):
+    page = tmp_path / "speed.md"
+    page.write_text("# Old\n\n## Why\n\nBecause.\n")
+    flags = ("--peers=", "--models=resnet20", "--turns=3", "--seconds=0.01", f"--markdown={page}")
+    done = command("peers", *flags)
+    assert done.returncode == 0, done.stderr
+    (row,) = (line for line in page.read_text().splitlines() if line.startswith("| resnet20"))
+    assert row == done.stdout.strip()
+    assert len(re.findall(r"\d+\.\d\d \(\d+\.\d\d – \d+\.\d\d\)", row)) == 3
+    assert page.read_text().endswith("\n\n## Why\n\nBecause.\n")
+    assert "# Old" not in page.read_text()
+
+
+class Scripted:
+    """Answers with known latencies in place of a child process."""
+
+    def __init__(self, times):
+        self.times = {path: iter(values) for path, values in times.items()}
+
+    def latency_us(self, path, delegate, threads, seconds):
+        value = next(self.times[path])
+        if value is None:
+            raise ZooError("the runtime refuses this")
+        return [value, 1e9, value]
+
+
+def test_ratios_are_of_the_same_turn():
+    base, twice, gone = Path("base"), Path("twice"), Path("gone")
+    # The machine slows down tenfold: single latencies say nothing, ratios of one turn do.
+    runner = Scripted(
+        {base: [1, 2, 5, 10, 10], twice: [2, 4, 10, 20, 40], gone: [1, 2, None, 4, 5]}
+    )
+    found = latency_ratios.measure(base, [twice, gone], runner, 5, 0.1, lambda _: None)
+    assert (found[0].median, found[0].low, found[0].high) == (2, 2, 2)
+    assert str(found[0]) == "2.00 (2.00 – 2.00)"
+    assert found[1].median is None
+    assert "refuses" in found[1].reason
+
+
+def test_a_base_that_cannot_run_is_an_error():
+    base = Path("base")
+    with pytest.raises(ZooError, match="refuses"):
+        latency_ratios.measure(base, [], Scripted({base: [None]}), 3, 0.1, lambda _: None)

@@ -1,0 +1,116 @@
+"""What must stay light: TensorFlow costs 4 seconds and more, so only training may import it."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.support.processes import HANG_S
+
+TF_FREE = (
+    "zoo.catalog",
+    "zoo.hub.classifier",
+    "zoo.compression.schemes",
+    "zoo.data.dataset",
+    "zoo.hub.download",
+    "zoo.sweeps.tune",
+    "zoo.data.imagenet",
+    "zoo.runtime.sandbox",
+    "zoo.runtime.sandbox_worker",  # and so no child that runs a file has it
+    "zoo.runs",
+    "zoo.runtime.interpreter",
+    "zoo.schema.recipe",
+    "zoo.pretrained.transfer",
+    "zoo.schema.measurement",
+    "zoo.schema.artifact",
+    "zoo.pretrained.public",
+    "converters.studies.compression_table.rows",
+    "zoo.container.unpack",
+    "converters.packing.pack",
+    "zoo.pretrained.deep_compression",
+    "converters.studies.coverage_table",
+    "converters.tflite.counts",
+    "converters.inspection.inspect",
+    "converters.parity.show",
+    "converters.parity.verify",
+    "converters.conversion.precisions",
+    "converters.studies.latency_ratios",
+    "converters.imagenet.scores",
+    "converters.release.build",
+    "android_bench.host.bench",
+    "zoo.report.build",
+    "android_bench.power.metered",
+    "android_bench.doctor.examine",
+    "android_bench.power.rapl",
+    "zoo.report.recommend",
+    "android_bench.session.session",
+    "android_bench.adb.wireless",
+    "scripts.benchmark",
+    "scripts.build",
+    "scripts.classify",
+    "scripts.compress",
+    "scripts.studies.compression_table",
+    "scripts.studies.conversions",
+    "scripts.convert",
+    "scripts.data",
+    "scripts.deep_compression",
+    "scripts.demo",
+    "scripts.describe",
+    "scripts.download",
+    "scripts.evaluate",
+    "scripts.explore",
+    "zoo.pretrained.initial",
+    "scripts.inspect",
+    "scripts.list",
+    "scripts.studies.shift_costs",
+    "scripts.studies.converted_speed",
+    "scripts.phone",
+    "scripts.pack",
+    "scripts.publish",
+    "scripts.recommend",
+    "scripts.report",
+    "scripts.search",
+    "scripts.sensitivity",
+    "scripts.studies.training_speed",
+    "scripts.train",
+    "scripts.unpack",
+    "scripts.verify",
+)
+
+
+# "alone": each module in a fork of its own, since what one imports the next would find. "in a row":
+# commands alone are in forks, since several define the same flags; it is a fifth of the work, and
+# finds all but a module that needs another one to be imported first.
+CODE = """
+import importlib, os, sys
+import absl.flags, numpy, pydantic, requests  # what most of them share
+how, *modules = sys.argv[1:]
+for module in modules:
+    forked = how == "alone" or module.startswith("scripts.")
+    child = os.fork() if forked else 0
+    if child:
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if code:
+            print(module, "imports TensorFlow" if code == 2 else "can't be imported")
+        continue
+    importlib.import_module(module)
+    found = "tensorflow" in sys.modules
+    if forked:
+        os._exit(2 * found)
+    if found:
+        sys.exit(f"{module} imports TensorFlow")
+"""
+
+
+@pytest.mark.parametrize("how", ["in a row", pytest.param("alone", marks=pytest.mark.slow)])
+def test_import_without_tensorflow(how):
+    modules = sorted(TF_FREE, key=lambda name: name.startswith("scripts."))
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, how, *modules],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=HANG_S,
+    )
+    assert (done.stdout, done.returncode) == ("", 0), done.stderr

@@ -1,0 +1,118 @@
+"""What every command does where the system refuses its files: one line, and exit code 1."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.support.processes import HANG_S
+from tests.support.tiny_tflite import tiny_model
+from zoo.io.stderr import quiet
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("/sys/model.ztfl", "/sys/model.ztfl .*got: (Read-only|Permission|Operation not).*to do: "),
+        ("/sys/no/model.ztfl", "/sys/no .*got: (Read-only|Permission|Operation not).*to do: "),
+        ("a_file/model.ztfl", "a_file.*got: (File exists|Not a directory).*name a folder"),
+        ("a_file/sub/model.ztfl", "a_file/sub.*got: Not a directory.*name a folder"),
+        ("a_folder", "/a_folder .*got: Is a directory.*name a file"),
+        ("x" * 300, "got: File name too long.*shorter"),
+    ],
+)
+def test_a_place_that_is_refused_is_one_line(command, tmp_path, place, said):
+    (tmp_path / "a_file").touch()
+    (tmp_path / "a_folder" / "sub").mkdir(parents=True)
+    tiny_model(tmp_path / "tiny.tflite")
+    done = command("pack", str(tmp_path / "tiny.tflite"), f"--output={tmp_path / place}")
+    assert done.returncode == 1
+    assert re.fullmatch(f"error: the system refuses a file.*{said}.*\n", done.stderr)
+
+
+def run(body, stdout):
+    """A command that does just this."""
+    program = f"from scripts.common import cli\ndef main(argv):\n    {body}\ncli.run(main)"
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=HANG_S,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("body", ["print(1)", "cli.say('1')", "print(1); raise cli.ZooError('so')"])
+def test_output_that_does_not_fit_is_one_line(body):
+    with Path("/dev/full").open("w") as full:
+        done = run(body, full)
+    assert done.returncode == 1
+    assert re.fullmatch("error: (the system refuses.*No space left on.*|so)\n", done.stderr)
+
+
+@pytest.mark.parametrize("body", ["print(1)", "cli.say('1')"])
+def test_output_that_nobody_reads_is_no_error(body):
+    ours, theirs = os.pipe()
+    os.close(ours)
+    done = run(body, theirs)
+    os.close(theirs)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("mistake", ["open('nothing')", "raise OSError('so')", "1 / 0"])
+def test_a_mistake_of_ours_is_a_traceback(mistake):
+    done = run(mistake, subprocess.DEVNULL)
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+
+
+def test_a_console_command_is_the_script_it_is_named_after():
+    code = (
+        "import sys; sys.argv[0] = '/bin/zoo-list'; import scripts.common.console as it; it.run()"
+    )
+    words = [sys.executable, "-c", code, "--name=resnet20", "--json"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=HANG_S)
+    assert done.returncode == 0, done.stderr
+    assert '"name": "resnet20"' in done.stdout
+
+
+def test_what_a_library_writes_to_stderr_is_dropped_and_only_then(capfd):
+    with quiet():
+        os.write(2, b"chatter of C++\n")
+    os.write(2, b"a word of ours\n")
+    assert capfd.readouterr().err == "a word of ours\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "flag"),
+    [("compress", "--prune_sparsity"), ("train", "--learning_rate"), ("explore", "--epochs")],
+)
+def test_help_has_the_fields_of_a_recipe(command, name, flag):
+    assert re.search(rf"^ *{flag}: ", command(name, "--help").stdout, re.MULTILINE)
+
+
+def test_a_demo_ends_with_the_stage_that_fails(command, tmp_path):
+    (tmp_path / "file").touch()
+    done = command("demo", "--dataset=digits", f"--output={tmp_path / 'file'}")
+    assert done.returncode == 1
+    assert re.search(r"── 1/7 .* python -m scripts.train --recipe=digits_quick", done.stdout)
+    assert "2/7" not in done.stdout
+    assert done.stderr.count("error: ") == 1
+
+
+@pytest.mark.slow
+def test_the_demo_on_digits(command, tmp_path):
+    artifacts = tmp_path / "artifacts"
+    artifacts.mkdir()
+    (artifacts / "no_model.tflite").write_bytes(bytes(100))
+    done = command("demo", "--dataset=digits", f"--output={tmp_path}")
+    assert done.returncode == 1, "a case failed, which is a row and stops nothing"
+    assert done.stdout.splitlines()[-1].startswith("done in "), done.stderr
+    assert "no_model" in (tmp_path / "report" / "index.html").read_text()
+    assert len(list(artifacts.glob("*.tflite"))) == 1 + 6

@@ -1,0 +1,121 @@
+"""How fast a release is found, downloaded and used on this machine.
+
+    python -m tests.speed.release
+
+Downloads come from Python's web server on the loopback, in turns with curl: the ratio of the times
+is printed. Commands are whole processes, the median of the turns; what a busy machine adds is in
+the elapsed time, not in the processor's.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from absl import app, flags
+
+from tests.conftest import ROOT
+from tests.support.release_server import NAME, released
+from zoo.hub import download, index, sources
+
+FLAGS = flags.FLAGS
+flags.DEFINE_integer("megabytes", 300, "size of the file that is downloaded", lower_bound=1)
+flags.DEFINE_integer("turns", 5, "of each measurement", lower_bound=1)
+_MODEL = "resnet20-fashion_mnist-int8"
+_CLASSIFY = f"""
+import zoo
+zoo.load({_MODEL!r}).classify("docs/ankle_boot.png")
+"""
+
+
+def main(_: list[str]) -> None:
+    """Prints a Markdown table of commands and a line on downloads."""
+    print("| what | seconds | of the processor |\n|---|---:|---:|")
+    python = [sys.executable, "-m"]
+    for what, command in (
+        ("scripts.list", [*python, "scripts.list"]),
+        ("scripts.search", [*python, "scripts.search", "--precision=int8"]),
+        ("zoo.load and a first class", [sys.executable, "-c", _CLASSIFY]),
+    ):
+        took = [_process(command) for _ in range(FLAGS.turns + 1)][1:]
+        elapsed, processor = (statistics.median(each) for each in zip(*took, strict=True))
+        print(f"| {what} | {elapsed:.2f} | {processor:.2f} |")
+    with tempfile.TemporaryDirectory() as name:
+        ratios = _downloads(Path(name))
+    print(
+        f"\nspeed of a download of {FLAGS.megabytes} MB, in that of curl: median "
+        f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+    )
+
+
+def _process(command: list[str]) -> tuple[float, float]:
+    """Elapsed and processor seconds of a whole process."""
+
+    def used() -> float:
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage.ru_utime + usage.ru_stime
+
+    before, began = used(), time.perf_counter()
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - began, used() - before
+
+
+def _downloads(folder: Path) -> list[float]:
+    """curl's time divided by ours, turn by turn."""
+    for path, content in released(content=os.urandom(FLAGS.megabytes * 1_000_000)).items():
+        (folder / path).parent.mkdir(exist_ok=True)
+        (folder / path).write_bytes(content)
+    server = subprocess.Popen(
+        [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert server.stdout is not None
+        address = server.stdout.readline().split("(")[1].split(")")[0]
+        ratios = []
+        for turn in range(FLAGS.turns + 1):
+            into = folder / str(turn)
+            runs: dict[str, Callable[[], object]] = {
+                "curl": lambda: _curl(address, folder),
+                "ours": lambda into=into: _ours(address, into),  # type: ignore[misc]
+            }
+            took = {}
+            for who in sorted(runs, reverse=turn % 2 == 1):  # neither always goes first
+                began = time.perf_counter()
+                runs[who]()
+                took[who] = time.perf_counter() - began
+            ratios.append(took["curl"] / took["ours"])
+        return ratios[1:]  # the first one imports, too
+    finally:
+        server.kill()
+        server.wait()
+
+
+def _curl(address: str, folder: Path) -> None:
+    out = folder / "by_curl"
+    url = f"{address}artifacts/{NAME}.tflite"
+    subprocess.run(["curl", "--silent", "--fail", "--output", str(out), url], check=True)  # noqa: S607
+    out.unlink()
+
+
+def _ours(address: str, into: Path) -> None:
+    """Checked by its hash, as always."""
+    there = [sources.source(address)]
+    entries = index.chosen(index.index(there), [NAME])
+    found, problems = download.fetch(entries, there, into)
+    assert not problems, problems
+    found[NAME].unlink()
+
+
+if __name__ == "__main__":
+    app.run(main)

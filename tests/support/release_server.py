@@ -1,0 +1,148 @@
+"""A release of one model, and a web server on the loopback for it, which need not behave."""
+
+import hashlib
+import os
+import re
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.support.processes import HANG_S
+from tests.support.report_samples import artifact
+from zoo.hub import download, index, sources
+from zoo.hub.source import SourceError
+from zoo.schema.release import Entry, File, Index
+
+CONTENT = os.urandom(300_000)  # what is transferred is never run, so any bytes will do
+NAME = "net-fashion_mnist-int8"
+
+
+def file(path, content):
+    return File(path=path, bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+
+
+def released(name=NAME, content=CONTENT, packed=None, **changes):
+    """The files of a release of one model, by path."""
+    told = artifact(name, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content), **changes)
+    manifest = told.model_dump_json().encode()
+    path = f"artifacts/{name}.tflite"
+    files = {path: content, f"artifacts/{name}.json": manifest}
+    transferred = file(path, content)
+    if packed is not None:
+        files = {f"{path}.ztfl": packed, f"artifacts/{name}.json": manifest}
+        transferred = file(f"{path}.ztfl", packed)
+    entry = Entry(
+        name=name, kind="tflite", run=name.rsplit("-", 1)[0], model="resnet20",
+        dataset="fashion_mnist", precision="int8", parameters=1, file=file(path, content),
+        download=transferred, manifest=file(f"artifacts/{name}.json", manifest),
+    )  # fmt: skip
+    return {**files, "index.json": Index(entries=(entry,)).model_dump_json().encode()}
+
+
+class Server(ThreadingHTTPServer):
+    """Serves `files`; `misbehave(handler, path)` may answer first, and returns whether it did.
+
+    What should never come waits for `ended`, which is set when the test is done with the server.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, files, misbehave=lambda handler, path: False):
+        self.files, self.misbehave, self.asked = files, misbehave, []
+        self.ended = threading.Event()
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.address = f"http://127.0.0.1:{self.server_port}/"
+
+    def handle_error(self, request, client_address):
+        pass  # a client that goes away
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.0"
+    server: Server
+
+    def do_GET(self):
+        path = self.path.lstrip("/")
+        self.server.asked.append((path, self.headers.get("Range")))
+        if self.server.misbehave(self, path):
+            return
+        content = self.server.files.get(path)
+        if content is None:
+            self.send_error(404)
+            return
+        wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        first = int(wanted.group(1)) if wanted else 0
+        self.answer(content[first:], first, len(content))
+
+    def answer(self, content, first, whole, **headers):
+        self.send_response(206 if first else 200)
+        if first:
+            self.send_header("Content-Range", f"bytes {first}-{whole - 1}/{whole}")
+        told = {"Content-Length": str(len(content)), **headers}
+        for key, value in told.items():
+            if value is not None:
+                self.send_header(key, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_):
+        pass
+
+
+@contextmanager
+def serving(files, misbehave=lambda handler, path: False):
+    server = Server(files, misbehave)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    try:
+        yield server
+    finally:
+        server.ended.set()
+        server.shutdown()
+        server.server_close()
+
+
+@dataclass
+class Impatient:
+    """A source that waits `timeout_s` for a model, but as long as it takes for all else."""
+
+    address: str
+    timeout_s: float
+
+    @property
+    def name(self):
+        return self.address
+
+    def read(self, place, limit):
+        return sources.source(self.address, HANG_S).read(place, limit)
+
+    def copy(self, place, size, out):
+        sources.source(self.address, self.timeout_s).copy(place, size, out)
+
+
+def get(addresses, folder, timeout_s=HANG_S, names=(NAME,)):
+    """Downloads; the problems, as text. `timeout_s` is how long a model's server may be silent."""
+    there = [Impatient(str(each), timeout_s) for each in addresses]
+    try:
+        entries = index.chosen(index.index(there), names)
+    except SourceError as error:
+        return str(error)
+    _, problems = download.fetch(entries, there, folder)
+    return "\n".join(map(str, problems))
+
+
+def whole(folder, content=CONTENT, name=NAME):
+    return (folder / "artifacts" / f"{name}.tflite").read_bytes() == content
+
+
+def is_model(path):
+    return path.startswith("artifacts/") and ".tflite" in path
+
+
+def nothing_there(folder):
+    """No model and no manifest, whole or half; what was begun may stay aside."""
+    return not [
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and ".partial" not in path.relative_to(folder).parts
+    ]

@@ -1,0 +1,93 @@
+"""The scan as a picture: layers by levels, coloured by the accuracy lost. Needs vl-convert."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from zoo import charts
+from zoo.compression.sensitivity.proposal import Point
+
+_TITLES = {"sparsity": "sparsity", "bits": "bits a weight", "rank": "share of the full rank"}
+_MOST = 20.0  # points; a worse loss has the same colour
+
+
+def svg(
+    what: str,
+    points: Sequence[Point],
+    accuracy: float,
+    uniform: Mapping[str, float],
+    proposed: Mapping[str, float],
+    title: str,
+) -> str:
+    """An SVG of rows (layers, in the network's order) and columns (levels, from mild to strong).
+
+    Args:
+        what: of `scan.WHATS`.
+        points: of the scan.
+        accuracy: of the network unchanged, 0 to 1.
+        uniform: layer → level of the uniform recipe, drawn as a circle.
+        proposed: layer → level of the proposed one, drawn as a dot.
+        title: above the picture.
+    """
+    levels = list(dict.fromkeys(f"{point.level:g}" for point in points))
+    layers = list(dict.fromkeys(point.layer for point in points))
+    rows = [
+        {
+            "layer": point.layer,
+            "level": f"{point.level:g}",
+            "lost": round(100 * (accuracy - point.accuracy), 2),
+            "colour": min(_MOST, max(0.0, 100 * (accuracy - point.accuracy))),
+        }
+        for point in points
+    ]
+    x: dict[str, Any] = {
+        "field": "level",
+        "type": "nominal",
+        "sort": levels,
+        "title": _TITLES[what],
+    }
+    x["axis"] = {"labelAngle": 0, "orient": "top"}
+    y = {"field": "layer", "type": "nominal", "sort": layers, "title": None}
+    shade = {
+        "field": "colour",
+        "type": "quantitative",
+        "scale": {"type": "sqrt", "scheme": "lightorange", "domain": [0, _MOST]},
+        "title": "points lost",
+    }
+    text = {
+        "field": "lost",
+        "type": "quantitative",
+        "format": ".1f",
+    }
+    subtitle = (
+        f"Accuracy lost, in points of {100 * accuracy:.2f} %, with one layer changed and no "
+        "fine-tuning.",
+        "Circle: uniform recipe. Dot: proposed recipe of the same size. No mark: left alone.",
+    )
+    layer: list[dict[str, Any]] = [
+        {
+            "mark": "rect",
+            "encoding": {"x": x, "y": y, "color": shade},
+        },
+        {
+            "mark": {"type": "text", "fontSize": 10, "dx": -8, "align": "center"},
+            "encoding": {"x": x, "y": y, "text": text},
+        },
+        *(
+            {
+                "data": {
+                    "values": [
+                        {"layer": name, "level": f"{level:g}"} for name, level in marks.items()
+                    ]
+                },
+                "mark": {"type": "point", "size": size, "xOffset": 20, **look},
+                "encoding": {"x": x, "y": y},
+            }
+            for marks, size, look in (
+                (uniform, 90, {"color": "black", "filled": False}),
+                (proposed, 30, {"color": "black", "filled": True}),
+            )
+        ),
+    ]
+    return charts.svg(title, subtitle, 62 * len(levels), 17 * len(layers), rows, layer)

@@ -1,0 +1,143 @@
+"""Changes one layer at a time and scores the network: sparsity, clusters or rank."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from zoo.compression import kernels
+from zoo.compression.cluster import clustered
+from zoo.compression.rank_selection import Spectrum
+from zoo.compression.sensitivity.proposal import Point
+from zoo.stats import entropy_bits
+
+_BATCH = 500
+_INT8 = 127
+
+
+@dataclass(frozen=True)
+class What:
+    """One kind of scan.
+
+    Attributes:
+        plan: the kind of plan that `scripts.compress` takes.
+        levels: the scale, from mild to strong.
+        change: (kernel, level) → the changed kernel, the plan's value, its coded bytes.
+        ends: whether the first convolution and the classifier take part in the uniform recipe.
+    """
+
+    plan: str
+    levels: tuple[float, ...]
+    change: Callable[[np.ndarray, float], tuple[np.ndarray, float, float]]
+    ends: bool
+
+
+def int8_bytes(kernel: np.ndarray) -> float:
+    """Coded bytes of a kernel in int8, a scale a filter, as `scripts.convert` stores it."""
+    largest = np.abs(kernel).reshape(-1, kernel.shape[-1]).max(axis=0)
+    return entropy_bits(np.rint(kernel / np.where(largest > 0, largest, 1) * _INT8)) / 8
+
+
+def _sparsity(kernel: np.ndarray, level: float) -> tuple[np.ndarray, float, float]:
+    limit = np.quantile(np.abs(kernel), level)
+    pruned = np.where(np.abs(kernel) <= limit, 0, kernel).astype(kernel.dtype)
+    return pruned, level, int8_bytes(pruned)
+
+
+def _bits(kernel: np.ndarray, level: float) -> tuple[np.ndarray, float, float]:
+    count = 2 ** int(level)
+    found = clustered(kernel, count, zeros=False, per_channel=False)
+    return found, count, entropy_bits(found) / 8 + 2 * np.unique(found).size
+
+
+def _rank(kernel: np.ndarray, level: float) -> tuple[np.ndarray, float, float]:
+    matrix = kernel.reshape(-1, kernel.shape[-1])
+    left, values, right = np.linalg.svd(matrix, full_matrices=False)
+    full = Spectrum(values, matrix.size, sum(matrix.shape)).largest
+    if full == 0:  # no rank saves weights
+        return kernel, 0, int8_bytes(kernel)
+    rank = max(1, round(level * full))
+    found = ((left[:, :rank] * values[:rank]) @ right[:rank]).reshape(kernel.shape)
+    share = rank * sum(matrix.shape) / matrix.size
+    return found.astype(kernel.dtype), rank, int8_bytes(kernel) * share
+
+
+WHATS: dict[str, What] = {
+    "sparsity": What("sparsity", (0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95), _sparsity, ends=False),
+    "bits": What("clusters", (7, 6, 5, 4, 3, 2, 1), _bits, ends=True),
+    "rank": What("rank", (0.9, 0.75, 0.5, 0.35, 0.25, 0.15, 0.1), _rank, ends=False),
+}
+
+
+class Scan:
+    """A trained network on labelled pictures.
+
+    Args:
+        model: plain; it is changed while it is scored, and restored.
+        images: (n, height, width, channels) as the network takes them.
+        labels: int (n,).
+    """
+
+    def __init__(self, model: tf_keras.Model, images: np.ndarray, labels: np.ndarray):
+        self._variables = kernels.variables(model)
+        self.layers = kernels.plain(model)
+        self._images, self._labels = images, labels
+        self._infer = tf.function(lambda batch: tf.nn.log_softmax(model(batch, training=False)))
+        self._float = self._log_probabilities()
+        self.accuracy, _ = self._score()
+
+    def whole(self) -> dict[str, float]:
+        """Coded bytes of each layer unchanged, in int8."""
+        return {name: int8_bytes(self._variables[name].numpy()) for name in self.layers}
+
+    def points(self, what: What, say: Callable[[str], None]) -> list[Point]:
+        """Every layer at every level."""
+        found = []
+        for number, name in enumerate(self.layers, start=1):
+            kernel = self._variables[name].numpy()
+            for level in what.levels:
+                changed, value, size = what.change(kernel, level)
+                accuracy, nats = self._with({name: changed})
+                found.append(Point(name, level, value, size, accuracy, nats))
+            say(f"  {number}/{len(self.layers)} layers, {name}")
+        return found
+
+    def uniform(self, what: What) -> Sequence[str]:
+        """The layers that a uniform recipe changes."""
+        return self.layers if what.ends else self.layers[1:-1]
+
+    def together(self, what: What, levels: Mapping[str, float]) -> tuple[float, float]:
+        """Accuracy and divergence with several layers changed at once, each by its level."""
+        return self._with(
+            {
+                name: what.change(self._variables[name].numpy(), level)[0]
+                for name, level in levels.items()
+            }
+        )
+
+    def _with(self, changed: Mapping[str, np.ndarray]) -> tuple[float, float]:
+        before = {name: self._variables[name].numpy() for name in changed}
+        try:
+            for name, values in changed.items():
+                self._variables[name].assign(values)
+            return self._score()
+        finally:
+            for name, values in before.items():
+                self._variables[name].assign(values)
+
+    def _score(self) -> tuple[float, float]:
+        now = self._log_probabilities()
+        right = now.argmax(axis=1) == self._labels
+        nats = (np.exp(self._float) * (self._float - now)).sum(axis=1)
+        return float(right.mean()), float(nats.mean())
+
+    def _log_probabilities(self) -> np.ndarray:
+        parts = [
+            self._infer(tf.constant(self._images[start : start + _BATCH])).numpy()
+            for start in range(0, len(self._images), _BATCH)
+        ]
+        return np.concatenate(parts).astype(np.float64)

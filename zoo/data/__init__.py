@@ -1,0 +1,40 @@
+"""Data sets: registering, fetching, decoding and splitting them.
+
+`from zoo import data` has what most need; it is imported with its first use, since NumPy is.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zoo.data.dataset import (
+        DATASETS,
+        Dataset,
+        check_name,
+        fetch,
+        load,
+        normalise,
+        of,
+        of_run,
+        seen,
+    )
+
+__all__ = [
+    "DATASETS",
+    "Dataset",
+    "check_name",
+    "fetch",
+    "load",
+    "normalise",
+    "of",
+    "of_run",
+    "seen",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("zoo.data.dataset"), name)

@@ -1,0 +1,1 @@
+"""Releases: what is in them, downloading them, and classifying with what was downloaded."""

@@ -1,0 +1,1 @@
+"""Files, caches, provenance and the standard error stream: what touches the machine."""

@@ -1,0 +1,1 @@
+"""Weights to start from: public ones, checkpoints, runs; and getting them into a network."""

@@ -1,0 +1,1 @@
+"""The page and the tables: pure functions of result lines and manifests."""

@@ -1,0 +1,218 @@
+"""Reads an output folder and writes its report: `report/index.html` and the pictures beside it."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from zoo.errors import ZooError
+from zoo.io.files import sha256_of, write_bytes, write_text
+from zoo.report import summary
+from zoo.report.charts.panels import Panel, energy_panels, latency_panels, size_panels
+from zoo.report.charts.sustained import curves, curves_chart
+from zoo.report.inputs import Extras
+from zoo.report.page import render
+from zoo.report.rows import Report, build
+from zoo.schema.artifact import Artifact
+from zoo.schema.json_files import read_manifest, read_records
+from zoo.schema.release import CONTAINER
+
+BENCHMARK = "run `python -m scripts.benchmark` first, or name the right --output folder"
+MOST_PROBLEMS = 200
+
+
+def load(output: Path) -> Report:
+    """The report of `OUTPUT/results.jsonl` and the manifests in `OUTPUT/artifacts`.
+
+    A line or manifest that can't be used costs only itself, and is told.
+
+    Raises:
+        ZooError: there is no result at all.
+    """
+    results = output / "results.jsonl"
+    if not results.exists():
+        raise ZooError("there are no results yet", where=results, remedy=BENCHMARK)
+    records, problems = read_records(results)
+    if not records:
+        raise ZooError(
+            "the results file holds no result line",
+            where=results,
+            got=problems[0] if problems else "an empty file",
+            remedy=BENCHMARK,
+        )
+    artifacts = []
+    for path in sorted((output / "artifacts").glob("*.json")):
+        try:
+            artifacts.append(_manifest(path))
+        except ZooError as error:
+            problems.append(str(error))
+    if len(problems) > MOST_PROBLEMS:
+        more = len(problems) - MOST_PROBLEMS
+        problems = [*problems[:MOST_PROBLEMS], f"and {more} more such problems"]
+    return build(records, artifacts, problems)
+
+
+def _manifest(path: Path) -> Artifact:
+    remedy = "write it again with `python -m scripts.convert`"
+    artifact = read_manifest(path, Artifact, remedy)
+    model = path.with_suffix(".tflite")
+    if model.is_file() and (found := sha256_of(model)) != artifact.sha256:
+        raise ZooError(
+            "the file is not the one that its manifest describes",
+            where=model,
+            expected=artifact.sha256,
+            got=found,
+            remedy=remedy,
+        )
+    return artifact
+
+
+def write(report: Report, output: Path, extras: Extras | None = None) -> Path:
+    """Writes the pictures, then the page that goes with them.
+
+    Returns:
+        the page's path.
+
+    Raises:
+        ZooError: the packages of the `report` extra are missing.
+    """
+    need_packages()
+    folder = output / "report"
+    page = folder / "index.html"
+    write_text(page, _page(report, output, page, folder, extras))
+    return page
+
+
+def write_page(report: Report, output: Path, page: Path, extras: Extras | None = None) -> None:
+    """Writes the page alone, to any place, with links that lead to `output` from there.
+
+    The same for the same files: nothing in it depends on when it is written.
+
+    Raises:
+        ZooError: the packages of the `report` extra are missing.
+    """
+    need_packages()
+    write_text(page, _page(report, output, page, None, extras))
+
+
+def need_packages() -> None:
+    """Raises a ZooError where the packages of the `report` extra are missing."""
+    try:
+        importlib.import_module("jinja2")
+        importlib.import_module("vl_convert")
+    except ImportError as error:
+        raise ZooError(
+            "the page needs packages that are not installed",
+            got=error,
+            remedy="pip install 'mobile-model-zoo[report]'",
+        ) from error
+
+
+def _page(
+    report: Report, output: Path, page: Path, folder: Path | None, extras: Extras | None
+) -> str:
+    """The page's text; its pictures are written to `folder` too, if there is one."""
+    subject = "; ".join(summary.scored_sets(report)) or "no test accuracies"
+    figures = [
+        _figure(
+            folder,
+            "accuracy_vs_size",
+            "Test accuracy against file size",
+            f"{subject}. Dashed: Pareto front. 1 kB is 1000 bytes.",
+            size_panels(report),
+        ),
+        _figure(
+            folder,
+            "accuracy_vs_latency",
+            "Test accuracy against latency",
+            f"{subject}. Dashed: Pareto front. Each panel has its own time axis.",
+            latency_panels(report),
+        ),
+        *_optional_figures(report, folder, subject),
+    ]
+    links, cards = _links(report, output, page)
+    return render(report, figures, links, cards, extras)
+
+
+def _figure(
+    folder: Path | None, stem: str, title: str, subtitle: str, panels: Sequence[Panel]
+) -> dict[str, Any]:
+    """A figure for the template; writes its files, or removes them if there is nothing to see."""
+    beside = folder is not None
+    figure = {"stem": stem, "title": title, "subtitle": subtitle, "beside": beside}
+    figure |= {"svgs": [], "legend": []}
+    if not panels:
+        _remove_figure(folder, stem)
+        return figure
+    from zoo.report.charts import render as report_charts
+
+    if folder is not None:
+        _keep_figure(folder, stem, report_charts.picture(panels, title, subtitle))
+    return {
+        **figure,
+        "svgs": report_charts.panel_svgs(panels),
+        "legend": list(report_charts.colours(panels).items()),
+    }
+
+
+def _optional_figures(report: Report, folder: Path | None, subject: str) -> list[dict[str, Any]]:
+    """Those of what few folders have: energy and sustained runs."""
+    figures = []
+    if panels := energy_panels(report):
+        title, stem = "Test accuracy against energy", "accuracy_vs_energy"
+        subtitle = f"{subject}. Net energy of an inference. Dashed: Pareto front."
+        figures.append(_figure(folder, stem, title, subtitle, panels))
+    else:
+        _remove_figure(folder, "accuracy_vs_energy")
+    if not (found := curves(report)):
+        _remove_figure(folder, "sustained")
+        return figures
+    from zoo.report.charts import render as report_charts
+
+    title = "Sustained runs"
+    subtitle = "Inference after inference; each point is the median of some seconds."
+    charts = [curves_chart(shown) for shown in found]
+    if folder is not None:
+        _keep_figure(folder, "sustained", report_charts.pages(charts, title, subtitle))
+    words = [f"{shown.device}, {name}: {said}" for shown in found for name, said, _ in shown.runs]
+    svgs = [report_charts.page_svg(chart) for chart in charts]
+    figure = {"stem": "sustained", "title": title, "subtitle": subtitle, "legend": []}
+    beside = folder is not None
+    return [*figures, {**figure, "svgs": svgs, "words": words, "beside": beside}]
+
+
+def _keep_figure(folder: Path, stem: str, pictures: tuple[str, bytes]) -> None:
+    svg, png = pictures
+    write_text(folder / f"{stem}.svg", svg)
+    write_bytes(folder / f"{stem}.png", png)
+
+
+def _remove_figure(folder: Path | None, stem: str) -> None:
+    if folder is None:
+        return
+    for suffix in (".svg", ".png"):
+        (folder / stem).with_suffix(suffix).unlink(missing_ok=True)
+
+
+def _links(report: Report, output: Path, page: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """From the page to each model file and to each model card that is there, by SHA-256."""
+    # As a web server sees it: the page and the folder may be named by different paths to one place.
+    to = Path(os.path.relpath(output.resolve(), page.resolve().parent)).as_posix()
+    before = "" if to == "." else f"{to}/"
+    there = {path.name for path in (output / "cards").glob("*.md")}
+    files, cards = {}, {}
+    for row in report.rows:
+        if row.artifact is None:
+            continue
+        for name in (f"{row.artifact.name}.tflite", f"{row.artifact.name}.tflite{CONTAINER}"):
+            if (output / "artifacts" / name).is_file():
+                files[row.sha256] = f"{before}artifacts/{quote(name, safe='')}"
+                break
+        card = f"{row.artifact.parent_run.removesuffix('-qat')}.md"
+        if card in there:
+            cards[row.sha256] = f"{before}cards/{quote(card, safe='')}"
+    return files, cards

@@ -1,0 +1,214 @@
+"""What the pictures show: panels of points with their axes and Pareto fronts. Pure functions."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from zoo.report.rows import Outcome, Report, Row
+from zoo.report.summary import device_labels, kilobytes, runtime_label
+from zoo.report.wording import delegate_label
+
+MOST_PANELS = 24
+LOG_FROM_RATIO = 12  # of the largest to the smallest value; below it a linear axis reads better
+LABEL_CHARACTERS = 26
+
+
+@dataclass(frozen=True)
+class Point:
+    """One mark: accuracy `y` in percent at cost `x`, in the panel's unit; `label` may be empty."""
+
+    x: float
+    y: float
+    label: str
+    precision: str
+    delegate: str
+    tooltip: str
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The range shown and the ticks; positions are in the data's unit."""
+
+    low: float
+    high: float
+    log: bool
+    ticks: tuple[float, ...]
+
+    def share(self, value: float) -> float:
+        """How far along the axis a value lies, 0 to 1."""
+        if self.log:
+            return math.log(value / self.low) / math.log(self.high / self.low)
+        return (value - self.low) / (self.high - self.low)
+
+    def value(self, share: float) -> float:
+        """The reverse of `share`."""
+        if self.log:
+            return self.low * (self.high / self.low) ** share
+        return self.low + share * (self.high - self.low)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One scatter plot."""
+
+    title: str
+    subtitle: str
+    x_title: str
+    points: tuple[Point, ...]
+    x: Axis
+    y: Axis
+
+
+def size_panels(report: Report) -> list[Panel]:
+    """Accuracy against the file's size, and against its size as downloaded; one pair a data set."""
+    names = short_names([row.name for row in report.rows])
+    several = len(_by_dataset(report)) > 1
+    panels = []
+    for dataset, rows in _by_dataset(report):
+        plain = _points(rows, names, [(row, row.size_bytes, "") for row in rows], "kB", 1000)
+        packed = _points(rows, names, [(row, row.gzip_bytes, "") for row in rows], "kB", 1000)
+        if not plain and not packed:
+            continue
+        # One range for both, so that the eye can compare them.
+        x = x_axis([point.x for point in (*plain, *packed)])
+        y = y_axis([point.y for point in (*plain, *packed)])
+        where = dataset if several else ""
+        panels.append(Panel("File on disk", where, "Size (kB)", plain, x, y))
+        panels.append(Panel("Download, with gzip", where, "Size with gzip (kB)", packed, x, y))
+    return [panel for panel in panels if panel.points][:MOST_PANELS]
+
+
+def latency_panels(report: Report) -> list[Panel]:
+    """Accuracy against latency: a panel for each data set, setup and delegate."""
+    return _cost_panels(report, "Latency (ms)", "ms", lambda outcome: outcome.latency_ms)
+
+
+def energy_panels(report: Report) -> list[Panel]:
+    """Accuracy against the net energy of an inference; likewise."""
+
+    def millijoules(outcome: Outcome) -> float | None:
+        energy = outcome.record.energy if outcome.latency_ms is not None else None
+        return energy.net_mj if energy and energy.net_mj > 0 else None
+
+    return _cost_panels(report, "Energy (mJ)", "mJ", millijoules)
+
+
+def _cost_panels(
+    report: Report, x_title: str, unit: str, cost: Callable[[Outcome], float | None]
+) -> list[Panel]:
+    names = short_names([row.name for row in report.rows])
+    devices = device_labels(report.setups)
+    several = len(_by_dataset(report)) > 1
+    panels = []
+    for dataset, rows in _by_dataset(report):
+        found = []
+        for setup, delegates in report.setups.items():
+            for delegate in delegates:
+                costs = [
+                    (row, cost(outcome), delegate)
+                    for row in rows
+                    if (outcome := row.outcomes.get((setup, delegate)))
+                ]
+                points = _points(rows, names, costs, unit, 1)
+                if points:
+                    title = f"{delegate_label(delegate)} on {devices[setup]}"
+                    how = runtime_label(setup) + (f", {dataset}" if several else "")
+                    found.append((title[:1].upper() + title[1:], how, points))
+        if not found:
+            continue
+        y = y_axis([point.y for _, _, points in found for point in points])
+        for title, how, points in found:
+            x = x_axis([point.x for point in points])
+            panels.append(Panel(title, how, x_title, points, x, y))
+    return panels[:MOST_PANELS]
+
+
+def pareto(points: Sequence[Point]) -> list[Point]:
+    """The points that none beats in both: cheaper at no loss, or better at no cost."""
+    front: list[Point] = []
+    for point in sorted(points, key=lambda p: (p.x, -p.y)):
+        if not front or point.y > front[-1].y:
+            front.append(point)
+    return front
+
+
+def short_names(names: Sequence[str]) -> dict[str, str]:
+    """Labels for the pictures: without the words that all begin with, and cut in the middle."""
+    words = [re.split(r"(?<=[-_.])", name) for name in dict.fromkeys(names)]
+    shared = 0
+    while len(words) > 1 and all(len(w) > shared + 1 for w in words):
+        if len({w[shared] for w in words}) > 1:
+            break
+        shared += 1
+    short: dict[str, str] = {}
+    for name, parts in zip(dict.fromkeys(names), words, strict=True):
+        label = "".join(parts[shared:])
+        if len(label) > LABEL_CHARACTERS:
+            half = LABEL_CHARACTERS // 2
+            label = f"{label[: half - 1]}…{label[-half:]}"
+        while label in short.values():
+            label += "′"
+        short[name] = label
+    return short
+
+
+def x_axis(values: Sequence[float]) -> Axis:
+    """Room left and right of the values; from zero where they reach near it."""
+    low, high = min(values), max(values)
+    if high / low >= LOG_FROM_RATIO:
+        low, high = low / 1.35, high * 1.35
+        return Axis(low, high, True, _log_ticks(low, high))
+    spread = max(high - low, 0.2 * high)
+    if low < 0.5 * high:
+        return _linear(0, high + 0.12 * spread)
+    return _linear(max(0, low - 0.2 * spread), high + 0.2 * spread)
+
+
+def y_axis(values: Sequence[float]) -> Axis:
+    """Percentages with room above and below, at least half a point in all."""
+    low, high = min(values), max(values)
+    spread = max(high - low, 0.3)
+    return _linear(max(0, low - 0.2 * spread), min(100 + 0.05 * spread, high + 0.2 * spread))
+
+
+def _linear(low: float, high: float) -> Axis:
+    rough = (high - low) / 5
+    power = 10 ** math.floor(math.log10(rough))
+    step = power * next(s for s in (1, 2, 5, 10) if 0.7 * rough <= s * power)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return Axis(low, high, False, tuple(step * i for i in range(first, last + 1)))
+
+
+def _log_ticks(low: float, high: float) -> tuple[float, ...]:
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    steps = (1, 2, 5) if high / low < 3000 else (1,)
+    every = max(1, len(powers) // 8)
+    ticks = [step * 10.0**power for power in powers[::every] for step in steps]
+    return tuple(tick for tick in ticks if low <= tick <= high)
+
+
+def _by_dataset(report: Report) -> list[tuple[str, list[Row]]]:
+    datasets = dict.fromkeys(row.dataset for row in report.rows)
+    return [(dataset, [r for r in report.rows if r.dataset == dataset]) for dataset in datasets]
+
+
+def _points(
+    rows: Sequence[Row],
+    names: dict[str, str],
+    costs: Sequence[tuple[Row, float | None, str]],
+    unit: str,
+    divisor: float,
+) -> tuple[Point, ...]:
+    points = []
+    for row, cost, delegate in costs:
+        if cost is None or row.score is None or row.score.top1 is None:
+            continue
+        y = 100 * row.score.top1
+        text = kilobytes(int(cost)) if unit == "kB" else f"{cost:.3g}"
+        tooltip = f"{row.name}: {y:.2f} % at {text} {unit}"
+        label = names[row.name]
+        points.append(Point(cost / divisor, y, label, row.precision, delegate or "file", tooltip))
+    return tuple(points)

@@ -1,0 +1,231 @@
+"""From result lines and manifests to the rows of the report. Pure functions, nothing is read here.
+
+The rules, in one place:
+
+* the processes of one case count as one line;
+* the latest of several lines for the same file, device, runtime, delegate and thread count wins,
+  also when it failed;
+* a line about an older version of a file (its SHA-256 is not the manifest's) is stale: counted,
+  not shown;
+* what failed keeps its place and its reason; it is never a number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from zoo.report.wording import Result, Setup, age_order, case_of, clean, failure_of, setup_of
+from zoo.schema.artifact import Artifact
+from zoo.schema.measurement import Accuracy, ConvertRecord, Measurement, Record, TrainRecord
+from zoo.schema.processes import by_case
+
+MOST_BYTES = 2**40
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One timed case: either `latency_ms` or, if that is None, the `failure`."""
+
+    record: Measurement
+    latency_ms: float | None
+    failure: str
+
+
+@dataclass(frozen=True)
+class Score:
+    """One scored case: either `top1` (share of 1) or, if that is None, the `failure`."""
+
+    record: Accuracy
+    top1: float | None
+    failure: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One `.tflite` and everything current that is known about it.
+
+    Attributes:
+        name: for display: one line, no control characters.
+        precision: as the manifest says, else as the result lines say.
+        dataset: what it was trained on, or empty.
+        sha256: of the file.
+        artifact: its manifest, None for a file that was measured without one.
+        size_bytes, gzip_bytes: None where neither a manifest nor a conversion tells.
+        score: the accuracy on the test split, None if it was never scored.
+        outcomes: by setup and delegate.
+        results: the current result lines, oldest first.
+    """
+
+    name: str
+    precision: str
+    dataset: str
+    sha256: str
+    artifact: Artifact | None
+    size_bytes: int | None
+    gzip_bytes: int | None
+    score: Score | None
+    outcomes: Mapping[tuple[Setup, str], Outcome]
+    results: tuple[Result | ConvertRecord, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that the table and the page show.
+
+    Attributes:
+        rows: largest download first within a data set.
+        setups: hosts first; with the delegates that were tried in each.
+        training: the latest line of each run.
+        current: all lines that are shown, oldest first.
+        stale: lines about an older version of a file.
+        superseded: lines that a later one replaces.
+        problems: lines or manifests that could not be used.
+    """
+
+    rows: tuple[Row, ...]
+    setups: Mapping[Setup, tuple[str, ...]]
+    training: tuple[TrainRecord, ...]
+    current: tuple[Record, ...]
+    stale: int
+    superseded: int
+    problems: tuple[str, ...] = field(default=())
+
+
+def build(
+    records: Sequence[Record], artifacts: Iterable[Artifact], problems: Sequence[str] = ()
+) -> Report:
+    """Picks the current lines and orders them by artifact."""
+    in_order = by_case(sorted(records, key=age_order))
+    by_name = {artifact.name: artifact for artifact in sorted(artifacts, key=lambda a: a.name)}
+    by_sha256 = {artifact.sha256: artifact for artifact in reversed(by_name.values())}
+    unlisted: dict[str, str] = {}  # name → the SHA-256 last seen, for files without a manifest
+    for record in in_order:
+        if record.model not in by_name and isinstance(record, Result):
+            unlisted[record.model] = record.model_sha256
+
+    latest: dict[tuple[object, ...], tuple[str, Result | ConvertRecord]] = {}
+    training: dict[tuple[object, ...], TrainRecord] = {}
+    stale = used = 0
+    for record in in_order:
+        used += 1
+        if isinstance(record, TrainRecord):
+            _renew(training, (record.model, record.kind, record.scheme), record)
+        elif isinstance(record, (Result, ConvertRecord)):
+            owner = _owner(record, by_name, by_sha256, unlisted)
+            if owner is None:
+                stale += 1
+            else:
+                _renew(latest, (owner, *case_of(record)), (owner, record))
+    results: dict[str, list[Result | ConvertRecord]] = {name: [] for name in by_name}
+    for owner, result in latest.values():
+        results.setdefault(owner, []).append(result)
+
+    rows = [_row(name, by_name.get(name), lines) for name, lines in results.items()]
+    current = [*training.values(), *(result for _, result in latest.values())]
+    return Report(
+        rows=tuple(sorted(rows, key=lambda r: (r.dataset, -(r.gzip_bytes or 0), r.name))),
+        setups=_setups(rows),
+        training=tuple(training.values()),
+        current=tuple(sorted(current, key=age_order)),
+        stale=stale,
+        superseded=used - stale - len(current),
+        problems=tuple(clean(problem, 600) for problem in problems),
+    )
+
+
+def _owner(
+    record: Result | ConvertRecord,
+    by_name: Mapping[str, Artifact],
+    by_sha256: Mapping[str, Artifact],
+    unlisted: Mapping[str, str],
+) -> str | None:
+    """The name of the row that a line belongs to; None if it is about another version."""
+    if record.model in by_name:
+        return record.model if by_name[record.model].sha256 == record.model_sha256 else None
+    if record.model_sha256 in by_sha256:  # a copy of a known file under another name
+        return by_sha256[record.model_sha256].name
+    return record.model if unlisted.get(record.model) == record.model_sha256 else None
+
+
+def _renew(lines: dict[tuple[object, ...], Any], key: tuple[object, ...], value: Any) -> None:
+    lines.pop(key, None)  # so that the dictionary stays in order of time
+    lines[key] = value
+
+
+def _row(name: str, artifact: Artifact | None, lines: Sequence[Result | ConvertRecord]) -> Row:
+    converted = next((line for line in lines if isinstance(line, ConvertRecord)), None)
+    sizes = artifact or converted
+    score = _headline_score(artifact, [line for line in lines if isinstance(line, Accuracy)])
+    precision = artifact.precision if artifact else lines[-1].precision
+    dataset = artifact.dataset if artifact else score.record.dataset if score else ""
+    return Row(
+        name=clean(name),
+        precision=clean(precision, 40),
+        dataset=clean(dataset, 40) if dataset else "",
+        sha256=artifact.sha256 if artifact else lines[-1].model_sha256,
+        artifact=artifact,
+        size_bytes=_plausible(sizes.bytes) if sizes else None,
+        gzip_bytes=_plausible(sizes.gzip_bytes) if sizes else None,
+        score=score,
+        outcomes={
+            (setup_of(line), clean(line.configuration.delegate, 40)): _outcome(line)
+            for line in lines
+            if isinstance(line, Measurement)
+        },
+        results=tuple(lines),
+    )
+
+
+def _plausible(size_bytes: int) -> int | None:
+    return size_bytes if 0 < size_bytes <= MOST_BYTES else None
+
+
+def _headline_score(artifact: Artifact | None, lines: Sequence[Accuracy]) -> Score | None:
+    """The score on the test split that stands for the file.
+
+    A good one before a failed one, this computer's before a phone's, XNNPACK's before others',
+    a newer one before an older one.
+    """
+    tested = [
+        line
+        for line in lines
+        if line.split == "test" and (artifact is None or line.dataset == artifact.dataset)
+    ]
+    if not tested:
+        return None
+    best = max(
+        enumerate(tested),
+        key=lambda pair: (
+            not failure_of(pair[1]),
+            pair[1].device.kind == "host",
+            pair[1].configuration.delegate == "xnnpack",
+            pair[0],
+        ),
+    )[1]
+    failure = failure_of(best)
+    return Score(best, None if failure else best.top1, failure)
+
+
+def _outcome(record: Measurement) -> Outcome:
+    failure = failure_of(record)
+    if failure or record.latency is None:
+        return Outcome(record, None, failure)
+    return Outcome(record, record.latency.typical_us / 1000, "")
+
+
+def _setups(rows: Iterable[Row]) -> dict[Setup, tuple[str, ...]]:
+    delegates: dict[Setup, set[str]] = {}
+    for row in rows:
+        for setup, delegate in row.outcomes:
+            delegates.setdefault(setup, set()).add(delegate)
+    order = sorted(
+        delegates,
+        key=lambda s: (s.kind != "host", s.device, s.device_id, s.runtime, s.threads, s.cores),
+    )
+    return {setup: tuple(sorted(delegates[setup], key=_delegate_rank)) for setup in order}
+
+
+def _delegate_rank(delegate: str) -> tuple[int, str]:
+    return {"xnnpack": 0, "none": 1}.get(delegate, 2), delegate

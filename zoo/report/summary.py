@@ -1,0 +1,220 @@
+"""What the report says in words: what was run, on what, and what stands out. Pure functions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from zoo.report.rows import Report, Row
+from zoo.report.wording import (
+    Result,
+    Setup,
+    agreement_of,
+    clean,
+    command_of,
+    delegate_label,
+    failure_of,
+    instant,
+    threads_label,
+    what_ran,
+)
+from zoo.schema.measurement import Accuracy, Agreement, ConvertRecord, Measurement
+
+MOST_COMMANDS = 60
+MOST_HIGHLIGHTS = 8
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One case without a result."""
+
+    name: str
+    place: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Highlight:
+    """A single figure that stands out."""
+
+    title: str
+    value: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A device that results come from."""
+
+    name: str
+    id: str
+    kind: str
+    details: tuple[tuple[str, str], ...]
+    runtimes: tuple[str, ...]
+    effort: str
+
+
+def device_labels(setups: Iterable[Setup]) -> dict[Setup, str]:
+    """The device's name; with its id where two devices have the same name."""
+    setups = list(setups)
+    ids: dict[str, set[str]] = {}
+    for setup in setups:
+        ids.setdefault(setup.device, set()).add(setup.device_id)
+    return {s: s.device if len(ids[s.device]) == 1 else f"{s.device} {s.device_id}" for s in setups}
+
+
+def setup_labels(setups: Iterable[Setup]) -> dict[Setup, str]:
+    """Device, runtime and threads, as `Pixel 7, benchmark_model, 4 threads`."""
+    devices_of = device_labels(setups)
+    return {setup: f"{devices_of[setup]}, {runtime_label(setup)}" for setup in devices_of}
+
+
+def runtime_label(setup: Setup) -> str:
+    """`benchmark_model, 4 threads`."""
+    return f"{setup.runtime}, {threads_label(setup)}"
+
+
+def failures(report: Report) -> list[Failure]:
+    """Every current case without a result, in the order of the rows."""
+    found = []
+    for row in report.rows:
+        for result in row.results:
+            if not isinstance(result, ConvertRecord) and (reason := failure_of(result)):
+                found.append(Failure(row.name, what_ran(result), reason))
+    return found
+
+
+def disagreements(report: Report) -> list[str]:
+    """Each phone and delegate that gives another class than the host, however fast it is."""
+    return [
+        f"{row.name}, {what_ran(result)}: {agreement_of(result)}"
+        for row in report.rows
+        for result in row.results
+        if isinstance(result, Agreement)
+        and not failure_of(result)
+        and result.top1_agreement is not None
+        and result.top1_agreement < 1
+    ]
+
+
+def highlights(report: Report) -> list[Highlight]:
+    """The most accurate and smallest file, and the fastest case of each setup."""
+    found = []
+    scored = [(row.score.top1, row) for row in report.rows if row.score and row.score.top1]
+    if scored and len({row.dataset for _, row in scored}) == 1:
+        top1, row = max(scored, key=lambda pair: pair[0])
+        found.append(Highlight("Most accurate", f"{100 * top1:.2f} %", row.name))
+    sized = [(row.gzip_bytes, row) for row in report.rows if row.gzip_bytes]
+    if sized:
+        size, row = min(sized, key=lambda pair: pair[0])
+        found.append(Highlight("Smallest download", f"{kilobytes(size)} kB", row.name))
+    labels = setup_labels(report.setups)
+    for setup in report.setups:
+        timed = [
+            (outcome.latency_ms, delegate, row)
+            for row in report.rows
+            for (where, delegate), outcome in row.outcomes.items()
+            if where == setup and outcome.latency_ms is not None
+        ]
+        if timed:
+            latency_ms, delegate, row = min(timed, key=lambda found: (found[0], found[1]))
+            where = f"Fastest on {labels[setup]}"
+            name = f"{row.name}, {delegate_label(delegate)}"
+            found.append(Highlight(where, f"{latency_ms:.3g} ms", name))
+    return found[:MOST_HIGHLIGHTS]
+
+
+def latency_meaning(report: Report) -> str:
+    """Which statistic the latencies are; some builds of `benchmark_model` tell only the mean."""
+    timed = [o.record.latency for row in report.rows for o in row.outcomes.values()]
+    if any(latency is not None and latency.median_us is None for latency in timed):
+        return "median of all timed runs, or the mean where the tool tells no median"
+    return "median of all timed runs"
+
+
+def kilobytes(size_bytes: int) -> str:
+    """Thousands of bytes, with a decimal below 100."""
+    kilo = size_bytes / 1000
+    return f"{kilo:,.0f}" if kilo >= 100 else f"{kilo:.1f}"
+
+
+def scored_sets(report: Report) -> list[str]:
+    """`fashion_mnist: 10,000 test images`, one for each data set that was scored."""
+    found = {
+        (line.dataset, line.images)
+        for line in report.current
+        if isinstance(line, Accuracy) and line.split == "test" and not failure_of(line)
+    }
+    return [f"{clean(name, 60)}: {images:,} test images" for name, images in sorted(found)]
+
+
+def uncertainty_points(row: Row) -> float | None:
+    """Half the 95 % interval of the row's accuracy, in percentage points (normal approximation)."""
+    if row.score is None or row.score.top1 is None:
+        return None
+    top1 = row.score.top1
+    return 196 * math.sqrt(top1 * (1 - top1) / row.score.record.images)
+
+
+def span(report: Report) -> str:
+    """First and last day of the shown lines."""
+    days = sorted(f"{time:%Y-%m-%d}" for line in report.current if (time := instant(line)))
+    if not days:
+        return "unknown"
+    return days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}"
+
+
+def commands(report: Report) -> tuple[list[str], int]:
+    """The distinct commands, oldest first, and how many more there were."""
+    distinct = list(dict.fromkeys(command_of(line) for line in report.current))
+    return distinct[:MOST_COMMANDS], max(0, len(distinct) - MOST_COMMANDS)
+
+
+def devices(report: Report) -> list[Measured]:
+    """Every device that a shown line comes from, hosts first."""
+    lines: dict[tuple[str, str, str], list[Result]] = {}
+    for line in report.current:
+        if isinstance(line, Result):
+            device = line.device
+            lines.setdefault((device.kind, device.name, device.id), []).append(line)
+    found = []
+    for (kind, name, identity), of_device in sorted(lines.items()):
+        configurations = [line.configuration for line in of_device]
+        runtimes = {f"{c.runtime} {c.runtime_version}: {threads_label(c)}" for c in configurations}
+        found.append(
+            Measured(
+                name=clean(name),
+                id=clean(identity),
+                kind={"host": "this computer", "phone": "phone"}[kind],
+                details=tuple(
+                    (clean(key, 60), clean(value, 300))
+                    for key, value in sorted(of_device[-1].device.details.items())
+                ),
+                runtimes=tuple(sorted(clean(runtime) for runtime in runtimes)),
+                effort=_effort(of_device),
+            )
+        )
+    return found
+
+
+def versions(report: Report) -> list[tuple[str, str]]:
+    """Every package version that a shown line names."""
+    found: dict[str, set[str]] = {}
+    for line in report.current:
+        for package, version in line.versions.items():
+            found.setdefault(clean(package, 60), set()).add(clean(version, 100))
+    return [(package, ", ".join(sorted(found[package]))) for package in sorted(found)]
+
+
+def _effort(lines: Iterable[Result]) -> str:
+    timed = [line.latency for line in lines if isinstance(line, Measurement) and line.latency]
+    if not timed:
+        return ""
+    runs = sorted({times.runs for times in timed})
+    processes = sorted({times.processes for times in timed})
+    return f"{_span(runs)} timed runs in {_span(processes)} processes for each case"
+
+
+def _span(values: list[int]) -> str:
+    return f"{values[0]:,}" if len(values) == 1 else f"{values[0]:,} to {values[-1]:,}"

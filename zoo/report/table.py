@@ -1,0 +1,167 @@
+"""The headline table: the same cells for the terminal and the page. Pure functions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from zoo.report.rows import Report, Row
+from zoo.report.summary import kilobytes, setup_labels
+from zoo.report.wording import Setup, clean, delegate_label, nodes
+
+NOT_MEASURED = "–"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell; `number` is what `text` says, kept so that a column can choose its decimals."""
+
+    text: str
+    kind: Literal["text", "number", "failed", "absent"] = "text"
+    number: float | None = None
+
+
+ABSENT = Cell(NOT_MEASURED, "absent")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column with a cell for each row; `best` is the text of the best number in it."""
+
+    label: str
+    unit: str
+    numeric: bool
+    cells: tuple[Cell, ...]
+    best: str = ""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Columns under a common heading: what is known of the file, then one group a setup."""
+
+    label: str
+    columns: tuple[Column, ...]
+
+
+def headline(report: Report) -> tuple[Group, ...]:
+    """The table's column groups; every column has a cell for each of `report.rows`."""
+    rows = report.rows
+    facts = [_column("Model", "", rows, lambda row: Cell(row.name), numeric=False)]
+    if len({row.dataset for row in rows}) > 1:
+        facts.append(_column("Data set", "", rows, _dataset, numeric=False))
+    facts += [
+        _column("Precision", "", rows, lambda row: Cell(row.precision), numeric=False),
+        _best(_column("Size", "kB", rows, lambda row: _size(row.size_bytes)), min),
+        _best(_column("gzip", "kB", rows, lambda row: _size(row.gzip_bytes)), min),
+        _best(_column("Accuracy", "%, test", rows, _accuracy), max),
+    ]
+    labels = setup_labels(report.setups)
+    groups = [Group("", tuple(facts))]
+    for setup, delegates in report.setups.items():
+        groups.append(Group(labels[setup], tuple(_setup_columns(rows, setup, delegates))))
+    return tuple(groups)
+
+
+def _setup_columns(rows: Sequence[Row], setup: Setup, delegates: Sequence[str]) -> list[Column]:
+    columns = []
+    for delegate in delegates:
+
+        def latency(row: Row, delegate: str = delegate) -> Cell:
+            return _latency(row, setup, delegate)
+
+        def taken(row: Row, delegate: str = delegate) -> Cell:
+            outcome = row.outcomes.get((setup, delegate))
+            text = nodes(outcome.record.placement) if outcome else ""
+            return Cell(clean(text, 24), "number") if text else ABSENT
+
+        def energy(row: Row, delegate: str = delegate) -> Cell:
+            return _energy(row, setup, delegate)
+
+        label = delegate_label(delegate)
+        columns.append(_best(_same_decimals(_column(label, "ms", rows, latency)), min))
+        placed = _column(label, "nodes", rows, taken)
+        if delegate != "none" and any(cell.kind == "number" for cell in placed.cells):
+            columns.append(placed)
+        metered = _best(_same_decimals(_column(label, "mJ", rows, energy)), min)
+        if any(cell.kind != "absent" for cell in metered.cells):
+            columns.append(metered)
+    if {"xnnpack", "none"} <= set(delegates):
+        columns.append(_column("XNNPACK", "speed-up", rows, lambda row: _speed_up(row, setup)))
+    return columns
+
+
+def _column(
+    label: str, unit: str, rows: Sequence[Row], cell: Callable[[Row], Cell], numeric: bool = True
+) -> Column:
+    return Column(label, unit, numeric, tuple(cell(row) for row in rows))
+
+
+def _dataset(row: Row) -> Cell:
+    return Cell(row.dataset) if row.dataset else ABSENT
+
+
+def _size(size_bytes: int | None) -> Cell:
+    return ABSENT if size_bytes is None else Cell(kilobytes(size_bytes), "number", size_bytes)
+
+
+def _accuracy(row: Row) -> Cell:
+    if row.score is None:
+        return ABSENT
+    if row.score.top1 is None:
+        return _failed(row.score.failure)
+    return Cell(f"{100 * row.score.top1:.2f}", "number", 100 * row.score.top1)
+
+
+def _latency(row: Row, setup: Setup, delegate: str) -> Cell:
+    outcome = row.outcomes.get((setup, delegate))
+    if outcome is None:
+        return ABSENT
+    if outcome.latency_ms is None:
+        return _failed(outcome.failure)
+    return Cell(f"{outcome.latency_ms:.3f}", "number", outcome.latency_ms)
+
+
+def _energy(row: Row, setup: Setup, delegate: str) -> Cell:
+    outcome = row.outcomes.get((setup, delegate))
+    if outcome is None or outcome.latency_ms is None:
+        return ABSENT
+    record = outcome.record
+    if record.energy is None:
+        return ABSENT if record.no_energy is None else Cell(f"none: {record.no_energy}", "failed")
+    return Cell(f"{record.energy.net_mj:.3f}", "number", record.energy.net_mj)
+
+
+def _speed_up(row: Row, setup: Setup) -> Cell:
+    fast, slow = (row.outcomes.get((setup, delegate)) for delegate in ("xnnpack", "none"))
+    if fast is None or slow is None or fast.latency_ms is None or slow.latency_ms is None:
+        return ABSENT
+    ratio = slow.latency_ms / fast.latency_ms
+    return Cell(f"{ratio:.2f}×" if ratio < 1000 else f"{ratio:.3g}×", "number", ratio)
+
+
+def _failed(reason: str) -> Cell:
+    return Cell(f"failed: {reason}", "failed")
+
+
+def _same_decimals(column: Column) -> Column:
+    """As many decimals in each cell as give the smallest number three digits, at most three."""
+    numbers = [cell.number for cell in column.cells if cell.number]
+    if not numbers:
+        return column
+    decimals = min(3, max(0, 2 - math.floor(math.log10(min(numbers)))))
+    cells = tuple(
+        replace(cell, text=f"{cell.number:,.{decimals}f}") if cell.number else cell
+        for cell in column.cells
+    )
+    return replace(column, cells=cells)
+
+
+def _best(column: Column, choose: Callable[[list[float]], float]) -> Column:
+    """Marks the best number, where there is more than one to choose from."""
+    numbers = [cell.number for cell in column.cells if cell.number is not None]
+    if len(set(numbers)) < 2:
+        return column
+    best = choose(numbers)
+    return replace(column, best=next(c.text for c in column.cells if c.number == best))

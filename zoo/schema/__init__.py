@@ -1,0 +1,1 @@
+"""The nouns that everything shares, one a file: models, recipes, runs, artifacts, result lines."""

@@ -1,0 +1,103 @@
+"""JSON that was written by us and read by anyone: run.json, manifests, result lines."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from zoo.errors import ZooError
+from zoo.io.files import named, read_bytes
+from zoo.schema.artifact import Artifact
+from zoo.schema.measurement import RESULT, Record, Result
+from zoo.schema.release import Checkpoint
+
+MAX_JSON_BYTES = 16 * 2**20
+
+M = TypeVar("M", bound=BaseModel)
+N = TypeVar("N", Artifact, Checkpoint)
+
+
+def read_model(path: Path, kind: type[M], what: str, remedy: str) -> M:
+    """A strict pydantic model from a JSON file.
+
+    Raises:
+        ZooError: it is missing, too large, no JSON, or not of that form.
+    """
+    data = read_bytes(path, what, MAX_JSON_BYTES, remedy)
+    try:
+        return kind.model_validate_json(data)
+    except ValidationError as error:
+        raise ZooError(
+            f"{what} is not valid", where=path, got=first_problem(error), remedy=remedy
+        ) from (error)
+
+
+def read_manifest(path: Path, kind: type[N], remedy: str) -> N:
+    """As `read_model`; a manifest's file is called as what it describes.
+
+    Raises:
+        ZooError: also where it describes another file.
+    """
+    found = read_model(path, kind, "the manifest", remedy)
+    if found.name != path.stem:
+        raise ZooError(
+            "the manifest names another file",
+            where=path,
+            expected=path.stem,
+            got=found.name,
+            remedy=remedy,
+        )
+    return found
+
+
+def first_problem(error: ValidationError) -> str:
+    """Where and what, in one line; and how many more there are."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    more = error.error_count() - 1
+    return (f"{place}: " if place else "") + first["msg"] + (f" (and {more} more)" if more else "")
+
+
+def append_record(path: Path, record: Record) -> None:
+    """Appends one line to a JSON Lines file, in one write, so that parallel writers don't mix."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    line = (record.model_dump_json() + "\n").encode()
+    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        size = os.fstat(handle).st_size
+        if size and os.pread(handle, 1, size - 1) != b"\n":  # a writer died in mid-line
+            line = b"\n" + line
+        with named(path):
+            if os.write(handle, line) < len(line):  # what still fitted
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def read_records(path: Path) -> tuple[list[Result], list[str]]:
+    """All result lines of a JSON Lines file.
+
+    Returns:
+        the records, and one message for each line that is not a record (cut off by a crash, or
+        edited), so that one bad line costs only itself.
+
+    Raises:
+        ZooError: the file is missing or too large.
+    """
+    remedy = "run python -m scripts.benchmark first, or name the right --output folder"
+    data = read_bytes(path, "the results file", 512 * 2**20, remedy)
+    records: list[Result] = []
+    problems: list[str] = []
+    for number, line in enumerate(data.split(b"\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            records.append(RESULT.validate_json(line))
+        except ValidationError as error:
+            problems.append(f"{path}:{number}: not a result line: {first_problem(error)}")
+    return records, problems

@@ -1,0 +1,89 @@
+"""Accuracy against size, as in figure 3 of SqueezeNet's paper. Needs vl-convert."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from zoo import charts
+from zoo.sweeps.sweep import Axis
+from zoo.sweeps.table import Row
+
+_SCALE = {"zero": False, "nice": True}
+_Y = {
+    "field": "accuracy",
+    "type": "quantitative",
+    "title": "validation accuracy, %",
+    "scale": _SCALE,
+}
+
+
+def svg(rows: Sequence[Row], axes: Sequence[Axis], title: str) -> str:
+    """An SVG of the points that were trained, each with its values.
+
+    The abscissa is the size; where all points are of one size, it is a numeric axis' value. A line
+    joins the points of a single numeric axis, whose order means something; of two axes in a grid,
+    the second has a line and a colour for each of its values.
+    """
+    trained = [row for row in rows if row.accuracy is not None]
+    numeric = [axis for axis in axes if axis.kind in (int, float)]
+    by_size = len({row.parameters for row in trained}) > 1 or not numeric
+    first = axes[0] if by_size else numeric[0]
+    coloured = _coloured(axes)
+    told = [axis.name for axis in axes if axis is not coloured]
+    values = [
+        {
+            "x": row.size_mb if by_size else row.point.values[first.name],
+            "order": row.point.values[first.name],
+            "accuracy": 100 * (row.accuracy or 0.0),
+            "low": 100 * row.interval[0] if row.interval else None,
+            "high": 100 * row.interval[1] if row.interval else None,
+            "label": ", ".join(str(row.point.values[name]) for name in told),
+            "colour": str(row.point.values[coloured.name]) if coloured else None,
+        }
+        for row in trained
+    ]
+    x = {
+        "field": "x",
+        "type": "quantitative",
+        "title": "parameters in float32, MB" if by_size else first.name,
+        "scale": _SCALE if by_size or not first.log else {**_SCALE, "type": "log"},
+    }
+    colour: dict[str, Any] = {"value": charts.COLOURS[0]}
+    if coloured:
+        named = [str(value) for value in coloured.values]
+        scale = {"domain": named, "range": list(charts.COLOURS[: len(named)])}
+        colour = {"field": "colour", "type": "nominal", "title": coloured.name, "scale": scale}
+    place = {"x": x, "y": _Y, "color": colour}
+    bar = {
+        "mark": {"type": "rule", "opacity": 0.4},
+        "encoding": {**place, "y": {**_Y, "field": "low"}, "y2": {"field": "high"}},
+    }
+    line = {
+        "mark": {"type": "line", "strokeWidth": 1},
+        "encoding": {**place, "order": {"field": "order", "type": "quantitative"}},
+    }
+    marks = [
+        {"mark": {"type": "point", "filled": True, "size": 60}, "encoding": place},
+        {
+            "mark": {"type": "text", "dy": -9, "dx": 4, "align": "left", "fontSize": 11},
+            "encoding": {**place, "text": {"field": "label", "type": "nominal"}},
+        },
+    ]
+    intervals = any(row.interval for row in trained)
+    subtitle = f"At each point: {', '.join(told)}." + (
+        " Bars: 95 % of what chance moves." if intervals else ""
+    )
+    layer = [
+        *([bar] if intervals else []),
+        *([line] if coloured or (len(axes) == 1 and numeric) else []),
+        *marks,
+    ]
+    return charts.svg(title, [subtitle], 520, 320, values, layer)
+
+
+def _coloured(axes: Sequence[Axis]) -> Axis | None:
+    """The axis that colours tell."""
+    if len(axes) == 2 and 1 < len(axes[1].values) <= len(charts.COLOURS):
+        return axes[1]
+    return None
