@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from converters.packing.pack import packed_size
 from converters.rate_distortion.conversions import RateConversions, pictures
 from zoo import data, runs
 from zoo.io.files import write_bytes, write_text
+from zoo.io.log import Log
 from zoo.io.provenance import Provenance
 from zoo.pretrained.transfer import of_dataset
 from zoo.schema.artifact import Artifact
@@ -30,7 +31,7 @@ def write(
     wanted: Sequence[str],
     output: Path,
     provenance: Provenance,
-    say: Callable[[str], None],
+    log: Log,
     raw_input: bool = False,
     ratio: float | None = None,
 ) -> list[Artifact]:
@@ -41,7 +42,7 @@ def write(
         wanted: precisions.
         output: the --output folder.
         provenance: goes into the manifest and the result line.
-        say: gets a line for each file.
+        log: gets a line for each file.
         raw_input: take pixels.
         ratio: first quantise for rate and distortion, so that the float32 file's container is that
             many times smaller than the file; the artifacts' scheme then ends with `rate`.
@@ -77,7 +78,7 @@ def write(
             pictures(dataset),
             ratio,
             measure=lambda content: packed_size(metadata.attach(content, card_for("float32"))),
-            say=say,
+            log=log,
         )
     made = []
     for precision in wanted:
@@ -101,7 +102,7 @@ def write(
                 seconds=seconds,
             ),
         )
-        say(
+        log(
             f"{artifact.name}.tflite: {artifact.bytes / 1000:.0f} kB, gzip "
             f"{artifact.gzip_bytes / 1000:.0f} kB, {sum(artifact.operators.values())} operators, "
             f"converted in {seconds:.1f} s"

@@ -32,10 +32,10 @@ from zoo.io.provenance import Provenance
 
 if TYPE_CHECKING:
     from android_bench.adb.client import Attached
-    from android_bench.outputs.reference import Pictures
+    from android_bench.outputs.reference import OutputImages
     from android_bench.power.metered import Metering
     from android_bench.session.options import RunOptions
-    from android_bench.tasks.cases import Candidate, Case
+    from android_bench.tasks.cases import Case, RequestedFile
     from android_bench.tasks.recorder import Recorder
     from android_bench.tasks.schedule import Task
 
@@ -157,7 +157,7 @@ def _metering() -> Metering | None:
     return Metering(FLAGS.energy_secs, FLAGS.idle_secs) if FLAGS.energy else None
 
 
-def _on_host(files: list[Candidate]) -> int:
+def _on_host(files: list[RequestedFile]) -> int:
     from concurrent.futures import ThreadPoolExecutor
 
     from android_bench.host import bench
@@ -166,7 +166,7 @@ def _on_host(files: list[Candidate]) -> int:
     delegates = _delegates(tuple(runtime.DELEGATES))
     configurations = [(r, d, t) for r in FLAGS.runtime for d in delegates for t in _threads()]
     cases = [f.case(r, d, t) for f in files for r, d, t in configurations]
-    timing = bench.Timing(FLAGS.num_runs, FLAGS.min_secs, 0.2)
+    timing = bench.HostTiming(FLAGS.num_runs, FLAGS.min_secs, 0.2)
     metering = _metering()
     asked = asdict(timing) | ({"metering": asdict(metering)} if metering else {})
     tasks = _tasks(cases, bench.device().name, asked)
@@ -194,7 +194,7 @@ def _on_host(files: list[Candidate]) -> int:
         return failed + sum(map(recorder.score, scores))
 
 
-def _on_phone(files: list[Candidate], phone: Attached) -> int:
+def _on_phone(files: list[RequestedFile], phone: Attached) -> int:
     from android_bench.adb.client import Adb
     from android_bench.outputs.reference import References
     from android_bench.session import session
@@ -221,7 +221,7 @@ def _on_phone(files: list[Candidate], phone: Attached) -> int:
             Adb(FLAGS.adb),
             phone.serial,
             _pending(tasks),
-            lambda abi: binary.benchmark_binary(own, abi, cli.cache(), line=FLAGS.tool),
+            lambda abi: binary.benchmark_binary(own, abi, cli.cache(), tool=FLAGS.tool),
             Provenance.here(),
             options,
             cli.say,
@@ -243,11 +243,11 @@ def _identity(phone: Attached) -> str:
         return device_id(phone.serial)
 
 
-def _pictures() -> Pictures:
-    from android_bench.outputs.reference import Pictures
+def _pictures() -> OutputImages:
+    from android_bench.outputs.reference import OutputImages
 
     images = Path(FLAGS.images) if FLAGS.images else None
-    return Pictures(FLAGS.verify_images, FLAGS.seed, images)
+    return OutputImages(FLAGS.verify_images, FLAGS.seed, images)
 
 
 def _options() -> RunOptions:

@@ -41,7 +41,7 @@ from zoo.io.tf_import import import_tensorflow
 from zoo.pretrained import initial, resolve
 from zoo.schema.run import ModelConfig
 from zoo.sweeps import axes, chart, ray_cluster, table, tune
-from zoo.sweeps.sweep import Start, Sweep
+from zoo.sweeps.sweep import Shared, Sweep
 from zoo.sweeps.trial import Job
 
 FLAGS = flags.FLAGS
@@ -64,7 +64,7 @@ flags.adopt_module_key_flags(cli)
 
 def main(_: list[str]) -> int:
     """Trains, or goes on, then writes the table and the picture."""
-    where = ray_cluster.Cluster(FLAGS.address, FLAGS.jobs, FLAGS.gpus)
+    where = ray_cluster.RayCluster(FLAGS.address, FLAGS.jobs, FLAGS.gpus)
     ray_cluster.load(where)
     recipe = recipe_flags.chosen(RECIPES[DEFAULT_RECIPE])
     recipe = dataclasses.replace(recipe, name=FLAGS.recipe or DEFAULT_RECIPE)  # not the sweep's
@@ -89,7 +89,7 @@ def main(_: list[str]) -> int:
         raise ZooError("this sweep is running already", where=job.folder) from error
 
 
-def _start(sweep: Sweep, strategy: str) -> Start:
+def _start(sweep: Sweep, strategy: str) -> Shared:
     recipe, apart = sweep.recipe, {axis.name for axis in sweep.axes}
     own = [] if sweep.searched else [sweep.point(values).name for values in sweep.grid()]
     init_sha256 = teacher_sha256 = data_sha256 = None
@@ -100,7 +100,7 @@ def _start(sweep: Sweep, strategy: str) -> Start:
         teacher_sha256 = resolve.sha256(found)
     if recipe.dataset == "image_folder" and not apart & {"dataset", "data_dir"}:
         data_sha256 = image_folder.scan(registry.folder(recipe.data_dir)).digest
-    return Start(FLAGS.init_from or "", init_sha256, strategy, teacher_sha256, data_sha256)
+    return Shared(FLAGS.init_from or "", init_sha256, strategy, teacher_sha256, data_sha256)
 
 
 def _count(config: ModelConfig) -> tuple[int, int]:
@@ -110,7 +110,7 @@ def _count(config: ModelConfig) -> tuple[int, int]:
     return macs.trainable_parameters(model), macs.macs(model)
 
 
-def _write(rows: list[table.Row], job: Job) -> int:
+def _write(rows: list[table.SweepRow], job: Job) -> int:
     title = f"Exploration of {job.sweep.recipe.model} on {job.sweep.recipe.dataset}"
     drawn = ""
     if any(row.accuracy is not None for row in rows):

@@ -25,7 +25,7 @@ from converters.inspection.roofline import CHIPS, chip
 from scripts.common import cli
 from zoo.errors import ZooError
 from zoo.io.files import MAX_MODEL_BYTES, read_bytes
-from zoo.runtime.sandbox import Runner
+from zoo.runtime.sandbox import Sandbox
 
 FLAGS = flags.FLAGS
 _RUN_LIMIT_S = 60.0
@@ -51,7 +51,7 @@ def main(argv: list[str]) -> int:
     chip(FLAGS.chip)
     failed = False
     found: list[Inspection] = []
-    with Runner("litert", timeout_s=_RUN_LIMIT_S) as runner:
+    with Sandbox("litert", timeout_s=_RUN_LIMIT_S) as runner:
         for file in files:
             try:
                 one = _inspect(Path(file), runner)
@@ -73,7 +73,7 @@ def main(argv: list[str]) -> int:
     return int(failed)
 
 
-def _inspect(path: Path, runner: Runner) -> Inspection:
+def _inspect(path: Path, runner: Sandbox) -> Inspection:
     content = read_bytes(path, "the model", MAX_MODEL_BYTES, "name an existing .tflite file")
     one = inspect(content, str(path), FLAGS.chip, FLAGS.tensors)
     del content  # the child reads the file itself: don't hold gigabytes twice

@@ -97,7 +97,7 @@ def _connect(words: list[str]) -> int:
     if FLAGS.usb:
         _expect(words, 0, 0, "connect --usb=SERIAL")
         usb = attached_phones(adb, FLAGS.usb)[0]
-        phone = wireless.over_usb(adb, usb, FLAGS.port, wait_s=FLAGS.wait_secs, progress=cli.say)
+        phone = wireless.over_usb(adb, usb, FLAGS.port, wait_s=FLAGS.wait_secs, log=cli.say)
         cli.say(f"connected: {phone.serial} ({device_id(phone.serial)})")
         cli.say(
             f"Unplug the cable now: energy is measured on battery only, --device={phone.serial}"
@@ -105,7 +105,7 @@ def _connect(words: list[str]) -> int:
         return 0
     _expect(words, 1, 1, "connect HOST[:PORT], or connect --usb=SERIAL")
     address = wireless.parse_address(words[0], FLAGS.port)
-    phone = wireless.connect(adb, address, wait_s=FLAGS.wait_secs, progress=cli.say)
+    phone = wireless.connect(adb, address, wait_s=FLAGS.wait_secs, log=cli.say)
     cli.say(f"connected: {phone.serial} ({device_id(phone.serial)})")
     return 0
 

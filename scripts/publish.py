@@ -26,7 +26,7 @@ from pathlib import Path
 from absl import flags
 
 from converters.release import build
-from converters.release.build import Measured
+from converters.release.build import FileMeasurements
 from converters.release.measured import measured_in
 from converters.release.page_inputs import extras
 from converters.release.result_lines import merge, public_recipe
@@ -100,7 +100,7 @@ def _publish(source: Path, folder: Path) -> bool:
     return refused
 
 
-def _take(run: Run, source: Path, target: Path, measured: dict[str, Measured]) -> list[str]:
+def _take(run: Run, source: Path, target: Path, measured: dict[str, FileMeasurements]) -> list[str]:
     own = [
         each
         for each in build.manifests(source)[0]

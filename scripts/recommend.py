@@ -20,7 +20,7 @@ from scripts.common import cli
 from zoo.errors import ZooError
 
 if TYPE_CHECKING:
-    from zoo.report.recommend import Candidate
+    from zoo.report.recommend import Choice
 
 FLAGS = flags.FLAGS
 cli.define_output()
@@ -62,7 +62,7 @@ def main(_: list[str]) -> int:
     return 0 if found.front else 1
 
 
-def _described(one: Candidate) -> str:
+def _described(one: Choice) -> str:
     words = [f"{100 * (one.accuracy or 0):.2f} %", f"{one.latency_ms:.3f} ms"]
     words += [f"{one.size_mb:.3f} MB"] if one.size_mb is not None else ["size unknown"]
     words += [f"{one.energy_mj:.3g} mJ"] if one.energy_mj is not None else ["energy not measured"]
@@ -71,7 +71,7 @@ def _described(one: Candidate) -> str:
     return f"{one.title}: {', '.join(words)}"
 
 
-def _share(one: Candidate) -> str:
+def _share(one: Choice) -> str:
     from converters.inspection.roofline import estimate
     from converters.tflite.reader import read
     from zoo.io.files import sha256_of

@@ -31,7 +31,7 @@ from zoo.io.files import write_text
 from zoo.io.tf_import import import_tensorflow
 
 if TYPE_CHECKING:
-    from zoo.compression.sensitivity.report import Report
+    from zoo.compression.sensitivity.report import SensitivityReport
 
 FLAGS = flags.FLAGS
 cli.define_output()
@@ -53,12 +53,12 @@ def main(_: list[str]) -> int:
     run = runs.load(folder)
     dataset = data.of_run(run)
     import_tensorflow()
-    from zoo.compression.sensitivity.report import Wanted, report
+    from zoo.compression.sensitivity.report import ScanRequest, report
 
     what = cli.choice("what", ("sparsity", "bits", "rank"))
     if run.low_rank is not None and what == "rank":
         raise ZooError("its layers are split already", where=name, expected="a run before low_rank")
-    wanted = Wanted(what, FLAGS.uniform, FLAGS.target_bytes, FLAGS.images)
+    wanted = ScanRequest(what, FLAGS.uniform, FLAGS.target_bytes, FLAGS.images)
     found = report(runs.keras_model(run, folder), dataset, wanted, name, cli.say)
     scan = cli.output() / "sensitivity" / f"{name}-{what}.json"
     write_text(scan, json.dumps(found.as_json(), indent=1) + "\n")
@@ -67,7 +67,7 @@ def main(_: list[str]) -> int:
     return 0 if found.better else 1
 
 
-def _write(found: Report) -> None:
+def _write(found: SensitivityReport) -> None:
     if FLAGS.plan:
         write_text(Path(FLAGS.plan), json.dumps(found.plan(), indent=1) + "\n")
     if FLAGS.picture:

@@ -63,10 +63,10 @@ def main(_: list[str]) -> None:
     import_tensorflow()
     from zoo.training import distributed, stages
 
-    spread = distributed.spread(strategy, place, cli.say)  # before anything is computed
+    distribution = distributed.distribution(strategy, place, cli.say)  # before anything is computed
     start = initial.read(found) if found else None
     point = arguments.parse(spec, given)
-    stages.train(recipe, cli.output(), name, Provenance.here(), cli.say, start, point, spread)
+    stages.train(recipe, cli.output(), name, Provenance.here(), cli.say, start, point, distribution)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ from zoo.io.tf_import import import_tensorflow
 
 if TYPE_CHECKING:
     from converters.parity.layers import Subject
-    from zoo.runtime.sandbox import Runner
+    from zoo.runtime.sandbox import Sandbox
 
 FLAGS = flags.FLAGS
 cli.define_output()
@@ -81,7 +81,7 @@ def main(_: list[str]) -> int:
         import_tensorflow()
         from converters.parity import show, verify
 
-        plan = verify.Plan(cli.output(), FLAGS.images, delegates, limits, FLAGS.layers)
+        plan = verify.VerifyPlan(cli.output(), FLAGS.images, delegates, limits, FLAGS.layers)
         found = list(verify.verify(subjects, runners, plan, _progress))
     if FLAGS.json:
         cli.say(show.as_json(found))
@@ -111,8 +111,8 @@ def _subjects() -> list[Subject]:
     return sorted(found, key=lambda subject: subject.artifact.parent_run)
 
 
-def _runners() -> list[Runner]:
-    from zoo.runtime.sandbox import Runner
+def _runners() -> list[Sandbox]:
+    from zoo.runtime.sandbox import Sandbox
 
     for name in FLAGS.runtime:
         if name not in runtime.RUNTIMES:
@@ -120,7 +120,7 @@ def _runners() -> list[Runner]:
     found = []
     for name in dict.fromkeys(FLAGS.runtime or runtime.RUNTIMES):
         try:
-            found.append(Runner(name, FLAGS.timeout_s))
+            found.append(Sandbox(name, FLAGS.timeout_s))
         except ZooError as error:
             if FLAGS.runtime:
                 raise

@@ -9,16 +9,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from android_bench.host import bench
-from android_bench.tasks.cases import Candidate
+from android_bench.tasks.cases import RequestedFile
 from converters.release import checks, read
-from converters.release.build import Measured
+from converters.release.build import FileMeasurements
 from converters.release.measured import measured_in
 from converters.release.verify import differences
 from scripts.common import cli
 from zoo.errors import UnknownNameError, ZooError
 from zoo.io.files import write_bytes
 from zoo.io.provenance import Provenance
-from zoo.runtime.sandbox import Runner
+from zoo.runtime.sandbox import Sandbox
 from zoo.schema.artifact import Artifact
 from zoo.schema.json_files import read_records
 from zoo.schema.measurement import Record
@@ -33,7 +33,7 @@ class _Release:
 
     folder: Path
     names: Collection[str]
-    measured: dict[str, Measured]
+    measured: dict[str, FileMeasurements]
     records: Sequence[Record]
 
 
@@ -61,7 +61,7 @@ def verify_all(output: Path, wanted: Sequence[str], timeout_s: float) -> int:
     records = read_records(lines)[0] if lines.is_file() else []
     release = _Release(output, there, measured_in(output) if records else {}, records)
     wrong, provenance = 0, Provenance.here()
-    with Runner("litert", timeout_s) as runner:
+    with Sandbox("litert", timeout_s) as runner:
         for name in dict.fromkeys(wanted or there):
             try:
                 told, reasons = _row(release, name, runner, provenance)
@@ -80,7 +80,7 @@ def _names(folder: Path) -> Iterator[str]:
 
 
 def _row(
-    release: _Release, name: str, runner: Runner, provenance: Provenance
+    release: _Release, name: str, runner: Sandbox, provenance: Provenance
 ) -> tuple[str, list[str]]:
     """The accuracies, found and told, and what is wrong.
 
@@ -107,13 +107,13 @@ def _row(
                 artifact,
                 placement,
                 release.names,
-                release.measured.get(name, Measured()),
+                release.measured.get(name, FileMeasurements()),
                 release.records,
             )
             if (release.folder / INDEX).is_file()
             else checks.recomputed(content, artifact, placement)
         )
-        candidate = Candidate(path, name, sha256(content).hexdigest(), artifact)
+        candidate = RequestedFile(path, name, sha256(content).hexdigest(), artifact)
         record = bench.score(candidate.case("litert", "xnnpack", 1), artifact, provenance)
     metrics = artifact.released.accuracies if artifact.released else ()
     said = next((each.top1 for each in metrics if each.split == "test"), None)

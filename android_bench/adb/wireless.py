@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable
 from shlex import quote
 
 from android_bench.adb.client import Adb, Attached, Completed
 from android_bench.adb.link import Link
 from zoo.errors import ZooError, one_line
+from zoo.io.log import Log
 
 PORT = 5555
 ADDRESSES_COMMAND = "ip -o -4 addr show 2>/dev/null; ip route 2>/dev/null"
@@ -58,7 +58,7 @@ def connect(
     *,
     wait_s: float = 15.0,
     patient: bool = False,
-    progress: Callable[[str], None] = lambda _: None,
+    log: Log = lambda _: None,
 ) -> Attached:
     """Connects to a phone and proves it by a command that comes back.
 
@@ -67,7 +67,7 @@ def connect(
         address: `HOST:PORT`.
         wait_s: how long to wait for someone to accept the key dialog.
         patient: whether a refused connection is tried again meanwhile.
-        progress: gets what to do about it, as soon as that is known.
+        log: gets what to do about it, as soon as that is known.
 
     Raises:
         ZooError: it can't be reached, or does not let this computer in.
@@ -88,7 +88,7 @@ def connect(
             break
         if phone is not None and phone.problem != told:
             told = phone.problem
-            progress(told)
+            log(told)
         if adb.clock.now() >= until or (phone is None and not patient):
             break
         adb.clock.sleep(_POLL_S)
@@ -147,7 +147,7 @@ def over_usb(
     port: int = PORT,
     *,
     wait_s: float = 20.0,
-    progress: Callable[[str], None] = lambda _: None,
+    log: Log = lambda _: None,
 ) -> Attached:
     """Makes a phone on a cable listen on its Wi-Fi, until it boots again, and connects to that.
 
@@ -172,7 +172,7 @@ def over_usb(
             got=_said(done),
             remedy="Android 11+: python -m scripts.phone pair HOST:PORT",
         )
-    return connect(adb, f"{address}:{port}", wait_s=wait_s, patient=True, progress=progress)
+    return connect(adb, f"{address}:{port}", wait_s=wait_s, patient=True, log=log)
 
 
 def wifi_address(text: str) -> str | None:

@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 
 from android_bench.adb.wireless import command_for
-from android_bench.doctor.diagnosis import GOALS, Check, Goal, Level, failed, known
+from android_bench.doctor.diagnosis import GOALS, Check, CheckLevel, Goal, failed, known
 from android_bench.doctor.facts import Facts
-from android_bench.phone.probe import UNKNOWN, Cluster
+from android_bench.phone.probe import UNKNOWN, CpuCluster
 from android_bench.power.metered import Meter
 from zoo.errors import ZooError
 
@@ -38,7 +38,7 @@ def software(details: Mapping[str, str], features: Sequence[str]) -> list[Check]
 
 def processors(
     details: Mapping[str, str],
-    clusters: Sequence[Cluster],
+    clusters: Sequence[CpuCluster],
     refused: Mapping[str, str],
     facts: Facts,
 ) -> list[Check]:
@@ -85,7 +85,7 @@ def resources(facts: Facts, busy: float | None, running: int, tool: str | ZooErr
         checks.append(Check("storage", "note", "not told", concerns=GOALS))
     else:
         enough = facts.free_mb >= _ENOUGH_MB
-        level: Level = "ok" if enough else "note" if facts.free_mb >= _LEAST_MB else "problem"
+        level: CheckLevel = "ok" if enough else "note" if facts.free_mb >= _LEAST_MB else "problem"
         remedy = "" if enough else "free some storage on the phone"
         checks.append(Check("storage", level, f"{facts.free_mb:,.0f} MB free", remedy, GOALS))
     if isinstance(tool, ZooError):
@@ -137,7 +137,7 @@ def _thermal(status: str) -> Check:
         found = "no thermal service, so that throttling shows in the clocks alone"
         return Check("thermal status", "note", found)
     number = int(status[0])
-    level: Level = (
+    level: CheckLevel = (
         "problem" if number >= _SEVERE else "note" if number >= _THROTTLED else "ok"
     )  # fmt: skip
     return Check("thermal status", level, status, "let it cool" if number else "", GOALS)

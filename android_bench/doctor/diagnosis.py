@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from zoo.errors import ZooError, one_line
 
-Level = Literal["ok", "note", "unknown", "problem"]
+CheckLevel = Literal["ok", "note", "unknown", "problem"]
 Goal = Literal["latency", "energy", "GPU"]
 GOALS: tuple[Goal, ...] = ("latency", "energy", "GPU")
 MAX_FOUND = 300
@@ -27,7 +27,7 @@ class Check:
     """
 
     name: str
-    level: Level
+    level: CheckLevel
     found: str
     remedy: str = ""
     concerns: tuple[Goal, ...] = ()
@@ -39,7 +39,7 @@ class Check:
 
 
 def failed(
-    name: str, error: ZooError, concerns: tuple[Goal, ...], level: Level = "problem"
+    name: str, error: ZooError, concerns: tuple[Goal, ...], level: CheckLevel = "problem"
 ) -> Check:
     """A check that ended with an error, whose parts it repeats."""
     found, _, remedy = str(error).partition(" | to do: ")

@@ -14,7 +14,7 @@ from android_bench.doctor.gauges import gauge_checks
 from android_bench.phone import probe
 from android_bench.phone.jobs import Jobs
 from android_bench.phone.phone import ROOT, Phone
-from android_bench.phone.probe import Cluster
+from android_bench.phone.probe import CpuCluster
 from android_bench.tools import binary
 from zoo.errors import ZooError, one_line
 from zoo.schema.device import device_id
@@ -107,7 +107,7 @@ class _Examination:
         except ZooError as error:
             return error
 
-    def _refused(self, clusters: Sequence[Cluster]) -> dict[str, str]:
+    def _refused(self, clusters: Sequence[CpuCluster]) -> dict[str, str]:
         """Why no mask selects the little, big or prime cores."""
         refused = {}
         for name in ("little", "big", "prime"):

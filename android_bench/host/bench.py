@@ -8,23 +8,24 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from android_bench.host.worker import ANSWER, Request, Score
+from android_bench.host.worker import ANSWER, ScoreRequest, TimingRequest
 from android_bench.power import rapl
 from android_bench.power.energy import Window
 from android_bench.power.gauge import PowerProblem
 from android_bench.power.metered import Metering
 from android_bench.power.rapl import POWERCAP
 from android_bench.tasks.cases import Case
-from android_bench.tasks.schedule import Pace, Task
+from android_bench.tasks.schedule import Eta, Task
 from zoo import runtime
 from zoo.errors import ZooError, one_line
+from zoo.io.log import Log
 from zoo.io.provenance import Provenance
 from zoo.schema.artifact import Artifact
 from zoo.schema.base import Strict
@@ -43,7 +44,7 @@ _TIMEOUT_S = 900  # scoring 10,000 images on plain int8 kernels of an old runtim
 
 
 @dataclass(frozen=True)
-class Timing:
+class HostTiming:
     """How long a process measures: `benchmark_model`'s rule."""
 
     num_runs: int = 50
@@ -64,9 +65,9 @@ def device() -> Device:
 
 def measure(
     tasks: Sequence[Task],
-    timing: Timing,
+    timing: HostTiming,
     provenance: Provenance,
-    progress: Callable[[str], None],
+    log: Log,
     metering: Metering | None = None,
     powercap: Path = POWERCAP,
 ) -> Iterator[Measurement]:
@@ -76,10 +77,10 @@ def measure(
     """
     metered_s = metering.load_s + 2 * metering.idle_s if metering else 0.0
     plain_s = 1.5 + timing.warmup_secs + timing.min_secs
-    pace = Pace([plain_s + (metered_s if task.number == 1 else 0.0) for task in tasks])
+    pace = Eta([plain_s + (metered_s if task.number == 1 else 0.0) for task in tasks])
     for number, task in enumerate(tasks, start=1):
         case = task.case
-        progress(
+        log(
             f"[{number}/{len(tasks)}] timing {case.model}, {case.configuration.runtime}, "
             f"{case.configuration.delegate}{pace.left(number - 1)}"
         )
@@ -120,7 +121,7 @@ def score(case: Case, artifact: Artifact, provenance: Provenance) -> Accuracy:
     reasons: tuple[str, ...] = ()
     try:
         wanted = test_split(artifact)
-        request = _request(case, Timing()).model_copy(update={"score": wanted})
+        request = _request(case, HostTiming()).model_copy(update={"score": wanted})
         found = ask(_WORKER, request, case.path)
         top1, images = float(found["top1"]), int(found["images"])
         placement = Placement.model_validate(found["placement"])
@@ -145,14 +146,14 @@ def score(case: Case, artifact: Artifact, provenance: Provenance) -> Accuracy:
     )
 
 
-def test_split(artifact: Artifact) -> Score:
+def test_split(artifact: Artifact) -> ScoreRequest:
     """Which pictures a model is scored on, and how they are normalised.
 
     Raises:
         ZooError: the manifest does not say.
     """
     try:
-        return Score(
+        return ScoreRequest(
             dataset=artifact.dataset,
             image_size=artifact.inputs[0].shape[1],
             validation_images=artifact.recipe.validation_images,
@@ -169,7 +170,7 @@ def test_split(artifact: Artifact) -> Score:
 
 
 def _metered(
-    case: Case, timing: Timing, metering: Metering, powercap: Path
+    case: Case, timing: HostTiming, metering: Metering, powercap: Path
 ) -> tuple[dict, Energy | None, str | None]:
     """The worker's answer, and its energy or why there is none.
 
@@ -198,8 +199,8 @@ def _metered(
         return answer, None, str(problem)
 
 
-def _request(case: Case, timing: Timing) -> Request:
-    return Request(
+def _request(case: Case, timing: HostTiming) -> TimingRequest:
+    return TimingRequest(
         path=str(case.path.resolve()),  # the worker starts in another folder
         sha256=case.sha256,
         runtime=case.configuration.runtime,

@@ -22,14 +22,14 @@ from zoo.data.split import Split
 from zoo.errors import ZooError
 from zoo.io.files import MAX_MODEL_BYTES, read_bytes
 from zoo.runtime import interpreter as runtime
-from zoo.schema.artifact import Pixels, Spread, TensorInfo
+from zoo.schema.artifact import PixelMean, PixelStd, TensorInfo
 from zoo.schema.base import Strict
 from zoo.schema.measurement import Latency
 
 ANSWER = "host_worker answer: "
 
 
-class Request(Strict):
+class TimingRequest(Strict):
     """What to run. `score` is None for timing, else what the accuracy needs."""
 
     path: str
@@ -40,10 +40,10 @@ class Request(Strict):
     num_runs: int
     min_secs: float
     warmup_secs: float
-    score: Score | None = None
+    score: ScoreRequest | None = None
 
 
-class Score(Strict):
+class ScoreRequest(Strict):
     """A data set's test split, and the pixel statistics and classes of the model's training."""
 
     dataset: str
@@ -51,8 +51,8 @@ class Score(Strict):
     validation_images: int
     data_dir: str = ""
     skip_broken: bool = False
-    mean: Pixels
-    std: Spread
+    mean: PixelMean
+    std: PixelStd
     labels: tuple[str, ...]
 
     def pictures(self) -> Split:
@@ -76,10 +76,10 @@ class Score(Strict):
         return found.test
 
 
-Request.model_rebuild()
+TimingRequest.model_rebuild()
 
 
-def answer(request: Request) -> dict[str, object]:
+def answer(request: TimingRequest) -> dict[str, object]:
     """Loads the model, checks its hash, and times or scores it."""
     path = Path(request.path)
     content = read_bytes(path, "the model", MAX_MODEL_BYTES, "name an existing .tflite")
@@ -100,7 +100,7 @@ def answer(request: Request) -> dict[str, object]:
 
 
 def measure(
-    net: runtime.Net, request: Request, init_us: float, before_kb: int
+    net: runtime.Net, request: TimingRequest, init_us: float, before_kb: int
 ) -> tuple[Latency, tuple[float, float]]:
     """Times `invoke` alone on random input, with benchmark_model's rule for warm-up and runs.
 
@@ -138,7 +138,7 @@ def measure(
     return latency, (began_s, ended_s)
 
 
-def score(net: runtime.Net, wanted: Score) -> tuple[float, int]:
+def score(net: runtime.Net, wanted: ScoreRequest) -> tuple[float, int]:
     """Top-1 accuracy, 0 to 1, over the whole test split, one image after the other."""
     split = wanted.pictures()
     right = 0
@@ -173,4 +173,4 @@ def reply(answer_to: Callable[[bytes], dict[str, object]]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(reply(lambda text: answer(Request.model_validate_json(text))))
+    sys.exit(reply(lambda text: answer(TimingRequest.model_validate_json(text))))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,11 +16,12 @@ from android_bench.outputs.reference_worker import Answer, Request
 from android_bench.tasks.cases import Case, candidates
 from zoo.errors import ZooError, one_line
 from zoo.io.files import sha256_of
+from zoo.io.log import Log
 from zoo.schema.artifact import TensorInfo
 
 
 @dataclass(frozen=True)
-class Pictures:
+class OutputImages:
     """Which pictures are run on a phone.
 
     Attributes:
@@ -36,7 +36,7 @@ class Pictures:
 
 
 @dataclass(frozen=True)
-class Reference:
+class OutputReference:
     """What this computer computes with LiteRT's plain kernels.
 
     Attributes:
@@ -62,10 +62,10 @@ class References:
     The inputs are files in a folder that goes with the `with` block.
     """
 
-    def __init__(self, pictures: Pictures):
+    def __init__(self, pictures: OutputImages):
         self.pictures = pictures
         self._folder = tempfile.TemporaryDirectory(prefix="mobile_model_zoo-")
-        self._known: dict[str, Reference | ZooError] = {}
+        self._known: dict[str, OutputReference | ZooError] = {}
 
     def __enter__(self) -> References:
         return self
@@ -78,14 +78,14 @@ class References:
     ) -> None:
         self._folder.cleanup()
 
-    def of(self, case: Case, progress: Callable[[str], None] = lambda _: None) -> Reference:
+    def of(self, case: Case, log: Log = lambda _: None) -> OutputReference:
         """The reference of a case's file.
 
         Raises:
             ZooError: there are no pictures for it, or this computer can't run it.
         """
         if case.sha256 not in self._known:
-            progress(f"computing what {case.model} {case.precision} should say")
+            log(f"computing what {case.model} {case.precision} should say")
             try:
                 self._known[case.sha256] = self._compute(case)
             except ZooError as error:
@@ -95,7 +95,7 @@ class References:
             raise known
         return known
 
-    def _compute(self, case: Case) -> Reference:
+    def _compute(self, case: Case) -> OutputReference:
         folder = Path(self._folder.name, case.sha256)
         folder.mkdir()
         (found,) = candidates([str(case.path)], case.path.parent)
@@ -122,7 +122,7 @@ class References:
         except ZooError as error:
             raise ZooError(f"this computer gives nothing to compare with: {error}") from error
         inputs = [folder / f"input-{number}" for number in numbers]
-        return Reference(
+        return OutputReference(
             inputs=tuple((path, sha256_of(path)) for path in inputs),
             input_shape=answer.input_shape,
             output=answer.output,
@@ -132,6 +132,6 @@ class References:
         )
 
 
-def output_bytes(reference: Reference) -> int:
+def output_bytes(reference: OutputReference) -> int:
     """Bytes of all outputs."""
     return byte_size(reference.output) * len(reference.inputs)

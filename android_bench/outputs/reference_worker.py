@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from android_bench.host.worker import Score, reply
+from android_bench.host.worker import ScoreRequest, reply
 from zoo import data, runtime
 from zoo.data import imagenet as images
 from zoo.errors import ZooError
@@ -33,7 +33,7 @@ class Request(Strict):
     folder: str
     count: int
     seed: int
-    split: Score | None
+    split: ScoreRequest | None
     pictures: str | None
 
 

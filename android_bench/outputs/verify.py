@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from shlex import quote
 
 from android_bench.adb.link import PhoneLost
 from android_bench.outputs.compare import Comparison, compare, values
-from android_bench.outputs.reference import Reference, References, output_bytes
+from android_bench.outputs.reference import OutputReference, References, output_bytes
 from android_bench.phone import hexdump, probe
 from android_bench.phone.jobs import FILE_BYTES, JobResult
 from android_bench.phone.phone import Phone
@@ -29,6 +29,7 @@ from android_bench.tools.binary import Binary
 from android_bench.tools.output import ToolResult
 from android_bench.tools.tool import TFLITE, tool_of
 from zoo.errors import ZooError
+from zoo.io.log import Log
 from zoo.schema.measurement import Agreement, Placement
 
 # The tool goes by the order of inputs and only warns of a name that is not the model's. So no name
@@ -39,7 +40,7 @@ _OUTPUTS = "outputs"  # all of them, as text: adb's shell changes line ends on A
 
 
 @dataclass(frozen=True)
-class Found:
+class OutputCheck:
     """What a phone's run of all pictures is worth: a comparison, or reasons why there is none."""
 
     placement: Placement | None
@@ -56,7 +57,7 @@ def agreements_on_phone(
     *,
     timeout_s: float = 300.0,
     recovery_s: float = 60.0,
-    progress: Callable[[str], None] = lambda _: None,
+    log: Log = lambda _: None,
 ) -> Iterator[Agreement]:
     """Yields one row per case, in order, whatever goes wrong; the phone's lock is held.
 
@@ -68,7 +69,7 @@ def agreements_on_phone(
         references: what this computer says.
         timeout_s: limit of all pictures of a case.
         recovery_s: how long a lost phone is waited for, before the rest is given up.
-        progress: gets a line for each case.
+        log: gets a line for each case.
     """
     gone = ""
     for number, case in enumerate(cases, start=1):
@@ -79,9 +80,9 @@ def agreements_on_phone(
             continue
         delegate = case.configuration.delegate
         what = f"outputs {number}/{len(cases)} {case.model} {case.precision}, {delegate}"
-        progress(f"phone {phone.id}: {what}")
+        log(f"phone {phone.id}: {what}")
         try:
-            reference = references.of(case, progress)
+            reference = references.of(case, log)
             found = verify_on_phone(phone, case, binary, reference, timeout_s)
         except PhoneLost as lost:
             if not phone.wait_ready(recovery_s):
@@ -94,8 +95,8 @@ def agreements_on_phone(
 
 
 def verify_on_phone(
-    phone: Phone, case: Case, binary: Binary, reference: Reference, timeout_s: float = 300.0
-) -> Found:
+    phone: Phone, case: Case, binary: Binary, reference: OutputReference, timeout_s: float = 300.0
+) -> OutputCheck:
     """Runs every picture on the phone and compares the outputs.
 
     Raises:
@@ -148,7 +149,7 @@ def _job(command: str, inputs: Sequence[str], mark: str) -> str:
     )
 
 
-def judge(done: JobResult, mark: str, reference: Reference, delegate: str) -> Found:
+def judge(done: JobResult, mark: str, reference: OutputReference, delegate: str) -> OutputCheck:
     """Judges the job; never raises, whatever the phone printed."""
     count = len(reference.inputs)
     runs = _runs(done, mark, delegate)
@@ -158,18 +159,18 @@ def judge(done: JobResult, mark: str, reference: Reference, delegate: str) -> Fo
         which = f"picture {number + 1} of {count}"
         placement = runs[number].placement if number < len(runs) else None
         if number >= len(runs):
-            return Found(None, None, (f"{which}: the run left no trace (cut off?)",))
+            return OutputCheck(None, None, (f"{which}: the run left no trace (cut off?)",))
         if problems := runs[number].problems:
-            return Found(placement, None, tuple(map(_explained, problems)))
+            return OutputCheck(placement, None, tuple(map(_explained, problems)))
         if number >= len(texts):
-            return Found(placement, None, (f"{which}: benchmark_model saved no output",))
+            return OutputCheck(placement, None, (f"{which}: benchmark_model saved no output",))
         try:
             outputs.append(values(hexdump.read(texts[number]), reference.output))
         except ZooError as error:
-            return Found(placement, None, (f"{which}: {error}",))
+            return OutputCheck(placement, None, (f"{which}: {error}",))
     if len({run.placement for run in runs}) > 1:
-        return Found(None, None, ("the runs of the pictures were placed differently",))
-    return Found(runs[0].placement, compare(reference.outputs, outputs, reference.output))
+        return OutputCheck(None, None, ("the runs of the pictures were placed differently",))
+    return OutputCheck(runs[0].placement, compare(reference.outputs, outputs, reference.output))
 
 
 def _runs(done: JobResult, mark: str, delegate: str) -> list[ToolResult]:
@@ -193,7 +194,7 @@ def _explained(problem: str) -> str:
     return problem
 
 
-def _row(rows: PhoneRows, case: Case, reference: Reference, found: Found) -> Agreement:
+def _row(rows: PhoneRows, case: Case, reference: OutputReference, found: OutputCheck) -> Agreement:
     told = found.comparison
     return rows.agreement(
         case,

@@ -19,7 +19,7 @@ from android_bench.adb.link import Link, PhoneLost, PhoneProblem, ShellResult, l
 from android_bench.phone import probe, settings, state
 from android_bench.phone.jobs import JobResult, Jobs
 from android_bench.phone.lease import Lease, PhoneTaken
-from android_bench.phone.probe import Cluster
+from android_bench.phone.probe import CpuCluster
 from zoo.errors import ZooError
 from zoo.schema.device import device_id
 
@@ -189,7 +189,7 @@ class Phone:
         """What the phone is; see `probe.parse_probe`."""
         return probe.parse_probe(self.shell(probe.PROBE_COMMAND, _STATE_TIMEOUT_S).stdout)
 
-    def clusters(self) -> list[Cluster]:
+    def clusters(self) -> list[CpuCluster]:
         """Its cores and clocks."""
         return probe.parse_clusters(self.shell(probe.CLOCKS, _STATE_TIMEOUT_S).stdout)
 

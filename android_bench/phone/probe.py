@@ -47,7 +47,7 @@ _KHZ = range(1_000, 20_000_000)
 
 
 @dataclass(frozen=True)
-class Cluster:
+class CpuCluster:
     """Cores that share a clock, from the `first` on; in kHz, None where unreadable."""
 
     cores: str
@@ -75,18 +75,18 @@ def parse_probe(text: str) -> dict[str, str]:
     return details
 
 
-def parse_clusters(text: str) -> list[Cluster]:
+def parse_clusters(text: str) -> list[CpuCluster]:
     """The `@policy` lines, at most 16; what is no sane frequency becomes None."""
     clusters = []
     for row in re.findall(r"^@policy (\d{1,3}\|.*)$", text, re.MULTILINE)[:16]:
         fields = (row.split("|") + [""] * 5)[:5]
         cores = "cores " + (",".join(re.findall(r"\d{1,3}", fields[1])[:64]) or "?")
         most, now, limit = (number(value, _KHZ) for value in fields[2:])
-        clusters.append(Cluster(cores, most, now, limit, int(fields[0])))
+        clusters.append(CpuCluster(cores, most, now, limit, int(fields[0])))
     return clusters
 
 
-def mask(clusters: Sequence[Cluster], wanted: str) -> str:
+def mask(clusters: Sequence[CpuCluster], wanted: str) -> str:
     """The hexadecimal mask, as `taskset` takes it, of some of the cores.
 
     Args:

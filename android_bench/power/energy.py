@@ -18,7 +18,7 @@ LEAST_WINDOW_S = 30.0
 LEAST_READINGS = 8  # distinct ones under load; half of them in each idle window
 _SETTLING_S = 1.0  # after the load begins or ends, besides the gauge's own delay
 _COVERAGE = 2.0  # standard uncertainties that are reported (about 95 %)
-_MOST_DOUBT = 0.10  # of the net power, so reported
+_MOST_UNCERTAINTY = 0.10  # of the net power, so reported
 _LEAST_SHARE = 0.02  # of the gross power, below which net is a difference of errors
 _ASLEEP_S = 0.5  # that the two clocks may drift apart
 _POSSIBLE_GAP_S = 2.0  # between samples
@@ -63,12 +63,12 @@ class Power:
 
 @dataclass(frozen=True)
 class NetPower:
-    """Under load, idle and the difference; about 95 % lie within ± `doubt_w` of that."""
+    """Under load, idle and the difference; about 95 % lie within ± `uncertainty_w` of that."""
 
     gross_w: float
     idle_w: float
     net_w: float
-    doubt_w: float
+    uncertainty_w: float
 
 
 def energy(
@@ -107,9 +107,9 @@ def energy(
         gross_mw=1e3 * net.gross_w,
         idle_mw=1e3 * net.idle_w,
         net_mw=1e3 * net.net_w,
-        net_mw_doubt=1e3 * net.doubt_w,
+        net_mw_uncertainty=1e3 * net.uncertainty_w,
         net_mj=net_mj,
-        net_mj_doubt=net_mj * net.doubt_w / net.net_w,
+        net_mj_uncertainty=net_mj * net.uncertainty_w / net.net_w,
         inferences_per_percent=None if full_j is None else full_j / (100e-3 * net_mj),
         hours=None if full_j is None else full_j / loaded.mean_w / 3600,
         window_s=parts[1].boot_s[-1] - parts[1].boot_s[0],
@@ -132,25 +132,25 @@ def net_power(first: Power, loaded: Power, last: Power, *, remedy: str = _QUIETE
     net_w = loaded.mean_w - idle_w
     # The idle power under the load lies anywhere between that before and that after.
     drift_w = abs(last.mean_w - first.mean_w) / np.sqrt(12)
-    doubt_w = _COVERAGE * float(
+    uncertainty_w = _COVERAGE * float(
         np.sqrt(
             loaded.error_w**2 + (first.error_w**2 + last.error_w**2) / 4 + drift_w**2
         )
     )  # fmt: skip
-    if net_w <= max(doubt_w, _LEAST_SHARE * loaded.mean_w):
+    if net_w <= max(uncertainty_w, _LEAST_SHARE * loaded.mean_w):
         raise PowerProblem(
             "the power of the inferences is below the noise",
-            got=f"{1e3 * net_w:.0f} ± {1e3 * doubt_w:.0f} mW of {1e3 * loaded.mean_w:.0f} mW",
+            got=f"{1e3 * net_w:.0f} ± {1e3 * uncertainty_w:.0f} mW of {1e3 * loaded.mean_w:.0f} mW",
             remedy=remedy,
         )
-    if doubt_w > _MOST_DOUBT * net_w:
+    if uncertainty_w > _MOST_UNCERTAINTY * net_w:
         raise PowerProblem(
             "the power of the inferences is too uncertain",
-            expected=f"± {100 * _MOST_DOUBT:.0f} % or less",
-            got=f"{1e3 * net_w:.0f} ± {1e3 * doubt_w:.0f} mW",
+            expected=f"± {100 * _MOST_UNCERTAINTY:.0f} % or less",
+            got=f"{1e3 * net_w:.0f} ± {1e3 * uncertainty_w:.0f} mW",
             remedy=remedy,
         )
-    return NetPower(loaded.mean_w, idle_w, net_w, doubt_w)
+    return NetPower(loaded.mean_w, idle_w, net_w, uncertainty_w)
 
 
 def _check(trace: Trace, before: Window, load: Window, after: Window) -> None:

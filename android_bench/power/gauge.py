@@ -119,11 +119,11 @@ def calibrate(idle: Trace, load: Trace) -> Gauge:
             raise PowerProblem(f"the battery's {name.split('_')[0]} can't be read", got=how)
     volts = volts_of(np.concatenate([idle.columns["voltage_now"], load.columns["voltage_now"]]))
     still, busy = (_level(part) for part in (idle, load))
-    rise, doubt = busy.mean - still.mean, np.hypot(busy.error, still.error)
-    if abs(rise) <= _CLEAR * doubt:
+    rise, uncertainty = busy.mean - still.mean, np.hypot(busy.error, still.error)
+    if abs(rise) <= _CLEAR * uncertainty:
         raise PowerProblem(
             "the current does not change with the load, so that its sign can't be told",
-            got=f"{still.mean:.4g} idle, {busy.mean:.4g} loaded, ± {doubt:.2g}",
+            got=f"{still.mean:.4g} idle, {busy.mean:.4g} loaded, ± {uncertainty:.2g}",
         )
     # More is drawn under load: what moved the reading upwards is discharging.
     sign: Literal[1, -1] = -1 if rise > 0 else 1

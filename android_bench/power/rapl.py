@@ -58,7 +58,7 @@ class Domain:
 
 
 @dataclass(frozen=True)
-class Reading:
+class CounterReading:
     """Every package's counter, read at the `time.monotonic()` instant `at_s`."""
 
     at_s: float
@@ -79,7 +79,7 @@ class Rapl:
         self.domains = _packages(folder)
         self.read()
 
-    def read(self) -> Reading:
+    def read(self) -> CounterReading:
         """All counters now.
 
         Raises:
@@ -87,9 +87,9 @@ class Rapl:
         """
         began_s = time.monotonic()
         uj = tuple(domain.read_uj() for domain in self.domains)
-        return Reading((began_s + time.monotonic()) / 2, uj)
+        return CounterReading((began_s + time.monotonic()) / 2, uj)
 
-    def joules(self, first: Reading, last: Reading) -> float:
+    def joules(self, first: CounterReading, last: CounterReading) -> float:
         """What all packages took between two readings, less than one turn of a counter apart."""
         spent_uj = 0
         for domain, began, ended in zip(self.domains, first.uj, last.uj, strict=True):
@@ -102,7 +102,7 @@ class Recording:
 
     def __init__(self, rapl: Rapl, period_s: float = PERIOD_S):
         self.rapl = rapl
-        self.readings: list[Reading] = []
+        self.readings: list[CounterReading] = []
         self._period_s = period_s
         self._stop = threading.Event()
         self._problem: PowerProblem | None = None
@@ -190,9 +190,9 @@ def energy(recording: Recording, before: Window, load: Window, after: Window, ru
         gross_mw=1e3 * net.gross_w,
         idle_mw=1e3 * net.idle_w,
         net_mw=1e3 * net.net_w,
-        net_mw_doubt=1e3 * net.doubt_w,
+        net_mw_uncertainty=1e3 * net.uncertainty_w,
         net_mj=net_mj,
-        net_mj_doubt=net_mj * net.doubt_w / net.net_w,
+        net_mj_uncertainty=net_mj * net.uncertainty_w / net.net_w,
         window_s=load.length_s,
         readings=loaded.readings,
         gauge_period_s=loaded.period_s,

@@ -76,10 +76,10 @@ class RunOptions:
 def tool_command(
     options: RunOptions,
     case: Case,
-    tool: str,
+    binary: str,
     graph: str,
     metered: bool,
-    line: Tool = TFLITE,
+    tool: Tool = TFLITE,
     runtime_info: str = "",
 ) -> str:
     """What the phone's shell is given.
@@ -87,9 +87,9 @@ def tool_command(
     Args:
         options: lengths.
         case: its delegate and threads.
-        tool, graph: paths on the phone.
+        binary, graph: paths on the phone.
         metered: whether energy is measured, which takes longer.
-        line: of the tool, which decides the flags.
+        tool: whose flags it takes.
         runtime_info: file that the tool is to export the placement to; empty for none.
     """
     c = case.configuration
@@ -99,7 +99,7 @@ def tool_command(
         least_s = max(least_s, metering.load_s)
     if options.sustaining is not None:  # one stretch of many: nothing cools down in between
         least_s, runs, warmup_secs = options.sustaining.segment_s, 1, 0.0
-    flags = line.flags(
+    flags = tool.flags(
         graph,
         c.delegate,
         c.threads,
@@ -111,4 +111,4 @@ def tool_command(
         profile=options.profiling,
         runtime_info=runtime_info,
     )
-    return line.command(tool, flags, c.delegate)
+    return tool.command(binary, flags, c.delegate)

@@ -36,7 +36,7 @@ _TIMES = re.compile(r"\s*(\d{1,6})m(\d{1,2}[.,]\d{1,6})s\s+(\d{1,6})m(\d{1,2}[.,
 
 
 @dataclass(frozen=True)
-class Watch:
+class RunConditions:
     """What was noted; None and empty where the phone does not tell.
 
     Attributes:
@@ -73,7 +73,7 @@ def watched(tool: str) -> str:
     )
 
 
-def parse(text: str) -> Watch:
+def parse(text: str) -> RunConditions:
     """Reads the notes; never raises. What is missing or makes no sense stays untold."""
     lines = text[:_MAX_TEXT].split("\n")
     moments: dict[str, re.Match[str]] = {}
@@ -94,13 +94,13 @@ def parse(text: str) -> Watch:
         if name in limits["after"]
     }
     if set(moments) != {"before", "after"}:
-        return Watch(limits=both)
+        return RunConditions(limits=both)
     start, end = moments["before"], moments["after"]
     seconds = float(end[2]) - float(start[2])
     if seconds <= 0:
-        return Watch(limits=both)
+        return RunConditions(limits=both)
     whole = "." not in start[3] or "." not in end[3]
-    return Watch(
+    return RunConditions(
         seconds=seconds,
         clock_jump_s=float(end[3]) - float(start[3]) - seconds,
         # Two roundings of a second; or of a hundredth, and what adjusting the clock may add.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from android_bench.adb.link import PhoneLost
@@ -14,16 +14,17 @@ from android_bench.power.sampler import Sampler
 from android_bench.session import run_conditions, sustained
 from android_bench.session.options import RunOptions, tool_command
 from android_bench.session.sustained import Sustaining
-from android_bench.session.validity import Judge, cool_enough
+from android_bench.session.validity import ValidityChecker, cool_enough
 from android_bench.tasks.phone_rows import PhoneRows
 from android_bench.tasks.schedule import Task
 from android_bench.tools.binary import Binary
 from android_bench.tools.delegates import parse_delegate
-from android_bench.tools.op_profile import Table, parse_profile
+from android_bench.tools.op_profile import OperatorTable, parse_profile
 from android_bench.tools.output import PROFILED
 from android_bench.tools.runtime_info import placement_of
 from android_bench.tools.tool import Tool
 from zoo.errors import ZooError
+from zoo.io.log import Log
 from zoo.schema.measurement import OperatorTime, Placement, Timed
 
 _COOLING_POLL_S = 5.0
@@ -31,28 +32,28 @@ _INFO, _INFO_TEXT = "info", "info.txt"  # in the job's folder
 
 
 @dataclass(frozen=True)
-class Runner:
+class PhoneRunner:
     """Runs tasks on a phone.
 
     Attributes:
         phone: claimed and booted.
-        binary: the tool.
-        line: which one it is.
+        binary: the benchmark tool.
+        tool: whose build it is.
         exports: whether it tells in a file which node ran where.
         options: lengths.
         rows: makes the rows.
         judge: of the phone's session.
-        progress: gets one line of text for what takes long.
+        log: gets one line of text for what takes long.
     """
 
     phone: Phone
     binary: Binary
-    line: Tool
+    tool: Tool
     exports: bool
     options: RunOptions
     rows: PhoneRows
-    judge: Judge
-    progress: Callable[[str], None]
+    judge: ValidityChecker
+    log: Log
 
     def run(self, task: Task) -> Timed:
         """The task's row.
@@ -62,26 +63,26 @@ class Runner:
             ZooError: the task can't be run.
         """
         phone, case, binary = self.phone, task.case, self.binary
-        tool = phone.push(binary.path, binary.sha256, executable=True)
+        program = phone.push(binary.path, binary.sha256, executable=True)
         graph = phone.push(case.path, case.sha256)
         before = self._cooled_down()
         if reasons := self.judge.before(before):
             return self.rows.failed(task, *reasons, before=before)
         if self.options.sustaining is not None:
-            command = self._command(task, tool, graph, metered=False)
+            command = self._command(task, program, graph, metered=False)
             return self._sustain(task, command, self.options.sustaining, before)
         if self.options.profiling:
-            return self._profile(task, self._command(task, tool, graph, metered=False), before)
+            return self._profile(task, self._command(task, program, graph, metered=False), before)
         losses, started = phone.link.losses, phone.adb.clock.now()
         meter, no_energy = self._meter(task, before)
-        command = run_conditions.watched(self._command(task, tool, graph, meter is not None))
+        command = run_conditions.watched(self._command(task, program, graph, meter is not None))
         command += f"\ncode=$?; {hexdump.dump(_INFO)} >{_INFO_TEXT} 2>/dev/null; ( exit $code )"
         run = phone.run if meter is None else meter.run
         least_s = self.options.warmup_secs + self.options.min_secs
         done = run(command, self.options.timeout_s, (run_conditions.FILE, _INFO_TEXT), least_s)
         delegate = case.configuration.delegate
         info = _exported(done.files[_INFO_TEXT], delegate)
-        result = self.line.parse(done.stdout, done.stderr, done.exit_code, delegate, info)
+        result = self.tool.parse(done.stdout, done.stderr, done.exit_code, delegate, info)
         if result.latency is None:
             placement = result.placement
             return self.rows.failed(task, *result.problems, placement=placement, before=before)
@@ -108,9 +109,9 @@ class Runner:
             reasons=tuple(reasons),
         )
 
-    def _command(self, task: Task, tool: str, graph: str, metered: bool) -> str:
+    def _command(self, task: Task, program: str, graph: str, metered: bool) -> str:
         info = _INFO if self.exports and not self.options.one_process else ""
-        command = tool_command(self.options, task.case, tool, graph, metered, self.line, info)
+        command = tool_command(self.options, task.case, program, graph, metered, self.tool, info)
         if cores := task.case.configuration.cores:
             clusters = self.phone.link.patiently(self.phone.clusters)
             return f"taskset {probe.mask(clusters, cores)} {command}"
@@ -124,7 +125,7 @@ class Runner:
         """Timing each operator slows the run, so that it gives no latency."""
         done = self.phone.run(command, self.options.timeout_s)
         delegate = task.case.configuration.delegate
-        result = self.line.parse(done.stdout, done.stderr, done.exit_code, delegate)
+        result = self.tool.parse(done.stdout, done.stderr, done.exit_code, delegate)
         profile = parse_profile(done.stdout) or parse_profile(done.stderr)
         problems = [problem for problem in result.problems if problem != PROFILED]
         if profile is None and not problems:
@@ -158,14 +159,14 @@ class Runner:
         except PhoneLost:
             raise
         except ZooError as error:
-            self.progress(f"phone {phone.id}: no temperatures: {self.rows.clean(str(error))}")
+            self.log(f"phone {phone.id}: no temperatures: {self.rows.clean(str(error))}")
         job, mark = sustained.script(command, sample, how)
         done = phone.run(job, how.whole_s + self.options.timeout_s, sustained.FILES)
         found = sustained.curve(
             done.files[sustained.SEGMENTS],
             mark,
             done.files[sustained.SAMPLES],
-            lambda stdout, stderr, code: self.line.parse(stdout, stderr, code, delegate),
+            lambda stdout, stderr, code: self.tool.parse(stdout, stderr, code, delegate),
         )
         problems = self.judge.curve(found, delegate)
         after = phone.link.patiently(phone.state)
@@ -193,7 +194,7 @@ class Runner:
                 return state
             if not told:
                 celsius, status = state["battery_c"], state["thermal_status"]
-                self.progress(
+                self.log(
                     f"phone {self.phone.id}: cooling down ({celsius} °C, thermal status {status})"
                 )
                 told = True
@@ -226,14 +227,14 @@ def _exported(text: str, delegate: str) -> Placement | None:
         return None
 
 
-def _types(table: Table) -> tuple[OperatorTime, ...]:
+def _types(table: OperatorTable) -> tuple[OperatorTime, ...]:
     return tuple(
         OperatorTime(type=one.type, count=one.count, avg_ms=one.avg_ms, percent=one.percent)
         for one in table.types
     )
 
 
-def _slowest(table: Table) -> tuple[OperatorTime, ...]:
+def _slowest(table: OperatorTable) -> tuple[OperatorTime, ...]:
     return tuple(
         OperatorTime(
             type=one.type, name=one.name, count=one.calls, avg_ms=one.avg_ms * one.calls,

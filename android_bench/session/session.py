@@ -11,14 +11,15 @@ from android_bench.outputs.verify import agreements_on_phone
 from android_bench.phone import settings
 from android_bench.phone.phone import Phone
 from android_bench.session.options import RunOptions
-from android_bench.session.runner import Runner
-from android_bench.session.validity import Judge
+from android_bench.session.runner import PhoneRunner
+from android_bench.session.validity import ValidityChecker
 from android_bench.tasks.cases import Case
 from android_bench.tasks.phone_rows import PhoneRows, reason_of
-from android_bench.tasks.schedule import Pace, Task
+from android_bench.tasks.schedule import Eta, Task
 from android_bench.tools.binary import Binary
 from android_bench.tools.tool import INFO_FLAG, has_flag, tool_of
 from zoo.errors import UnknownNameError, ZooError
+from zoo.io.log import Log
 from zoo.io.provenance import Provenance
 from zoo.schema.measurement import Agreement, Device, Timed
 
@@ -60,7 +61,7 @@ def measure_on_phone(
     find_binary: FindBinary,
     provenance: Provenance,
     options: RunOptions,
-    progress: Callable[[str], None] = lambda _: None,
+    log: Log = lambda _: None,
     *,
     compared: Sequence[Case] = (),
     references: References | None = None,
@@ -80,7 +81,7 @@ def measure_on_phone(
         find_binary: gives the benchmark executable for a processor, such as `arm64-v8a`.
         provenance: goes into every row.
         options: lengths and patience.
-        progress: gets one line of text for each step.
+        log: gets one line of text for each step.
         compared: cases whose outputs are compared with this computer's, after all timing.
         references: what this computer says; needed where there are such cases.
     """
@@ -92,7 +93,7 @@ def measure_on_phone(
         rows.secret_serials = [other.serial for other in attached]
         _check_state(attached, serial)
         with phone:
-            session = _Session(phone, find_binary, options, rows, progress)
+            session = _Session(phone, find_binary, options, rows, log)
             runner = session.get_ready()
             for row in session.measure(tasks, runner):
                 done += 1
@@ -100,12 +101,12 @@ def measure_on_phone(
             if references is not None:
                 for agreement in agreements_on_phone(
                     phone, rows, compared, runner.binary, references,
-                    timeout_s=options.timeout_s, recovery_s=options.recovery_s, progress=progress,
+                    timeout_s=options.timeout_s, recovery_s=options.recovery_s, log=log,
                 ):  # fmt: skip
                     compared = compared[1:]
                     yield agreement
     except ZooError as error:
-        progress(f"phone {phone.id}: {rows.clean(str(error))}")
+        log(f"phone {phone.id}: {rows.clean(str(error))}")
         for task in tasks[done:]:
             yield rows.failed(task, reason_of(error))
         for case in compared:
@@ -128,29 +129,27 @@ class _Session:
         find_binary: FindBinary,
         options: RunOptions,
         rows: PhoneRows,
-        progress: Callable[[str], None],
+        log: Log,
     ):
         self.phone = phone
         self.find_binary = find_binary
         self.options = options
         self.rows = rows
-        self.progress = progress
+        self.log = log
 
-    def measure(self, tasks: Sequence[Task], runner: Runner) -> Iterator[Timed]:
+    def measure(self, tasks: Sequence[Task], runner: PhoneRunner) -> Iterator[Timed]:
         """One row per task, or fewer and then PhoneLost, if the phone is gone for good."""
-        pace = Pace([self.options.expected_s(task) for task in tasks])
+        pace = Eta([self.options.expected_s(task) for task in tasks])
         for number, task in enumerate(tasks, start=1):
             case, c = task.case, task.case.configuration
             what = f"{case.model} {case.precision}, {c.delegate}, {c.threads} threads"
             left = pace.left(number - 1)
-            self.progress(f"phone {self.phone.id}: {number}/{len(tasks)} {what}{left}")
+            self.log(f"phone {self.phone.id}: {number}/{len(tasks)} {what}{left}")
             try:
                 self.phone.claim(_LEASE_S + self.options.longest_s)
                 row = runner.run(task)
             except PhoneLost as lost:
-                self.progress(
-                    f"phone {self.phone.id}: {self.rows.clean(str(lost))}; waiting for it"
-                )
+                self.log(f"phone {self.phone.id}: {self.rows.clean(str(lost))}; waiting for it")
                 reason = reason_of(lost)
                 back = self.phone.wait_ready(self.options.recovery_s)
                 if back:
@@ -163,7 +162,7 @@ class _Session:
                 row = self.rows.failed(task, reason_of(error))
             yield row
 
-    def get_ready(self) -> Runner:
+    def get_ready(self) -> PhoneRunner:
         """Waits for the phone, claims it, and learns what it is."""
         try:
             self.phone.shell("true", 5.0)
@@ -183,13 +182,13 @@ class _Session:
         self.rows.device = Device(kind="phone", id=self.phone.id, name=name, details=details)
         self.phone.link.boot = patiently(self.phone.link.boot_id)
         binary = self.find_binary(details["abi"])
-        line = tool_of(binary.path)
-        self.rows.runtime = line.name
+        tool = tool_of(binary.path)
+        self.rows.runtime = tool.name
         self.rows.runtime_version = f"sha256:{binary.sha256[:12]}"
-        judge = Judge(self.options.start_c, details["battery_saver"])
+        judge = ValidityChecker(self.options.start_c, details["battery_saver"])
         exports = has_flag(binary.path, INFO_FLAG)
-        return Runner(
-            self.phone, binary, line, exports, self.options, self.rows, judge, self.progress
+        return PhoneRunner(
+            self.phone, binary, tool, exports, self.options, self.rows, judge, self.log
         )
 
     def _after_recovery(self, reason: str) -> str:

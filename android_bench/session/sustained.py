@@ -19,7 +19,7 @@ from android_bench.power import sampler
 from android_bench.power.trace import Trace
 from android_bench.power.trace import parse as parse_trace
 from android_bench.session import run_conditions as watch
-from android_bench.session.run_conditions import Watch
+from android_bench.session.run_conditions import RunConditions
 from android_bench.tools.output import ToolResult
 from zoo.errors import ZooError
 from zoo.schema.measurement import SustainedPoint
@@ -67,7 +67,7 @@ class Stretch:
     code: int
     stdout: str
     stderr: str
-    watch: Watch
+    watch: RunConditions
     thermal_status: int | None
 
 
@@ -84,7 +84,7 @@ class Curve:
 
     points: tuple[SustainedPoint, ...]
     results: tuple[ToolResult, ...]
-    watches: tuple[Watch, ...]
+    watches: tuple[RunConditions, ...]
     complete: bool
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from android_bench.phone.state import THERMAL
-from android_bench.session.run_conditions import Watch
+from android_bench.session.run_conditions import RunConditions
 from android_bench.session.sustained import Curve
 from zoo.schema.measurement import Latency
 
@@ -28,7 +28,7 @@ _IN_SERVICES = ("nnapi", "external")
 
 
 @dataclass
-class Judge:
+class ValidityChecker:
     """Judges the runs of one phone's session.
 
     Attributes:
@@ -63,7 +63,7 @@ class Judge:
         self,
         before: Mapping[str, str],
         after: Mapping[str, str],
-        watch: Watch,
+        watch: RunConditions,
         latency: Latency,
         delegate: str,
     ) -> list[str]:
@@ -93,7 +93,7 @@ class Judge:
         return list(dict.fromkeys(reasons))[:_MOST_REASONS]
 
     def _throttled(
-        self, before: Mapping[str, str], after: Mapping[str, str], watch: Watch
+        self, before: Mapping[str, str], after: Mapping[str, str], watch: RunConditions
     ) -> list[str]:
         reasons = []
         for cluster, (first, last) in sorted(watch.limits.items(), key=lambda item: int(item[0])):
@@ -118,7 +118,7 @@ class Judge:
         return reasons
 
 
-def _disturbed(watch: Watch, delegate: str) -> list[str]:
+def _disturbed(watch: RunConditions, delegate: str) -> list[str]:
     """What others did to a run."""
     reasons = []
     jump_s = watch.clock_jump_s
@@ -133,7 +133,9 @@ def _disturbed(watch: Watch, delegate: str) -> list[str]:
 
 def cool_enough(state: Mapping[str, str], start_c: float) -> bool:
     """Whether waiting can't make the start any better; true for a phone that does not tell."""
-    return not [reason for reason in Judge(start_c).before(state) if reason.startswith("hot")]
+    return not [
+        reason for reason in ValidityChecker(start_c).before(state) if reason.startswith("hot")
+    ]
 
 
 def _thermal(state: Mapping[str, str]) -> int | None:

@@ -35,7 +35,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class RequestedFile:
     """A `.tflite` that was asked for, and its manifest where it has one."""
 
     path: Path
@@ -60,7 +60,7 @@ class Candidate:
         )
 
 
-def candidates(wanted: Sequence[str], folder: Path) -> list[Candidate]:
+def candidates(wanted: Sequence[str], folder: Path) -> list[RequestedFile]:
     """Resolves artifact names and paths of `.tflite` files; nothing named means every artifact.
 
     Raises:
@@ -95,13 +95,13 @@ def _names(paths: Iterable[Path]) -> list[str]:
     return [path.stem for path in paths]
 
 
-def _candidate(path: Path) -> Candidate:
+def _candidate(path: Path) -> RequestedFile:
     if not path.is_file():
         raise ZooError("no such .tflite", where=path, remedy="name an existing file or an artifact")
     digest = sha256_of(path)
     manifest = path.with_suffix(".json")
     if not manifest.exists():
-        return Candidate(path, path.stem, digest, None)
+        return RequestedFile(path, path.stem, digest, None)
     artifact = read_model(manifest, Artifact, "the manifest", "convert the model again")
     if artifact.sha256 != digest:
         raise ZooError(
@@ -111,4 +111,4 @@ def _candidate(path: Path) -> Candidate:
             got=digest,
             remedy="convert the model again, or delete the manifest to measure it unnamed",
         )
-    return Candidate(path, artifact.name, digest, artifact)
+    return RequestedFile(path, artifact.name, digest, artifact)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from android_bench.tasks.cases import Case
 from android_bench.tasks.schedule import Task, pending
+from zoo.io.log import Log
 from zoo.report.wording import agreement_of, curve_in_words, profile_in_words, threads_label
 from zoo.schema.json_files import append_record, read_records
 from zoo.schema.measurement import (
@@ -29,11 +30,11 @@ class Recorder:
 
     Args:
         path: of `results.jsonl`.
-        say: gets a line for each case.
+        log: gets a line for each case.
     """
 
-    def __init__(self, path: Path, say: Callable[[str], None]):
-        self._path, self._say = path, say
+    def __init__(self, path: Path, log: Log):
+        self._path, self._say = path, log
 
     def pending(self, tasks: Sequence[Task]) -> list[Task]:
         """The tasks without a good line, in their order."""
@@ -125,7 +126,7 @@ def said(row: Measurement | Sustained | OperatorProfile | Accuracy | Agreement) 
     if row.placement and row.placement.nodes:
         words.append(f"{row.placement.delegated}/{row.placement.nodes} nodes delegated")
     if row.energy is not None:
-        words.append(f"{row.energy.net_mj:.3g} ± {row.energy.net_mj_doubt:.2g} mJ")
+        words.append(f"{row.energy.net_mj:.3g} ± {row.energy.net_mj_uncertainty:.2g} mJ")
     elif row.no_energy is not None:
         words.append(f"no energy: {row.no_energy}")
     return f"  {what}: {', '.join(words)}"

@@ -39,7 +39,7 @@ class Task:
         return {"case": self.key, "process": self.number, "processes": self.of}
 
 
-class Pace:
+class Eta:
     """How long the rest takes, by how long what is done took.
 
     Args:

@@ -91,35 +91,35 @@ def benchmark_binary(
     abi: str,
     cache: Path,
     *,
-    line: str = "tflite",
+    tool: str = "tflite",
     address: str | None = None,
     max_bytes: int = MAX_BYTES,
 ) -> Binary:
     """The tool to run on phones whose processor is `abi` (`ro.product.cpu.abi`).
 
     Args:
-        path: the user's own executable, of whichever line; a script will do.
+        path: the user's own executable, of either tool; a script will do.
         abi: `arm64-v8a` or `armeabi-v7a`.
         cache: the folder that keeps the download.
-        line: a key of `tools.TOOLS`, which decides what is downloaded.
+        tool: a key of `TOOLS`, which decides what is downloaded.
         address: where to download instead; `{platform}` is `android_aarch64` or `android_arm`,
             for LiteRT's `android_arm64`.
         max_bytes: a larger download is refused.
 
     Raises:
-        ZooError: no such file, an unknown line, no build for that processor, no network, a file
+        ZooError: no such file, an unknown tool, no build for that processor, no network, a file
             that changed, or another tool than was asked for.
     """
     if path is not None:
         return _own(path)
-    source, build = _source(line, abi)
+    source, build = _source(tool, abi)
     target = cache / source.file.format(platform=build.platform)
     url = (address or source.address).format(platform=build.platform)
     cache.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(cache / f"{target.name}.lock", timeout=_LOCK_S):
             if not _record(target).exists():
-                _download(url, target, max_bytes, build, TOOLS[line])
+                _download(url, target, max_bytes, build, TOOLS[tool])
             return _verified(target)
     except Timeout as error:
         raise ZooError(
@@ -129,7 +129,7 @@ def benchmark_binary(
         ) from error
 
 
-def where_from(path: Path | None, abi: str, cache: Path, line: str = "tflite") -> str:
+def where_from(path: Path | None, abi: str, cache: Path, tool: str = "tflite") -> str:
     """In a clause, where `benchmark_binary` would take the tool; nothing is downloaded.
 
     Raises:
@@ -137,7 +137,7 @@ def where_from(path: Path | None, abi: str, cache: Path, line: str = "tflite") -
     """
     if path is not None:
         return f"{_own(path).path.name}, given by the user"
-    source, build = _source(line, abi)
+    source, build = _source(tool, abi)
     target = cache / source.file.format(platform=build.platform)
     if not _record(target).exists():
         return f"{target.name}, to be downloaded by the first measurement"
@@ -150,10 +150,10 @@ def _own(path: Path) -> Binary:
     return Binary(path, sha256_of(path), "given by the user")
 
 
-def _source(line: str, abi: str) -> tuple[_Source, _Build]:
-    if line not in _SOURCES:
-        raise UnknownNameError("line of benchmark_model", line, _SOURCES)
-    source = _SOURCES[line]
+def _source(tool: str, abi: str) -> tuple[_Source, _Build]:
+    if tool not in _SOURCES:
+        raise UnknownNameError("benchmark_model tool", tool, _SOURCES)
+    source = _SOURCES[tool]
     if abi not in source.builds:
         raise ZooError(
             "no ready-made benchmark_model for this processor",
@@ -197,7 +197,7 @@ def _download(url: str, target: Path, max_bytes: int, build: _Build, tool: Tool)
             )
         if (got := tool_of(temporary)) is not tool:
             raise ZooError(
-                "the download is another line of benchmark_model",
+                "the download is not the tool that was asked for",
                 where=url,
                 expected=tool.name,
                 got=got.name,

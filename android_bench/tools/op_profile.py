@@ -76,7 +76,7 @@ class SlowNode:
 
 
 @dataclass(frozen=True)
-class Table:
+class OperatorTable:
     """Types from the most time to the least, and the slowest nodes; the tool names 10 or so."""
 
     types: tuple[NodeType, ...]
@@ -92,8 +92,8 @@ class Table:
 class OpProfile:
     """A profiled run: the graph's nodes and, if the delegate tells, what is inside its nodes."""
 
-    graph: Table
-    delegate: Table | None = None
+    graph: OperatorTable
+    delegate: OperatorTable | None = None
 
 
 def parse_profile(text: str) -> OpProfile | None:
@@ -117,7 +117,7 @@ def parse_profile(text: str) -> OpProfile | None:
     return OpProfile(graph, delegate)
 
 
-def _table(lines: Sequence[str]) -> Table | None:
+def _table(lines: Sequence[str]) -> OperatorTable | None:
     titles: dict[str, int] = {}
     for number, line in enumerate(lines):
         if (title := _TITLE.fullmatch(line)) is not None:
@@ -136,7 +136,7 @@ def _table(lines: Sequence[str]) -> Table | None:
     names = {one.type for one in types}
     if len(names) < len(types) or {one.type for one in slowest} - names:
         return None
-    table = Table(tuple(types), tuple(slowest))
+    table = OperatorTable(tuple(types), tuple(slowest))
     total_ms = table.total_ms
     # A share that its own time does not give is a number that was cut.
     if any(abs(one.percent * total_ms - 100 * one.avg_ms) > 0.05 * total_ms for one in types):

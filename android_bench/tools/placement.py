@@ -9,7 +9,7 @@ from typing import Literal
 from android_bench.tools.delegates import TOOL_NAMES, Delegate
 from zoo.schema.measurement import Placement
 
-Level = Literal["full", "partial", "none", "unknown"]
+PlacementLevel = Literal["full", "partial", "none", "unknown"]
 
 # Subgraph::ReplaceNodeSubsetsWithDelegateKernels in tflite/core/subgraph.cc: on Android in every
 # build, on stderr (tflite/minimal_logging_android.cc). Builds differ in the words at its end, and
@@ -35,7 +35,7 @@ _IMPLICIT = "Created TensorFlow Lite XNNPACK delegate for CPU."
 _RESTORED = "Restored original execution plan after delegate application failure"
 
 
-def level_of(delegated: int, nodes: int) -> Level:
+def level_of(delegated: int, nodes: int) -> PlacementLevel:
     """How much of the graph it is, of at least one node."""
     return "none" if delegated == 0 else "full" if delegated == nodes else "partial"
 
@@ -46,7 +46,7 @@ def explicit(lines: Iterable[str], delegate: Delegate) -> list[Placement]:
     said = []
     for line in lines:
         if (applied := _APPLIED.fullmatch(line)) is not None and applied[1] == name:
-            level: Level = "full" if applied[2] == "completely" else "partial"
+            level: PlacementLevel = "full" if applied[2] == "completely" else "partial"
             parts = int(applied[3]) if applied[3] else None
             said.append(Placement(level=level, partitions=parts))
         elif (refused := _NOT_APPLIED.fullmatch(line)) is not None and refused[1] == name:

@@ -26,7 +26,7 @@ _DELEGATE_NAME, _REPLACED = 1, 2  # of DelegateNodeDetails
 
 
 @dataclass(frozen=True)
-class Node:
+class PlacedNode:
     """One node of the graph; `delegate` is empty for an operator of the model."""
 
     name: str
@@ -79,11 +79,11 @@ class _Spoilt(ZooError):
         super().__init__("benchmark_model's runtime information makes no sense", got=got)
 
 
-def _first_subgraph(data: bytes) -> tuple[dict[int, Node], list[int]]:
+def _first_subgraph(data: bytes) -> tuple[dict[int, PlacedNode], list[int]]:
     for number, value in list(fields(data)):  # all of it, so that a cut is noticed
         if number != _SUBGRAPHS or not isinstance(value, bytes):
             continue
-        nodes: dict[int, Node] = {}
+        nodes: dict[int, PlacedNode] = {}
         plan: list[int] = []
         index = 0
         for part, content in fields(value):
@@ -101,7 +101,7 @@ def _first_subgraph(data: bytes) -> tuple[dict[int, Node], list[int]]:
     raise _Spoilt("no first subgraph")
 
 
-def _node(message: bytes) -> tuple[int, Node]:
+def _node(message: bytes) -> tuple[int, PlacedNode]:
     key, name, delegate = -1, "", ""
     replaced: list[int] = []
     for number, value in fields(message):
@@ -116,7 +116,7 @@ def _node(message: bytes) -> tuple[int, Node]:
                     delegate = _text(content)
                 elif part == _REPLACED:
                     replaced += integers(content) if isinstance(content, bytes) else [content]
-    return key, Node(name, delegate, tuple(replaced))
+    return key, PlacedNode(name, delegate, tuple(replaced))
 
 
 def _text(value: bytes) -> str:

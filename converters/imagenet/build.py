@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from zoo.data import resize
 from zoo.data.imagenet_synsets import ILSVRC2012
 from zoo.errors import ZooError
 from zoo.io.files import write_bytes, write_text
+from zoo.io.log import Log
 from zoo.io.provenance import Provenance
 from zoo.pretrained.transfer import Initial
 from zoo.schema.artifact import Artifact
@@ -31,7 +32,7 @@ def build(
     pictures: Path | None,
     folder: Path,
     provenance: Provenance,
-    say: Callable[[str], None],
+    log: Log,
 ) -> list[Artifact]:
     """Converts public ImageNet weights: FOLDER/artifacts/MODEL-imagenet-PRECISION.tflite, .json.
 
@@ -41,7 +42,7 @@ def build(
         pictures: for the calibration of int8 and int16x8, as `zoo.data.imagenet.pictures`.
         folder: a store, as `zoo.hub.local` has them, or an --output folder.
         provenance: goes into the manifest.
-        say: gets a line for each file.
+        log: gets a line for each file.
 
     Raises:
         ZooError: weights that do not fit, pictures that are missing, a refusing converter.
@@ -90,6 +91,6 @@ def build(
         path = folder / "artifacts" / f"{artifact.name}.tflite"
         write_bytes(path, content)
         write_text(path.with_suffix(".json"), artifact.model_dump_json(indent=1) + "\n")
-        say(f"{artifact.name}: {path}, {artifact.bytes:,} bytes")
+        log(f"{artifact.name}: {path}, {artifact.bytes:,} bytes")
         made.append(artifact)
     return made

@@ -19,8 +19,9 @@ from zoo.catalog import build, model_spec, published_config
 from zoo.data import imagenet
 from zoo.errors import ZooError
 from zoo.io.files import write_bytes
+from zoo.io.log import Log
 from zoo.pretrained.transfer import Initial, apply
-from zoo.runtime.sandbox import Runner
+from zoo.runtime.sandbox import Sandbox
 from zoo.schema.model import ModelSpec
 
 CALIBRATION_PICTURES = 100
@@ -33,7 +34,7 @@ def score(
     precisions: Sequence[str],
     files: Sequence[Path],
     keep: Path | None,
-    progress: Callable[[str], None],
+    log: Log,
 ) -> Scores:
     """Scores the weights on every central crop of every picture.
 
@@ -45,7 +46,7 @@ def score(
         precisions: none, or those to convert to and run on LiteRT with XNNPACK.
         files: other `.tflite` of the same network to run so, whoever made them.
         keep: folder for the converted files; None leaves none.
-        progress: gets a line now and then.
+        log: gets a line now and then.
 
     Raises:
         ZooError: weights that do not fit, pictures that can't be used, outputs that are not
@@ -57,19 +58,19 @@ def score(
         run: dict[str, Callable[[np.ndarray], np.ndarray]] = {KERAS: model.predict_on_batch}
         sizes = {}
         if precisions or files:
-            runner = stack.enter_context(Runner("litert"))
+            runner = stack.enter_context(Sandbox("litert"))
             folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
             conversions = Conversions(model, calibration(spec, path, calibrating))
             made = {}
             for precision in precisions:
-                progress(f"converting to {precision}")
+                log(f"converting to {precision}")
                 made[precision] = folder / f"{spec.name}-{precision}.tflite"
                 write_bytes(made[precision], conversions.flatbuffer(precision))
             for name, file in {**made, **{str(file): file for file in files}}.items():
                 runner.placement(file)  # a file that can't run is told of before the long part
                 sizes[name] = file.stat().st_size
                 run[name] = partial(runner.outputs, file)
-        return _scored(spec, path, run, calibrating, sizes, progress)
+        return _scored(spec, path, run, calibrating, sizes, log)
 
 
 def _scored(
@@ -78,7 +79,7 @@ def _scored(
     run: dict[str, Callable[[np.ndarray], np.ndarray]],
     calibrating: frozenset[int],
     sizes: dict[str, int],
-    progress: Callable[[str], None],
+    log: Log,
 ) -> Scores:
     found: dict[str, list[np.ndarray]] = {name: [] for name in run}
     labels: list[int] = []
@@ -94,7 +95,7 @@ def _scored(
                 order = np.argsort(-own, axis=1, kind="stable")
                 found[name].append(np.argmax(order == label, axis=1))
         labels += [label for label, _ in group]
-        progress(f"{len(labels)} pictures scored")
+        log(f"{len(labels)} pictures scored")
     # A margin that is even on one axis has fewer crops: repeated, their mean stays the same.
     most = max(len(place) for place in found[KERAS])
     return Scores(

@@ -40,7 +40,7 @@ _UNPACKED_ONCE = ("DEQUANTIZE", "DENSIFY")
 
 
 @dataclass(frozen=True)
-class Plan:
+class ArenaPlan:
     """The arena of one graph.
 
     Attributes:
@@ -66,7 +66,7 @@ class _Slot:
     last: int
 
 
-def plan(graph: Graph) -> Plan | None:
+def plan(graph: Graph) -> ArenaPlan | None:
     """Plans a graph; None where it has too many tensors."""
     unpacked = unpacked_constants(graph)
     shared = _in_place(graph)
@@ -95,7 +95,7 @@ def plan(graph: Graph) -> Plan | None:
         slot = _fit(slots, graph.tensors[index].bytes or 0, first[index], last[index])
         insort(slots, slot)
         offsets[index] = slot.offset
-    return Plan(
+    return ArenaPlan(
         bytes=max((slot.offset + slot.size for slot in slots), default=0),
         offsets=offsets,
         largest=_fullest(graph, wanted, first, last),

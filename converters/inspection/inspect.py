@@ -46,7 +46,7 @@ class TensorRow:
 
 
 @dataclass(frozen=True)
-class Quantisation:
+class QuantizationSummary:
     """Which types weights and activations of the main graph have, by number of tensors."""
 
     precision: str
@@ -67,7 +67,7 @@ class Arena:
 
 
 @dataclass(frozen=True)
-class Signature:
+class SignatureSummary:
     """A named entry: arguments and results, name → shape and type."""
 
     key: str
@@ -83,7 +83,7 @@ class Inspection:
     bytes: int
     description: str
     graphs: int
-    precision: Quantisation
+    precision: QuantizationSummary
     operators: tuple[OperatorRow, ...]
     parameters: int
     zeros: float
@@ -92,7 +92,7 @@ class Inspection:
     arena: Arena | None
     inputs: tuple[TensorRow, ...]
     outputs: tuple[TensorRow, ...]
-    signatures: tuple[Signature, ...]
+    signatures: tuple[SignatureSummary, ...]
     metadata: dict[str, int]
     runtime: runtimes.Runtime
     gpu: gpu.Gpu
@@ -196,7 +196,7 @@ def _row(number: int, graph: Graph, tensor: Tensor) -> TensorRow:
     )
 
 
-def _signatures(model: Model) -> tuple[Signature, ...]:
+def _signatures(model: Model) -> tuple[SignatureSummary, ...]:
     found = []
     for each in model.signatures:
         tensors = model.graphs[each.graph].tensors
@@ -204,7 +204,7 @@ def _signatures(model: Model) -> tuple[Signature, ...]:
             {name: short(tensors[i]) for name, i in side.items()}
             for side in (each.inputs, each.outputs)
         ]
-        found.append(Signature(each.key, *sides))
+        found.append(SignatureSummary(each.key, *sides))
     return tuple(found)
 
 
@@ -227,7 +227,7 @@ def _arena(graph: Graph) -> Arena | None:
     )
 
 
-def _precision(graph: Graph) -> Quantisation:
+def _precision(graph: Graph) -> QuantizationSummary:
     weights = [t for t in graph.tensors if t.parameter and len(t.shape) > 1]
     folded = arena.unpacked_constants(graph)
     scaled = [t.quantisation for t in weights if t.quantisation]
@@ -238,7 +238,7 @@ def _precision(graph: Graph) -> Quantisation:
     ]
     stored = Counter(t.type.lower() for t in weights)
     computed = Counter(t.type.lower() for t in activations)
-    return Quantisation(
+    return QuantizationSummary(
         precision=_name(stored, computed),
         weights=dict(stored.most_common()),
         activations=dict(computed.most_common()),

@@ -20,7 +20,7 @@ from zoo.container.sections import (
     Floats,
     Integers,
     Plain,
-    Weights,
+    WeightsSection,
 )
 from zoo.errors import ZooError
 
@@ -105,7 +105,7 @@ def _encode(codec: Codec, encoder: Encoder, part: Part, raw: bytearray) -> float
         codec.integers(section.count, folded(numbers))
     elif isinstance(section, Dense):
         return _dense(codec, encoder, section, numbers, raw)
-    elif isinstance(section, Weights):
+    elif isinstance(section, WeightsSection):
         if section.form == TABLE and part.codebook is not None:
             codec.table(section, part.codebook)
         elif section.form in (STEP, ROW_STEPS):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from zoo.container import codebooks
-from zoo.container.prediction import MAX_POSITIONS, Shape, fitted
+from zoo.container.prediction import MAX_POSITIONS, TensorShape, fitted
 from zoo.container.sections import (
     DIRECT,
     MAX_COUNT,
@@ -20,7 +20,7 @@ from zoo.container.sections import (
     Floats,
     Integers,
     Section,
-    Weights,
+    WeightsSection,
 )
 
 _LEAST = 16  # numbers, below which a tensor is left to the general part
@@ -81,17 +81,19 @@ def parts(data: bytes, kind: str, shape: tuple[int, ...]) -> tuple[Part, ...]:
     return tuple(found)
 
 
-def _seen(shape: tuple[int, ...]) -> tuple[Shape, bool]:
+def _seen(shape: tuple[int, ...]) -> tuple[TensorShape, bool]:
     """(filters, height, width, channels), and whether the filters are the last axis."""
     if len(shape) == 4 and shape[1] * shape[2] <= MAX_POSITIONS:
         if shape[0] == 1:  # depthwise
-            return Shape(shape[3], shape[1], shape[2], 1), shape[1] * shape[2] > 1
-        return Shape(*shape), False
+            return TensorShape(shape[3], shape[1], shape[2], 1), shape[1] * shape[2] > 1
+        return TensorShape(*shape), False
     first = shape[0] if len(shape) > 1 else 1
-    return Shape(first, 1, 1, int(np.prod(shape[1:] if len(shape) > 1 else shape))), False
+    return TensorShape(first, 1, 1, int(np.prod(shape[1:] if len(shape) > 1 else shape))), False
 
 
-def _split(shape: Shape, by_channel: bool, flat: np.ndarray) -> list[tuple[Shape, np.ndarray]]:
+def _split(
+    shape: TensorShape, by_channel: bool, flat: np.ndarray
+) -> list[tuple[TensorShape, np.ndarray]]:
     """Pieces of at most MAX_COUNT numbers, each (filters, positions, channels)."""
     if by_channel:
         cube = flat.reshape(shape.positions, shape.filters).T[:, :, np.newaxis]
@@ -102,24 +104,24 @@ def _split(shape: Shape, by_channel: bool, flat: np.ndarray) -> list[tuple[Shape
         line = flat.reshape(1, 1, -1)
         cuts = range(0, flat.size, MAX_COUNT)
         return [
-            (Shape(1, 1, 1, min(MAX_COUNT, flat.size - at)), line[:, :, at : at + MAX_COUNT])
+            (TensorShape(1, 1, 1, min(MAX_COUNT, flat.size - at)), line[:, :, at : at + MAX_COUNT])
             for at in cuts
         ]
     rows = MAX_COUNT // each
     return [
-        (Shape(len(cube[at : at + rows]), shape.height, shape.width, shape.channels),
+        (TensorShape(len(cube[at : at + rows]), shape.height, shape.width, shape.channels),
          cube[at : at + rows])
         for at in range(0, shape.filters, rows)
     ]  # fmt: skip
 
 
-def _integers(found: np.ndarray, shape: Shape) -> Part | None:
+def _integers(found: np.ndarray, shape: TensorShape) -> Part | None:
     if shape.count > MAX_COUNT:
         return None
     return _weights(shape, DIRECT, found.dtype.itemsize, found.astype(np.int32), None)
 
 
-def _floats(bits: np.ndarray, shape: Shape) -> Part | None:
+def _floats(bits: np.ndarray, shape: TensorShape) -> Part | None:
     if shape.count > MAX_COUNT:
         return None
     width = bits.dtype.itemsize
@@ -140,7 +142,7 @@ def _floats(bits: np.ndarray, shape: Shape) -> Part | None:
     return Part(Dense(shape.count, width, sparse), turned.reshape(-1))
 
 
-def _stepped(found: np.ndarray, shape: Shape, entries: np.ndarray) -> Part | None:
+def _stepped(found: np.ndarray, shape: TensorShape, entries: np.ndarray) -> Part | None:
     """As integers times a step, or times a step for each filter."""
     if not np.isfinite(found).all():
         return None
@@ -159,7 +161,7 @@ def _stepped(found: np.ndarray, shape: Shape, entries: np.ndarray) -> Part | Non
 
 
 def _weights(
-    shape: Shape,
+    shape: TensorShape,
     form: int,
     width: int,
     integers: np.ndarray,
@@ -173,13 +175,13 @@ def _weights(
         coefficients = fit if any(fit) else ()
     above = len(codebook) - 1 - zero if codebook is not None and form == TABLE else 0
     largest = max(1, int(np.abs(integers.astype(np.int64)).max()))
-    section = Weights(shape, False, form, width, largest, coefficients, zero, above)
+    section = WeightsSection(shape, False, form, width, largest, coefficients, zero, above)
     return Part(section, integers, codebook)
 
 
-def _transposed(part: Part, shape: Shape) -> Part:
+def _transposed(part: Part, shape: TensorShape) -> Part:
     """The part of a tensor whose filters are its last axis; dense floats keep the file's order."""
-    if isinstance(part.section, Weights):
+    if isinstance(part.section, WeightsSection):
         return Part(replace(part.section, by_channel=True), part.numbers, part.codebook)
     if part.numbers is None:
         return part

@@ -22,11 +22,11 @@ Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Step:
+class ComputedTensor:
     """One computed tensor.
 
     Attributes:
-        name: as `zoo.runtime.sandbox.Runner.tensors` has it.
+        name: as `zoo.runtime.sandbox.Sandbox.tensors` has it.
         operator: which computes it, `CONV_2D` say.
         inputs: the tensors that it is computed from, without constants; the graph's input included.
     """
@@ -36,7 +36,7 @@ class Step:
     inputs: tuple[str, ...]
 
 
-def steps(content: bytes, where: object) -> tuple[Step, ...]:
+def steps(content: bytes, where: object) -> tuple[ComputedTensor, ...]:
     """The tensors that depend on the graph's input, in execution order.
 
     Raises:
@@ -60,7 +60,7 @@ def steps(content: bytes, where: object) -> tuple[Step, ...]:
         raise ZooError("damaged .tflite file", where=where, got=error) from error
 
 
-def _steps(content: bytes) -> tuple[Step, ...]:
+def _steps(content: bytes) -> tuple[ComputedTensor, ...]:
     model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
     graph = model.subgraphs[0]
     names = unique([bytes(tensor.name).decode(errors="replace") for tensor in graph.tensors])
@@ -73,11 +73,13 @@ def _steps(content: bytes) -> tuple[Step, ...]:
         kind = flatbuffer_utils.opcode_to_name(model, operator.opcodeIndex)
         for output in operator.outputs:
             live.add(int(output))
-            found.append(Step(names[output], kind or "CUSTOM", tuple(names[i] for i in inputs)))
+            found.append(
+                ComputedTensor(names[output], kind or "CUSTOM", tuple(names[i] for i in inputs))
+            )
     return tuple(found)
 
 
-def pair(ours: Sequence[Step], theirs: Sequence[Step]) -> dict[str, str]:
+def pair(ours: Sequence[ComputedTensor], theirs: Sequence[ComputedTensor]) -> dict[str, str]:
     """Which tensors of two flatbuffers of one network are the same: our name → theirs.
 
     By name; then by name without the numbers that make names unique, in order, where both have
@@ -97,7 +99,7 @@ def pair(ours: Sequence[Step], theirs: Sequence[Step]) -> dict[str, str]:
 
 
 def pair_layers(
-    ours: Sequence[Step], shapes: Mapping[str, Shape], layers: Mapping[str, Shape]
+    ours: Sequence[ComputedTensor], shapes: Mapping[str, Shape], layers: Mapping[str, Shape]
 ) -> dict[str, str]:
     """Which Keras layers' outputs the flatbuffer's tensors are: tensor name → layer name.
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from converters.parity.difference import sqnr_db
-from converters.parity.graph import Step, pair, pair_layers, steps
+from converters.parity.graph import ComputedTensor, pair, pair_layers, steps
 from converters.parity.localize import LayerError, first_jump, layer_errors
 from converters.parity.reference import Reference
 from zoo.errors import ZooError
 from zoo.io.files import MAX_MODEL_BYTES, read_bytes, sha256_of
-from zoo.runtime.sandbox import Runner
+from zoo.runtime.sandbox import Sandbox
 from zoo.schema.artifact import Artifact
 from zoo.schema.json_files import read_model
 
@@ -34,7 +34,7 @@ class Subject:
             return reference.pixels.astype(np.float32)
         return reference.images
 
-    def graph(self) -> tuple[Step, ...]:
+    def graph(self) -> tuple[ComputedTensor, ...]:
         """The tensors that it computes."""
         data = read_bytes(self.path, "the model", MAX_MODEL_BYTES, "convert the model again")
         return steps(data, self.path.name)
@@ -63,7 +63,7 @@ class Layers:
     reason: str = ""
 
 
-def by_layer(subject: Subject, reference: Reference, runner: Runner, sound_db: float) -> Layers:
+def by_layer(subject: Subject, reference: Reference, runner: Sandbox, sound_db: float) -> Layers:
     """Compares all tensors whose counterpart is known, over the first few images.
 
     A failure is told in `reason`.
@@ -115,7 +115,11 @@ def _float32(subject: Subject) -> Subject | None:
 
 
 def _to_file(
-    subject: Subject, graph: Sequence[Step], other: Subject, reference: Reference, runner: Runner
+    subject: Subject,
+    graph: Sequence[ComputedTensor],
+    other: Subject,
+    reference: Reference,
+    runner: Sandbox,
 ) -> dict[str, float]:
     pairs = pair(graph, other.graph())
     ours: dict[str, list[np.ndarray]] = {name: [] for name in pairs}
@@ -132,7 +136,7 @@ def _to_file(
 
 
 def _to_keras(
-    subject: Subject, graph: Sequence[Step], reference: Reference, runner: Runner
+    subject: Subject, graph: Sequence[ComputedTensor], reference: Reference, runner: Sandbox
 ) -> dict[str, float]:
     ours: dict[str, list[np.ndarray]] = {}
     theirs: dict[str, list[np.ndarray]] = {}

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from converters.parity.graph import Step, label
+from converters.parity.graph import ComputedTensor, label
 
 JUMP_DB = 10.0
 FLOOR_DB = 10.0
@@ -35,7 +35,7 @@ class LayerError:
 
 
 def layer_errors(
-    graph: Sequence[Step], sqnr_db: Mapping[str, float], ceiling_db: float
+    graph: Sequence[ComputedTensor], sqnr_db: Mapping[str, float], ceiling_db: float
 ) -> list[LayerError]:
     """The error of each tensor that could be compared, in execution order.
 
@@ -63,7 +63,7 @@ def layer_errors(
 
 
 def _errors(
-    graph: Sequence[Step], sqnr_db: Mapping[str, float], ceiling_db: float
+    graph: Sequence[ComputedTensor], sqnr_db: Mapping[str, float], ceiling_db: float
 ) -> list[LayerError]:
     worst: dict[str, float] = {}
     found = []
@@ -81,9 +81,9 @@ def _errors(
     return found
 
 
-def _behind(graph: Sequence[Step], sqnr_db: Mapping[str, float]) -> dict[str, float]:
+def _behind(graph: Sequence[ComputedTensor], sqnr_db: Mapping[str, float]) -> dict[str, float]:
     """For each tensor the worst of the next ones that could be compared; -∞ where it ends."""
-    users: dict[str, list[Step]] = {step.name: [] for step in graph}
+    users: dict[str, list[ComputedTensor]] = {step.name: [] for step in graph}
     for step in graph:
         for name in step.inputs:
             users.setdefault(name, []).append(step)

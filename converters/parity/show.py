@@ -10,17 +10,17 @@ from typing import Any, TextIO
 
 from converters.parity.layers import Layers
 from converters.parity.localize import LayerError
-from converters.parity.verify import Row
+from converters.parity.verify import ParityRow
 
 
-def wrong(found: Sequence[Row | Layers]) -> bool:
+def wrong(found: Sequence[ParityRow | Layers]) -> bool:
     """Whether a limit is broken or a case failed."""
-    return any(isinstance(item, Row) and item.reasons for item in found)
+    return any(isinstance(item, ParityRow) and item.reasons for item in found)
 
 
-def as_json(found: Sequence[Row | Layers]) -> str:
+def as_json(found: Sequence[ParityRow | Layers]) -> str:
     """One object, `rows` and `layers`; what is infinite or not a number is null."""
-    rows = [_plain(row) for row in found if isinstance(row, Row)]
+    rows = [_plain(row) for row in found if isinstance(row, ParityRow)]
     layers = [_plain(each) for each in found if isinstance(each, Layers)]
     return json.dumps({"rows": rows, "layers": layers}, indent=1, allow_nan=False)
 
@@ -37,7 +37,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def tables(found: Sequence[Row | Layers], file: TextIO, every_layer: bool) -> None:
+def tables(found: Sequence[ParityRow | Layers], file: TextIO, every_layer: bool) -> None:
     """Prints all rows, what is wrong with them, and where the error begins.
 
     Args:
@@ -47,7 +47,7 @@ def tables(found: Sequence[Row | Layers], file: TextIO, every_layer: bool) -> No
     """
     from rich.console import Console
 
-    rows = [row for row in found if isinstance(row, Row)]
+    rows = [row for row in found if isinstance(row, ParityRow)]
     # Piped output has no width of its own; a table must not be cut there.
     console = Console(file=file, highlight=False)
     if not console.is_terminal:
@@ -62,7 +62,7 @@ def tables(found: Sequence[Row | Layers], file: TextIO, every_layer: bool) -> No
             _layers(console, layers, every_layer)
 
 
-def _rows(console: Any, rows: Sequence[Row]) -> None:
+def _rows(console: Any, rows: Sequence[ParityRow]) -> None:
     from rich.table import Table
 
     table = Table(

@@ -5,7 +5,7 @@ No TensorFlow until the first network is rebuilt.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,13 +14,14 @@ from converters.parity.layers import Layers, Subject, by_layer
 from converters.parity.limits import Limits
 from converters.parity.reference import Reference, accuracy
 from zoo.errors import ZooError
-from zoo.runtime.sandbox import Runner
+from zoo.io.log import Log
+from zoo.runtime.sandbox import Sandbox
 from zoo.schema.artifact import Artifact
 from zoo.schema.measurement import Placement
 
 
 @dataclass(frozen=True)
-class Row:
+class ParityRow:
     """One artifact in one runtime and with one delegate, against Keras.
 
     What could not be had is None, and `reasons` says why; they also say which limit is broken.
@@ -40,7 +41,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Plan:
+class VerifyPlan:
     """What to verify.
 
     Attributes:
@@ -60,10 +61,10 @@ class Plan:
 
 def verify(
     subjects: Sequence[Subject],
-    runners: Sequence[Runner],
-    plan: Plan,
-    say: Callable[[str], None],
-) -> Iterator[Row | Layers]:
+    runners: Sequence[Sandbox],
+    plan: VerifyPlan,
+    log: Log,
+) -> Iterator[ParityRow | Layers]:
     """Yields a row for each subject, runner and delegate; then its layers, where it went wrong.
 
     A failure is a row with its reason. The network of a run is rebuilt once where its artifacts
@@ -75,12 +76,12 @@ def verify(
         artifact = subject.artifact
         if made is None or run != artifact.parent_run + artifact.parent_sha256:
             run = artifact.parent_run + artifact.parent_sha256
-            say(f"{artifact.parent_run}: Keras")
+            log(f"{artifact.parent_run}: Keras")
             made = _reference(artifact, plan)
-        wrong: Runner | None = None
+        wrong: Sandbox | None = None
         for runner in runners:
             for delegate in plan.delegates:
-                say(f"{artifact.name}: {runner.runtime}, {delegate}")
+                log(f"{artifact.name}: {runner.runtime}, {delegate}")
                 row = _row(subject, made, runner, delegate, plan.limits)
                 yield row
                 if row.reasons and row.difference is not None and wrong is None:
@@ -88,11 +89,11 @@ def verify(
         looker = wrong or (runners[0] if plan.every_layer and runners else None)
         limits = plan.limits.get(artifact.precision)
         if looker is not None and limits is not None and isinstance(made, Reference):
-            say(f"{artifact.name}: layer by layer")
+            log(f"{artifact.name}: layer by layer")
             yield by_layer(subject, made, looker, limits.sound_db)
 
 
-def _reference(artifact: Artifact, plan: Plan) -> Reference | ZooError:
+def _reference(artifact: Artifact, plan: VerifyPlan) -> Reference | ZooError:
     try:
         return Reference.of(artifact, plan.output, plan.images)
     except ZooError as error:
@@ -102,10 +103,10 @@ def _reference(artifact: Artifact, plan: Plan) -> Reference | ZooError:
 def _row(
     subject: Subject,
     reference: Reference | ZooError,
-    runner: Runner,
+    runner: Sandbox,
     delegate: str,
     limits: Mapping[str, Limits],
-) -> Row:
+) -> ParityRow:
     artifact = subject.artifact
     placement, difference, right = None, None, None
     reasons: tuple[str, ...] = ()
@@ -124,7 +125,7 @@ def _row(
         reasons = limits[artifact.precision].broken(difference)
     except ZooError as error:
         reasons = (str(error),)
-    return Row(
+    return ParityRow(
         artifact=artifact.name,
         precision=artifact.precision,
         runtime=runner.runtime,

@@ -12,10 +12,9 @@ from converters.conversion.quantize import Calibration
 from converters.rate_distortion import write
 from converters.rate_distortion.search import Search
 from zoo.data.dataset import Dataset
+from zoo.io.log import Log
 
 IMAGES = 2000  # that say how much each layer matters
-
-Say = Callable[[str], None]
 
 
 def pictures(dataset: Dataset) -> np.ndarray:
@@ -37,7 +36,7 @@ class RateConversions(Conversions):
         images: (n, height, width, channels) as the network takes them; no labels are needed.
         ratio: size of the float32 `.tflite` over that of the container.
         measure: the container's size of a float32 flatbuffer, with all that is added to it later.
-        say: gets the lines of progress.
+        log: gets the lines of progress.
     """
 
     def __init__(
@@ -47,10 +46,10 @@ class RateConversions(Conversions):
         images: np.ndarray,
         ratio: float,
         measure: Callable[[bytes], int],
-        say: Say,
+        log: Log,
     ):
         super().__init__(model, calibration)
-        self._images, self._ratio, self._measure, self._say = images, ratio, measure, say
+        self._images, self._ratio, self._measure, self._say = images, ratio, measure, log
         self._grids: dict[str, Mapping[str, write.Grid]] = {}
 
     def flatbuffer(self, precision: str) -> bytes:

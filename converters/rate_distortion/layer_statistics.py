@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from converters.rate_distortion.replay import Layer, Replay
+from converters.rate_distortion.replay import Replay, WeightedLayer
 from zoo.errors import ZooError
 
 _BATCH = 16
@@ -78,7 +78,7 @@ def _batches(images: np.ndarray) -> Iterator[np.ndarray]:
         yield images[start : start + _BATCH]
 
 
-def _filters(replay: Replay, layer: Layer) -> int:
+def _filters(replay: Replay, layer: WeightedLayer) -> int:
     shape = replay.constants[layer.weight].shape
     return int(shape[-1] if layer.kind == "DEPTHWISE_CONV_2D" else shape[0])
 
@@ -121,7 +121,7 @@ def _batch(replay: Replay, images: tf.Tensor, seed: tuple[int, tf.Tensor]) -> li
     ]
 
 
-def _sums(replay: Replay, layer: Layer, inputs: tf.Tensor, gradient: tf.Tensor) -> tuple:
+def _sums(replay: Replay, layer: WeightedLayer, inputs: tf.Tensor, gradient: tf.Tensor) -> tuple:
     patches = replay.patches(layer, inputs)  # (n, positions, groups, k)
     count, positions = tf.shape(patches)[0], tf.shape(patches)[1]
     groups, filters = patches.shape[2], gradient.shape[-1]

@@ -20,7 +20,7 @@ from converters.tflite.options import ACTIVATIONS, SAME
 from converters.tflite.reader import read
 from zoo.errors import ZooError
 
-Values = dict[int, tf.Tensor]
+TensorValues = dict[int, tf.Tensor]
 _DTYPES = {"FLOAT32": np.float32, "INT32": np.int32, "INT64": np.int64, "BOOL": np.bool_}
 _ACTIVATE: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
     "NONE": tf.identity,
@@ -57,7 +57,7 @@ _SIMPLE: dict[str, Callable[..., tf.Tensor]] = {
 
 
 @dataclass(frozen=True)
-class Layer:
+class WeightedLayer:
     """An operator with trained weights: a convolution or a dense layer.
 
     Attributes:
@@ -104,7 +104,7 @@ class Replay:
             tensor.index: self._constant(tensor) for tensor in self.graph.tensors if tensor.constant
         }
         self.layers = tuple(
-            Layer(
+            WeightedLayer(
                 name=self.graph.tensors[op.inputs[1]].name,
                 kind=op.name,
                 weight=op.inputs[1],
@@ -127,7 +127,7 @@ class Replay:
         weights: Mapping[int, Any] | None = None,
         keep: Collection[int] = (),
         before: Mapping[int, Callable[[tf.Tensor], tf.Tensor]] | None = None,
-    ) -> tuple[tf.Tensor, Values]:
+    ) -> tuple[tf.Tensor, TensorValues]:
         """The network's output.
 
         Args:
@@ -140,8 +140,8 @@ class Replay:
             (n, outputs) and the wanted tensors by index.
         """
         given = weights or {}
-        values: Values = {self.graph.inputs[0]: images}
-        kept: Values = {}
+        values: TensorValues = {self.graph.inputs[0]: images}
+        kept: TensorValues = {}
         last_use = self._last_uses()
         for op in self.graph.operators:
             inputs = [self._value(values, given, index) for index in op.inputs]
@@ -158,7 +158,7 @@ class Replay:
                 values.pop(index, None)
         return values[self.graph.outputs[0]], kept
 
-    def patches(self, layer: Layer, inputs: tf.Tensor) -> tf.Tensor:
+    def patches(self, layer: WeightedLayer, inputs: tf.Tensor) -> tf.Tensor:
         """What each output position of a layer is computed from.
 
         Args:
@@ -189,7 +189,7 @@ class Replay:
         found = tf.transpose(found, (0, 1, 3, 2, 4))
         return tf.reshape(found, (-1, positions, groups, found.shape[3] * found.shape[4]))
 
-    def groups(self, layer: Layer) -> int:
+    def groups(self, layer: WeightedLayer) -> int:
         """Parts of a layer whose filters see different channels."""
         channels = self.graph.tensors[layer.input].shape[-1]
         if layer.kind == "DEPTHWISE_CONV_2D":
@@ -200,7 +200,7 @@ class Replay:
             else (channels // self.graph.tensors[layer.weight].shape[-1])
         )
 
-    def matrix(self, layer: Layer) -> np.ndarray:
+    def matrix(self, layer: WeightedLayer) -> np.ndarray:
         """A layer's weights as (groups, filters, k): a depthwise channel is a group of its own."""
         weights, groups = self.constants[layer.weight], self.groups(layer)
         if layer.kind != "DEPTHWISE_CONV_2D":
@@ -209,7 +209,7 @@ class Replay:
         split = weights.reshape(height * width, groups, filters // groups)
         return split.transpose(1, 2, 0)
 
-    def stored(self, layer: Layer, matrix: np.ndarray) -> np.ndarray:
+    def stored(self, layer: WeightedLayer, matrix: np.ndarray) -> np.ndarray:
         """The inverse of `matrix`: in the shape that the file has."""
         shape = self.constants[layer.weight].shape
         if layer.kind == "DEPTHWISE_CONV_2D":
@@ -220,7 +220,7 @@ class Replay:
         uses = {i: op.index for op in self.graph.operators for i in op.inputs if i >= 0}
         return uses | {self.graph.outputs[0]: len(self.graph.operators)}
 
-    def _value(self, values: Values, given: Mapping[int, Any], index: int) -> Any:
+    def _value(self, values: TensorValues, given: Mapping[int, Any], index: int) -> Any:
         if index < 0:
             return None
         if index in values:

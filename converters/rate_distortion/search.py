@@ -11,10 +11,10 @@ import numpy as np
 from converters.rate_distortion import write
 from converters.rate_distortion.codes import LARGEST, Solution, best, problem
 from converters.rate_distortion.layer_statistics import Statistics, collect
-from converters.rate_distortion.replay import Layer, Replay
+from converters.rate_distortion.replay import Replay, WeightedLayer
 from zoo.errors import ZooError
+from zoo.io.log import Log
 
-Say = Callable[[str], None]
 _FIRST_STEPS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)  # of the weights' standard deviation
 _FIRST_MULTIPLIER = 2e-7  # nats a bit
 _TRIES = 10
@@ -75,13 +75,13 @@ class Search:
             solutions[layer] = solution
         return self._result(solutions, multiplier)
 
-    def to_size(self, wanted: int, measure: Callable[[bytes], int], say: Say) -> Quantised:
+    def to_size(self, wanted: int, measure: Callable[[bytes], int], log: Log) -> Quantised:
         """The network of least error whose measured size is at most `wanted` bytes.
 
         Args:
             wanted: bytes.
             measure: a flatbuffer's size as it is shipped.
-            say: gets a line for each try.
+            log: gets a line for each try.
 
         Raises:
             ZooError: no network is that small.
@@ -94,7 +94,7 @@ class Search:
         for _ in range(_TRIES):
             found = self.at(multiplier)
             size = measure(found.content)
-            say(f"  {size:,} bytes at λ = {multiplier:.3g} nats/bit, {found.nats:.4f} nats")
+            log(f"  {size:,} bytes at λ = {multiplier:.3g} nats/bit, {found.nats:.4f} nats")
             here = math.log(multiplier), math.log(size)
             if size <= wanted:
                 same = small is not None and abs(here[1] - small[1]) < _SAME
@@ -108,7 +108,7 @@ class Search:
             raise ZooError("the network can't be made that small", expected=f"{wanted} bytes")
         return fits
 
-    def _solve(self, layer: Layer, statistics: Statistics, multiplier: float) -> Solution:
+    def _solve(self, layer: WeightedLayer, statistics: Statistics, multiplier: float) -> Solution:
         weights = self._replay.matrix(layer)
         task = problem(weights, statistics, multiplier, biased=layer.bias >= 0)
         if layer.weight in self._found:
@@ -119,7 +119,7 @@ class Search:
         # The largest weights count most: no step so small that their codes would be cut off.
         return best(task, steps, float(np.abs(weights).max()) / LARGEST)
 
-    def _result(self, solutions: dict[Layer, Solution], multiplier: float) -> Quantised:
+    def _result(self, solutions: dict[WeightedLayer, Solution], multiplier: float) -> Quantised:
         grids, biases, nats = {}, {}, 0.0
         for layer, solution in solutions.items():
             statistics = self._statistics[layer.weight]

@@ -12,7 +12,8 @@ from converters.release import cards, checks, index, manifest, read, result_line
 from converters.release.result_lines import public_recipe
 from zoo.errors import ZooError
 from zoo.io.files import MAX_MODEL_BYTES, read_bytes, write_bytes, write_text
-from zoo.runtime.sandbox import Runner
+from zoo.io.log import Log
+from zoo.runtime.sandbox import Sandbox
 from zoo.schema.artifact import Artifact, Metric, Released, Timing
 from zoo.schema.json_files import read_records
 from zoo.schema.measurement import Record
@@ -21,7 +22,7 @@ from zoo.schema.run import Run
 
 
 @dataclass(frozen=True)
-class Measured:
+class FileMeasurements:
     """What was measured of one file."""
 
     accuracies: tuple[Metric, ...] = ()
@@ -38,8 +39,8 @@ def take(
     folder: Path,
     run: Run,
     artifacts: Sequence[Artifact],
-    measured: Mapping[str, Measured],
-    say: Callable[[str], None],
+    measured: Mapping[str, FileMeasurements],
+    log: Log,
 ) -> list[str]:
     """Copies what passes the checks into the release.
 
@@ -49,13 +50,13 @@ def take(
         run: what they were made of.
         artifacts: which of them.
         measured: by artifact name.
-        say: gets a line for each file.
+        log: gets a line for each file.
 
     Returns:
         A line for each that was refused, with the reasons.
     """
     refused = []
-    with Runner("litert", timeout_s=60.0) as runner:
+    with Sandbox("litert", timeout_s=60.0) as runner:
         for artifact in artifacts:
             path = source / "artifacts" / f"{artifact.name}.tflite"
             target = folder / "artifacts" / path.name
@@ -70,7 +71,7 @@ def take(
                 artifact,
                 run,
                 placement,
-                measured.get(artifact.name, Measured()).test,
+                measured.get(artifact.name, FileMeasurements()).test,
                 parent.test if parent else None,
             )
             if found:
@@ -86,7 +87,7 @@ def take(
             # Of the release's own manifest only what packing took long for is believed.
             released = known.released if known and same else None
             _write(before, artifact.model_copy(update={"released": released}))
-            say(f"{artifact.name}: {'as before' if same else 'taken'}")
+            log(f"{artifact.name}: {'as before' if same else 'taken'}")
     return refused
 
 
@@ -120,10 +121,10 @@ def _remove(path: Path) -> None:
 
 def complete(
     folder: Path,
-    measured: Mapping[str, Measured],
+    measured: Mapping[str, FileMeasurements],
     container_from: int,
     page: Callable[[], None],
-    say: Callable[[str], None],
+    log: Log,
 ) -> Index:
     """Makes everything that follows from the files and the result lines.
 
@@ -132,7 +133,7 @@ def complete(
         measured: by artifact name, of the release's own result lines.
         container_from: files of that many bytes are shipped packed alone.
         page: writes index.html, once all that it shows and links to is there.
-        say: gets a line for each run.
+        log: gets a line for each run.
 
     Raises:
         ZooError: a file is not what its manifest says.
@@ -152,14 +153,14 @@ def complete(
                 got=got,
                 remedy=f"publish {artifact.parent_run} again",
             )
-        found = measured.get(artifact.name, Measured())
+        found = measured.get(artifact.name, FileMeasurements())
         released = described(content, artifact, names, found, records)
         done.append(artifact.model_copy(update={"released": released}))
         _write(path.with_suffix(".json"), done[-1])
         write_text(folder / released.labels, manifest.labels_text(artifact))
         _store(path, content, pack_it=len(content) >= container_from)
     shown = {folder / each.released.labels for each in done if each.released}
-    shown |= _write_cards(folder, done, checkpoints, say)
+    shown |= _write_cards(folder, done, checkpoints, log)
     for path in (*folder.glob("labels/*.txt"), *folder.glob("cards/*.md")):
         if path not in shown:  # of what the release has no more
             path.unlink()
@@ -173,7 +174,7 @@ def described(
     content: bytes,
     artifact: Artifact,
     names: Collection[str],
-    measured: Measured,
+    measured: FileMeasurements,
     records: Iterable[Record],
 ) -> Released:
     """The part of a manifest that a release adds.
@@ -210,7 +211,7 @@ def _write_cards(
     folder: Path,
     artifacts: Iterable[Artifact],
     checkpoints: Iterable[Checkpoint],
-    say: Callable[[str], None],
+    log: Log,
 ) -> set[Path]:
     """One for each trained network; their paths."""
     by_run: dict[str, list[Artifact]] = {}
@@ -222,7 +223,7 @@ def _write_cards(
         path = folder / "cards" / f"{run}.md"
         write_text(path, cards.markdown(run, made, stored.get(run)))
         written.add(path)
-        say(f"{run}: {len(made)} files")
+        log(f"{run}: {len(made)} files")
     return written
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from zoo.io.files import sha256_of
 from zoo.schema.artifact import Artifact
-from zoo.schema.release import Checkpoint, Entry, File, Index, packed
+from zoo.schema.release import Checkpoint, Entry, Index, ReleaseFile, packed
 
 
 def build(folder: Path, artifacts: list[Artifact], checkpoints: list[Checkpoint]) -> Index:
@@ -39,7 +39,7 @@ def build(folder: Path, artifacts: list[Artifact], checkpoints: list[Checkpoint]
 def _model(folder: Path, artifact: Artifact) -> Entry:
     path = folder / "artifacts" / f"{artifact.name}.tflite"
     container = packed(path)
-    file = File(path=f"artifacts/{path.name}", bytes=artifact.bytes, sha256=artifact.sha256)
+    file = ReleaseFile(path=f"artifacts/{path.name}", bytes=artifact.bytes, sha256=artifact.sha256)
     told = artifact.released
     latency: dict[str, float] = {}
     for timing in told.timings if told else ():
@@ -81,8 +81,8 @@ def _checkpoint(folder: Path, checkpoint: Checkpoint) -> Entry:
     )
 
 
-def _file(folder: Path, path: Path) -> File:
-    return File(
+def _file(folder: Path, path: Path) -> ReleaseFile:
+    return ReleaseFile(
         path=path.relative_to(folder).as_posix(),
         bytes=path.stat().st_size,
         sha256=sha256_of(path),

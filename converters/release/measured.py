@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from converters.release.build import Measured
+from converters.release.build import FileMeasurements
 from zoo.report import build
-from zoo.report.rows import Row
+from zoo.report.rows import ReportRow
 from zoo.schema.artifact import Metric, Timing
 from zoo.stats import wilson
 
 
-def measured_in(folder: Path) -> dict[str, Measured]:
+def measured_in(folder: Path) -> dict[str, FileMeasurements]:
     """By artifact name, from the result lines of an --output folder or a release."""
     return {row.name: _measured(row) for row in build.load(folder).rows}
 
 
-def _measured(row: Row) -> Measured:
+def _measured(row: ReportRow) -> FileMeasurements:
     accuracies: tuple[Metric, ...] = ()
     timings = []
     if row.score and row.score.top1 is not None:
@@ -49,4 +49,4 @@ def _measured(row: Row) -> Measured:
                 energy_mj=energy.net_mj if energy else None,
             )
         )
-    return Measured(accuracies, tuple(timings))
+    return FileMeasurements(accuracies, tuple(timings))

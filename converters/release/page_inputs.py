@@ -8,7 +8,7 @@ from converters.inspection import macs, roofline
 from converters.release import read
 from converters.tflite import reader
 from zoo.errors import ZooError
-from zoo.report.inputs import Chip, Estimated, Extras, scans
+from zoo.report.inputs import Estimated, EstimatedChip, Extras, scans
 from zoo.report.rows import Report
 from zoo.schema.release import packed
 
@@ -35,5 +35,5 @@ def extras(report: Report, output: Path) -> tuple[Extras, list[str]]:
         except ZooError as error:
             problems.append(str(error))
     peak = roofline.chip(CHIP)
-    chip = Chip(_TITLE, peak.gflops, peak.gbps, peak.source, roofline.ABOVE)
+    chip = EstimatedChip(_TITLE, peak.gflops, peak.gbps, peak.source, roofline.ABOVE)
     return Extras(chip if estimates else None, estimates, tuple(found)), problems

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from converters.release import checks, manifest
-from converters.release.build import Measured, described
+from converters.release.build import FileMeasurements, described
 from zoo.errors import ZooError
 from zoo.io.files import MAX_MODEL_BYTES, read_bytes
 from zoo.schema.artifact import Artifact
@@ -24,7 +24,7 @@ def differences(
     artifact: Artifact,
     placement: Placement | None,
     names: Collection[str],
-    measured: Measured,
+    measured: FileMeasurements,
     records: Iterable[Record],
     repack: bool = True,
 ) -> list[str]:

@@ -14,13 +14,13 @@ from converters.conversion.from_keras import Conversions
 from converters.conversion.quantize import Calibration
 from converters.inspection.inspect import inspect
 from converters.parity.difference import compare
-from converters.studies.coverage_table import OnRuntime, Row
+from converters.studies.coverage_table import CoverageRow, OnRuntime
 from zoo.catalog import build, model_spec, published_config
 from zoo.compression import qat
 from zoo.data import imagenet
 from zoo.errors import ZooError
 from zoo.io.files import write_bytes
-from zoo.runtime.sandbox import Runner
+from zoo.runtime.sandbox import Sandbox
 from zoo.schema.model import ModelSpec
 
 SETTLING = 32  # pictures that batch norm's statistics, and the integer ranges, come from
@@ -31,8 +31,12 @@ _CHIP = "snapdragon_865_gpu"
 
 
 def examine(
-    name: str, precisions: Sequence[str], pictures: Pictures, runners: dict[str, Runner], to: Path
-) -> Iterator[Row]:
+    name: str,
+    precisions: Sequence[str],
+    pictures: SampleImages,
+    runners: dict[str, Sandbox],
+    to: Path,
+) -> Iterator[CoverageRow]:
     """One row for each precision.
 
     The network has random weights. Batch normalisation gets the statistics of real pictures, so
@@ -60,13 +64,13 @@ def examine(
                 source = Conversions(network, calibration)
             content = source.flatbuffer(precision)
         except ZooError as error:
-            yield Row(model=name, precision=precision, reason=str(error))
+            yield CoverageRow(model=name, precision=precision, reason=str(error))
             continue
         found = inspect(content, name, _CHIP)
         file = to / f"{name}-{precision}.tflite"
         write_bytes(file, content)
         reference = network.predict_on_batch(others)
-        yield Row(
+        yield CoverageRow(
             model=name,
             precision=precision,
             sha256=sha256(content).hexdigest(),
@@ -82,7 +86,7 @@ def examine(
         file.unlink()
 
 
-def _on(runner: Runner, file: Path, pictures: np.ndarray, reference: np.ndarray) -> OnRuntime:
+def _on(runner: Sandbox, file: Path, pictures: np.ndarray, reference: np.ndarray) -> OnRuntime:
     try:
         placement = runner.placement(file)
         difference = compare(reference, runner.outputs(file, pictures))
@@ -115,7 +119,7 @@ def _fake_quantised(model: tf_keras.Model, pictures: np.ndarray) -> tf_keras.Mod
     return network
 
 
-class Pictures:
+class SampleImages:
     """Real pictures for any network: read once, brought to each network's input.
 
     Args:

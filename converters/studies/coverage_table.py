@@ -27,7 +27,7 @@ class OnRuntime(Strict):
     reason: str | None = None
 
 
-class Row(Strict):
+class CoverageRow(Strict):
     """One network in one precision. Where it can't be converted, only `reason` is there.
 
     Latencies are of one process on one shared machine: only ratios of two in one row are used.
@@ -45,7 +45,7 @@ class Row(Strict):
     on: dict[str, OnRuntime] = Field(default_factory=dict)
 
 
-def line(row: Row) -> str:
+def line(row: CoverageRow) -> str:
     """One row in one line."""
     if row.reason is not None:
         return f"{row.model} {row.precision}: {row.reason}"
@@ -54,7 +54,7 @@ def line(row: Row) -> str:
     return f"{row.model} {row.precision}: {runs}; {gpu}"
 
 
-def markdown(rows: Iterable[Row], heading: str) -> str:
+def markdown(rows: Iterable[CoverageRow], heading: str) -> str:
     """The tables: LiteRT, the GPU, tflite_runtime; then every refusal with its reason.
 
     Args:
@@ -80,23 +80,23 @@ def markdown(rows: Iterable[Row], heading: str) -> str:
             lines.append(f"| {model} | " + " | ".join(cells) + " |")
         return [*lines, ""]
 
-    def no(row: Row, on: OnRuntime | None) -> str:
+    def no(row: CoverageRow, on: OnRuntime | None) -> str:
         return "no " + note(row.reason or (on and on.reason) or "not run", row.model)
 
-    def on_litert(row: Row) -> str:
+    def on_litert(row: CoverageRow) -> str:
         on = row.on.get("litert")
         if row.reason is not None or on is None or on.placement is None:
             return no(row, on)
         return f"{_placed(on.placement)}, {_share(on.relative)}"
 
-    def on_gpu(row: Row) -> str:
+    def on_gpu(row: CoverageRow) -> str:
         if row.reason is not None:
             return "no " + note(row.reason, row.model)
         marks = dict.fromkeys(note(text.split(": ", 1)[1]) for text in row.gpu_refusals)
         warned = [note(re.sub(r"^\d+ ", "", text)) for text in row.gpu_warnings]
         return " ".join([("no" if marks else "yes"), *marks, *warned])
 
-    def on_old(row: Row) -> str:
+    def on_old(row: CoverageRow) -> str:
         on = row.on.get("tflite_runtime")
         if row.reason is not None or on is None or on.placement is None:
             return no(row, on)
@@ -113,7 +113,7 @@ def markdown(rows: Iterable[Row], heading: str) -> str:
     return "\n".join(text) + "\n"
 
 
-def summary(rows: Sequence[Row]) -> list[str]:
+def summary(rows: Sequence[CoverageRow]) -> list[str]:
     """For each precision, how many networks convert, are wholly on XNNPACK and on the GPU."""
     titles = (
         "networks | convert | whole on XNNPACK | GPU takes all | run on 2.14 | its time / LiteRT's"
@@ -135,7 +135,7 @@ def summary(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def _cost(row: Row) -> float | None:
+def _cost(row: CoverageRow) -> float | None:
     old, new = (row.on.get(name) for name in ("tflite_runtime", "litert"))
     if old is None or new is None or not old.latency_us or not new.latency_us:
         return None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from zoo.errors import ZooError
-from zoo.runtime.sandbox import Runner
+from zoo.io.log import Log
+from zoo.runtime.sandbox import Sandbox
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,10 @@ class Ratio:
 def measure(
     base: Path,
     others: Sequence[Path],
-    runner: Runner,
+    runner: Sandbox,
     turns: int,
     seconds: float,
-    progress: Callable[[str], None],
+    log: Log,
 ) -> list[Ratio]:
     """Times the base and the others with XNNPACK on one thread.
 
@@ -49,7 +50,7 @@ def measure(
         runner: of the runtime.
         turns: at least 3.
         seconds: of each file in each turn.
-        progress: gets a line for each turn.
+        log: gets a line for each turn.
 
     Raises:
         ZooError: the base can't be run.
@@ -71,7 +72,7 @@ def measure(
         for path in files:
             if path != base and path in took:
                 ratios[path].append(took[path] / took[base])
-        progress(f"turn {turn + 1} of {turns}")
+        log(f"turn {turn + 1} of {turns}")
     found = []
     for path in others:
         if path in failed:

@@ -24,7 +24,7 @@ _NUMPY = {
     "INT64": "<i8",
 }
 
-Place = tuple[int, int]
+ByteRange = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def contents(data: bytes, where: object) -> Contents:
 def count(model: Model) -> Contents:
     """Operators, parameters and zeros of a model; weights that subgraphs share count once."""
     parameters, weights, zeros = 0, 0, 0
-    elsewhere: set[Place] = set()
+    elsewhere: set[ByteRange] = set()
     known: dict[tuple[object, ...], int] = {}  # tensors may share a buffer, which may be large
     for graph in model.graphs:
         constants = [t for t in graph.tensors if t.parameter and t.data not in elsewhere]

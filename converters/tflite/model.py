@@ -36,7 +36,7 @@ _NARROW = ("FLOAT32", "FLOAT16", "BFLOAT16", "FLOAT64", "INT2", "INT4", "INT8", 
 
 
 @dataclass(frozen=True)
-class Quantisation:
+class TensorQuantization:
     """real = scale · (stored − zero point); one of each, or one a slice along `axis`.
 
     `kind` is `affine`, `custom`, `blockwise` or `multi-axis`; only affine ones have numbers here.
@@ -73,7 +73,7 @@ class Tensor:
     signature: tuple[int, ...]
     type: str
     data: tuple[int, int] | None
-    quantisation: Quantisation | None
+    quantisation: TensorQuantization | None
     sparse: bool
     variable: bool
 

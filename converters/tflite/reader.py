@@ -20,11 +20,11 @@ from converters.tflite.model import (
     Metadata,
     Model,
     Operator,
-    Quantisation,
     Signature,
     Tensor,
+    TensorQuantization,
 )
-from converters.tflite.tables import Reader, Table
+from converters.tflite.tables import BoundedBytes, Table
 from zoo.errors import ZooError
 
 _MAX_ELEMENTS = 2**40
@@ -33,7 +33,7 @@ _CUSTOM = 32
 _FLEX = "Flex"
 _QUANTISATION_KINDS = ("affine", "custom", "blockwise", "multi-axis")
 
-Place = tuple[int, int]
+ByteRange = tuple[int, int]
 T = TypeVar("T")
 
 
@@ -51,7 +51,7 @@ def read(data: bytes, where: object) -> Model:
         raise ZooError(
             "not a .tflite file", where=where, expected="TFL3 at byte 4", got=repr(data[4:8])
         )
-    reader = Reader(data, where)
+    reader = BoundedBytes(data, where)
     root = reader.root()
     if root.extent(9)[1]:
         raise ZooError(
@@ -72,7 +72,7 @@ def read(data: bytes, where: object) -> Model:
     return Model(data, root.integer(0, "u4"), root.text(3), graphs, signatures, metadata)
 
 
-def _buffer(reader: Reader, table: Table) -> Place:
+def _buffer(reader: BoundedBytes, table: Table) -> ByteRange:
     start, length = table.extent(0)
     # Files above 2 GB keep data behind the flatbuffer; offsets 0 and 1 say that this one does not.
     if length == 0 and (outside := table.integer(1, "u8")) > 1:
@@ -83,7 +83,7 @@ def _buffer(reader: Reader, table: Table) -> Place:
     return start, length
 
 
-def _at(reader: Reader, items: Sequence[T], index: int, what: str) -> T:
+def _at(reader: BoundedBytes, items: Sequence[T], index: int, what: str) -> T:
     if not 0 <= index < len(items):
         raise reader.damaged(f"{what} refers to number {index} of {len(items)}")
     return items[index]
@@ -101,11 +101,11 @@ def _code(table: Table) -> tuple[str, str, int]:
 
 
 def _graph(
-    reader: Reader,
+    reader: BoundedBytes,
     table: Table,
     number: int,
     codes: list[tuple[str, str, int]],
-    buffers: list[Place],
+    buffers: list[ByteRange],
 ) -> Graph:
     tensors = tuple(
         _tensor(reader, each, index, buffers) for index, each in enumerate(table.tables(0))
@@ -140,7 +140,7 @@ def _graph(
     return Graph(table.text(4), tensors, tuple(operators), inputs, outputs)
 
 
-def _tensor(reader: Reader, table: Table, index: int, buffers: list[Place]) -> Tensor:
+def _tensor(reader: BoundedBytes, table: Table, index: int, buffers: list[ByteRange]) -> Tensor:
     what = f"tensor {index}"
     number = table.integer(1, "i1")
     kind = _type_names().get(number, f"UNKNOWN_{number}")
@@ -174,15 +174,15 @@ def _tensor(reader: Reader, table: Table, index: int, buffers: list[Place]) -> T
 
 
 def _quantisation(
-    reader: Reader, table: Table, shape: tuple[int, ...], what: str
-) -> Quantisation | None:
+    reader: BoundedBytes, table: Table, shape: tuple[int, ...], what: str
+) -> TensorQuantization | None:
     kind = table.integer(4, "u1")
     scales = tuple(table.numbers(2, "<f4"))
     points = table.integers(3, "<i8")
     axis = table.integer(6, "i4")
     if kind:
         name = _QUANTISATION_KINDS[kind] if kind < len(_QUANTISATION_KINDS) else f"kind {kind}"
-        return Quantisation(scales, points, axis, name)
+        return TensorQuantization(scales, points, axis, name)
     if not scales:
         return None  # only a range, which training may leave
     if not all(math.isfinite(scale) for scale in scales):
@@ -195,10 +195,10 @@ def _quantisation(
             f"{what} of shape {list(shape)} has {len(scales)} scales and {len(points)} zero points"
             f" along axis {axis}"
         )
-    return Quantisation(scales, points, axis)
+    return TensorQuantization(scales, points, axis)
 
 
-def _signature(reader: Reader, table: Table, graphs: tuple[Graph, ...]) -> Signature:
+def _signature(reader: BoundedBytes, table: Table, graphs: tuple[Graph, ...]) -> Signature:
     number = table.integer(4, "u4")
     tensors = _at(reader, graphs, number, "a signature").tensors
 

@@ -31,7 +31,7 @@ _MAX_TABLES = 500_000  # some seconds of reading; real models have up to some te
 _MAX_READ = 2**28
 
 
-class Reader:
+class BoundedBytes:
     """The bytes of a file, and what may still be read of them.
 
     Args:
@@ -112,7 +112,7 @@ class Table:
 
     __slots__ = ("_at", "_length", "_reader", "_vtable")
 
-    def __init__(self, reader: Reader, at: int, vtable: int, length: int):
+    def __init__(self, reader: BoundedBytes, at: int, vtable: int, length: int):
         self._reader = reader
         self._at = at
         self._vtable = vtable

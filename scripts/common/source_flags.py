@@ -8,7 +8,7 @@ from absl import flags
 
 from zoo.errors import ZooError
 from zoo.hub import local
-from zoo.hub.source import Source
+from zoo.hub.source import ReleaseSource
 from zoo.hub.sources import source
 from zoo.schema.release import INDEX
 
@@ -22,7 +22,7 @@ def define() -> None:
     flags.DEFINE_list("redirect_hosts", [], "other hosts that a server may point to, by https")
 
 
-def chosen() -> list[Source]:
+def chosen() -> list[ReleaseSource]:
     """Those of --source, of the environment, or the clone's own release.
 
     Raises:

@@ -29,7 +29,7 @@ from pydantic import Field
 
 from android_bench.host import bench
 from converters.studies.compression_table.commands import commands
-from converters.studies.compression_table.rows import Row, markdown
+from converters.studies.compression_table.rows import CompressionRow, markdown
 from scripts.common import cli
 from zoo.io.files import write_text
 from zoo.io.provenance import Provenance
@@ -53,7 +53,7 @@ class _Part(Strict):
     """A part's rows as they are kept."""
 
     made_by: str
-    rows: Annotated[tuple[Row, ...], Field(max_length=1000)]
+    rows: Annotated[tuple[CompressionRow, ...], Field(max_length=1000)]
 
 
 def main(_: list[str]) -> None:
@@ -76,7 +76,7 @@ def main(_: list[str]) -> None:
     cli.say(page)
 
 
-def _rows(name: str, folder: Path) -> list[Row]:
+def _rows(name: str, folder: Path) -> list[CompressionRow]:
     if name == "imagenet":
         from converters.studies.compression_table import imagenet
 

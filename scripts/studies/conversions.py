@@ -23,7 +23,7 @@ from pydantic import ValidationError
 from android_bench.host import bench
 from converters.conversion import precisions
 from converters.studies import coverage_table
-from converters.studies.coverage_table import Row
+from converters.studies.coverage_table import CoverageRow
 from scripts.common import cli
 from zoo.catalog import MODELS
 from zoo.errors import ZooError
@@ -31,9 +31,9 @@ from zoo.io.files import read_bytes, write_text
 from zoo.io.provenance import Provenance
 from zoo.io.tf_import import import_tensorflow
 from zoo.runtime.interpreter import RUNTIMES
-from zoo.runtime.sandbox import Runner
+from zoo.runtime.sandbox import Sandbox
 
-Rows = dict[tuple[str, str], Row]
+Rows = dict[tuple[str, str], CoverageRow]
 FLAGS = flags.FLAGS
 cli.define_output()
 flags.DEFINE_list("models", None, "catalogue names (default: all)")
@@ -70,13 +70,13 @@ def _add(models: list[str], wanted: list[str], rows: Rows, log: Path) -> None:
     import_tensorflow()
     from converters.studies import coverage
 
-    pictures = coverage.Pictures(path)
+    pictures = coverage.SampleImages(path)
     log.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack, log.open("a") as file:
         runners = {}
         for runtime in RUNTIMES:
             try:
-                runners[runtime] = stack.enter_context(Runner(runtime))
+                runners[runtime] = stack.enter_context(Sandbox(runtime))
             except ZooError as error:
                 cli.say(str(error))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -95,7 +95,7 @@ def _read(log: Path) -> Rows:
         return {}
     data = read_bytes(log, "the rows", 64 * 2**20, "remove it and begin again")
     try:
-        rows = [Row.model_validate_json(line) for line in data.splitlines() if line.strip()]
+        rows = [CoverageRow.model_validate_json(line) for line in data.splitlines() if line.strip()]
     except ValidationError as error:
         raise ZooError(
             "the rows can't be read", where=log, got=error, remedy="remove it and begin again"

@@ -25,7 +25,7 @@ from zoo.errors import ZooError, one_line
 from zoo.io.files import write_bytes, write_text
 from zoo.io.provenance import Provenance
 from zoo.io.tf_import import import_tensorflow
-from zoo.runtime.sandbox import Runner
+from zoo.runtime.sandbox import Sandbox
 
 FLAGS = flags.FLAGS
 _PEERS = ("mobilenet_v1", "mobilenet_v2")
@@ -67,7 +67,7 @@ def main(_: list[str]) -> None:
         "| network | float32 | int8 |",
         "|---|---|---|",
     ]
-    with tempfile.TemporaryDirectory() as folder, Runner("litert") as runner:
+    with tempfile.TemporaryDirectory() as folder, Sandbox("litert") as runner:
         for name in peers:
             pair = [_against_peer(name, p, Path(folder), runner) for p in ("float32", "int8")]
             lines.append(f"| {name} | " + " | ".join(pair) + " |")
@@ -95,7 +95,7 @@ def main(_: list[str]) -> None:
         write_text(path, "\n".join([*lines, "", below]).rstrip() + "\n")
 
 
-def _against_peer(name: str, precision: str, folder: Path, runner: Runner) -> str:
+def _against_peer(name: str, precision: str, folder: Path, runner: Sandbox) -> str:
     from converters.studies import latency_ratios
 
     ours = _written(folder, f"{name}-{precision}", _conversions(name).flatbuffer(precision))
@@ -106,7 +106,7 @@ def _against_peer(name: str, precision: str, folder: Path, runner: Runner) -> st
     return str(found)
 
 
-def _precisions(name: str, folder: Path, runner: Runner) -> list[str]:
+def _precisions(name: str, folder: Path, runner: Sandbox) -> list[str]:
     from converters.studies import latency_ratios
 
     conversions = _conversions(name)

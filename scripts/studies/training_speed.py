@@ -114,9 +114,9 @@ def _pipeline(recipe: Recipe, models: Sequence[str]) -> None:
     from zoo import data
     from zoo.training import baselines
     from zoo.training.augment import Augmentation
-    from zoo.training.schedule import Schedule
+    from zoo.training.schedule import TrainingPlan
 
-    dataset, schedule = data.of(recipe), Schedule.of(recipe)
+    dataset, schedule = data.of(recipe), TrainingPlan.of(recipe)
     plain = dataclasses.replace(schedule, augmentation=Augmentation())
     took = {}
     cli.say("| pipeline | images a second | processor ms a batch |\n|---|---:|---:|")
@@ -142,9 +142,9 @@ def _fits(name: str, recipe: Recipe) -> list[tuple[float, float]]:
     """Of training as the project does it and plainly."""
     from zoo import data
     from zoo.training import baselines
-    from zoo.training.schedule import Schedule
+    from zoo.training.schedule import TrainingPlan
 
-    dataset, schedule = data.of(recipe), Schedule.of(recipe)
+    dataset, schedule = data.of(recipe), TrainingPlan.of(recipe)
     model = baselines.Fitter.compiled(_network(name, dataset, recipe), dataset, schedule)
     return _in_turns([baselines.Fitter(model, dataset, schedule, ours) for ours in (True, False)])
 

@@ -31,7 +31,7 @@ from zoo.data import names
 from zoo.errors import ZooError
 from zoo.io.files import read_bytes, write_text
 from zoo.report import build
-from zoo.report.rows import Outcome, Row
+from zoo.report.rows import ReportRow, TimedResult
 from zoo.schema.artifact import Artifact
 from zoo.stats import wilson
 
@@ -52,13 +52,13 @@ _QUESTION_HEADER = (
     "|---|---|---:|---:|---:|---:|---:|---:|---:|---|\n"
 )
 
-Files = dict[str, Row]  # precision → file, of one network
+FilesByPrecision = dict[str, ReportRow]  # precision → file, of one network
 
 
 def main(_: list[str]) -> None:
     """Prints the tables, or writes them."""
     output = cli.output()
-    networks: dict[tuple[str, str, str], Files] = {}
+    networks: dict[tuple[str, str, str], FilesByPrecision] = {}
     for row in build.load(output).rows:
         if (made := row.artifact) and not made.scheme:
             key = (made.dataset, made.model, made.parent_sha256)
@@ -84,10 +84,12 @@ def main(_: list[str]) -> None:
     cli.say(f"{path}: {len(lines)} runs")
 
 
-def _questions(networks: dict[tuple[str, str, str], Files], output: Path) -> Iterator[str]:
+def _questions(
+    networks: dict[tuple[str, str, str], FilesByPrecision], output: Path
+) -> Iterator[str]:
     """The table of each question that two or more networks on one data set answer."""
     for title, models in QUESTIONS.items():
-        found: dict[str, dict[str, Files]] = {}
+        found: dict[str, dict[str, FilesByPrecision]] = {}
         for (dataset, model, _), files in networks.items():
             if model in models:
                 found.setdefault(dataset, {})[model] = files
@@ -99,7 +101,7 @@ def _questions(networks: dict[tuple[str, str, str], Files], output: Path) -> Ite
             yield from (_answer(files, chosen[0], output) for files in chosen)
 
 
-def _answer(files: Files, first: Files, output: Path) -> str:
+def _answer(files: FilesByPrecision, first: FilesByPrecision, output: Path) -> str:
     made = _artifact(files)
     recipe, spec = made.recipe, model_spec(made.model)
     images = f"{recipe.epoch_images:,}" if recipe.epoch_images else "all"
@@ -120,7 +122,7 @@ def _answer(files: Files, first: Files, output: Path) -> str:
     return f"| {' | '.join(cells)} |\n"
 
 
-def _whole(files: Files) -> tuple[Row | None, str]:
+def _whole(files: FilesByPrecision) -> tuple[ReportRow | None, str]:
     """The float32 file, else the float16 one; and the mark of the latter.
 
     On this computer float16 is widened once and computes in float32: the same times.
@@ -131,11 +133,11 @@ def _whole(files: Files) -> tuple[Row | None, str]:
     return row, " (float16)" if row else ""
 
 
-def _artifact(files: Files) -> Artifact:
+def _artifact(files: FilesByPrecision) -> Artifact:
     return next(row.artifact for row in files.values() if row.artifact)
 
 
-def _line(files: Files, output: Path) -> str:
+def _line(files: FilesByPrecision, output: Path) -> str:
     made = _artifact(files)
     recipe, spec = made.recipe, model_spec(made.model)
     float16, int8 = files.get("float16"), files.get("int8")
@@ -161,7 +163,7 @@ def _line(files: Files, output: Path) -> str:
     return f"| {' | '.join(cells)} |\n"
 
 
-def _macs(output: Path, row: Row) -> str:
+def _macs(output: Path, row: ReportRow) -> str:
     """In millions, counted from the file."""
     from converters.inspection import macs
     from converters.release.read import content
@@ -171,7 +173,7 @@ def _macs(output: Path, row: Row) -> str:
     return f"{macs.total(read(content(path), path.name)) / 1e6:.1f}"
 
 
-def _score(row: Row | None) -> str:
+def _score(row: ReportRow | None) -> str:
     if row is None or row.score is None:
         return "not scored"
     if row.score.top1 is None:
@@ -180,7 +182,7 @@ def _score(row: Row | None) -> str:
     return f"{100 * row.score.top1:.2f} ({100 * low:.1f}–{100 * high:.1f})"
 
 
-def _ratio(row: Row | None, to: Row | None) -> str:
+def _ratio(row: ReportRow | None, to: ReportRow | None) -> str:
     """Of the times with XNNPACK on this computer."""
     if row is None or to is None:
         return "not timed"
@@ -191,7 +193,7 @@ def _ratio(row: Row | None, to: Row | None) -> str:
     return "not timed"
 
 
-def _of(one: Outcome, other: Outcome | None) -> str:
+def _of(one: TimedResult, other: TimedResult | None) -> str:
     if other is None or one.latency_ms is None or other.latency_ms is None:
         return "not timed"
     return f"{one.latency_ms / other.latency_ms:.2f}"

@@ -12,14 +12,14 @@ from tests.support.processes import HANG_S
 from tests.support.report_samples import artifact
 from zoo.hub import download, index, sources
 from zoo.hub.source import SourceError
-from zoo.schema.release import Entry, File, Index
+from zoo.schema.release import Entry, Index, ReleaseFile
 
 CONTENT = os.urandom(300_000)  # what is transferred is never run, so any bytes will do
 NAME = "net-fashion_mnist-int8"
 
 
 def file(path, content):
-    return File(path=path, bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+    return ReleaseFile(path=path, bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
 
 
 def released(name=NAME, content=CONTENT, packed=None, **changes):

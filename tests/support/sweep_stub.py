@@ -62,7 +62,7 @@ def train() -> None:
 
 
 def sweep() -> None:
-    where = ray_cluster.Cluster(jobs=FLAGS.jobs)
+    where = ray_cluster.RayCluster(jobs=FLAGS.jobs)
     ray_cluster.load(where)
     recipe = RECIPES["digits_quick"]
     made, _ = axes.sweep(recipe, None, FLAGS.grid, FLAGS.search, {})

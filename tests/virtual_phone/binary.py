@@ -22,14 +22,14 @@ runpy.run_module('benchmark_model', run_name='__main__')
 
 
 def stand_in_binary(
-    folder: Path, name: str = "benchmark_model", line: Literal["tflite", "litert"] = "tflite"
+    folder: Path, name: str = "benchmark_model", tool: Literal["tflite", "litert"] = "tflite"
 ) -> Path:
     """Writes `folder/name`: one executable file that needs only this Python and LiteRT.
 
-    It is a program for this computer's virtual phones; a real phone cannot run it. `line` says
+    It is a program for this computer's virtual phones; a real phone cannot run it. `tool` says
     whose tool it stands for.
     """
-    left_out = "tflite.py" if line == "litert" else "litert.py"
+    left_out = "tflite.py" if tool == "litert" else "litert.py"
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as packed:
         packages = [path for path in sys.path if path.endswith("-packages")]

@@ -12,7 +12,7 @@ import numpy as np
 import tf_keras
 
 from zoo.compression import kernels, schemes
-from zoo.compression.interface import Start, Tuning, clone
+from zoo.compression.interface import FineTuning, SchemeInput, clone
 from zoo.compression.preserve import MOST_CLUSTERS, Keep
 from zoo.errors import ZooError
 
@@ -98,7 +98,7 @@ def _clustered(values: np.ndarray, clusters: int, zeros: bool) -> np.ndarray:
     return result
 
 
-def begin(start: Start) -> Tuning:
+def begin(start: SchemeInput) -> FineTuning:
     """Clusters the kernels of all convolutions and dense layers, or those that were named.
 
     Depthwise convolutions, which hold few weights, only where they are named.
@@ -127,7 +127,7 @@ def begin(start: Start) -> Tuning:
             clustered(kernel, int(count), zeros, recipe.cluster_per_channel, depthwise)
         )
     per = "filter" if recipe.cluster_per_channel else "kernel"
-    return Tuning(
+    return FineTuning(
         model,
         (f"clustering {len(counts)} layers, {_range(list(counts.values()))} values a {per}",),
         callbacks=(Keep.of(model, zeros, clusters=True, only=counts),),

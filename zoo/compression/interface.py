@@ -13,7 +13,7 @@ from zoo.schema.run import LowRank, PerLayer
 
 
 @dataclass(frozen=True, eq=False)
-class Start:
+class SchemeInput:
     """What fine-tuning begins with.
 
     Attributes:
@@ -34,7 +34,7 @@ class Start:
 
 
 @dataclass(frozen=True, eq=False)
-class Tuning:
+class FineTuning:
     """What is fine-tuned, and how it ends.
 
     Attributes:

@@ -20,7 +20,7 @@ import numpy as np
 import tf_keras
 
 from zoo.compression import kernels, schemes
-from zoo.compression.interface import Start, Tuning
+from zoo.compression.interface import FineTuning, SchemeInput
 from zoo.compression.rank_selection import Spectrum, by_energy, by_size
 from zoo.errors import ZooError
 from zoo.schema.run import LowRank
@@ -28,7 +28,7 @@ from zoo.schema.run import LowRank
 SUFFIX = "_low_rank"
 
 
-def begin(start: Start) -> Tuning:
+def begin(start: SchemeInput) -> FineTuning:
     """Splits convolutions and dense layers where that saves weights; not the first layer.
 
     Raises:
@@ -46,7 +46,7 @@ def begin(start: Start) -> Tuning:
     set_weights(model, start.model, how)
     before, after = start.model.count_params(), model.count_params()
     counted = f"{after:,} parameters of {before:,}"
-    return Tuning(
+    return FineTuning(
         model,
         (f"splitting {len(ranks)} layers, {counted} left",),
         reached=lambda done: f"{len(ranks)} layers of rank {_range(ranks)}, {counted}",
@@ -59,7 +59,7 @@ def _range(ranks: dict[str, int]) -> str:
     return f"{low}" if low == high else f"{low} to {high}"
 
 
-def _ranks(start: Start) -> dict[str, int]:
+def _ranks(start: SchemeInput) -> dict[str, int]:
     recipe, model = start.recipe, start.model
     names = [n for n in kernels.plain(model) if getattr(model.get_layer(n), "groups", 1) == 1]
     found = {n: spectrum(model.get_layer(n), recipe.low_rank_spatial) for n in names}

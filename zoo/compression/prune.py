@@ -18,7 +18,7 @@ import tf_keras
 
 from zoo.compression import kernels, schemes
 from zoo.compression.block_pruning import Blocks
-from zoo.compression.interface import Start, Tuning, clone, zeros_of
+from zoo.compression.interface import FineTuning, SchemeInput, clone, zeros_of
 from zoo.errors import UnknownNameError, ZooError
 
 PATTERNS = ("any", "2:4", "1x4", "4x1", "xnnpack")
@@ -28,7 +28,7 @@ _LEAST_FOR_XNNPACK = 2 / 3
 _prune = tfmot.sparsity.keras
 
 
-def begin(start: Start) -> Tuning:
+def begin(start: SchemeInput) -> FineTuning:
     """Prunes the hidden convolutions and dense layers, or those that were named.
 
     The first convolution and the classifier are left alone: they are the most sensitive ones. So
@@ -57,7 +57,7 @@ def begin(start: Start) -> Tuning:
     else:
         model = _wrapped(start.model, goals, end, frequency, pattern == "2:4")
         callback = _prune.UpdatePruningStep()
-    return Tuning(
+    return FineTuning(
         model,
         tuple(begun),
         callbacks=(callback,),
@@ -77,7 +77,7 @@ def _stripped(model: tf_keras.Model) -> tf_keras.Model:
     return plain
 
 
-def _goals(start: Start, pattern: str) -> dict[str, float]:
+def _goals(start: SchemeInput, pattern: str) -> dict[str, float]:
     uniform = 0.5 if pattern == "2:4" else start.recipe.prune_sparsity
     if not 0 <= uniform <= 0.99:
         raise ZooError(

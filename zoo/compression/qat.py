@@ -25,10 +25,10 @@ from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapp
 
 from zoo import layers as own
 from zoo.compression import qat_quantizers
-from zoo.compression.interface import Start, Tuning
+from zoo.compression.interface import FineTuning, SchemeInput
 from zoo.compression.preserve import Keep
 from zoo.errors import ZooError
-from zoo.lowering.keras_graph import Graph
+from zoo.lowering.keras_graph import KerasGraph
 from zoo.lowering.network import lower
 
 layers = tf_keras.layers
@@ -61,7 +61,7 @@ _UNFUSED = (
 _LEAST, _LEAST_AT_BORDER = 1e-3, 1e-6
 
 
-def begin(start: Start) -> Tuning:
+def begin(start: SchemeInput) -> FineTuning:
     """Rounds as `for_qat` does; what earlier schemes made zero or one of few values stays so.
 
     Raises:
@@ -71,7 +71,7 @@ def begin(start: Start) -> Tuning:
     model = for_qat(start.model)
     # Of the copy, whose layers are not all the start's: lowering splits some.
     keep = (Keep.of(model, zeros, clusters),) if zeros or clusters else ()
-    return Tuning(
+    return FineTuning(
         model,
         ("quantisation-aware training",),
         callbacks=keep,
@@ -121,7 +121,7 @@ class _Rounding:
 
     def __init__(self, model: tf_keras.Model):
         self._model = model
-        self._graph = Graph(model)
+        self._graph = KerasGraph(model)
         self._tensors: dict[int, Tensor] = {}
 
     def run(self) -> tf_keras.Model:
@@ -188,7 +188,7 @@ class _Rounding:
         if _activation(node.layer) == "sigmoid":
             return QuantizeLayer(qat_quantizers.Sigmoid(), name=name)(x)
         border = node.is_input or node.outputs is self._model.outputs[0]
-        quantizer = qat_quantizers.Range(_LEAST_AT_BORDER if border else _LEAST)
+        quantizer = qat_quantizers.ActivationQuantizer(_LEAST_AT_BORDER if border else _LEAST)
         return QuantizeLayer(quantizer, name=name)(x)
 
     def _refusal(self, node: Any, expected: str) -> ZooError:

@@ -30,7 +30,7 @@ _DECAY = 0.99  # of the ranges' moving averages
 _SIGMOID_END = 255 / 256  # TFLite's LOGISTIC puts out multiples of 1/256
 
 
-class Weights(Quantizer):
+class WeightQuantizer(Quantizer):
     """Symmetric, 255 levels; zero stays exactly zero.
 
     Args:
@@ -72,7 +72,7 @@ def _positive(most: tf.Tensor) -> tf.Tensor:
     return tf.where(most > 0, most, tf.ones_like(most))  # a filter that was pruned away
 
 
-class Range(Quantizer):
+class ActivationQuantizer(Quantizer):
     """Asymmetric, 256 levels, over a moving average of the batches' least and largest value.
 
     Args:
@@ -136,7 +136,7 @@ class Kernel(QuantizeConfig):
         """The kernel."""
         # The converter transposes a dense kernel, and refuses to where it has several scales.
         axes = {layers.DepthwiseConv2D: 2, layers.Dense: 0}.get(type(layer), 1)
-        return [(getattr(layer, _kernel_name(layer)), Weights(axes))]
+        return [(getattr(layer, _kernel_name(layer)), WeightQuantizer(axes))]
 
     def get_activations_and_quantizers(self, layer: tf_keras.layers.Layer) -> list[tuple[Any, Any]]:
         """None."""

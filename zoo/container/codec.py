@@ -25,14 +25,14 @@ from zoo.container.sections import (
     Integers,
     Plain,
     Section,
-    Weights,
+    WeightsSection,
     damaged,
 )
 
 _CHUNK = 1 << 20
 
 
-class Bytes(Protocol):
+class ByteStream(Protocol):
     """General or raw bytes; a writer is given them, a reader finds them."""
 
     def take(self, count: int) -> bytes:
@@ -48,7 +48,9 @@ class Codec:
         general, raw: where a decoder finds such bytes; an encoder needs none.
     """
 
-    def __init__(self, coder: Coder, general: Bytes | None = None, raw: Bytes | None = None):
+    def __init__(
+        self, coder: Coder, general: ByteStream | None = None, raw: ByteStream | None = None
+    ):
         self._coder, self._general, self._raw = coder, general, raw
         self._models = Models()
         self._kept: list[np.ndarray] = []
@@ -83,7 +85,7 @@ class Codec:
         """uint32 (count,): a list of integers, as `folded`."""
         return number_lists.code_integers(self._coder, self._models, "integers", count, found)
 
-    def steps(self, section: Weights, found: np.ndarray | None = None) -> np.ndarray:
+    def steps(self, section: WeightsSection, found: np.ndarray | None = None) -> np.ndarray:
         """float32: the step, or that of each filter."""
         count = 1 if section.form == STEP else section.shape.filters
         bits = None if found is None else found.view(np.uint32)
@@ -92,7 +94,7 @@ class Codec:
             np.float32
         )
 
-    def table(self, section: Weights, found: np.ndarray | None = None) -> np.ndarray:
+    def table(self, section: WeightsSection, found: np.ndarray | None = None) -> np.ndarray:
         """int64: a codebook, as `values.ordered` and sorted."""
         count = section.below + 1 + section.above
         first = None
@@ -112,7 +114,7 @@ class Codec:
             raise damaged("a codebook that can't be right")
         return entries
 
-    def weights(self, section: Weights, found: np.ndarray | None = None) -> np.ndarray:
+    def weights(self, section: WeightsSection, found: np.ndarray | None = None) -> np.ndarray:
         """int32 (filters, positions, channels): the integers."""
         coefficients = section.coefficients or (0,) * predictor(section.shape)[1]
         return weights.code(
@@ -144,7 +146,7 @@ class Codec:
             found[where] |= plane.astype(f"u{width}") << (8 * place)
         return _unrotated(found | exponents << top).astype(f"<u{width}").tobytes()
 
-    def _weights(self, section: Weights) -> bytes:
+    def _weights(self, section: WeightsSection) -> bytes:
         form, width = section.form, section.width
         if form == DIRECT:
             integers = self.weights(section)
@@ -191,7 +193,7 @@ def _unrotated(bits: np.ndarray) -> np.ndarray:
     return bits >> 1 | bits << (8 * bits.dtype.itemsize - 1)
 
 
-def _pieces(source: Bytes | None, count: int) -> Iterator[bytes]:
+def _pieces(source: ByteStream | None, count: int) -> Iterator[bytes]:
     if source is None:
         raise ValueError("an encoder has no bytes to read")
     while count:

@@ -15,7 +15,7 @@ from functools import cache
 
 import numpy as np
 
-from zoo.container.prediction import COEFFICIENT_ONE, Shape, predictor
+from zoo.container.prediction import COEFFICIENT_ONE, TensorShape, predictor
 
 SCALES = 12
 SIGNED = 15  # levels of a prediction, the middle one for none
@@ -38,7 +38,7 @@ class Sums:
         coefficients: of its `predictor`.
     """
 
-    def __init__(self, shape: Shape, coefficients: Sequence[int]):
+    def __init__(self, shape: TensorShape, coefficients: Sequence[int]):
         self.shape = shape
         self.coefficients = [int(each) for each in coefficients]
         self.sources, _ = predictor(shape)

@@ -44,7 +44,7 @@ def _filters(number: int, power: int) -> list[dict[str, Any]]:
     ]
 
 
-class Reader:
+class LzmaReader:
     """Reads what `compress` wrote, piece by piece.
 
     Args:

@@ -20,11 +20,11 @@ _PREDICTING = (
     (2, 1), (2, -1), (1, 2), (1, -2), (2, 2), (2, -2),
 )  # fmt: skip
 
-Source = tuple[int, int]  # an earlier position, and which coefficient it has
+NeighborWeight = tuple[int, int]  # an earlier position, and which coefficient it has
 
 
 @dataclass(frozen=True)
-class Shape:
+class TensorShape:
     """How a tensor's weights are seen; `positions` is the kernel's height × width."""
 
     filters: int
@@ -44,14 +44,14 @@ class Shape:
 
 
 @cache
-def predictor(shape: Shape) -> tuple[tuple[tuple[tuple[Source, ...], int], ...], int]:
+def predictor(shape: TensorShape) -> tuple[tuple[tuple[tuple[NeighborWeight, ...], int], ...], int]:
     """What each position is predicted from.
 
     Returns:
         for each position the earlier positions and, last, the coefficient of the mean over the
         filters before; and how many coefficients there are.
     """
-    found: list[tuple[tuple[Source, ...], int]] = []
+    found: list[tuple[tuple[NeighborWeight, ...], int]] = []
     if shape.positions <= _OWN_PREDICTOR:
         number = 0
         for position in range(shape.positions):
@@ -70,7 +70,7 @@ def predictor(shape: Shape) -> tuple[tuple[tuple[tuple[Source, ...], int], ...],
     return tuple(found), len(_PREDICTING) + 1
 
 
-def fitted(shape: Shape, values: np.ndarray) -> list[int]:
+def fitted(shape: TensorShape, values: np.ndarray) -> list[int]:
     """The coefficients of the shape's `predictor` that fit best, by least squares.
 
     Args:

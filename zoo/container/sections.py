@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zoo.container.prediction import COEFFICIENT_LIMIT, MAX_POSITIONS, Shape, predictor
+from zoo.container.prediction import COEFFICIENT_LIMIT, MAX_POSITIONS, TensorShape, predictor
 from zoo.errors import ZooError
 
 MAX_COUNT = 1 << 22  # numbers in a section, which bounds what decoding it takes
@@ -76,7 +76,7 @@ class Dense:
 
 
 @dataclass(frozen=True)
-class Weights:
+class WeightsSection:
     """A tensor whose values come from a short list.
 
     Attributes:
@@ -89,7 +89,7 @@ class Weights:
         below, above: codebook entries below and above that of integer 0; for TABLE.
     """
 
-    shape: Shape
+    shape: TensorShape
     by_channel: bool
     form: int
     width: int
@@ -99,7 +99,7 @@ class Weights:
     above: int = 0
 
 
-Section = Plain | Floats | Again | Integers | Dense | Weights
+Section = Plain | Floats | Again | Integers | Dense | WeightsSection
 
 
 def to_bytes(sections: list[Section]) -> bytes:
@@ -221,9 +221,9 @@ def _section(plan: _Plan, kept: list[int], size: int) -> Section:
     return _weights(plan)
 
 
-def _weights(plan: _Plan) -> Weights:
+def _weights(plan: _Plan) -> WeightsSection:
     numbers = [plan.number(1, MAX_COUNT) for _ in range(4)]
-    shape = Shape(*numbers)
+    shape = TensorShape(*numbers)
     if shape.count > MAX_COUNT or shape.positions > MAX_POSITIONS:
         raise damaged(f"its plan has a tensor of {shape.count} weights")
     flags, largest = plan.number(16, 127), plan.number(1, MAX_LARGEST)
@@ -245,7 +245,7 @@ def _weights(plan: _Plan) -> Weights:
         if below + above >= MAX_LIST:
             raise damaged("its plan has too large a codebook")
     by_channel = bool(flags & 4)
-    return Weights(shape, by_channel, form, width, largest, coefficients, below, above)
+    return WeightsSection(shape, by_channel, form, width, largest, coefficients, below, above)
 
 
 def bytes_of(sections: list[Section]) -> Iterator[int]:
@@ -256,7 +256,7 @@ def bytes_of(sections: list[Section]) -> Iterator[int]:
             yield each.count
         elif isinstance(each, Again):
             yield 4 * kept[each.number]
-        elif isinstance(each, Weights):
+        elif isinstance(each, WeightsSection):
             yield each.shape.count * each.width
         elif isinstance(each, Dense):
             yield each.count * each.width

@@ -17,7 +17,7 @@ from typing import BinaryIO
 from zoo.container import sections
 from zoo.container.ans import Decoder
 from zoo.container.codec import Codec
-from zoo.container.lzma_stream import Reader
+from zoo.container.lzma_stream import LzmaReader
 from zoo.container.sections import damaged
 from zoo.errors import ZooError
 
@@ -59,7 +59,7 @@ def unpack(source: BinaryIO, target: BinaryIO, limit: int = DEFAULT_LIMIT) -> in
     """
     data = source.read(_MAX_CONTAINER + 1)
     size, digest, general, raw, coded = _parts(data, limit)
-    reader = Reader(general)
+    reader = LzmaReader(general)
     # The plan's length comes first: three bytes.
     length = int.from_bytes(reader.exactly(3), "little")
     if length > MAX_PLAN:

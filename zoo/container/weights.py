@@ -19,7 +19,7 @@ from zoo.container.ans import Coder
 from zoo.container.contexts import SCALES, SIGNED, UNSIGNED, Block, Contexts, Sums, scales
 from zoo.container.mixing import Models
 from zoo.container.number_lists import noise
-from zoo.container.prediction import Shape
+from zoo.container.prediction import TensorShape
 
 _OCTAVES = 17  # magnitudes 1, 2, 3-4, 5-8, ..., 32769-65536
 _TOLD_APART = 5  # octaves that the sign depends on; the last one and those above are one
@@ -34,7 +34,7 @@ _PRIOR, _KEPT = 8, 4  # as `mixing.Models.get`
 def code(
     coder: Coder,
     models: Models,
-    shape: Shape,
+    shape: TensorShape,
     largest: int,
     coefficients: Sequence[int],
     values: np.ndarray | None = None,
@@ -69,7 +69,7 @@ def code(
 class _Octaves:
     """Codes whether a weight is zero, its octave and its sign."""
 
-    def __init__(self, coder: Coder, models: Models, shape: Shape, largest: int):
+    def __init__(self, coder: Coder, models: Models, shape: TensorShape, largest: int):
         self._coder = coder
         self._spatial = shape.positions > 1
         kind = shape.positions
@@ -161,7 +161,7 @@ def _middles() -> np.ndarray:
     return np.stack([middles, -middles], 1).reshape(-1)
 
 
-def _blocks(shape: Shape, first: bool) -> list[Block]:
+def _blocks(shape: TensorShape, first: bool) -> list[Block]:
     """Filters, position and channels of each block, in the order of coding."""
     columns = [0, *range(_LARGEST_BLOCK, shape.channels, _LARGEST_BLOCK), shape.channels]
     smallest = 1

@@ -13,7 +13,7 @@ from __future__ import annotations
 import io
 import lzma
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
@@ -22,6 +22,7 @@ import numpy as np
 from zoo.data import imagenet
 from zoo.errors import ZooError
 from zoo.io.files import atomic_path, read_bytes
+from zoo.io.log import Log
 
 LABELS = (
     "airplane",
@@ -76,7 +77,7 @@ def read(cache: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     return np.frombuffer(data, np.uint8, offset=count).reshape(-1, _SIDE, _SIDE, 3), labels
 
 
-def fetch(cache: Path, archive: Path | None, say: Callable[[str], None]) -> None:
+def fetch(cache: Path, archive: Path | None, log: Log) -> None:
     """Decodes the archive into the cache, unless a good copy is there.
 
     Raises:
@@ -95,9 +96,9 @@ def fetch(cache: Path, archive: Path | None, say: Callable[[str], None]) -> None
                 remedy="give --archive=PATH",
             ) from error
     else:
-        say(f"cifar10_jpeg: found in {folder(cache)}, checksums right")
+        log(f"cifar10_jpeg: found in {folder(cache)}, checksums right")
         return
-    say(f"cifar10_jpeg: decoding {archive}")
+    log(f"cifar10_jpeg: decoding {archive}")
     pixels = {
         split: np.zeros((len(LABELS), count, _SIDE, _SIDE, 3), np.uint8)
         for split, count in COUNTS.items()
@@ -133,7 +134,7 @@ def fetch(cache: Path, archive: Path | None, say: Callable[[str], None]) -> None
             )
         with atomic_path(folder(cache) / f"{split}.bin") as temporary:
             temporary.write_bytes(content)
-    say(f"cifar10_jpeg: ready in {folder(cache)}, checksums right")
+    log(f"cifar10_jpeg: ready in {folder(cache)}, checksums right")
 
 
 def _pictures(archive: Path) -> Iterator[tuple[str, int, int, imagenet.Picture]]:

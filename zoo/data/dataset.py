@@ -9,7 +9,6 @@ No TensorFlow, so that scoring a `.tflite` needs none; nothing is downloaded her
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,11 @@ from typing import Any
 import numpy as np
 
 from zoo.data import cifar10_jpeg, encoded_images, fashion_mnist, image_folder, registry, tfds
-from zoo.data.encoded_images import Pictures
+from zoo.data.encoded_images import EncodedImages
 from zoo.data.split import Split
 from zoo.errors import UnknownNameError, ZooError
 from zoo.io import cache
+from zoo.io.log import Log
 from zoo.schema.recipe import Recipe
 from zoo.schema.run import Run, TrainedOn
 
@@ -55,9 +55,11 @@ class Dataset:
     padding: str
     digest: str = ""
 
-    def normalise(self, images: np.ndarray | Pictures) -> np.ndarray:
+    def normalise(self, images: np.ndarray | EncodedImages) -> np.ndarray:
         """uint8 pixels → the float32 network input, (pixel - mean) / std."""
-        return normalise(images[:] if isinstance(images, Pictures) else images, self.mean, self.std)
+        return normalise(
+            images[:] if isinstance(images, EncodedImages) else images, self.mean, self.std
+        )
 
     def trained_on(self) -> TrainedOn:
         """What a run that is trained on it notes."""
@@ -94,7 +96,7 @@ def check_name(name: str) -> None:
 
 def fetch(
     name: str,
-    say: Callable[[str], None],
+    log: Log,
     archive: Path | None = None,
     data_dir: str = "",
 ) -> None:
@@ -102,7 +104,7 @@ def fetch(
 
     Args:
         name: of the data set.
-        say: gets a line about each step.
+        log: gets a line about each step.
         archive: where the pictures of `cifar10_jpeg` are; others need none.
         data_dir: as `Recipe.data_dir`.
 
@@ -111,25 +113,25 @@ def fetch(
     """
     check_name(name)
     if name == "fashion_mnist":
-        fashion_mnist.fetch(cache.folder(), say)
+        fashion_mnist.fetch(cache.folder(), log)
     elif name == "cifar10_jpeg":
-        cifar10_jpeg.fetch(cache.folder(), archive, say)
+        cifar10_jpeg.fetch(cache.folder(), archive, log)
     elif name == "digits":
         registry.digits()
-        say("digits: embedded in scikit-learn, nothing to fetch")
+        log("digits: embedded in scikit-learn, nothing to fetch")
     elif name in tfds.SETS:
-        tfds.prepare(name, Path(data_dir) if data_dir else None, say)
+        tfds.prepare(name, Path(data_dir) if data_dir else None, log)
     else:
         found = image_folder.scan(registry.folder(data_dir))
         every = range(len(found.classes))
-        encoded_images.without_broken(found.source, every, skip=True, say=say)
-        say(
+        encoded_images.without_broken(found.source, every, skip=True, log=log)
+        log(
             f"{data_dir}: {len(found.labels)} classes, {len(found.train)} training, "
             f"{len(found.validation)} validation, {len(found.test)} test pictures"
         )
 
 
-def of(recipe: Recipe, say: Callable[[str], None] = lambda _: None) -> Dataset:
+def of(recipe: Recipe, log: Log = lambda _: None) -> Dataset:
     """The data set that a recipe names; see `load`."""
     return load(
         recipe.dataset,
@@ -137,7 +139,7 @@ def of(recipe: Recipe, say: Callable[[str], None] = lambda _: None) -> Dataset:
         recipe.validation_images,
         recipe.data_dir,
         recipe.skip_broken,
-        say,
+        log,
     )
 
 
@@ -150,7 +152,7 @@ def seen(run: Run) -> TrainedOn:
     return run.trained_on or of(run.recipe).trained_on()
 
 
-def of_run(run: Run, say: Callable[[str], None] = lambda _: None) -> Dataset:
+def of_run(run: Run, log: Log = lambda _: None) -> Dataset:
     """The data set that a run was trained on, normalised as it was then.
 
     Args:
@@ -160,7 +162,7 @@ def of_run(run: Run, say: Callable[[str], None] = lambda _: None) -> Dataset:
     Raises:
         ZooError: as of `load`, or the data set has become another one.
     """
-    found, then = of(run.recipe, say), run.trained_on
+    found, then = of(run.recipe, log), run.trained_on
     if then is None:
         return found
     now = found.trained_on()
@@ -189,7 +191,7 @@ def load(
     validation_images: int,
     data_dir: str = "",
     skip_broken: bool = False,
-    say: Callable[[str], None] = lambda _: None,
+    log: Log = lambda _: None,
 ) -> Dataset:
     """Loads a data set that `fetch` has made available.
 
@@ -200,13 +202,13 @@ def load(
     Args:
         name, image_size, validation_images, data_dir, skip_broken: as in
             `zoo.schema.recipe.Recipe`.
-        say: gets a line about each picture that is left out.
+        log: gets a line about each picture that is left out.
 
     Raises:
         ZooError: unknown name, files missing or damaged, or sizes that do not fit.
     """
     check_name(name)
-    raw = registry.read(name, image_size, data_dir, skip_broken, say)
+    raw = registry.read(name, image_size, data_dir, skip_broken, log)
     count = len(raw.train)
     validation_images = validation_images or count // 10
     train = raw.train
@@ -225,7 +227,7 @@ def load(
             for part in (order[:-validation_images], order[-validation_images:])
         )
     images = train.images
-    seen = images[:_STATISTICS] if isinstance(images, Pictures) else images
+    seen = images[:_STATISTICS] if isinstance(images, EncodedImages) else images
     return Dataset(
         name=name,
         train=train,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
@@ -11,12 +11,13 @@ import numpy as np
 
 from zoo.data import decode
 from zoo.errors import ZooError
+from zoo.io.log import Log
 
 _PROCESSORS = 4
 _SAID = 5  # names of broken pictures in a message
 
 
-class Source(Protocol):
+class ImageSource(Protocol):
     """Encoded pictures by number."""
 
     def name(self, number: int) -> str:
@@ -28,7 +29,7 @@ class Source(Protocol):
         ...
 
 
-class Pictures:
+class EncodedImages:
     """Some pictures of a source, as if they were an array uint8 (n, size, size, 3) of RGB pixels.
 
     Indexing decodes: a number gives (size, size, 3), a slice or an array of numbers (n, size, size,
@@ -40,7 +41,7 @@ class Pictures:
         size: height and width.
     """
 
-    def __init__(self, source: Source, numbers: Sequence[int] | np.ndarray, size: int):
+    def __init__(self, source: ImageSource, numbers: Sequence[int] | np.ndarray, size: int):
         self.source, self.numbers, self.size = source, np.asarray(numbers, np.int64), size
 
     @property
@@ -60,9 +61,9 @@ class Pictures:
     def __iter__(self) -> Iterator[np.ndarray]:
         return map(self._central, self.numbers)
 
-    def part(self, which: np.ndarray) -> Pictures:
+    def part(self, which: np.ndarray) -> EncodedImages:
         """Some of them, by their places here."""
-        return Pictures(self.source, self.numbers[which], self.size)
+        return EncodedImages(self.source, self.numbers[which], self.size)
 
     def crop(self, place: int, least: float, seed: Sequence[int]) -> np.ndarray:
         """A random part of a picture, uint8 (size, size, 3), the same for the same seed."""
@@ -78,7 +79,7 @@ class Pictures:
         return decode.rgb(data, name, short=decode.enough(size))
 
 
-def broken(source: Source, numbers: Sequence[int]) -> dict[int, str]:
+def broken(source: ImageSource, numbers: Sequence[int]) -> dict[int, str]:
     """The pictures that can't be decoded: number → why. Looks at all of them."""
 
     def problem(number: int) -> str | None:
@@ -92,16 +93,14 @@ def broken(source: Source, numbers: Sequence[int]) -> dict[int, str]:
         return {n: why for n, why in zip(numbers, pool.map(problem, numbers), strict=True) if why}
 
 
-def without_broken(
-    source: Source, numbers: Sequence[int], skip: bool, say: Callable[[str], None]
-) -> list[int]:
+def without_broken(source: ImageSource, numbers: Sequence[int], skip: bool, log: Log) -> list[int]:
     """The pictures that can be decoded.
 
     Args:
         source: of all pictures.
         numbers: of those to look at.
         skip: leave broken ones out, naming each; else refuse them.
-        say: gets a line about each.
+        log: gets a line about each.
 
     Raises:
         ZooError: there are broken ones, which are not to be skipped.
@@ -117,5 +116,5 @@ def without_broken(
             remedy="mend or remove them, or leave them out by --skip_broken",
         )
     for why in bad.values():
-        say(f"left out: {why}")
+        log(f"left out: {why}")
     return [number for number in numbers if number not in bad]

@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import tempfile
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -22,6 +21,7 @@ import numpy as np
 
 from zoo.errors import ZooError, one_line
 from zoo.io.files import atomic_path, read_bytes
+from zoo.io.log import Log
 
 LABELS = (
     "T-shirt/top",
@@ -41,7 +41,7 @@ DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 
 
 @dataclass(frozen=True)
-class File:
+class IdxFile:
     """One gzip-compressed IDX file: its decompressed size and hash, its hash at the publisher."""
 
     name: str
@@ -51,25 +51,25 @@ class File:
 
 
 FILES = {
-    "train_images": File(
+    "train_images": IdxFile(
         "train-images-idx3-ubyte.gz",
         47_040_016,
         "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
         "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
     ),
-    "train_labels": File(
+    "train_labels": IdxFile(
         "train-labels-idx1-ubyte.gz",
         60_008,
         "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
         "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
     ),
-    "test_images": File(
+    "test_images": IdxFile(
         "t10k-images-idx3-ubyte.gz",
         7_840_016,
         "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
         "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
     ),
-    "test_labels": File(
+    "test_labels": IdxFile(
         "t10k-labels-idx1-ubyte.gz",
         10_008,
         "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
@@ -117,7 +117,7 @@ def find(cache: Path) -> Path | None:
     return None
 
 
-def fetch(cache: Path, say: Callable[[str], None], publisher: str = PUBLISHER) -> Path:
+def fetch(cache: Path, log: Log, publisher: str = PUBLISHER) -> Path:
     """Makes the files available and checks them; leaves a good copy alone.
 
     Order: what is there already, Debian's archive through apt-get (no root needed: the package is
@@ -125,7 +125,7 @@ def fetch(cache: Path, say: Callable[[str], None], publisher: str = PUBLISHER) -
 
     Args:
         cache: folder for downloads.
-        say: gets a line about each step.
+        log: gets a line about each step.
         publisher: base address of the original files.
 
     Returns:
@@ -141,20 +141,20 @@ def fetch(cache: Path, say: Callable[[str], None], publisher: str = PUBLISHER) -
                 read(folder, key)
         except ZooError as error:
             reasons.append(str(error))
-            say(f"fashion_mnist: the copy in {folder} is damaged, fetching it again")
+            log(f"fashion_mnist: the copy in {folder} is damaged, fetching it again")
         else:
-            say(f"fashion_mnist: found in {folder}, checksums right")
+            log(f"fashion_mnist: found in {folder}, checksums right")
             return folder
     target = cache / "fashion_mnist"
     for source in (_from_debian, _from_publisher):
         try:
-            source(target, say, publisher)
+            source(target, log, publisher)
             for key in FILES:
                 read(target, key)
         except ZooError as error:
             reasons.append(str(error))
             continue
-        say(f"fashion_mnist: ready in {target}, checksums right")
+        log(f"fashion_mnist: ready in {target}, checksums right")
         return target
     raise ZooError(
         "Fashion-MNIST can't be had",
@@ -164,10 +164,10 @@ def fetch(cache: Path, say: Callable[[str], None], publisher: str = PUBLISHER) -
     )
 
 
-def _from_debian(target: Path, say: Callable[[str], None], _: str) -> None:
+def _from_debian(target: Path, log: Log, _: str) -> None:
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
         raise ZooError("no apt-get here", where=DEBIAN_PACKAGE)
-    say(f"fashion_mnist: downloading Debian's package {DEBIAN_PACKAGE} (31 MB)")
+    log(f"fashion_mnist: downloading Debian's package {DEBIAN_PACKAGE} (31 MB)")
     with tempfile.TemporaryDirectory() as scratch:
         lists = Path(scratch, "lists")
         archives = Path(scratch, "cache", "archives", "partial")
@@ -210,11 +210,11 @@ def _run(command: list[str], folder: str) -> None:
         )
 
 
-def _from_publisher(target: Path, say: Callable[[str], None], publisher: str) -> None:
+def _from_publisher(target: Path, log: Log, publisher: str) -> None:
     import pooch
     import requests
 
-    say(f"fashion_mnist: downloading from its publisher, {publisher}")
+    log(f"fashion_mnist: downloading from its publisher, {publisher}")
     target.mkdir(parents=True, exist_ok=True)
     for file in FILES.values():
         try:

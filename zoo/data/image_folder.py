@@ -27,8 +27,8 @@ _LAYOUT = "FOLDER/CLASS/PICTURE, or FOLDER/train/CLASS/PICTURE and FOLDER/test/C
 _VALIDATION = ("val", "validation", "valid")
 
 
-class Files:
-    """Files by number, as a `zoo.data.encoded_images.Source`."""
+class ImageFiles:
+    """Files by number, as a `zoo.data.encoded_images.ImageSource`."""
 
     def __init__(self, folder: Path, paths: list[Path]):
         self._folder, self.paths = folder, paths
@@ -56,7 +56,7 @@ class Folder:
         stamp: likewise with the times of the last changes.
     """
 
-    source: Files
+    source: ImageFiles
     labels: tuple[str, ...]
     classes: list[int]
     train: list[int]
@@ -107,7 +107,7 @@ def scan(folder: Path) -> Folder:
         start += len(members)
     place = {label: number for number, label in enumerate(labels)}
     return Folder(
-        source=Files(folder, [path for _, path in pairs]),
+        source=ImageFiles(folder, [path for _, path in pairs]),
         labels=tuple(labels),
         classes=[place[label] for label, _ in pairs],
         train=numbers["train"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +9,12 @@ import numpy as np
 
 from zoo.data import cifar10_jpeg, encoded_images, fashion_mnist, image_folder, tfds
 from zoo.data import resize as geometry
-from zoo.data.encoded_images import Pictures
+from zoo.data.encoded_images import EncodedImages
 from zoo.data.split import Split
 from zoo.errors import ZooError
 from zoo.io import cache
 from zoo.io.files import write_text
+from zoo.io.log import Log
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Raw:
     digest: str = ""
 
 
-def read(name: str, size: int, data_dir: str, skip_broken: bool, say: Callable[[str], None]) -> Raw:
+def read(name: str, size: int, data_dir: str, skip_broken: bool, log: Log) -> Raw:
     """A set by its name; arguments and errors as of `zoo.data.dataset.load`."""
     if name == "image_folder":
-        return _image_folder(folder(data_dir), size, skip_broken, say)
+        return _image_folder(folder(data_dir), size, skip_broken, log)
     if name in tfds.SETS:
         return _public(name, size, data_dir)
     if name == "fashion_mnist":
@@ -66,14 +66,14 @@ def folder(data_dir: str) -> Path:
     return Path(data_dir)
 
 
-def _image_folder(path: Path, size: int, skip: bool, say: Callable[[str], None]) -> Raw:
+def _image_folder(path: Path, size: int, skip: bool, log: Log) -> Raw:
     found = image_folder.scan(path)
     classes = np.array(found.classes, np.int32)
-    good = set(_good(found, skip, say))
+    good = set(_good(found, skip, log))
 
     def split(numbers: list[int]) -> Split:
         kept = np.array([number for number in numbers if number in good], np.int64)
-        return Split(Pictures(found.source, kept, size), classes[kept])
+        return Split(EncodedImages(found.source, kept, size), classes[kept])
 
     return Raw(
         split(found.train),
@@ -85,7 +85,7 @@ def _image_folder(path: Path, size: int, skip: bool, say: Callable[[str], None])
     )
 
 
-def _good(found: image_folder.Folder, skip: bool, say: Callable[[str], None]) -> list[int]:
+def _good(found: image_folder.Folder, skip: bool, log: Log) -> list[int]:
     """Pictures that can be decoded. A set without broken ones is looked at once, until it changes.
 
     A picture that is damaged may keep its size, but hardly its time.
@@ -94,7 +94,7 @@ def _good(found: image_folder.Folder, skip: bool, say: Callable[[str], None]) ->
     every = range(len(found.classes))
     if sound.is_file():
         return list(every)
-    good = encoded_images.without_broken(found.source, every, skip, say)
+    good = encoded_images.without_broken(found.source, every, skip, log)
     if len(good) == len(every):
         write_text(sound, f"{len(every)} pictures of this stamp can be decoded\n")
     return good
@@ -105,12 +105,12 @@ def _public(name: str, size: int, data_dir: str) -> Raw:
     count, own = len(found.classes), tfds.SETS[name].size
     parts = (np.arange(found.train), np.arange(found.train, count))
     if not own:
-        train, test = (Split(Pictures(found.source, p, size), found.classes[p]) for p in parts)
+        train, test = (Split(EncodedImages(found.source, p, size), found.classes[p]) for p in parts)
         return Raw(train, test, found.labels, geometry.central_in_words(size))
     done = ""
     splits = []
     for part in parts:  # small ones are decoded once and for all
-        images, done = geometry.enlarged(Pictures(found.source, part, own)[:], size)
+        images, done = geometry.enlarged(EncodedImages(found.source, part, own)[:], size)
         splits.append(Split(images, found.classes[part]))
     return Raw(splits[0], splits[1], found.labels, done)
 

@@ -7,7 +7,6 @@ training and scoring only read it.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from absl import logging
 
 from zoo.errors import ZooError, one_line
 from zoo.io.files import atomic_path
+from zoo.io.log import Log
 
 _CLASSES = "mobile_model_zoo_classes.npy"
 
@@ -52,7 +52,7 @@ SETS: dict[str, Public] = {
 
 
 class Records:
-    """Encoded pictures of one split after the other, as a `zoo.data.encoded_images.Source`."""
+    """Encoded pictures of one split after the other, as a `zoo.data.encoded_images.ImageSource`."""
 
     def __init__(self, name: str, splits: list[Any]):
         self._name, self._splits = name, splits
@@ -100,20 +100,20 @@ class Opened:
     train: int
 
 
-def prepare(name: str, folder: Path | None, say: Callable[[str], None]) -> None:
+def prepare(name: str, folder: Path | None, log: Log) -> None:
     """Downloads a set and converts it, unless that was done.
 
     Args:
         name: of `SETS`.
         folder: where tensorflow_datasets keeps its data; None is its own default.
-        say: gets a line about each step.
+        log: gets a line about each step.
 
     Raises:
         ZooError: no tensorflow_datasets, no network, or something that has to be done by hand.
     """
     public = SETS[name]
     builder = _builder(name, folder)
-    say(f"{name}: tensorflow_datasets {public.tfds}, in {builder.data_dir}")
+    log(f"{name}: tensorflow_datasets {public.tfds}, in {builder.data_dir}")
     try:
         builder.download_and_prepare(file_format="array_record")
     except Exception as error:  # whatever the network, the disk or the archives do
@@ -124,7 +124,7 @@ def prepare(name: str, folder: Path | None, say: Callable[[str], None]) -> None:
             remedy=public.manual.format(folder=folder or "~/tensorflow_datasets")
             or "run the command again where the network reaches the publisher",
         ) from error
-    say(f"{name}: ready")
+    log(f"{name}: ready")
 
 
 def open_set(name: str, folder: Path | None) -> Opened:

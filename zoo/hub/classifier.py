@@ -44,7 +44,7 @@ class Classifier:
         delegate: `xnnpack` or `none`.
     """
 
-    def __init__(self, found: local.Found, threads: int = 1, delegate: str = "xnnpack"):
+    def __init__(self, found: local.LocalArtifact, threads: int = 1, delegate: str = "xnnpack"):
         if not isinstance(found.manifest, Artifact):
             raise ZooError(
                 "weights to train on from can't classify",

@@ -24,12 +24,12 @@ from pydantic import ValidationError
 from zoo.container import unpack
 from zoo.errors import ZooError
 from zoo.hub.index import first
-from zoo.hub.source import Source, SourceError
+from zoo.hub.source import ReleaseSource, SourceError
 from zoo.io import cache
 from zoo.io.files import sha256_of, write_bytes
 from zoo.schema.artifact import Artifact
 from zoo.schema.json_files import MAX_JSON_BYTES, first_problem
-from zoo.schema.release import Checkpoint, Entry, File
+from zoo.schema.release import Checkpoint, Entry, ReleaseFile
 
 _ATTEMPTS = 3  # at one source, each of which goes on where the last one broke off
 _PARALLEL = 4
@@ -46,7 +46,7 @@ class Progress:
 
 def fetch(
     entries: Sequence[Entry],
-    sources: Sequence[Source],
+    sources: Sequence[ReleaseSource],
     folder: Path,
     progress: Progress = Progress(),
 ) -> tuple[dict[str, Path], list[ZooError]]:
@@ -80,7 +80,9 @@ def fetch(
     return found, problems
 
 
-def _entry(entry: Entry, sources: Sequence[Source], folder: Path, progress: Progress) -> Path:
+def _entry(
+    entry: Entry, sources: Sequence[ReleaseSource], folder: Path, progress: Progress
+) -> Path:
     kind, suffix = (
         ("artifacts", ".tflite") if entry.kind == "tflite" else ("checkpoints", ".safetensors")
     )
@@ -105,7 +107,7 @@ def _entry(entry: Entry, sources: Sequence[Source], folder: Path, progress: Prog
 
 
 def _bring(
-    entry: Entry, sources: Sequence[Source], path: Path, partial: Path, progress: Progress
+    entry: Entry, sources: Sequence[ReleaseSource], path: Path, partial: Path, progress: Progress
 ) -> str:
     first(sources, lambda source: _download(entry, source, partial, progress))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -165,7 +167,7 @@ class _Partial:
     def digest(self) -> str:
         return self._hash.hexdigest()
 
-    def holds(self, file: File) -> bool:
+    def holds(self, file: ReleaseFile) -> bool:
         return (self.done, self.digest) == (file.bytes, file.sha256)
 
     def _came(self, block: bytes) -> None:
@@ -174,7 +176,7 @@ class _Partial:
         self._told(len(block))
 
 
-def _download(entry: Entry, source: Source, partial: Path, progress: Progress) -> None:
+def _download(entry: Entry, source: ReleaseSource, partial: Path, progress: Progress) -> None:
     """Fills the partial file from one source.
 
     Where that goes on with bytes of another source or of an earlier run, and the whole is wrong,
@@ -200,7 +202,7 @@ def _download(entry: Entry, source: Source, partial: Path, progress: Progress) -
             raise
 
 
-def _fill(entry: Entry, source: Source, out: _Partial) -> None:
+def _fill(entry: Entry, source: ReleaseSource, out: _Partial) -> None:
     """Brings the partial file to its size, in a few attempts."""
     for attempt in range(_ATTEMPTS):
         before = out.done
@@ -214,7 +216,7 @@ def _fill(entry: Entry, source: Source, out: _Partial) -> None:
                 raise
 
 
-def _another(file: File, size: int, digest: str, where: str) -> SourceError:
+def _another(file: ReleaseFile, size: int, digest: str, where: str) -> SourceError:
     return SourceError(
         "not the file that the index names",
         where=f"{where}: {file.path}",
@@ -223,7 +225,7 @@ def _another(file: File, size: int, digest: str, where: str) -> SourceError:
     )
 
 
-def _manifest(entry: Entry, source: Source) -> bytes:
+def _manifest(entry: Entry, source: ReleaseSource) -> bytes:
     """The manifest, which must be of the file that the index names."""
     file = entry.manifest
     content = source.read(file.path, min(file.bytes, MAX_JSON_BYTES))

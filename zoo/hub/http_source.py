@@ -144,7 +144,7 @@ class WebSource:
 
         began, got = time.monotonic(), 0
         try:
-            with _Watch(_PATIENCE * self._timeout_s, answer.raw.shutdown) as watch:
+            with _Deadline(_PATIENCE * self._timeout_s, answer.raw.shutdown) as watch:
                 # read1 gives what is there; read would wait for all.
                 while block := watch(partial(answer.raw.read1, BLOCK_BYTES)):
                     yield block
@@ -193,7 +193,7 @@ def _within(seconds: float, call: Callable[[], T]) -> T:
     return done.result()
 
 
-class _Watch:
+class _Deadline:
     """Cuts what is read if one call takes too long: the length of a chunk may drip, too.
 
     It is one thread for all calls, where `_within` has one for each: half of a download's time.

@@ -8,21 +8,21 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from zoo.errors import UnknownNameError, ZooError
-from zoo.hub.source import Source, SourceError
+from zoo.hub.source import ReleaseSource, SourceError
 from zoo.schema.json_files import first_problem
 from zoo.schema.release import INDEX, MAX_INDEX_BYTES, Entry, Index
 
 T = TypeVar("T")
 
 
-def index(sources: Sequence[Source]) -> Index:
+def index(sources: Sequence[ReleaseSource]) -> Index:
     """The index of the first source that has a good one.
 
     Raises:
         ZooError: none has.
     """
 
-    def read(source: Source) -> Index:
+    def read(source: ReleaseSource) -> Index:
         try:
             return Index.model_validate_json(source.read(INDEX, MAX_INDEX_BYTES))
         except ValidationError as error:
@@ -74,7 +74,7 @@ def chosen(
     return list(found.values())
 
 
-def first(sources: Sequence[Source], get: Callable[[Source], T]) -> T:
+def first(sources: Sequence[ReleaseSource], get: Callable[[ReleaseSource], T]) -> T:
     """What the first source gives that can; the last one's problem where none can."""
     problems = []
     for source in sources:

@@ -26,7 +26,7 @@ CLONE = Path(__file__).parents[2] / "release"
 
 
 @dataclass(frozen=True)
-class Found:
+class LocalArtifact:
     """A released file.
 
     Attributes:
@@ -61,7 +61,7 @@ def names(folders: tuple[Path, ...] | None = None) -> list[str]:
     return sorted(found)
 
 
-def find(name: str, folders: tuple[Path, ...] | None = None) -> Found:
+def find(name: str, folders: tuple[Path, ...] | None = None) -> LocalArtifact:
     """The file of that name.
 
     Args:
@@ -85,11 +85,11 @@ def find(name: str, folders: tuple[Path, ...] | None = None) -> Found:
                 if not path.is_file():
                     return _unpacked(container, manifest, remedy)
                 content = read_bytes(path, "the file", MAX_FILE_BYTES, remedy)
-                return Found(path, manifest, _checked(content, path, manifest, remedy))
+                return LocalArtifact(path, manifest, _checked(content, path, manifest, remedy))
     raise UnknownNameError("model", name, names(folders))
 
 
-def _unpacked(container: Path, manifest: Artifact | Checkpoint, remedy: str) -> Found:
+def _unpacked(container: Path, manifest: Artifact | Checkpoint, remedy: str) -> LocalArtifact:
     from zoo.container.unpack import unpack_bytes  # loads the coder, which few need
 
     data = read_bytes(container, "the packed file", MAX_FILE_BYTES, remedy)
@@ -102,7 +102,7 @@ def _unpacked(container: Path, manifest: Artifact | Checkpoint, remedy: str) -> 
         raise ZooError(
             "can't keep what was unpacked", where=path, got=error.strerror, remedy=cache.ELSEWHERE
         ) from error
-    return Found(path, manifest, content)
+    return LocalArtifact(path, manifest, content)
 
 
 def _checked(content: bytes, path: Path, manifest: Artifact | Checkpoint, remedy: str) -> bytes:

@@ -37,7 +37,7 @@ class Sink(Protocol):
         ...
 
 
-class Source(Protocol):
+class ReleaseSource(Protocol):
     """A release's files by their path from its index."""
 
     name: str

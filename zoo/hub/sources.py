@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from zoo.errors import ZooError
 from zoo.hub.http_source import WebSource
-from zoo.hub.source import BLOCK_BYTES, Sink, Source, SourceError, pour
+from zoo.hub.source import BLOCK_BYTES, ReleaseSource, Sink, SourceError, pour
 
 if TYPE_CHECKING:
     pass
 
 
-def source(name: str, timeout_s: float = 30.0, hosts: tuple[str, ...] = ()) -> Source:
+def source(name: str, timeout_s: float = 30.0, hosts: tuple[str, ...] = ()) -> ReleaseSource:
     """A source by its address: http://…, https://…, or a folder.
 
     Args:
@@ -43,7 +43,7 @@ class FolderSource:
         self.name, self._folder = str(folder), folder
 
     def read(self, place: str, limit: int) -> bytes:
-        """See `Source`."""
+        """See `ReleaseSource`."""
         path = self._folder / place
         try:
             with path.open("rb") as file:
@@ -55,7 +55,7 @@ class FolderSource:
         return found
 
     def copy(self, place: str, size: int, out: Sink) -> None:
-        """See `Source`."""
+        """See `ReleaseSource`."""
         path = self._folder / place
         pour(self._blocks(path, out.done), size - out.done, out.write, str(path))
 

@@ -13,7 +13,7 @@ layers = tf_keras.layers
 Tensor = Any  # a symbolic Keras tensor; tf_keras has no type for it
 
 
-class Graph:
+class KerasGraph:
     """Who makes and who uses each tensor of a functional model.
 
     Attributes:

@@ -21,7 +21,7 @@ import tf_keras
 from zoo import layers as own
 from zoo.errors import ZooError
 from zoo.lowering import operator_forms, shift_forms
-from zoo.lowering.keras_graph import Graph
+from zoo.lowering.keras_graph import KerasGraph
 
 layers = tf_keras.layers
 Tensor = Any  # a symbolic Keras tensor; tf_keras has no type for it
@@ -56,7 +56,7 @@ def lower(model: tf_keras.Model, integer: bool = False, hard_swish: bool = True)
             "one input and one output",
             f"{len(model.inputs)} inputs, {len(model.outputs)} outputs",
         )
-    graph = Graph(model)
+    graph = KerasGraph(model)
     hidden = [
         layer.name
         for layer in model.submodules
@@ -76,7 +76,7 @@ class _Lowering:
     """Calls copies of a network's layers, or what they are lowered to, in the same order."""
 
     def __init__(
-        self, model: tf_keras.Model, graph: Graph, swishes: dict[int, Tensor], integer: bool
+        self, model: tf_keras.Model, graph: KerasGraph, swishes: dict[int, Tensor], integer: bool
     ):
         self._model = model
         self._graph = graph
@@ -175,7 +175,7 @@ class _Lowering:
         return layers.Concatenate(name=f"{shift.name}_concat")(parts)
 
 
-def _apply(step: shift_forms.Step, x: Tensor, name: str) -> Tensor:
+def _apply(step: shift_forms.DepthwiseStep, x: Tensor, name: str) -> Tensor:
     paddings = []
     for size, length, start in zip(x.shape[1:3], step.kernel.shape, step.origin, strict=False):
         last = (-(-size // step.stride) - 1) * step.stride + start + (length - 1) * step.dilation

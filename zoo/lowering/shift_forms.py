@@ -25,7 +25,7 @@ _SPLIT_SHARE = 0.5
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class DepthwiseStep:
     """One depthwise convolution of a map without padding, or with zeros around it.
 
     out[i, j] = Σ kernel[k, l] · in[s·i + top + d·k, s·j + left + d·l].
@@ -45,7 +45,7 @@ class Step:
 
 def steps(
     table: Array, size: tuple[int, int], stride: int = 1, integer: bool = False
-) -> list[Step]:
+) -> list[DepthwiseStep]:
     """The depthwise convolutions that equal a shift, bilinear between pixels, zeros outside.
 
     1. Pixels that lie outside the map for every output are left out, and each kernel has the least
@@ -82,10 +82,10 @@ def steps(
     whole = bool((table == np.rint(table)).all())
     if _separate(height, width, stride, integer and whole):
         return [
-            Step(column, (origin[0], 0), 1, dilation),
-            Step(row, (0, origin[1]), stride, dilation),
+            DepthwiseStep(column, (origin[0], 0), 1, dilation),
+            DepthwiseStep(row, (0, origin[1]), stride, dilation),
         ]
-    return [Step(column * row, origin, stride, dilation)]
+    return [DepthwiseStep(column * row, origin, stride, dilation)]
 
 
 def worth_splitting(table: Array, size: tuple[int, int], stride: int, integer: bool) -> bool:

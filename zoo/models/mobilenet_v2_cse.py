@@ -28,7 +28,7 @@ from zoo.models.common import (
 layers = tf_keras.layers
 
 Layout = Literal["mobilenet_v2", "optimized", "cse_mix", "cse_only"]
-Reading = Literal["A", "B"]
+TableReading = Literal["A", "B"]
 
 _STEM = 32
 _CHANNELS = (16, 24, 32, 64, 96, 160, 320)  # of MobileNetV2's seven rows
@@ -95,7 +95,7 @@ def build(
     layout: Layout,
     input_shape: tuple[int, int, int],
     classes: int,
-    reading: Reading = "A",
+    reading: TableReading = "A",
     width: float = 1.0,
     include_top: bool = True,
     dropout: float = 0.0,

@@ -27,7 +27,7 @@ _LONGEST_GAP = 15
 
 
 @dataclass(frozen=True)
-class Layer:
+class CodedLayer:
     """One convolution of the network: its Keras name and kernel (height, width, in, filters)."""
 
     name: str
@@ -44,17 +44,19 @@ class Layer:
         return self.kernel[3]
 
 
-def _fire(number: int, channels: int, squeeze: int, expand: int) -> tuple[Layer, Layer, Layer]:
+def _fire(
+    number: int, channels: int, squeeze: int, expand: int
+) -> tuple[CodedLayer, CodedLayer, CodedLayer]:
     return (
-        Layer(f"fire{number}_squeeze1x1", (1, 1, channels, squeeze)),
-        Layer(f"fire{number}_expand1x1", (1, 1, squeeze, expand)),
-        Layer(f"fire{number}_expand3x3", (3, 3, squeeze, expand)),
+        CodedLayer(f"fire{number}_squeeze1x1", (1, 1, channels, squeeze)),
+        CodedLayer(f"fire{number}_expand1x1", (1, 1, squeeze, expand)),
+        CodedLayer(f"fire{number}_expand3x3", (3, 3, squeeze, expand)),
     )
 
 
 # SqueezeNet 1.0, table 1 of its paper: what the file holds, whatever our builders do.
-LAYERS: tuple[Layer, ...] = (
-    Layer("conv1", (7, 7, 3, 96)),
+LAYERS: tuple[CodedLayer, ...] = (
+    CodedLayer("conv1", (7, 7, 3, 96)),
     *_fire(2, 96, 16, 64),
     *_fire(3, 128, 16, 64),
     *_fire(4, 128, 32, 128),
@@ -63,7 +65,7 @@ LAYERS: tuple[Layer, ...] = (
     *_fire(7, 384, 48, 192),
     *_fire(8, 384, 64, 256),
     *_fire(9, 512, 64, 256),
-    Layer("conv10", (1, 1, 512, 1000)),
+    CodedLayer("conv10", (1, 1, 512, 1000)),
 )
 
 
@@ -79,7 +81,7 @@ class Coded:
         gaps: uint8 (n,), 0 to 15 zeros before each entry.
     """
 
-    layer: Layer
+    layer: CodedLayer
     codebook: np.ndarray
     bias: np.ndarray
     codes: np.ndarray
@@ -111,7 +113,7 @@ class Decoded:
     entries: int
 
 
-def decode(data: bytes, where: str, layers: tuple[Layer, ...] = LAYERS) -> Decoded:
+def decode(data: bytes, where: str, layers: tuple[CodedLayer, ...] = LAYERS) -> Decoded:
     """The weights in a Deep Compression file.
 
     Args:
@@ -130,7 +132,7 @@ def decode(data: bytes, where: str, layers: tuple[Layer, ...] = LAYERS) -> Decod
     )
 
 
-def parse(data: bytes, where: str, layers: tuple[Layer, ...] = LAYERS) -> list[Coded]:
+def parse(data: bytes, where: str, layers: tuple[CodedLayer, ...] = LAYERS) -> list[Coded]:
     """The file's layers, each number checked before it is used.
 
     Memory is bounded by the network's size: counts are compared with it before anything is read.
@@ -140,7 +142,7 @@ def parse(data: bytes, where: str, layers: tuple[Layer, ...] = LAYERS) -> list[C
             a codebook or a bias that is not finite, a codebook that does not start with zero.
     """
 
-    def refuse(what: str, layer: Layer | None, expected: object, got: object) -> ZooError:
+    def refuse(what: str, layer: CodedLayer | None, expected: object, got: object) -> ZooError:
         place = where if layer is None else f"{where}, layer {layer.name}"
         return ZooError(
             f"not a Deep Compression file of this network: {what}",
@@ -209,7 +211,7 @@ def encode(coded: Sequence[Coded]) -> bytes:
 
 
 def from_weights(
-    weights: Mapping[str, Sequence[np.ndarray]], layers: tuple[Layer, ...] = LAYERS
+    weights: Mapping[str, Sequence[np.ndarray]], layers: tuple[CodedLayer, ...] = LAYERS
 ) -> list[Coded]:
     """Kernels of few values as the file's layers.
 
@@ -224,7 +226,7 @@ def from_weights(
     return [_coded(layer, weights) for layer in layers]
 
 
-def _coded(layer: Layer, weights: Mapping[str, Sequence[np.ndarray]]) -> Coded:
+def _coded(layer: CodedLayer, weights: Mapping[str, Sequence[np.ndarray]]) -> Coded:
     def refuse(what: str, expected: object, got: object, remedy: str | None = None) -> ZooError:
         return ZooError(
             f"can't be a Deep Compression file: {what}",

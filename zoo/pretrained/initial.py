@@ -47,7 +47,7 @@ def public(value: str, file: Path | None = None) -> transfer.Initial:
     )
 
 
-def find(value: str, output: Path, own: Collection[str] = ()) -> resolve.Found:
+def find(value: str, output: Path, own: Collection[str] = ()) -> resolve.Initialization:
     """What --init_from names: as `public`, or as `origins.find`. Needs no TensorFlow.
 
     Args:
@@ -64,7 +64,7 @@ def find(value: str, output: Path, own: Collection[str] = ()) -> resolve.Found:
     return resolve.find("--init_from", value, output, own, others)
 
 
-def read(found: resolve.Found) -> transfer.Initial:
+def read(found: resolve.Initialization) -> transfer.Initial:
     """The weights of what was found. A run's import TensorFlow.
 
     Raises:

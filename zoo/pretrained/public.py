@@ -5,7 +5,6 @@ Nothing is downloaded but by `fetch`, which only `scripts.data` calls. No Tensor
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 from zoo.errors import UnknownNameError, ZooError, one_line
 from zoo.io import cache
 from zoo.io.files import read_bytes, write_bytes
+from zoo.io.log import Log
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,12 +92,12 @@ def read(row: PublicWeights, path: Path | None = None) -> bytes:
     return data
 
 
-def fetch(row: PublicWeights, say: Callable[[str], None], url: str | None = None) -> Path:
+def fetch(row: PublicWeights, log: Log, url: str | None = None) -> Path:
     """Downloads the file into the cache unless a good copy is there.
 
     Args:
         row: which weights.
-        say: gets a line about what is done.
+        log: gets a line about what is done.
         url: another address of the same content.
 
     Returns:
@@ -111,16 +111,16 @@ def fetch(row: PublicWeights, say: Callable[[str], None], url: str | None = None
         try:
             read(row)
         except ZooError:
-            say(f"{row.name}: the copy at {target} is damaged, fetching it again")
+            log(f"{row.name}: the copy at {target} is damaged, fetching it again")
         else:
-            say(f"{row.name}: found at {target}, checksum right")
+            log(f"{row.name}: found at {target}, checksum right")
             return target
-    say(f"{row.name}: downloading {url} ({row.bytes:,} bytes)")
+    log(f"{row.name}: downloading {url} ({row.bytes:,} bytes)")
     remedy = f"get the file from {row.url} yourself and copy it to {target}"
     data = _download(url, row.bytes, remedy)
     _check(row, data, url, remedy)
     write_bytes(target, data)
-    say(f"{row.name}: ready at {target}, checksum right; licence: {row.licence}")
+    log(f"{row.name}: ready at {target}, checksum right; licence: {row.licence}")
     return target
 
 

@@ -12,12 +12,12 @@ from zoo.pretrained import checkpoint, transfer
 from zoo.schema.artifact import Artifact
 from zoo.schema.run import Run
 
-Found = tuple[Run, Path] | transfer.Initial
+Initialization = tuple[Run, Path] | transfer.Initial
 
 
 def find(
     flag: str, value: str, output: Path, own: Collection[str] = (), others: Collection[str] = ()
-) -> Found:
+) -> Initialization:
     """A run and its folder, or a checkpoint.
 
     A run is looked for before a released checkpoint of its name.
@@ -48,12 +48,14 @@ def find(
     raise UnknownNameError(flag, value, [*others, *known])
 
 
-def sha256(found: Found) -> str:
+def sha256(found: Initialization) -> str:
     """Of the file of weights."""
     return found.sha256 if isinstance(found, transfer.Initial) else found[0].weights_sha256
 
 
-def _named(name: str, output: Path, own: Collection[str], places: tuple[Path, ...]) -> Found | None:
+def _named(
+    name: str, output: Path, own: Collection[str], places: tuple[Path, ...]
+) -> Initialization | None:
     folder = Path(name) if "/" in name else output / "runs" / name
     mine = [(output / "runs" / each).resolve() for each in own]
     if folder.is_dir() and folder.resolve() not in mine:

@@ -25,7 +25,7 @@ from zoo.schema.run import ModelConfig, Run, TrainedOn
 if TYPE_CHECKING:
     import tf_keras
 
-Weights = Mapping[str, Sequence[np.ndarray]]
+LayerWeights = Mapping[str, Sequence[np.ndarray]]
 
 _LUMA = (0.299, 0.587, 0.114)  # Rec. 601, of R, G and B: what grey pictures are made by
 
@@ -48,7 +48,7 @@ class Initial:
     source: str
     sha256: str
     model: str
-    weights: Weights
+    weights: LayerWeights
     preprocessing: Preprocessing
     config: ModelConfig | None = None
     labels: tuple[str, ...] = ()

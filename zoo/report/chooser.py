@@ -13,7 +13,7 @@ from zoo.catalog import MODELS
 from zoo.data.names import RELATED, title
 from zoo.report.charts.palette import OTHER_SHAPE, PRECISION_SHAPES, precision_colours
 from zoo.report.inputs import Extras
-from zoo.report.rows import Report, Row
+from zoo.report.rows import Report, ReportRow
 from zoo.report.summary import setup_labels
 from zoo.report.wording import clean, command_of, delegate_label, nodes
 from zoo.schema.artifact import Artifact
@@ -82,7 +82,7 @@ def embedded(value: Any) -> str:
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
-def _file(row: Row, extras: Extras) -> dict[str, Any]:
+def _file(row: ReportRow, extras: Extras) -> dict[str, Any]:
     made, score = row.artifact, row.score
     estimate = extras.estimates.get(row.sha256)
     told: dict[str, Any] = {
@@ -122,13 +122,13 @@ def _case(setup: int, delegate: int, outcome: Any) -> dict[str, Any]:
         told["nodes"] = clean(text, 24)
     if record.energy is not None and record.energy.net_mj > 0:
         told["mj"] = float(f"{record.energy.net_mj:.4g}")
-        told["mj_doubt"] = float(f"{record.energy.net_mj_doubt:.2g}")
+        told["mj_uncertainty"] = float(f"{record.energy.net_mj_uncertainty:.2g}")
     elif record.no_energy is not None:
         told["no_energy"] = clean(record.no_energy, 300)
     return told
 
 
-def _commands(row: Row, report: Report) -> list[str]:
+def _commands(row: ReportRow, report: Report) -> list[str]:
     """What made and measured the file, in that order."""
     made = row.artifact
     if made and made.released:

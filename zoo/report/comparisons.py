@@ -7,9 +7,9 @@ from typing import Any
 
 from zoo.catalog.comparisons import QUESTIONS
 from zoo.data.names import title
-from zoo.report.charts.panels import Panel, Point, x_axis, y_axis
+from zoo.report.charts.panels import ChartPoint, Panel, x_axis, y_axis
 from zoo.report.inputs import Extras
-from zoo.report.rows import Report, Row
+from zoo.report.rows import Report, ReportRow
 from zoo.report.summary import kilobytes, setup_labels
 from zoo.report.table import NOT_MEASURED
 from zoo.report.wording import Setup, clean, delegate_label
@@ -46,7 +46,7 @@ def comparisons(report: Report, places: Mapping[int, str], extras: Extras) -> li
     return found
 
 
-def _rows(report: Report, dataset: str, models: Sequence[str]) -> list[Row]:
+def _rows(report: Report, dataset: str, models: Sequence[str]) -> list[ReportRow]:
     """The uncompressed files of those networks, in the question's order."""
 
     rows = [
@@ -61,7 +61,7 @@ def _rows(report: Report, dataset: str, models: Sequence[str]) -> list[Row]:
     return [report.rows[number] for *_, number in sorted(rows)]
 
 
-def _setup(report: Report, rows: Sequence[Row]) -> tuple[Setup, str] | None:
+def _setup(report: Report, rows: Sequence[ReportRow]) -> tuple[Setup, str] | None:
     """Where most of them were timed; the first of equals."""
     tried = [(setup, name) for setup, names in report.setups.items() for name in names]
     return max(tried, key=lambda where: sum(where in row.outcomes for row in rows), default=None)
@@ -73,7 +73,7 @@ def _where(report: Report, timed: tuple[Setup, str] | None) -> str:
     return f"{setup_labels(report.setups)[timed[0]]}, {delegate_label(timed[1])}"
 
 
-def _unequal(rows: Sequence[Row]) -> str:
+def _unequal(rows: Sequence[ReportRow]) -> str:
     """In what the recipes differ that people look at first."""
     recipes = [row.artifact.recipe for row in rows if row.artifact]
     words = []
@@ -84,7 +84,7 @@ def _unequal(rows: Sequence[Row]) -> str:
     return "; ".join(words)
 
 
-def _panel(rows: Sequence[Row], timed: tuple[Setup, str] | None) -> Panel | None:
+def _panel(rows: Sequence[ReportRow], timed: tuple[Setup, str] | None) -> Panel | None:
     """Accuracy against latency; against size where fewer than two were timed."""
     by_time = [
         (row, outcome.latency_ms)
@@ -94,7 +94,7 @@ def _panel(rows: Sequence[Row], timed: tuple[Setup, str] | None) -> Panel | None
     by_size = [(row, row.size_bytes / 1000) for row in rows if row.size_bytes]
     for costs, unit, words in ((by_time, "ms", "Latency (ms)"), (by_size, "kB", "Size (kB)")):
         points = [
-            Point(
+            ChartPoint(
                 x=cost,
                 y=100 * row.score.top1,
                 label=made.model if made.precision in _NAMED else "",
@@ -116,7 +116,9 @@ def trained(recipe: Recipe) -> str:
     return f"{recipe.epochs}, {recipe.seed}"
 
 
-def _line(row: Row, place: str, timed: tuple[Setup, str] | None, extras: Extras) -> dict[str, Any]:
+def _line(
+    row: ReportRow, place: str, timed: tuple[Setup, str] | None, extras: Extras
+) -> dict[str, Any]:
     made, score = row.artifact, row.score
     estimate = extras.estimates.get(row.sha256)
     line: dict[str, Any] = {

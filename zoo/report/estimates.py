@@ -8,8 +8,8 @@ from typing import Any
 
 from zoo.report.charts.palette import precision_colours
 from zoo.report.charts.vega import FRONT, INK, Specification
-from zoo.report.inputs import Chip, Estimated, Extras, Scan
-from zoo.report.rows import Report, Row
+from zoo.report.inputs import Estimated, EstimatedChip, Extras, PublishedScan
+from zoo.report.rows import Report, ReportRow
 from zoo.report.summary import kilobytes
 from zoo.report.wording import clean
 
@@ -45,7 +45,9 @@ def roofline(report: Report, places: Mapping[int, str], extras: Extras) -> dict[
     }
 
 
-def roofline_chart(chip: Chip, rows: Sequence[tuple[Estimated, Row]]) -> Specification:
+def roofline_chart(
+    chip: EstimatedChip, rows: Sequence[tuple[Estimated, ReportRow]]
+) -> Specification:
     """Operations a second against operations a byte, both logarithmic: the roof, files on it."""
     spots = [
         {
@@ -108,7 +110,7 @@ def _decades(low: float, high: float) -> list[float]:
     return found if len(found) <= 8 else [step for step in found if str(step)[0] == "1"]
 
 
-def scan_table(scan: Scan) -> dict[str, Any]:
+def scan_table(scan: PublishedScan) -> dict[str, Any]:
     """Layers by levels, each cell the points of accuracy lost and their colour."""
     levels = list(dict.fromkeys(point.level for point in scan.points))
     lost = {(p.layer, p.level): 100 * (scan.accuracy - p.accuracy) for p in scan.points}

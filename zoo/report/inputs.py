@@ -35,7 +35,7 @@ class Estimated:
 
 
 @dataclass(frozen=True)
-class Chip:
+class EstimatedChip:
     """The chip that is estimated: 10⁹ operations and bytes a second, and how far to trust it."""
 
     name: str
@@ -65,7 +65,7 @@ class ScanChoice(Strict):
     nats: float
 
 
-class Scan(Strict):
+class PublishedScan(Strict):
     """A sensitivity scan as `scripts.sensitivity` leaves it: what each layer bears."""
 
     run: str
@@ -91,17 +91,19 @@ class Extras:
         scans: of the runs.
     """
 
-    chip: Chip | None = None
+    chip: EstimatedChip | None = None
     estimates: Mapping[str, Estimated] = field(default_factory=dict)
-    scans: tuple[Scan, ...] = ()
+    scans: tuple[PublishedScan, ...] = ()
 
 
-def scans(output: Path) -> tuple[list[Scan], list[str]]:
+def scans(output: Path) -> tuple[list[PublishedScan], list[str]]:
     """The scans in `OUTPUT/sensitivity`, and a line for each that can't be used."""
     found, problems = [], []
     for path in sorted((output / SCANS).glob("*.json")):
         try:
-            found.append(read_model(path, Scan, "the scan", "run scripts.sensitivity again"))
+            found.append(
+                read_model(path, PublishedScan, "the scan", "run scripts.sensitivity again")
+            )
         except ZooError as error:
             problems.append(str(error))
     return found, problems

@@ -20,7 +20,7 @@ from zoo.report.chooser import chooser, embedded
 from zoo.report.comparisons import comparisons
 from zoo.report.estimates import roofline, scan_table
 from zoo.report.inputs import Extras
-from zoo.report.rows import Report, Row
+from zoo.report.rows import Report, ReportRow
 from zoo.report.table import headline
 from zoo.report.wording import Line, agreement_of, clean, delegate_label, describe, failure_of
 from zoo.schema.measurement import Agreement
@@ -108,7 +108,7 @@ def digest(code: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
 
 
-def _places(rows: Sequence[Row]) -> list[str]:
+def _places(rows: Sequence[ReportRow]) -> list[str]:
     """An id for each row's details that stays the same as long as the file does."""
     found: list[str] = []
     for row in rows:
@@ -142,7 +142,7 @@ def _breakable(text: str) -> Any:
     return Markup("<wbr>").join(escape(part) for part in re.split(r"(?<=[-_.])", text))
 
 
-def _details(row: Row, place: str, cards: Mapping[str, str]) -> dict[str, Any]:
+def _details(row: ReportRow, place: str, cards: Mapping[str, str]) -> dict[str, Any]:
     facts_of: list[tuple[str, str]] = [("SHA-256", row.sha256)]
     if row.artifact is None:
         facts_of.append(("Manifest", "none: the file was measured without one"))

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from zoo.errors import UnknownNameError, ZooError
-from zoo.report.rows import Report, Row
+from zoo.report.rows import Report, ReportRow
 from zoo.report.wording import Setup, delegate_label, threads_label
 from zoo.schema.device import device_id
 from zoo.stats import wilson
@@ -35,7 +35,7 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class Choice:
     """One file in one configuration.
 
     Attributes:
@@ -66,10 +66,10 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Lost:
+class Rejected:
     """A candidate that is not on the front, and why."""
 
-    candidate: Candidate
+    candidate: Choice
     reason: str
 
 
@@ -79,8 +79,8 @@ class Recommendation:
 
     device: str
     dataset: str
-    front: tuple[Candidate, ...]
-    lost: tuple[Lost, ...]
+    front: tuple[Choice, ...]
+    lost: tuple[Rejected, ...]
 
 
 def recommend(report: Report, device: str, dataset: str, budget: Budget) -> Recommendation:
@@ -102,7 +102,7 @@ def recommend(report: Report, device: str, dataset: str, budget: Budget) -> Reco
     for candidate in every:
         reason = _excluded(candidate, budget)
         if reason:
-            lost.append(Lost(candidate, reason))
+            lost.append(Rejected(candidate, reason))
         else:
             within.append(candidate)
     front = []
@@ -110,7 +110,7 @@ def recommend(report: Report, device: str, dataset: str, budget: Budget) -> Reco
         winners = [other for other in within if _beats(other, candidate)]
         if winners:
             best = max(winners, key=_rank)
-            lost.append(Lost(candidate, f"beaten by {best.title}: {_margin(best, candidate)}"))
+            lost.append(Rejected(candidate, f"beaten by {best.title}: {_margin(best, candidate)}"))
         else:
             front.append(candidate)
     one = next(iter(setups))
@@ -146,7 +146,7 @@ def _setups(report: Report, wanted: str) -> list[Setup]:
     )
 
 
-def _rows(report: Report, wanted: str) -> list[Row]:
+def _rows(report: Report, wanted: str) -> list[ReportRow]:
     datasets = sorted({row.dataset for row in report.rows if row.dataset})
     if wanted and wanted not in datasets:
         raise UnknownNameError("--dataset", wanted, datasets)
@@ -159,12 +159,12 @@ def _rows(report: Report, wanted: str) -> list[Row]:
     return [row for row in report.rows if row.dataset == (wanted or "".join(datasets))]
 
 
-def _candidates(row: Row, setups: Sequence[Setup]) -> Iterable[Candidate]:
+def _candidates(row: ReportRow, setups: Sequence[Setup]) -> Iterable[Choice]:
     score = row.score.top1 if row.score else None
     for (setup, delegate), outcome in row.outcomes.items():
         if setup in setups:
             energy = outcome.record.energy
-            yield Candidate(
+            yield Choice(
                 name=row.name,
                 how=f"{setup.runtime}, {delegate_label(delegate)}, {threads_label(setup)}",
                 sha256=row.sha256,
@@ -177,7 +177,7 @@ def _candidates(row: Row, setups: Sequence[Setup]) -> Iterable[Candidate]:
             )
 
 
-def _excluded(candidate: Candidate, budget: Budget) -> str:
+def _excluded(candidate: Choice, budget: Budget) -> str:
     """Why a candidate can't win, whatever the others are; empty where it can."""
     if candidate.latency_ms is None:
         return f"no latency: {candidate.failure}"
@@ -203,7 +203,7 @@ def _excluded(candidate: Candidate, budget: Budget) -> str:
     return ""
 
 
-def _beats(one: Candidate, other: Candidate) -> bool:
+def _beats(one: Choice, other: Choice) -> bool:
     """At least as good in all that `other` is known for, and better in something."""
     better = False
     for mine, theirs in zip(_costs(one), _costs(other), strict=True):
@@ -215,16 +215,16 @@ def _beats(one: Candidate, other: Candidate) -> bool:
     return better
 
 
-def _costs(one: Candidate) -> tuple[float | None, ...]:
+def _costs(one: Choice) -> tuple[float | None, ...]:
     accuracy = None if one.accuracy is None else -one.accuracy
     return accuracy, one.size_mb, one.latency_ms, one.energy_mj
 
 
-def _rank(one: Candidate) -> tuple[float, float]:
+def _rank(one: Choice) -> tuple[float, float]:
     return one.accuracy or 0.0, -(one.latency_ms or 0.0)
 
 
-def _margin(one: Candidate, other: Candidate) -> str:
+def _margin(one: Choice, other: Choice) -> str:
     said = []
     if one.accuracy is not None and other.accuracy is not None:
         gain = 100 * (one.accuracy - other.accuracy)

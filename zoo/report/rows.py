@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from zoo.report.wording import Result, Setup, age_order, case_of, clean, failure_of, setup_of
+from zoo.report.wording import CaseResult, Setup, age_order, case_of, clean, failure_of, setup_of
 from zoo.schema.artifact import Artifact
 from zoo.schema.measurement import Accuracy, ConvertRecord, Measurement, Record, TrainRecord
 from zoo.schema.processes import by_case
@@ -25,7 +25,7 @@ MOST_BYTES = 2**40
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TimedResult:
     """One timed case: either `latency_ms` or, if that is None, the `failure`."""
 
     record: Measurement
@@ -34,7 +34,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Score:
+class ScoredResult:
     """One scored case: either `top1` (share of 1) or, if that is None, the `failure`."""
 
     record: Accuracy
@@ -43,7 +43,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Row:
+class ReportRow:
     """One `.tflite` and everything current that is known about it.
 
     Attributes:
@@ -65,9 +65,9 @@ class Row:
     artifact: Artifact | None
     size_bytes: int | None
     gzip_bytes: int | None
-    score: Score | None
-    outcomes: Mapping[tuple[Setup, str], Outcome]
-    results: tuple[Result | ConvertRecord, ...]
+    score: ScoredResult | None
+    outcomes: Mapping[tuple[Setup, str], TimedResult]
+    results: tuple[CaseResult | ConvertRecord, ...]
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Report:
         problems: lines or manifests that could not be used.
     """
 
-    rows: tuple[Row, ...]
+    rows: tuple[ReportRow, ...]
     setups: Mapping[Setup, tuple[str, ...]]
     training: tuple[TrainRecord, ...]
     current: tuple[Record, ...]
@@ -102,23 +102,23 @@ def build(
     by_sha256 = {artifact.sha256: artifact for artifact in reversed(by_name.values())}
     unlisted: dict[str, str] = {}  # name → the SHA-256 last seen, for files without a manifest
     for record in in_order:
-        if record.model not in by_name and isinstance(record, Result):
+        if record.model not in by_name and isinstance(record, CaseResult):
             unlisted[record.model] = record.model_sha256
 
-    latest: dict[tuple[object, ...], tuple[str, Result | ConvertRecord]] = {}
+    latest: dict[tuple[object, ...], tuple[str, CaseResult | ConvertRecord]] = {}
     training: dict[tuple[object, ...], TrainRecord] = {}
     stale = used = 0
     for record in in_order:
         used += 1
         if isinstance(record, TrainRecord):
             _renew(training, (record.model, record.kind, record.scheme), record)
-        elif isinstance(record, (Result, ConvertRecord)):
+        elif isinstance(record, (CaseResult, ConvertRecord)):
             owner = _owner(record, by_name, by_sha256, unlisted)
             if owner is None:
                 stale += 1
             else:
                 _renew(latest, (owner, *case_of(record)), (owner, record))
-    results: dict[str, list[Result | ConvertRecord]] = {name: [] for name in by_name}
+    results: dict[str, list[CaseResult | ConvertRecord]] = {name: [] for name in by_name}
     for owner, result in latest.values():
         results.setdefault(owner, []).append(result)
 
@@ -136,7 +136,7 @@ def build(
 
 
 def _owner(
-    record: Result | ConvertRecord,
+    record: CaseResult | ConvertRecord,
     by_name: Mapping[str, Artifact],
     by_sha256: Mapping[str, Artifact],
     unlisted: Mapping[str, str],
@@ -154,13 +154,15 @@ def _renew(lines: dict[tuple[object, ...], Any], key: tuple[object, ...], value:
     lines[key] = value
 
 
-def _row(name: str, artifact: Artifact | None, lines: Sequence[Result | ConvertRecord]) -> Row:
+def _row(
+    name: str, artifact: Artifact | None, lines: Sequence[CaseResult | ConvertRecord]
+) -> ReportRow:
     converted = next((line for line in lines if isinstance(line, ConvertRecord)), None)
     sizes = artifact or converted
     score = _headline_score(artifact, [line for line in lines if isinstance(line, Accuracy)])
     precision = artifact.precision if artifact else lines[-1].precision
     dataset = artifact.dataset if artifact else score.record.dataset if score else ""
-    return Row(
+    return ReportRow(
         name=clean(name),
         precision=clean(precision, 40),
         dataset=clean(dataset, 40) if dataset else "",
@@ -182,7 +184,7 @@ def _plausible(size_bytes: int) -> int | None:
     return size_bytes if 0 < size_bytes <= MOST_BYTES else None
 
 
-def _headline_score(artifact: Artifact | None, lines: Sequence[Accuracy]) -> Score | None:
+def _headline_score(artifact: Artifact | None, lines: Sequence[Accuracy]) -> ScoredResult | None:
     """The score on the test split that stands for the file.
 
     A good one before a failed one, this computer's before a phone's, XNNPACK's before others',
@@ -205,17 +207,17 @@ def _headline_score(artifact: Artifact | None, lines: Sequence[Accuracy]) -> Sco
         ),
     )[1]
     failure = failure_of(best)
-    return Score(best, None if failure else best.top1, failure)
+    return ScoredResult(best, None if failure else best.top1, failure)
 
 
-def _outcome(record: Measurement) -> Outcome:
+def _outcome(record: Measurement) -> TimedResult:
     failure = failure_of(record)
     if failure or record.latency is None:
-        return Outcome(record, None, failure)
-    return Outcome(record, record.latency.typical_us / 1000, "")
+        return TimedResult(record, None, failure)
+    return TimedResult(record, record.latency.typical_us / 1000, "")
 
 
-def _setups(rows: Iterable[Row]) -> dict[Setup, tuple[str, ...]]:
+def _setups(rows: Iterable[ReportRow]) -> dict[Setup, tuple[str, ...]]:
     delegates: dict[Setup, set[str]] = {}
     for row in rows:
         for setup, delegate in row.outcomes:

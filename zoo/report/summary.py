@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from zoo.report.rows import Report, Row
+from zoo.report.rows import Report, ReportRow
 from zoo.report.wording import (
-    Result,
+    CaseResult,
     Setup,
     agreement_of,
     clean,
@@ -44,7 +44,7 @@ class Highlight:
 
 
 @dataclass(frozen=True)
-class Measured:
+class DeviceSummary:
     """A device that results come from."""
 
     name: str
@@ -149,7 +149,7 @@ def scored_sets(report: Report) -> list[str]:
     return [f"{clean(name, 60)}: {images:,} test images" for name, images in sorted(found)]
 
 
-def uncertainty_points(row: Row) -> float | None:
+def uncertainty_points(row: ReportRow) -> float | None:
     """Half the 95 % interval of the row's accuracy, in percentage points (normal approximation)."""
     if row.score is None or row.score.top1 is None:
         return None
@@ -171,11 +171,11 @@ def commands(report: Report) -> tuple[list[str], int]:
     return distinct[:MOST_COMMANDS], max(0, len(distinct) - MOST_COMMANDS)
 
 
-def devices(report: Report) -> list[Measured]:
+def devices(report: Report) -> list[DeviceSummary]:
     """Every device that a shown line comes from, hosts first."""
-    lines: dict[tuple[str, str, str], list[Result]] = {}
+    lines: dict[tuple[str, str, str], list[CaseResult]] = {}
     for line in report.current:
-        if isinstance(line, Result):
+        if isinstance(line, CaseResult):
             device = line.device
             lines.setdefault((device.kind, device.name, device.id), []).append(line)
     found = []
@@ -183,7 +183,7 @@ def devices(report: Report) -> list[Measured]:
         configurations = [line.configuration for line in of_device]
         runtimes = {f"{c.runtime} {c.runtime_version}: {threads_label(c)}" for c in configurations}
         found.append(
-            Measured(
+            DeviceSummary(
                 name=clean(name),
                 id=clean(identity),
                 kind={"host": "this computer", "phone": "phone"}[kind],
@@ -207,7 +207,7 @@ def versions(report: Report) -> list[tuple[str, str]]:
     return [(package, ", ".join(sorted(found[package]))) for package in sorted(found)]
 
 
-def _effort(lines: Iterable[Result]) -> str:
+def _effort(lines: Iterable[CaseResult]) -> str:
     timed = [line.latency for line in lines if isinstance(line, Measurement) and line.latency]
     if not timed:
         return ""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from zoo.report.rows import Report, Row
+from zoo.report.rows import Report, ReportRow
 from zoo.report.summary import kilobytes, setup_labels
 from zoo.report.wording import Setup, clean, delegate_label, nodes
 
@@ -64,19 +64,21 @@ def headline(report: Report) -> tuple[Group, ...]:
     return tuple(groups)
 
 
-def _setup_columns(rows: Sequence[Row], setup: Setup, delegates: Sequence[str]) -> list[Column]:
+def _setup_columns(
+    rows: Sequence[ReportRow], setup: Setup, delegates: Sequence[str]
+) -> list[Column]:
     columns = []
     for delegate in delegates:
 
-        def latency(row: Row, delegate: str = delegate) -> Cell:
+        def latency(row: ReportRow, delegate: str = delegate) -> Cell:
             return _latency(row, setup, delegate)
 
-        def taken(row: Row, delegate: str = delegate) -> Cell:
+        def taken(row: ReportRow, delegate: str = delegate) -> Cell:
             outcome = row.outcomes.get((setup, delegate))
             text = nodes(outcome.record.placement) if outcome else ""
             return Cell(clean(text, 24), "number") if text else ABSENT
 
-        def energy(row: Row, delegate: str = delegate) -> Cell:
+        def energy(row: ReportRow, delegate: str = delegate) -> Cell:
             return _energy(row, setup, delegate)
 
         label = delegate_label(delegate)
@@ -93,12 +95,16 @@ def _setup_columns(rows: Sequence[Row], setup: Setup, delegates: Sequence[str]) 
 
 
 def _column(
-    label: str, unit: str, rows: Sequence[Row], cell: Callable[[Row], Cell], numeric: bool = True
+    label: str,
+    unit: str,
+    rows: Sequence[ReportRow],
+    cell: Callable[[ReportRow], Cell],
+    numeric: bool = True,
 ) -> Column:
     return Column(label, unit, numeric, tuple(cell(row) for row in rows))
 
 
-def _dataset(row: Row) -> Cell:
+def _dataset(row: ReportRow) -> Cell:
     return Cell(row.dataset) if row.dataset else ABSENT
 
 
@@ -106,7 +112,7 @@ def _size(size_bytes: int | None) -> Cell:
     return ABSENT if size_bytes is None else Cell(kilobytes(size_bytes), "number", size_bytes)
 
 
-def _accuracy(row: Row) -> Cell:
+def _accuracy(row: ReportRow) -> Cell:
     if row.score is None:
         return ABSENT
     if row.score.top1 is None:
@@ -114,7 +120,7 @@ def _accuracy(row: Row) -> Cell:
     return Cell(f"{100 * row.score.top1:.2f}", "number", 100 * row.score.top1)
 
 
-def _latency(row: Row, setup: Setup, delegate: str) -> Cell:
+def _latency(row: ReportRow, setup: Setup, delegate: str) -> Cell:
     outcome = row.outcomes.get((setup, delegate))
     if outcome is None:
         return ABSENT
@@ -123,7 +129,7 @@ def _latency(row: Row, setup: Setup, delegate: str) -> Cell:
     return Cell(f"{outcome.latency_ms:.3f}", "number", outcome.latency_ms)
 
 
-def _energy(row: Row, setup: Setup, delegate: str) -> Cell:
+def _energy(row: ReportRow, setup: Setup, delegate: str) -> Cell:
     outcome = row.outcomes.get((setup, delegate))
     if outcome is None or outcome.latency_ms is None:
         return ABSENT
@@ -133,7 +139,7 @@ def _energy(row: Row, setup: Setup, delegate: str) -> Cell:
     return Cell(f"{record.energy.net_mj:.3f}", "number", record.energy.net_mj)
 
 
-def _speed_up(row: Row, setup: Setup) -> Cell:
+def _speed_up(row: ReportRow, setup: Setup) -> Cell:
     fast, slow = (row.outcomes.get((setup, delegate)) for delegate in ("xnnpack", "none"))
     if fast is None or slow is None or fast.latency_ms is None or slow.latency_ms is None:
         return ABSENT

@@ -21,7 +21,7 @@ from zoo.schema.measurement import (
     TrainRecord,
 )
 
-Result = Accuracy | Measurement | Agreement | Sustained | OperatorProfile
+CaseResult = Accuracy | Measurement | Agreement | Sustained | OperatorProfile
 
 DELEGATES = {
     "xnnpack": "XNNPACK",
@@ -72,7 +72,7 @@ def instant(record: Record) -> datetime | None:
         return None
 
 
-def failure_of(record: Result) -> str:
+def failure_of(record: CaseResult) -> str:
     """Why a result is no number, in words; empty for a good one.
 
     A line that calls itself valid is still doubted where its value makes no sense: the file may
@@ -116,7 +116,7 @@ def age_order(record: Record) -> datetime:
     return instant(record) or datetime.min.replace(tzinfo=UTC)
 
 
-def case_of(record: Result | ConvertRecord) -> tuple[object, ...]:
+def case_of(record: CaseResult | ConvertRecord) -> tuple[object, ...]:
     """What makes two lines about one file the same case."""
     if isinstance(record, ConvertRecord):
         return (record.kind,)
@@ -125,7 +125,7 @@ def case_of(record: Result | ConvertRecord) -> tuple[object, ...]:
     return (*case, record.dataset, record.split) if isinstance(record, Accuracy) else case
 
 
-def setup_of(record: Result) -> Setup:
+def setup_of(record: CaseResult) -> Setup:
     """The setup of a line; a host's name is part of it, since every host has the id `host`."""
     device: Device = record.device
     return Setup(
@@ -168,7 +168,7 @@ def describe(record: Record) -> Line:
 
 def what_ran(record: Record) -> str:
     """The case of a line in words: what was done, where and how."""
-    if isinstance(record, Result):
+    if isinstance(record, CaseResult):
         ran = record.configuration
         subject: str = record.kind
         if isinstance(record, Sustained):
@@ -186,7 +186,7 @@ def _result(record: Record) -> str:
         return f"{record.bytes:,} bytes, {record.gzip_bytes:,} with gzip"
     if isinstance(record, TrainRecord):
         return f"{100 * record.validation_accuracy:.2f} % of the validation images"
-    if not isinstance(record, Result):
+    if not isinstance(record, CaseResult):
         return ""
     if reason := failure_of(record):
         return f"failed: {reason}"
@@ -203,9 +203,9 @@ def _result(record: Record) -> str:
     times = record.latency
     which = "mean" if times.median_us is None else "median"
     between = times.interval_us
-    doubt = f" (95 %: {between[0] / 1000:.3f} to {between[1] / 1000:.3f})" if between else ""
+    interval = f" (95 %: {between[0] / 1000:.3f} to {between[1] / 1000:.3f})" if between else ""
     return (
-        f"{which} {times.typical_us / 1000:.3f} ms{doubt}, {times.min_us / 1000:.3f} to "
+        f"{which} {times.typical_us / 1000:.3f} ms{interval}, {times.min_us / 1000:.3f} to "
         f"{times.max_us / 1000:.3f} ms; first run {times.first_us / 1000:.3f} ms, initialisation "
         f"{times.init_us / 1000:.3f} ms; {_times(times.runs, 'run')} in "
         f"{_times(times.processes, 'process', 'processes')}{_energy(record)}"
@@ -218,7 +218,7 @@ def _energy(record: Measurement) -> str:
         return "" if record.no_energy is None else f"; no energy: {record.no_energy}"
     what = "the gauge" if energy.source == "battery" else "the processor's counters"
     words = [
-        f"{energy.net_mj:.3g} ± {energy.net_mj_doubt:.2g} mJ an inference",
+        f"{energy.net_mj:.3g} ± {energy.net_mj_uncertainty:.2g} mJ an inference",
         f"{energy.gross_mw:.0f} mW less {energy.idle_mw:.0f} mW idle, {energy.readings} readings "
         f"of {what} in {energy.window_s:.0f} s",
     ]

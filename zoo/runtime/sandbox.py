@@ -26,12 +26,12 @@ from zoo.runtime import interpreter as runtimes
 from zoo.runtime.sandbox_worker import MAX_LINE_BYTES, Answer, Request, unique
 from zoo.schema.measurement import Placement
 
-__all__ = ["Runner", "unique"]
+__all__ = ["Sandbox", "unique"]
 _LAST_WORDS_BYTES = 4096
 _GOODBYE_S = 2.0  # an idle child ends by itself in milliseconds once its stdin closes
 
 
-class Runner:
+class Sandbox:
     """A child process with one TFLite runtime, started by the first call and kept for the next.
 
     A context manager; a closed one may be used again. Each method raises ZooError where the file
@@ -141,7 +141,7 @@ class Runner:
                 self._folder.cleanup()
                 self._folder = None
 
-    def __enter__(self) -> Runner:
+    def __enter__(self) -> Sandbox:
         return self
 
     def __exit__(

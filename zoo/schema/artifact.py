@@ -89,8 +89,8 @@ class Released(Strict):
     licence_data: str
 
 
-Pixels = Annotated[float, Field(ge=-1e6, le=1e6)]
-Spread = Annotated[float, Field(ge=1e-6, le=1e6)]
+PixelMean = Annotated[float, Field(ge=-1e6, le=1e6)]
+PixelStd = Annotated[float, Field(ge=1e-6, le=1e6)]
 
 
 class PixelRule(Strict):
@@ -107,8 +107,8 @@ class PixelRule(Strict):
     channels: Literal["RGB", "BGR", "grey"]
     geometry: str
     formula: str
-    mean: tuple[Pixels, ...]
-    std: tuple[Spread, ...]
+    mean: tuple[PixelMean, ...]
+    std: tuple[PixelStd, ...]
 
 
 class Artifact(Strict):

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from zoo.schema.base import Sha256, Strict
+from zoo.schema.base import Sha256, Strict, former_names
 
 _RESAMPLES = 2000
 
@@ -109,7 +109,7 @@ class Energy(Strict):
 
     Attributes:
         gross_mw: mean power under load; idle_mw: without; net_mw: the difference.
-        net_mw_doubt, net_mj_doubt: about 95 % lie within.
+        net_mw_uncertainty, net_mj_uncertainty: about 95 % lie within.
         net_mj: net energy of an inference.
         inferences_per_percent: of the battery, by net energy; None where its capacity is unknown.
         hours: of inference after inference, by gross power; likewise.
@@ -124,9 +124,9 @@ class Energy(Strict):
     gross_mw: float
     idle_mw: float
     net_mw: float
-    net_mw_doubt: float
+    net_mw_uncertainty: float
     net_mj: float
-    net_mj_doubt: float
+    net_mj_uncertainty: float
     inferences_per_percent: float | None = None
     hours: float | None = None
     window_s: float
@@ -137,6 +137,8 @@ class Energy(Strict):
     charging_is: Literal["positive", "negative"] | None = None
     evidence: tuple[str, ...]
     sampler: Literal["native", "loop"] | None = None
+
+    _former = former_names(net_mw_doubt="net_mw_uncertainty", net_mj_doubt="net_mj_uncertainty")
 
 
 class Record(Strict):

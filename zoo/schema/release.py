@@ -30,10 +30,10 @@ MAX_INDEX_BYTES = 16 * 2**20
 MAX_FILE_BYTES = 2**30
 
 # A name with a suffix, alone or in a folder of the release.
-Place = Annotated[
+ReleasePath = Annotated[
     str, Field(pattern=r"^(?:[a-z]{1,20}/)?[A-Za-z0-9_][A-Za-z0-9._-]{0,169}$", max_length=190)
 ]
-Bytes = Annotated[int, Field(ge=0, le=MAX_FILE_BYTES)]
+FileBytes = Annotated[int, Field(ge=0, le=MAX_FILE_BYTES)]
 
 
 def packed(path: Path) -> Path:
@@ -41,11 +41,11 @@ def packed(path: Path) -> Path:
     return path.with_name(path.name + CONTAINER)
 
 
-class File(Strict):
+class ReleaseFile(Strict):
     """A file of the release, by its path from the index."""
 
-    path: Place
-    bytes: Bytes
+    path: ReleasePath
+    bytes: FileBytes
     sha256: Sha256
 
 
@@ -59,7 +59,7 @@ class Checkpoint(Strict):
     scheme: tuple[str, ...] = ()
     parameters: int
     sha256: Sha256
-    bytes: Bytes
+    bytes: FileBytes
     run_sha256: Sha256
     config: ModelConfig
     recipe: Recipe
@@ -89,9 +89,9 @@ class Entry(Strict):
     precision: str
     scheme: tuple[str, ...] = ()
     parameters: int
-    file: File
-    download: File
-    manifest: File
+    file: ReleaseFile
+    download: ReleaseFile
+    manifest: ReleaseFile
     top1: float | None = None
     latency_us: dict[str, float] = Field(default_factory=dict)
 
@@ -101,4 +101,4 @@ class Index(Strict):
 
     format: Literal[1] = 1
     entries: tuple[Entry, ...]
-    others: tuple[File, ...] = ()
+    others: tuple[ReleaseFile, ...] = ()

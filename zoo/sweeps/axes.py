@@ -16,7 +16,7 @@ from zoo.catalog import arguments, model_spec
 from zoo.catalog.arguments import Argument
 from zoo.errors import UnknownNameError, ZooError
 from zoo.schema.recipe import Recipe
-from zoo.sweeps.sweep import Axis, Sweep
+from zoo.sweeps.sweep import Sweep, SweepAxis
 
 # Fields that only scripts.compress reads: a sweep over them would train the same run many times.
 _COMPRESSION = ("prune_", "cluster_", "low_rank_", "qat_")
@@ -72,10 +72,12 @@ def sweep(
     spec = model_spec(recipe.model)
     fixed = arguments.parse(spec, given)
     preset = PRESETS.get(what or "")
-    found: list[Axis] = []
+    found: list[SweepAxis] = []
     if preset:
         arguments.check(spec, (preset.axis,))
-        found.append(Axis(preset.axis, False, arguments.kinds(spec)[preset.axis], preset.values))
+        found.append(
+            SweepAxis(preset.axis, False, arguments.kinds(spec)[preset.axis], preset.values)
+        )
     elif what:
         found.append(whole(what, recipe))
     found += [grid(text, recipe) for text in grids] + [search(text, recipe) for text in searches]
@@ -92,7 +94,7 @@ def sweep(
     return made, None if fixed else preset
 
 
-def whole(name: str, recipe: Recipe) -> Axis:
+def whole(name: str, recipe: Recipe) -> SweepAxis:
     """The axis of all values of something that has a closed list of them.
 
     Raises:
@@ -100,9 +102,9 @@ def whole(name: str, recipe: Recipe) -> Axis:
     """
     field, kind = _kind(name, recipe)
     if typing.get_origin(kind) is Literal:
-        return Axis(name, field, kind, typing.get_args(kind))
+        return SweepAxis(name, field, kind, typing.get_args(kind))
     if kind is bool:
-        return Axis(name, field, kind, (False, True))
+        return SweepAxis(name, field, kind, (False, True))
     raise ZooError(
         f"which values of {name}?",
         where="--what",
@@ -110,7 +112,7 @@ def whole(name: str, recipe: Recipe) -> Axis:
     )
 
 
-def grid(text: str, recipe: Recipe) -> Axis:
+def grid(text: str, recipe: Recipe) -> SweepAxis:
     """`NAME=VALUE,VALUE`.
 
     Raises:
@@ -124,10 +126,10 @@ def grid(text: str, recipe: Recipe) -> Axis:
             model_spec(str(part))
         elif name == "dataset":
             data.check_name(str(part))
-    return Axis(name, field, kind, tuple(dict.fromkeys(parts)))
+    return SweepAxis(name, field, kind, tuple(dict.fromkeys(parts)))
 
 
-def search(text: str, recipe: Recipe) -> Axis:
+def search(text: str, recipe: Recipe) -> SweepAxis:
     """`NAME=LOW:HIGH`, or `NAME=LOW:HIGH:log`.
 
     Raises:
@@ -144,7 +146,7 @@ def search(text: str, recipe: Recipe) -> Axis:
     if not low < high < float("inf") or (log and low <= 0):
         expected = "LOW below HIGH" + (" and above 0" if log else "")
         raise ZooError("no range", where="--search", expected=expected, got=text)
-    return Axis(name, field, kind, (), low, high, log)
+    return SweepAxis(name, field, kind, (), low, high, log)
 
 
 def _split(text: str, flag: str, form: str) -> tuple[str, str]:

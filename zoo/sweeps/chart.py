@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from zoo import charts
-from zoo.sweeps.sweep import Axis
-from zoo.sweeps.table import Row
+from zoo.sweeps.sweep import SweepAxis
+from zoo.sweeps.table import SweepRow
 
 _SCALE = {"zero": False, "nice": True}
 _Y = {
@@ -18,7 +18,7 @@ _Y = {
 }
 
 
-def svg(rows: Sequence[Row], axes: Sequence[Axis], title: str) -> str:
+def svg(rows: Sequence[SweepRow], axes: Sequence[SweepAxis], title: str) -> str:
     """An SVG of the points that were trained, each with its values.
 
     The abscissa is the size; where all points are of one size, it is a numeric axis' value. A line
@@ -82,7 +82,7 @@ def svg(rows: Sequence[Row], axes: Sequence[Axis], title: str) -> str:
     return charts.svg(title, [subtitle], 520, 320, values, layer)
 
 
-def _coloured(axes: Sequence[Axis]) -> Axis | None:
+def _coloured(axes: Sequence[SweepAxis]) -> SweepAxis | None:
     """The axis that colours tell."""
     if len(axes) == 2 and 1 < len(axes[1].values) <= len(charts.COLOURS):
         return axes[1]

@@ -39,7 +39,7 @@ _LONGEST = 40  # letters; Ray puts sockets below it, whose paths can't be longer
 
 
 @dataclass(frozen=True)
-class Cluster:
+class RayCluster:
     """Where trials run.
 
     Attributes:
@@ -53,7 +53,7 @@ class Cluster:
     gpus: float = 0.0
 
 
-def load(cluster: Cluster) -> None:
+def load(cluster: RayCluster) -> None:
     """Loads Ray with the settings of ours, which it reads only then.
 
     Raises:
@@ -76,7 +76,7 @@ def load(cluster: Cluster) -> None:
 
 
 @contextmanager
-def connected(cluster: Cluster, name: str) -> Iterator[None]:
+def connected(cluster: RayCluster, name: str) -> Iterator[None]:
     """Ray, as long as the block lasts; what it keeps in files is removed then.
 
     Args:

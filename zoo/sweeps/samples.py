@@ -11,7 +11,7 @@ from zoo.errors import ZooError
 from zoo.io.files import read_bytes, write_text
 from zoo.sweeps.sweep import Sweep
 
-Values = dict[str, Argument]
+SampledValues = dict[str, Argument]
 
 
 class Samples:
@@ -44,14 +44,14 @@ class Samples:
                 where=folder,
                 remedy="give the flags it was started with, another --name, or delete the folder",
             )
-        self.known: list[Values] = self._read()
+        self.known: list[SampledValues] = self._read()
 
-    def add(self, values: Values) -> None:
+    def add(self, values: SampledValues) -> None:
         """Notes values that were drawn just now."""
         self.known.append(dict(values))
         write_text(self._path, "".join(json.dumps(each) + "\n" for each in self.known))
 
-    def _read(self) -> list[Values]:
+    def _read(self) -> list[SampledValues]:
         if not self._path.exists():
             return []
         data = read_bytes(self._path, "the samples", 2**26, "delete it to search anew")

@@ -21,7 +21,7 @@ _LONGEST = 120  # letters of a run's name
 
 
 @dataclass(frozen=True)
-class Axis:
+class SweepAxis:
     """One dimension of a sweep.
 
     Attributes:
@@ -53,7 +53,7 @@ class Axis:
 
 
 @dataclass(frozen=True)
-class Start:
+class Shared:
     """What all trainings have in common besides the recipe.
 
     Attributes:
@@ -86,7 +86,7 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Point:
+class SweepPoint:
     """One network to train.
 
     Attributes:
@@ -101,7 +101,7 @@ class Point:
     values: Mapping[str, Argument]
     recipe: Recipe
     arguments: Mapping[str, Argument]
-    start: Start = Start()
+    start: Shared = Shared()
 
     def flags(self) -> list[str]:
         """Flags of `scripts.train`."""
@@ -143,9 +143,9 @@ class Sweep:
     """
 
     recipe: Recipe
-    axes: tuple[Axis, ...]
+    axes: tuple[SweepAxis, ...]
     fixed: Mapping[str, Argument] = field(default_factory=dict)
-    start: Start = Start()
+    start: Shared = Shared()
 
     @property
     def searched(self) -> bool:
@@ -158,7 +158,7 @@ class Sweep:
         names = "-".join(axis.name for axis in self.axes)
         return f"{self.recipe.model}-{self.recipe.dataset}-{names}"
 
-    def point(self, values: Mapping[str, Argument]) -> Point:
+    def point(self, values: Mapping[str, Argument]) -> SweepPoint:
         """The point with these values of the axes."""
         found = {axis.name: axis.value(values[axis.name]) for axis in self.axes}
         fields = {axis.name: found[axis.name] for axis in self.axes if axis.field}
@@ -169,7 +169,7 @@ class Sweep:
         name = "-".join(filter(None, (recipe.model, recipe.dataset, in_name(apart))))
         if len(name) > _LONGEST:
             name = f"{name[: _LONGEST - 11]}-{hashlib.sha256(name.encode()).hexdigest()[:10]}"
-        return Point(name, found, recipe, arguments, self.start)
+        return SweepPoint(name, found, recipe, arguments, self.start)
 
     def grid(self) -> list[dict[str, Argument]]:
         """All combinations of the axes' values."""

@@ -11,11 +11,11 @@ from pathlib import Path
 from zoo.schema.run import ModelConfig, Run
 from zoo.stats import wilson
 from zoo.sweeps.axes import Preset
-from zoo.sweeps.sweep import Point
+from zoo.sweeps.sweep import SweepPoint
 
 
 @dataclass(frozen=True)
-class Row:
+class SweepRow:
     """A point and what came of it; None where nothing did, or nothing is known.
 
     Attributes:
@@ -28,7 +28,7 @@ class Row:
         reason: why it failed.
     """
 
-    point: Point
+    point: SweepPoint
     parameters: int | None = None
     macs: int | None = None
     accuracy: float | None = None
@@ -43,11 +43,11 @@ class Row:
 
 
 def rows(
-    points: Sequence[tuple[Point, str]],
+    points: Sequence[tuple[SweepPoint, str]],
     output: Path,
     preset: Preset | None,
     count: Callable[[ModelConfig], tuple[int, int]],
-) -> list[Row]:
+) -> list[SweepRow]:
     """A row for every point.
 
     Args:
@@ -61,10 +61,12 @@ def rows(
         top5 = preset.top5.get(point.values[preset.axis]) if preset else None
         run = point.finished(output)
         if run is None:
-            found.append(Row(point, top5=top5, reason=reason or "not trained"))
+            found.append(SweepRow(point, top5=top5, reason=reason or "not trained"))
             continue
         parameters, macs = count(run.config)
-        found.append(Row(point, parameters, macs, run.validation_accuracy, _interval(run), top5))
+        found.append(
+            SweepRow(point, parameters, macs, run.validation_accuracy, _interval(run), top5)
+        )
     return found
 
 
@@ -75,7 +77,7 @@ def _interval(run: Run) -> tuple[float, float] | None:
     return wilson(run.validation_accuracy, images) if images else None
 
 
-def markdown(rows: Sequence[Row], title: str, command: str, picture: str) -> str:
+def markdown(rows: Sequence[SweepRow], title: str, command: str, picture: str) -> str:
     """A page; `picture` is a file beside it, or empty."""
     axes = list(rows[0].point.values) if rows else []
     published = any(row.top5 is not None for row in rows)
@@ -104,7 +106,7 @@ def markdown(rows: Sequence[Row], title: str, command: str, picture: str) -> str
     return "\n".join([*lines, ""])
 
 
-def _numbers(row: Row) -> list[str]:
+def _numbers(row: SweepRow) -> list[str]:
     if row.parameters is None or row.macs is None or row.accuracy is None:
         return [""] * 4
     low, high = row.interval or (0.0, 0.0)
@@ -117,7 +119,7 @@ def _numbers(row: Row) -> list[str]:
     ]
 
 
-def as_csv(rows: Sequence[Row]) -> str:
+def as_csv(rows: Sequence[SweepRow]) -> str:
     """The same, a line a point; accuracies 0 to 1."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")

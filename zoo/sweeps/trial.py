@@ -14,7 +14,7 @@ from pathlib import Path
 import zoo
 from zoo.catalog.arguments import Argument
 from zoo.errors import one_line
-from zoo.sweeps.sweep import Point, Sweep
+from zoo.sweeps.sweep import Sweep, SweepPoint
 
 METRIC = "accuracy"
 _REASON = 300  # letters
@@ -42,7 +42,7 @@ class Job:
     trainer: str
     cwd: Path
 
-    def log(self, point: Point) -> Path:
+    def log(self, point: SweepPoint) -> Path:
         """Where the trainer's lines go."""
         return self.folder / "logs" / f"{point.name}.log"
 
@@ -63,7 +63,7 @@ def train(values: Mapping[str, Argument], job: Job) -> dict[str, float]:
     return {METRIC: run.validation_accuracy}
 
 
-def _call(point: Point, job: Job) -> None:
+def _call(point: SweepPoint, job: Job) -> None:
     log = job.log(point)
     log.parent.mkdir(parents=True, exist_ok=True)
     root = str(Path(zoo.__file__).parent.parent)

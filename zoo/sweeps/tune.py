@@ -8,27 +8,25 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import one_line
-from zoo.sweeps.ray_cluster import Cluster, connected
-from zoo.sweeps.samples import Samples, Values
-from zoo.sweeps.sweep import Axis, Point
+from zoo.io.log import Log
+from zoo.sweeps.ray_cluster import RayCluster, connected
+from zoo.sweeps.samples import SampledValues, Samples
+from zoo.sweeps.sweep import SweepAxis, SweepPoint
 from zoo.sweeps.trial import METRIC, Job, train
 
-Say = Callable[[str], None]
 
-
-def run(job: Job, cluster: Cluster, trials: int, say: Say) -> list[tuple[Point, str]]:
+def run(job: Job, cluster: RayCluster, trials: int, log: Log) -> list[tuple[SweepPoint, str]]:
     """Trains what is not trained yet.
 
     Args:
         job: the sweep, and where its files are.
         cluster: where trials run.
         trials: points of a search; a grid has its own number.
-        say: gets the lines of progress.
+        log: gets the lines of progress.
 
     Returns:
         Every point, each once, with the reason where it failed and else an empty text.
@@ -42,30 +40,30 @@ def run(job: Job, cluster: Cluster, trials: int, say: Say) -> list[tuple[Point, 
     wanted = (max(0, trials - len(known)) if samples else 0) + len(left)
     done = len(known) - len(left)
     if done:
-        say(f"{done} points are trained already")
+        log(f"{done} points are trained already")
     reasons: dict[str, str] = {}
     if wanted:
         key = hashlib.sha256(str(job.folder).encode()).hexdigest()[:12]
         with connected(cluster, key):
-            reasons = _fit(job, cluster, left, samples, wanted, say)
+            reasons = _fit(job, cluster, left, samples, wanted, log)
     points = {point.name: point for point in map(job.sweep.point, known)}
     return [(point, reasons.get(name, "")) for name, point in points.items()]
 
 
 def _fit(
     job: Job,
-    cluster: Cluster,
-    left: list[Values],
+    cluster: RayCluster,
+    left: list[SampledValues],
     samples: Samples | None,
     wanted: int,
-    say: Say,
+    log: Log,
 ) -> dict[str, str]:
     from ray import tune
 
     def trial(config: dict[str, Any]) -> dict[str, float]:
         return train(config.get("values", config), job)
 
-    progress = _progress(job, left, samples, wanted, say)
+    progress = _progress(job, left, samples, wanted, log)
     kept = job.folder / "tune"  # Tune's own notes, of which nothing is needed afterwards
     shutil.rmtree(kept, ignore_errors=True)
     tuner = tune.Tuner(
@@ -91,7 +89,7 @@ def _fit(
     return reasons
 
 
-def _accuracy(values: Values, job: Job) -> float | None:
+def _accuracy(values: SampledValues, job: Job) -> float | None:
     found = job.sweep.point(values).finished(job.output)
     return None if found is None else found.validation_accuracy
 
@@ -100,7 +98,7 @@ def _reason(error: Any) -> str:
     return one_line(getattr(error, "cause", None) or error, 300)
 
 
-def _searcher(job: Job, samples: Samples, left: list[Values]) -> Any:
+def _searcher(job: Job, samples: Samples, left: list[SampledValues]) -> Any:
     """Optuna's search, which is told what is known and begins with what was interrupted."""
     import optuna
     from ray.tune.search.optuna import OptunaSearch
@@ -122,7 +120,7 @@ def _searcher(job: Job, samples: Samples, left: list[Values]) -> Any:
     return searcher
 
 
-def _distribution(axis: Axis) -> Any:
+def _distribution(axis: SweepAxis) -> Any:
     from optuna import distributions
 
     if axis.values:
@@ -132,7 +130,9 @@ def _distribution(axis: Axis) -> Any:
     return distributions.FloatDistribution(axis.low, axis.high, log=axis.log)
 
 
-def _progress(job: Job, left: list[Values], samples: Samples | None, wanted: int, say: Say) -> Any:
+def _progress(
+    job: Job, left: list[SampledValues], samples: Samples | None, wanted: int, log: Log
+) -> Any:
     """Notes what is drawn, says what is done."""
     from ray import cloudpickle
     from ray.tune import Callback
@@ -146,7 +146,7 @@ def _progress(job: Job, left: list[Values], samples: Samples | None, wanted: int
 
         def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
             point = self._note(trial)
-            say(f"training {point.name}, log: {job.log(point)}")
+            log(f"training {point.name}, log: {job.log(point)}")
 
         def on_trial_complete(
             self, iteration: int, trials: list[Any], trial: Any, **_: Any
@@ -161,7 +161,7 @@ def _progress(job: Job, left: list[Values], samples: Samples | None, wanted: int
             self.reasons[self._note(trial).name] = reason
             self._say(trial, f"failed: {reason}")
 
-        def _note(self, trial: Any) -> Point:
+        def _note(self, trial: Any) -> SweepPoint:
             """Of a trial that fails before it starts too, so that it is a row."""
             values = dict(trial.config.get("values", trial.config))
             point = job.sweep.point(values)
@@ -175,6 +175,6 @@ def _progress(job: Job, left: list[Values], samples: Samples | None, wanted: int
 
         def _say(self, trial: Any, what: str) -> None:
             self._ended += 1
-            say(f"{self._ended}/{wanted} {self._note(trial).name}: {what}")
+            log(f"{self._ended}/{wanted} {self._note(trial).name}: {what}")
 
     return Progress()

@@ -11,8 +11,8 @@ import tf_keras
 from zoo import layers as own
 from zoo.data.dataset import Dataset
 from zoo.training import shift_callbacks
-from zoo.training.loop import Watch
-from zoo.training.schedule import Schedule, batches
+from zoo.training.loop import LossGuard
+from zoo.training.schedule import TrainingPlan, batches
 
 _keras = tf_keras.layers
 
@@ -82,13 +82,13 @@ class Fitter:
         ours: whether the pipeline feeds it, with the callbacks that `zoo.training.loop` has.
     """
 
-    def __init__(self, model: tf_keras.Model, dataset: Dataset, schedule: Schedule, ours: bool):
+    def __init__(self, model: tf_keras.Model, dataset: Dataset, schedule: TrainingPlan, ours: bool):
         self._model, self._dataset, self._schedule, self._ours = model, dataset, schedule, ours
         self._per_epoch = schedule.steps_per_epoch(len(dataset.train))
         self._first = 0
 
     @staticmethod
-    def compiled(model: tf_keras.Model, dataset: Dataset, schedule: Schedule) -> tf_keras.Model:
+    def compiled(model: tf_keras.Model, dataset: Dataset, schedule: TrainingPlan) -> tf_keras.Model:
         """The model, with the schedule's solver."""
         model.compile(
             schedule.solver(model, schedule.steps_per_epoch(len(dataset.train))),
@@ -104,7 +104,7 @@ class Fitter:
         if self._ours:
             callbacks += [
                 *shift_callbacks.callbacks(self._model, self._schedule.epochs, self._per_epoch),
-                Watch(lambda line: None, steps, 1),
+                LossGuard(lambda line: None, steps, 1),
             ]
             first, self._first = self._first, self._first + steps + 1
             images = batches(self._dataset, self._schedule, first, self._first, one_hot=True)
@@ -126,7 +126,7 @@ class Feeder:
         schedule: batch size and augmentation.
     """
 
-    def __init__(self, dataset: Dataset, schedule: Schedule):
+    def __init__(self, dataset: Dataset, schedule: TrainingPlan):
         self._batches = iter(batches(dataset, schedule, 0, 2**40, one_hot=True))
 
     def seconds(self, steps: int) -> tuple[float, float]:

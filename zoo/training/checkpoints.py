@@ -14,12 +14,12 @@ import tf_keras
 from zoo import runs
 from zoo.errors import ZooError, one_line
 from zoo.io.files import read_bytes, write_text
-from zoo.training.tensorboard import Board
+from zoo.training.tensorboard import TensorBoardLog
 
-Row = dict[str, float]
+EpochRow = dict[str, float]
 
 
-class Keeper:
+class CheckpointWriter:
     """Writes a training's folder: `checkpoints/`, `epochs.csv`, `best.h5` and `tensorboard/`.
 
     Args:
@@ -40,7 +40,7 @@ class Keeper:
         self._manager = tf.train.CheckpointManager(
             checkpoint, str(own / "checkpoints"), max_to_keep=2
         )
-        self._board = Board(own / "tensorboard")
+        self._board = TensorBoardLog(own / "tensorboard")
 
     @property
     def done(self) -> int:
@@ -48,13 +48,13 @@ class Keeper:
         return int(self._epoch.numpy())
 
     @property
-    def best(self) -> Row:
+    def best(self) -> EpochRow:
         """The epoch that validated best among those that may be; the first of equal ones."""
         return max(
             self.rows, key=lambda row: (row["eligible"], row["validation_accuracy"], -row["epoch"])
         )
 
-    def log(self, row: Row, model: tf_keras.Model, rate: float) -> None:
+    def log(self, row: EpochRow, model: tf_keras.Model, rate: float) -> None:
         """Writes what an epoch left but for its checkpoint.
 
         Args:
@@ -95,7 +95,7 @@ class Keeper:
                 " checkpoint",
             ) from error
 
-    def _restore(self, checkpoint: tf.train.Checkpoint) -> list[Row]:
+    def _restore(self, checkpoint: tf.train.Checkpoint) -> list[EpochRow]:
         latest = tf.train.latest_checkpoint(str(self._folder / "checkpoints"))
         if latest is None:
             return []
@@ -125,13 +125,13 @@ class Keeper:
         return rows
 
 
-def _row(told: dict[str, str]) -> Row:
+def _row(told: dict[str, str]) -> EpochRow:
     """A row as it was logged, so that a log that is written again has its numbers alike."""
-    row: Row = {name: float(value) for name, value in told.items()}
+    row: EpochRow = {name: float(value) for name, value in told.items()}
     return {**row, **{name: int(row[name]) for name in ("epoch", "eligible")}}
 
 
-def _to_csv(rows: list[Row]) -> str:
+def _to_csv(rows: list[EpochRow]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]))
     writer.writeheader()

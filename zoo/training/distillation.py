@@ -15,7 +15,7 @@ FORMS = ("kd", "dkd")
 
 
 @dataclass(frozen=True, eq=False)
-class Teaching:
+class Distiller:
     """A teacher, (n, h, w, c) → (n, classes) logits, and how the recipe has it learned from.
 
     Raises:

@@ -18,12 +18,13 @@ import tensorflow as tf
 import tf_keras
 
 from zoo.errors import UnknownNameError, ZooError, one_line
+from zoo.io.log import Log
 from zoo.schema.recipe import STRATEGIES
-from zoo.training.tf_config import Place
+from zoo.training.tf_config import WorkerAddress
 
 
 @dataclass(frozen=True)
-class Spread:
+class Distribution:
     """How a training is spread.
 
     Attributes:
@@ -117,16 +118,16 @@ class Spread:
         return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="zoo_worker_")))
 
 
-ALONE = Spread()
+ALONE = Distribution()
 
 
-def spread(name: str, place: Place | None, say: Callable[[str], None]) -> Spread:
+def distribution(name: str, place: WorkerAddress | None, log: Log) -> Distribution:
     """The strategy of that name. Call it before anything else is computed.
 
     Args:
         name: one of `zoo.schema.recipe.STRATEGIES`.
         place: among the workers; `multi_worker` alone has one.
-        say: gets a line before other workers are waited for.
+        log: gets a line before other workers are waited for.
 
     Raises:
         ZooError: unknown, no TPU, or a port that is taken.
@@ -134,13 +135,13 @@ def spread(name: str, place: Place | None, say: Callable[[str], None]) -> Spread
     if name == "none":
         return ALONE
     if name == "mirrored":
-        return Spread(tf.distribute.MirroredStrategy())
+        return Distribution(tf.distribute.MirroredStrategy())
     if place is not None:
         workers = len(place.addresses)
         others = [each for number, each in enumerate(place.addresses) if number != place.worker]
         if others:
-            say(f"worker {place.worker} of {workers}: waiting for {', '.join(others)}")
-        return Spread(_multi_worker(), place.worker, workers)
+            log(f"worker {place.worker} of {workers}: waiting for {', '.join(others)}")
+        return Distribution(_multi_worker(), place.worker, workers)
     if name != "tpu":
         raise UnknownNameError("--strategy", name, STRATEGIES)
     try:
@@ -154,7 +155,7 @@ def spread(name: str, place: Place | None, say: Callable[[str], None]) -> Spread
             got=one_line(error, 200),
             remedy="run it on a TPU machine, or set TPU_NAME",
         ) from error
-    return Spread(tf.distribute.TPUStrategy(resolver))
+    return Distribution(tf.distribute.TPUStrategy(resolver))
 
 
 def _multi_worker() -> tf.distribute.Strategy:

@@ -22,12 +22,13 @@ import tf_keras
 from zoo.data.dataset import Dataset
 from zoo.data.split import Split
 from zoo.errors import ZooError
+from zoo.io.log import Log
 from zoo.training import optimizer, shift_callbacks
 from zoo.training.bfloat16 import bfloat16
-from zoo.training.checkpoints import Keeper, Row
-from zoo.training.distillation import Teaching
-from zoo.training.distributed import ALONE, Spread
-from zoo.training.schedule import Schedule, batches
+from zoo.training.checkpoints import CheckpointWriter, EpochRow
+from zoo.training.distillation import Distiller
+from zoo.training.distributed import ALONE, Distribution
+from zoo.training.schedule import TrainingPlan, batches
 
 # Dropout must draw from checkpointed generators, see above. A process-wide switch of tf_keras
 # without a per-layer equivalent.
@@ -37,7 +38,7 @@ _LINE_EVERY_S = 10.0
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrainingOutcome:
     """What a finished loop leaves: `weights` are those of the epoch that validated best."""
 
     weights: Path
@@ -64,16 +65,16 @@ def accuracy(infer: Callable[[np.ndarray], tf.Tensor], dataset: Dataset, split: 
 def fit(
     model: tf_keras.Model,
     dataset: Dataset,
-    schedule: Schedule,
+    schedule: TrainingPlan,
     folder: Path,
-    say: Callable[[str], None],
+    log: Log,
     *,
     interactive: bool = False,
     callbacks: Sequence[tf_keras.callbacks.Callback] = (),
     eligible: Callable[[int], bool] = lambda epoch: True,
-    teaching: Teaching | None = None,
-    spread: Spread = ALONE,
-) -> Outcome:
+    teaching: Distiller | None = None,
+    distribution: Distribution = ALONE,
+) -> TrainingOutcome:
     """Trains, or goes on training, and leaves the best epoch's weights.
 
     With a moving average of the weights, it is what is validated and left.
@@ -83,22 +84,22 @@ def fit(
         dataset: its splits; the test split is not touched.
         schedule: how long and how fast.
         folder: gets `checkpoints/`, `epochs.csv`, `best.h5` and, for TensorBoard, `tensorboard/`.
-        say: gets a line about each epoch, and one about resuming.
+        log: gets a line about each epoch, and one about resuming.
         interactive: draw a moving progress bar.
         callbacks: further Keras callbacks (tfmot's pruning needs one).
         eligible: whether an epoch (from 1) may become the best one; pruning refuses the epochs
             before the sparsity is reached.
         teaching: a teacher, and how it is learned from.
-        spread: over which devices and machines; `model` was built in its scope.
+        distribution: over which devices and machines; `model` was built in its scope.
 
     Raises:
         ZooError: the loss is no longer finite, a picture can't be read any more, a checkpoint can't
             be read or written, or another worker is gone.
     """
-    with spread.together(), ExitStack() as stack:
+    with distribution.together(), ExitStack() as stack:
         if schedule.bfloat16:
             stack.enter_context(bfloat16())
-        loop = _Loop(model, dataset, schedule, folder, say, teaching, spread, stack)
+        loop = _Loop(model, dataset, schedule, folder, log, teaching, distribution, stack)
         return loop.run(callbacks, eligible, interactive)
 
 
@@ -109,43 +110,43 @@ class _Loop:
         self,
         model: tf_keras.Model,
         dataset: Dataset,
-        schedule: Schedule,
+        schedule: TrainingPlan,
         folder: Path,
-        say: Callable[[str], None],
-        teaching: Teaching | None,
-        spread: Spread,
+        log: Log,
+        teaching: Distiller | None,
+        distribution: Distribution,
         stack: ExitStack,
     ):
         self._model, self._dataset, self._schedule = model, dataset, schedule
-        self._say, self._spread = say, spread
+        self._log, self._distribution = log, distribution
         self._folder = folder
         self._per_epoch = schedule.steps_per_epoch(len(dataset.train))
-        with spread.scope():
+        with distribution.scope():
             self._optimizer = schedule.solver(model, self._per_epoch)
             loss, self._one_hot = _loss(schedule, teaching)
             self._student = model if teaching is None else teaching.student(model)
             self._student.compile(self._optimizer, loss, jit_compile=False)
         self._infer = inference(model)
         state = {"model": model, "optimizer": self._optimizer, "dropout": _generators(model)}
-        self._keeper = Keeper(state, folder, spread.folder(folder, stack))
+        self._checkpoints = CheckpointWriter(state, folder, distribution.folder(folder, stack))
 
     def run(
         self,
         callbacks: Sequence[tf_keras.callbacks.Callback],
         eligible: Callable[[int], bool],
         interactive: bool,
-    ) -> Outcome:
+    ) -> TrainingOutcome:
         """All epochs that are left."""
         schedule, per_epoch = self._schedule, self._per_epoch
-        done = self._keeper.done
+        done = self._checkpoints.done
         if done:
-            self._say(f"resuming after epoch {done} of {schedule.epochs} ({self._folder})")
-        watch = Watch(self._say, per_epoch, schedule.epochs)
+            self._log(f"resuming after epoch {done} of {schedule.epochs} ({self._folder})")
+        watch = LossGuard(self._log, per_epoch, schedule.epochs)
         began = time.monotonic()
         for number in range(done + 1, schedule.epochs + 1):
             started = time.monotonic()
             history = self._student.fit(
-                self._spread.data(schedule.batch_size, partial(self._batches, number)),
+                self._distribution.data(schedule.batch_size, partial(self._batches, number)),
                 initial_epoch=number - 1,
                 epochs=number,
                 steps_per_epoch=per_epoch,
@@ -158,7 +159,7 @@ class _Loop:
                     watch,
                 ],
             )
-            self._spread.settle(self._model)
+            self._distribution.settle(self._model)
             with optimizer.averaged(self._model, self._optimizer):
                 row = {
                     "epoch": number,
@@ -167,11 +168,13 @@ class _Loop:
                     "seconds": round(time.monotonic() - started, 1),
                     "eligible": int(eligible(number)),
                 }
-                self._keeper.log(row, self._model, float(self._optimizer.learning_rate.numpy()))
-            self._keeper.finish(number)
+                self._checkpoints.log(
+                    row, self._model, float(self._optimizer.learning_rate.numpy())
+                )
+            self._checkpoints.finish(number)
             self._tell(row)  # once it is said, its checkpoint is written
-        best = self._keeper.best
-        return Outcome(
+        best = self._checkpoints.best
+        return TrainingOutcome(
             weights=self._folder / "best.h5",
             validation_accuracy=best["validation_accuracy"],
             best_epoch=int(best["epoch"]),
@@ -188,8 +191,8 @@ class _Loop:
         unshifted = shift_callbacks.unshifted_share(self._model)
         return row if unshifted is None else {**row, "unshifted": round(unshifted, 5)}
 
-    def _tell(self, row: Row) -> None:
-        self._say(
+    def _tell(self, row: EpochRow) -> None:
+        self._log(
             f"epoch {row['epoch']}/{self._schedule.epochs}: loss {row['loss']:.4f}, validation "
             f"accuracy {100 * row['validation_accuracy']:.2f} %, {row['seconds']:.0f} s"
             + (
@@ -200,7 +203,7 @@ class _Loop:
         )
 
 
-def _loss(schedule: Schedule, teaching: Teaching | None) -> tuple[tf_keras.losses.Loss, bool]:
+def _loss(schedule: TrainingPlan, teaching: Distiller | None) -> tuple[tf_keras.losses.Loss, bool]:
     """The loss, and whether it wants one-hot labels."""
     if teaching is not None:
         return teaching.loss(schedule.label_smoothing), True
@@ -221,12 +224,12 @@ def _generators(model: tf_keras.Model) -> list[tf.random.Generator]:
     return found
 
 
-class Watch(tf_keras.callbacks.Callback):
+class LossGuard(tf_keras.callbacks.Callback):
     """Stops at the first loss that is not finite; says every ten seconds how far training is."""
 
-    def __init__(self, say: Callable[[str], None], steps: int, epochs: int):
+    def __init__(self, log: Log, steps: int, epochs: int):
         super().__init__()
-        self._say, self._steps, self._epochs = say, steps, epochs
+        self._log, self._steps, self._epochs = log, steps, epochs
         self._spoke, self._epoch = time.monotonic(), 0
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
@@ -249,7 +252,7 @@ class Watch(tf_keras.callbacks.Callback):
             )
         if time.monotonic() - self._spoke > _LINE_EVERY_S:
             self._spoke = time.monotonic()
-            self._say(
+            self._log(
                 f"  epoch {self._epoch}/{self._epochs}, step {batch + 1}/{self._steps}, "
                 f"loss {loss:.3f}"
             )

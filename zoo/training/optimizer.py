@@ -16,7 +16,7 @@ from zoo.training import shift_callbacks
 DECAYS = ("cosine", "linear", "steps", "exponential")
 
 
-class Rate(tf_keras.optimizers.schedules.LearningRateSchedule):
+class WarmupDecay(tf_keras.optimizers.schedules.LearningRateSchedule):
     """Rises linearly to `peak` over the first `warmup` share of the steps, then falls.
 
     Args:
@@ -133,7 +133,7 @@ class Sgd(tf_keras.optimizers.SGD):
 
 def sgd(
     model: tf_keras.Model,
-    rate: Rate,
+    rate: WarmupDecay,
     *,
     momentum: float = 0.9,
     nesterov: bool = True,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,16 +12,17 @@ import tf_keras
 from zoo import runs
 from zoo.compression import kernels
 from zoo.io.files import sha256_of
+from zoo.io.log import Log
 from zoo.io.provenance import Provenance
 from zoo.schema.json_files import append_record
 from zoo.schema.measurement import TrainRecord
 from zoo.schema.recipe import Recipe
 from zoo.schema.run import LowRank, ModelConfig, PerLayer, Run, TrainedOn
-from zoo.training.loop import Outcome
+from zoo.training.loop import TrainingOutcome
 
 
 @dataclass(frozen=True)
-class Origin:
+class InitialWeightsInfo:
     """What a run began with and learned from, as in `Run` and in its plan."""
 
     init_from: str | None = None
@@ -31,7 +31,7 @@ class Origin:
 
 
 @dataclass(frozen=True, eq=False)
-class Compressed:
+class CompressionInfo:
     """What a compression stage adds to a run; `reached` is in words."""
 
     parent: Run
@@ -55,7 +55,7 @@ class Compressed:
 
 
 @dataclass(frozen=True, eq=False)
-class Finished:
+class FinishedRun:
     """A loop that has ended, before it is written down. `model` has the weights that are stored."""
 
     stage: Literal["train", "compress"]
@@ -64,12 +64,12 @@ class Finished:
     recipe: Recipe
     trained_on: TrainedOn
     model: tf_keras.Model
-    outcome: Outcome
+    outcome: TrainingOutcome
     epochs: int
-    origin: Origin = Origin()
-    compressed: Compressed | None = None
+    origin: InitialWeightsInfo = InitialWeightsInfo()
+    compressed: CompressionInfo | None = None
 
-    def write(self, output: Path, provenance: Provenance, say: Callable[[str], None]) -> Run:
+    def write(self, output: Path, provenance: Provenance, log: Log) -> Run:
         """Leaves the result line, then `run.json`, which marks the run as whole."""
         folder = output / "runs" / self.name
         zeros = kernels.zeros(self.model)
@@ -106,7 +106,7 @@ class Finished:
         )
         runs.save(folder, run)
         reached = made.reached if made else ""
-        say(
+        log(
             f"{self.name}: validation accuracy {100 * run.validation_accuracy:.2f} % (epoch "
             f"{run.best_epoch}), {reached or f'{self.model.count_params():,} parameters'}, "
             f"{100 * zeros:.0f} % of the kernels' weights are zero → {folder}"

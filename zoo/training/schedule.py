@@ -10,14 +10,14 @@ import tensorflow as tf
 import tf_keras
 
 from zoo.data.dataset import Dataset
-from zoo.data.encoded_images import Pictures
+from zoo.data.encoded_images import EncodedImages
 from zoo.schema.recipe import Recipe
 from zoo.training import optimizer as solver
 from zoo.training.augment import Augmentation
 
 
 @dataclass(frozen=True, kw_only=True)
-class Schedule:
+class TrainingPlan:
     """How long, how fast and on what; see `zoo.schema.recipe.Recipe` for each field."""
 
     epochs: int
@@ -41,7 +41,7 @@ class Schedule:
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     @classmethod
-    def of(cls, recipe: Recipe, **changes: object) -> Schedule:
+    def of(cls, recipe: Recipe, **changes: object) -> TrainingPlan:
         """The recipe's, but for some fields."""
         names = {each.name for each in fields(cls)} - {"augmentation"}
         taken = {name: getattr(recipe, name) for name in names}
@@ -56,7 +56,7 @@ class Schedule:
 
     def solver(self, model: tf_keras.Model, per_epoch: int) -> solver.Sgd:
         """What trains a model, with its variables made."""
-        rate = solver.Rate(
+        rate = solver.WarmupDecay(
             self.learning_rate,
             per_epoch * self.epochs,
             per_epoch,
@@ -78,7 +78,7 @@ class Schedule:
 
 def batches(
     dataset: Dataset,
-    schedule: Schedule,
+    schedule: TrainingPlan,
     first_step: int,
     end_step: int,
     one_hot: bool = False,
@@ -114,7 +114,7 @@ def batches(
 
     # Shares are numbered over all workers, each of which takes its own of every step.
     numbers = tf.data.Dataset.range(first_step * workers + worker, end_step * workers, workers)
-    if isinstance(dataset.train.images, Pictures):
+    if isinstance(dataset.train.images, EncodedImages):
         crop = _cropper(dataset.train.images, schedule)
         indices = numbers.flat_map(
             lambda share: tf.data.Dataset.from_tensor_slices(
@@ -135,7 +135,9 @@ def batches(
     return found.prefetch(4)
 
 
-def _cropper(pictures: Pictures, schedule: Schedule) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+def _cropper(
+    pictures: EncodedImages, schedule: TrainingPlan
+) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     """(index, number of the image in the whole training) → uint8 (size, size, 3), decoded."""
 
     def crop(index: np.ndarray, position: np.ndarray) -> np.ndarray:

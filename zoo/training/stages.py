@@ -14,20 +14,19 @@ import tf_keras
 from zoo import data, runs
 from zoo.catalog import build
 from zoo.catalog.arguments import Argument
-from zoo.compression.interface import Start, Tuning
+from zoo.compression.interface import FineTuning, SchemeInput
+from zoo.io.log import Log
 from zoo.io.provenance import Provenance
 from zoo.pretrained import transfer
 from zoo.schema.recipe import Recipe
 from zoo.schema.run import ModelConfig, PerLayer, Run
 from zoo.training import shift_callbacks
 from zoo.training import teacher as teachers
-from zoo.training.distillation import Teaching
-from zoo.training.distributed import ALONE, Spread
-from zoo.training.loop import Outcome, fit
-from zoo.training.run_writer import Compressed, Finished, Origin
-from zoo.training.schedule import Schedule
-
-Say = Callable[[str], None]
+from zoo.training.distillation import Distiller
+from zoo.training.distributed import ALONE, Distribution
+from zoo.training.loop import TrainingOutcome, fit
+from zoo.training.run_writer import CompressionInfo, FinishedRun, InitialWeightsInfo
+from zoo.training.schedule import TrainingPlan
 
 
 def train(
@@ -35,10 +34,10 @@ def train(
     output: Path,
     name: str,
     provenance: Provenance,
-    say: Say,
+    log: Log,
     initial: transfer.Initial | None = None,
     arguments: dict[str, Argument] | None = None,
-    spread: Spread = ALONE,
+    distribution: Distribution = ALONE,
 ) -> Run | None:
     """Trains a network by the recipe, or goes on with the run of that name.
 
@@ -47,11 +46,11 @@ def train(
         output: the run's folder is OUTPUT/runs/NAME.
         name: of the run.
         provenance: goes into the result line.
-        say: gets the lines of progress.
+        log: gets the lines of progress.
         initial: weights to start from; None is the builder's random ones. A run that goes on
             takes its checkpoint's, and refuses other initial weights than it began with.
         arguments: of the network's builder, instead of its row's.
-        spread: over which devices and machines.
+        distribution: over which devices and machines.
 
     Returns:
         The run; None to a worker that is not the chief, who writes it.
@@ -61,9 +60,9 @@ def train(
             not fit, a diverging loss.
     """
     folder = output / "runs" / name
-    dataset = data.of(recipe, say)
+    dataset = data.of(recipe, log)
     teacher = teachers.load(recipe, dataset, output, name) if recipe.teacher else None
-    begun_with = Origin(
+    begun_with = InitialWeightsInfo(
         init_from=initial.source if initial else None,
         init_sha256=initial.sha256 if initial else None,
         teacher_sha256=teacher.sha256 if teacher else None,
@@ -72,7 +71,7 @@ def train(
     if arguments:
         plan["arguments"] = arguments
     if runs.begin(folder, plan):
-        say(f"{name} is trained already ({folder})")
+        log(f"{name} is trained already ({folder})")
         return runs.load(folder)
     config = ModelConfig(
         model=recipe.model,
@@ -84,37 +83,37 @@ def train(
         arguments=arguments or {},
     )
     tf_keras.utils.set_random_seed(recipe.seed)
-    with runs.beginning(folder), spread.together():
-        with spread.scope():
+    with runs.beginning(folder), distribution.together():
+        with distribution.scope():
             model = build(config)
         if initial is not None and tf.train.latest_checkpoint(str(folder / "checkpoints")) is None:
             said = transfer.apply(model, recipe.model, initial, transfer.of_dataset(dataset))
-            say("; ".join([f"starting from {initial.source}", *said]))
+            log("; ".join([f"starting from {initial.source}", *said]))
         if recipe.shift_rate:
             shift_callbacks.set_rate(model, recipe.shift_rate)
         if recipe.freeze:
             transfer.freeze(model)
         teaching = None
         if teacher is not None:
-            with spread.scope():
-                teaching = Teaching(teacher.network(), recipe)
-        say(
+            with distribution.scope():
+                teaching = Distiller(teacher.network(), recipe)
+        log(
             f"training {name}: {model.count_params():,} parameters, {len(dataset.train)} training, "
             f"{len(dataset.validation)} validation images"
         )
         outcome = fit(
             model,
             dataset,
-            Schedule.of(recipe),
+            TrainingPlan.of(recipe),
             folder,
-            say,
+            log,
             interactive=sys.stdout.isatty(),
             teaching=teaching,
-            spread=spread,
+            distribution=distribution,
         )
-    if not spread.chief:
+    if not distribution.chief:
         return None
-    return Finished(
+    return FinishedRun(
         "train",
         name,
         config,
@@ -124,7 +123,7 @@ def train(
         outcome,
         recipe.epochs,
         begun_with,
-    ).write(output, provenance, say)
+    ).write(output, provenance, log)
 
 
 def compress(
@@ -135,7 +134,7 @@ def compress(
     per_layer: PerLayer,
     name: str,
     provenance: Provenance,
-    say: Say,
+    log: Log,
 ) -> Run:
     """Applies one scheme to a finished run and fine-tunes, or goes on with the run of that name.
 
@@ -147,13 +146,13 @@ def compress(
         per_layer: values that differ from the recipe's.
         name: of the new run.
         provenance: goes into the result line.
-        say: gets the lines of progress.
+        log: gets the lines of progress.
 
     Raises:
         ZooError: a goal that can't be, and what `train` raises.
     """
     folder = output / "runs" / name
-    dataset = data.of_run(parent, say)
+    dataset = data.of_run(parent, log)
     plan = {
         "stage": scheme,
         "parent": parent.weights_sha256,
@@ -161,12 +160,12 @@ def compress(
         "per_layer": per_layer.model_dump(),
     }
     if runs.begin(folder, plan):
-        say(f"{name} is done already ({folder})")
+        log(f"{name} is done already ({folder})")
         return runs.load(folder)
     with runs.beginning(folder):
         tf_keras.utils.set_random_seed(recipe.seed)
         # No average: zeros and clusters would be averaged with what they were before.
-        schedule = Schedule.of(
+        schedule = TrainingPlan.of(
             recipe,
             epochs=getattr(recipe, f"{scheme}_epochs"),
             learning_rate=getattr(recipe, f"{scheme}_learning_rate"),
@@ -174,7 +173,7 @@ def compress(
         )
         per_epoch = schedule.steps_per_epoch(len(dataset.train))
         tuning = _begin(scheme)(
-            Start(
+            SchemeInput(
                 model=runs.keras_model(parent, output / "runs" / parent.name),
                 scheme=parent.scheme,
                 recipe=recipe,
@@ -188,19 +187,19 @@ def compress(
             begun_from = folder / "start.h5"
             runs.save_weights(tuning.start, begun_from)
         for line in tuning.begun:
-            say(f"{parent.name}: {line}")
+            log(f"{parent.name}: {line}")
         outcome = fit(
             tuning.model,
             dataset,
             schedule,
             folder,
-            say,
+            log,
             interactive=sys.stdout.isatty(),
             callbacks=tuning.callbacks,
             eligible=tuning.eligible,
         )
     model, outcome = _stripped(tuning, outcome)
-    compressed = Compressed(
+    compressed = CompressionInfo(
         parent=parent,
         scheme=(*parent.scheme, scheme),
         per_layer=per_layer,
@@ -208,7 +207,7 @@ def compress(
         start=begun_from,
         reached=tuning.reached(model),
     )
-    return Finished(
+    return FinishedRun(
         "compress",
         name,
         parent.config,
@@ -218,10 +217,12 @@ def compress(
         outcome,
         schedule.epochs,
         compressed=compressed,
-    ).write(output, provenance, say)
+    ).write(output, provenance, log)
 
 
-def _stripped(tuning: Tuning, outcome: Outcome) -> tuple[tf_keras.Model, Outcome]:
+def _stripped(
+    tuning: FineTuning, outcome: TrainingOutcome
+) -> tuple[tf_keras.Model, TrainingOutcome]:
     """The network with the best epoch's weights as it is stored, and where they are."""
     runs.load_weights(tuning.model, outcome.weights)
     if tuning.strip is None:
@@ -232,9 +233,9 @@ def _stripped(tuning: Tuning, outcome: Outcome) -> tuple[tf_keras.Model, Outcome
     return plain, dataclasses.replace(outcome, weights=weights)
 
 
-def _begin(scheme: str) -> Callable[[Start], Tuning]:
+def _begin(scheme: str) -> Callable[[SchemeInput], FineTuning]:
     """The scheme's. Imported late: tfmot takes a second, and training has no use for it."""
-    begin: Callable[[Start], Tuning] = import_module(f"zoo.compression.{scheme}").begin
+    begin: Callable[[SchemeInput], FineTuning] = import_module(f"zoo.compression.{scheme}").begin
     return begin
 
 

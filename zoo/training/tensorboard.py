@@ -16,7 +16,7 @@ _METADATA = tf.compat.v1.SummaryMetadata(
 )
 
 
-class Board:
+class TensorBoardLog:
     """Writes a point of each figure an epoch. A run that goes on adds a file to the folder.
 
     Args:

@@ -10,7 +10,7 @@ from zoo.errors import ZooError, one_line
 
 
 @dataclass(frozen=True)
-class Place:
+class WorkerAddress:
     """A worker's place among all.
 
     Attributes:
@@ -22,7 +22,7 @@ class Place:
     addresses: tuple[str, ...]
 
 
-def place() -> Place:
+def place() -> WorkerAddress:
     """What TF_CONFIG says.
 
     Raises:
@@ -38,7 +38,7 @@ def place() -> Place:
             for index, address in enumerate(config["cluster"].get(job, ()))
         }
         if (kind, number) in members:
-            return Place(list(members).index((kind, number)), tuple(members.values()))
+            return WorkerAddress(list(members).index((kind, number)), tuple(members.values()))
     except (ValueError, KeyError, TypeError, AttributeError):
         pass
     raise ZooError(

@@ -8,15 +8,20 @@ the schemes do to accuracy is shown on a small AlexNet, of a quarter of the chan
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from pathlib import Path
 
 from converters.studies.compression_table.commands import DATASETS
 from converters.studies.compression_table.published import ALEXNET_BYTES, LAYERS
-from converters.studies.compression_table.rows import Accuracy, Row, against, size_of
+from converters.studies.compression_table.rows import (
+    CompressionRow,
+    ImageAccuracy,
+    against,
+    size_of,
+)
 from converters.studies.compression_table.trained import flatbuffer, reason, scored
 from zoo import data, runs
 from zoo.errors import ZooError
+from zoo.io.log import Log
 
 PART = "AlexNet: sizes computed from published densities and bits"
 SMALL = "AlexNet of a quarter of the channels, trained here"
@@ -27,8 +32,6 @@ _SCHEMES = {
     "-pruned": "pruning to the published densities",
     "-pruned-clustered": "Deep Compression: the same and codes of the published bits",
 }
-
-Say = Callable[[str], None]
 
 
 def pruned_bytes() -> float:
@@ -52,22 +55,22 @@ def _entropy(p: float) -> float:
     return -p * math.log2(p) - (1 - p) * math.log2(1 - p)
 
 
-def rows(output: Path, say: Say) -> list[Row]:
+def rows(output: Path, log: Log) -> list[CompressionRow]:
     """The published network's rows, then those of the small one on each data set."""
     found = [
-        Row(part=PART, name="AlexNet", how="float32 parameters", computed=ALEXNET_BYTES),
-        Row(
+        CompressionRow(part=PART, name="AlexNet", how="float32 parameters", computed=ALEXNET_BYTES),
+        CompressionRow(
             part=PART,
             name="AlexNet, SVD",
             reason="which layers were split, and their ranks, is not published; see the small one",
         ),
-        Row(
+        CompressionRow(
             part=PART,
             name="AlexNet, pruning",
             how="published densities; float32 weights and the entropy of the zero pattern",
             computed=pruned_bytes(),
         ),
-        Row(
+        CompressionRow(
             part=PART,
             name="AlexNet, Deep Compression",
             how="likewise with codes of 8 bits (convolutions) and 5 (dense), which are not entropy "
@@ -76,34 +79,38 @@ def rows(output: Path, say: Say) -> list[Row]:
         ),
     ]
     for dataset in DATASETS:
-        found += _small(output, dataset, say)
+        found += _small(output, dataset, log)
     return found
 
 
-def _small(output: Path, name: str, say: Say) -> list[Row]:
-    found: list[Row] = []
+def _small(output: Path, name: str, log: Log) -> list[CompressionRow]:
+    found: list[CompressionRow] = []
     reference = base = None
     for suffix, scheme in _SCHEMES.items():
         title, run_name = f"{DATASETS[name]}, {scheme}", f"alexnet-{name}{suffix}"
         try:
             run = runs.load(output / "runs" / run_name)
             dataset = data.of_run(run)
-            say(f"{run.name}: scoring")
+            log(f"{run.name}: scoring")
             content = flatbuffer(run, output, dataset)
             right = scored(content, dataset)
         except ZooError as error:
-            found.append(Row(part=SMALL, name=title, reason=reason(error, output, run_name)))
+            found.append(
+                CompressionRow(part=SMALL, name=title, reason=reason(error, output, run_name))
+            )
             continue
         if suffix == "":
             reference, base = right, len(content)
         accuracy = (
-            Accuracy(pictures=len(right), top1=float(right.mean()))
+            ImageAccuracy(pictures=len(right), top1=float(right.mean()))
             if reference is None or suffix == ""
             else against(right, reference)
         )
         how = f"width {run.config.width:g}; float32 .tflite"
         size = size_of(content)
         found.append(
-            Row(part=SMALL, name=title, how=how, size=size, base=base, accuracies=(accuracy,))
+            CompressionRow(
+                part=SMALL, name=title, how=how, size=size, base=base, accuracies=(accuracy,)
+            )
         )
     return found

@@ -21,12 +21,19 @@ from converters.packing.pack import packed_size
 from converters.rate_distortion.replay import Replay
 from converters.rate_distortion.search import Search
 from converters.rate_distortion.write import Grid, integers
-from converters.studies.compression_table.rows import Accuracy, Row, Size, against, size_of
+from converters.studies.compression_table.rows import (
+    CompressionRow,
+    ImageAccuracy,
+    Size,
+    against,
+    size_of,
+)
 from converters.tflite import edit
 from zoo.catalog import model_spec
 from zoo.compression.cluster import clustered
 from zoo.data import imagenet
 from zoo.io.files import atomic_path, sha256_of, write_bytes
+from zoo.io.log import Log
 from zoo.pretrained.transfer import Initial
 
 PART = "SqueezeNet 1.0 with its real ImageNet weights"
@@ -36,17 +43,15 @@ _CALIBRATION = 100  # pictures of a half, for the activations
 _UNIFORM_STEP = 0.15  # of a kernel's standard deviation
 _HALVES = ("even", "odd")
 
-Say = Callable[[str], None]
 
-
-def rows(start: Initial, pictures: Path, folder: Path, say: Say) -> list[Row]:
+def rows(start: Initial, pictures: Path, folder: Path, log: Log) -> list[CompressionRow]:
     """All rows of the part. Files that are in the folder already are not made again.
 
     Args:
         start: the public weights.
         pictures: see `zoo.data.imagenet.pictures`.
         folder: for the files.
-        say: gets the lines of progress.
+        log: gets the lines of progress.
 
     Raises:
         ZooError: what converting, quantising and scoring raise.
@@ -59,8 +64,8 @@ def rows(start: Initial, pictures: Path, folder: Path, say: Say) -> list[Row]:
         "clusters32": (_kept(folder / "clusters32.tflite", lambda: _clustered(content, 32)),),
         "uniform": (_kept(folder / "uniform.tflite", lambda: _uniform(content)),),
     }
-    files |= _fitted(content, start, pictures, folder, say)
-    scores = _Scores(folder / "scores", start, pictures, say)
+    files |= _fitted(content, start, pictures, folder, log)
+    scores = _Scores(folder / "scores", start, pictures, log)
     scores.add([path for paths in files.values() for path in paths])
     places = {name: [scores.of(path) for path in paths] for name, paths in files.items()}
     sizes = {name: [size_of(path.read_bytes()) for path in paths] for name, paths in files.items()}
@@ -68,7 +73,7 @@ def rows(start: Initial, pictures: Path, folder: Path, say: Say) -> list[Row]:
 
 
 def _fitted(
-    content: bytes, start: Initial, pictures: Path, folder: Path, say: Say
+    content: bytes, start: Initial, pictures: Path, folder: Path, log: Log
 ) -> dict[str, tuple[Path, ...]]:
     """A file for each half of the pictures, of every target and in int8 of some."""
 
@@ -80,12 +85,12 @@ def _fitted(
         missing = [target for target in TARGETS if not path(target, half).exists()]
         if not missing:
             continue
-        say(f"measuring the network on the {half} pictures")
+        log(f"measuring the network on the {half} pictures")
         crops = _crops(start, pictures, number)
         search = Search(content, crops, "public.tflite")
         for target in missing:
-            say(f"grids for {target:,} bytes, {half} pictures")
-            found = search.to_size(target, packed_size, say)
+            log(f"grids for {target:,} bytes, {half} pictures")
+            found = search.to_size(target, packed_size, log)
             if target in _ALSO_INT8:
                 every = max(1, len(crops) // _CALIBRATION)
                 seen = Calibration.of(crops[::every], model_spec(start.model).preprocessing)
@@ -101,8 +106,8 @@ def _fitted(
 class _Scores:
     """Where the right class came, for each picture and crop, kept by the content of the file."""
 
-    def __init__(self, folder: Path, start: Initial, pictures: Path, say: Say):
-        self._start, self._pictures, self._say = start, pictures, say
+    def __init__(self, folder: Path, start: Initial, pictures: Path, log: Log):
+        self._start, self._pictures, self._say = start, pictures, log
         # Other pictures are other scores; a folder of them is told by its name.
         told = sha256_of(pictures) if pictures.is_file() else str(pictures.resolve())
         self._folder = folder / sha256(told.encode()).hexdigest()[:16]
@@ -125,11 +130,13 @@ class _Scores:
         return self._folder / f"{sha256_of(path)}.npy"
 
 
-def _rows(places: dict[str, list[np.ndarray]], sizes: dict[str, list[Size]]) -> list[Row]:
+def _rows(
+    places: dict[str, list[np.ndarray]], sizes: dict[str, list[Size]]
+) -> list[CompressionRow]:
     reference = places["public"][0]
 
-    def row(key: str, name: str, how: str) -> Row:
-        return Row(
+    def row(key: str, name: str, how: str) -> CompressionRow:
+        return CompressionRow(
             part=PART,
             name=name,
             how=how,
@@ -138,7 +145,7 @@ def _rows(places: dict[str, list[np.ndarray]], sizes: dict[str, list[Size]]) -> 
         )
 
     found = [
-        Row(
+        CompressionRow(
             part=PART,
             name="SqueezeNet",
             reason="no weights but the compressed ones are public here; those are the next row",
@@ -164,7 +171,7 @@ def _rows(places: dict[str, list[np.ndarray]], sizes: dict[str, list[Size]]) -> 
     return found
 
 
-def _accuracies(places: list[np.ndarray], reference: np.ndarray) -> tuple[Accuracy, ...]:
+def _accuracies(places: list[np.ndarray], reference: np.ndarray) -> tuple[ImageAccuracy, ...]:
     odd = np.arange(len(reference)) % 2 == 1
     if len(places) == 1:
         return (_accuracy(places[0], reference, ""),)
@@ -177,7 +184,7 @@ def _accuracies(places: list[np.ndarray], reference: np.ndarray) -> tuple[Accura
     )
 
 
-def _accuracy(places: np.ndarray, reference: np.ndarray, note: str) -> Accuracy:
+def _accuracy(places: np.ndarray, reference: np.ndarray, note: str) -> ImageAccuracy:
     found = against((places < 1).mean(axis=1), (reference < 1).mean(axis=1), note)
     return found.model_copy(update={"top5": float((places < 5).mean())})
 

@@ -9,7 +9,7 @@ _PAPER = "Iandola et al. 2016, table 2"
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedSize:
     """A row of the paper's table: MB (10⁶ bytes), accuracies in percent on ImageNet's 50,000."""
 
     size_mb: float
@@ -18,19 +18,19 @@ class Published:
     source: str = _PAPER
 
 
-PUBLISHED: dict[str, Published] = {
-    "AlexNet": Published(240, 57.2, 80.3),
-    "AlexNet, SVD": Published(48, 56.0, 79.4),
-    "AlexNet, pruning": Published(27, 57.2, 80.3),
-    "AlexNet, Deep Compression": Published(6.9, 57.2, 80.3),
-    "SqueezeNet": Published(4.8, 57.5, 80.3),
-    "SqueezeNet, Deep Compression, 8 bit": Published(0.66, 57.5, 80.3),
-    "SqueezeNet, Deep Compression, 6 bit": Published(0.47, 57.5, 80.3),
+PUBLISHED: dict[str, PublishedSize] = {
+    "AlexNet": PublishedSize(240, 57.2, 80.3),
+    "AlexNet, SVD": PublishedSize(48, 56.0, 79.4),
+    "AlexNet, pruning": PublishedSize(27, 57.2, 80.3),
+    "AlexNet, Deep Compression": PublishedSize(6.9, 57.2, 80.3),
+    "SqueezeNet": PublishedSize(4.8, 57.5, 80.3),
+    "SqueezeNet, Deep Compression, 8 bit": PublishedSize(0.66, 57.5, 80.3),
+    "SqueezeNet, Deep Compression, 6 bit": PublishedSize(0.47, 57.5, 80.3),
 }
 
 
 @dataclass(frozen=True)
-class Layer:
+class PublishedLayer:
     """Weights; density after pruning (Han et al. 2015, table 4); bits of a code (Han et al. 2016).
 
     The densities are of arXiv:1506.02626, the bits (8 in convolutions, 5 in dense layers) of
@@ -43,12 +43,12 @@ class Layer:
 
 
 LAYERS = {
-    "conv1": Layer(34_848, 0.84, 8),
-    "conv2": Layer(307_200, 0.38, 8),
-    "conv3": Layer(884_736, 0.35, 8),
-    "conv4": Layer(663_552, 0.37, 8),
-    "conv5": Layer(442_368, 0.37, 8),
-    "fc6": Layer(37_748_736, 0.09, 5),
-    "fc7": Layer(16_777_216, 0.09, 5),
-    "fc8": Layer(4_096_000, 0.25, 5),
+    "conv1": PublishedLayer(34_848, 0.84, 8),
+    "conv2": PublishedLayer(307_200, 0.38, 8),
+    "conv3": PublishedLayer(884_736, 0.35, 8),
+    "conv4": PublishedLayer(663_552, 0.37, 8),
+    "conv5": PublishedLayer(442_368, 0.37, 8),
+    "fc6": PublishedLayer(37_748_736, 0.09, 5),
+    "fc7": PublishedLayer(16_777_216, 0.09, 5),
+    "fc8": PublishedLayer(4_096_000, 0.25, 5),
 }

@@ -22,7 +22,7 @@ class Size(Strict):
     container: int
 
 
-class Accuracy(Strict):
+class ImageAccuracy(Strict):
     """Shares of pictures, 0 to 1, and the paired difference of top-1 from the float network's."""
 
     pictures: int
@@ -34,7 +34,7 @@ class Accuracy(Strict):
     note: str = ""
 
 
-class Row(Strict):
+class CompressionRow(Strict):
     """One network compressed in one way.
 
     Attributes:
@@ -54,7 +54,7 @@ class Row(Strict):
     size: Size | None = None
     computed: float | None = None
     base: int | None = None
-    accuracies: tuple[Accuracy, ...] = ()
+    accuracies: tuple[ImageAccuracy, ...] = ()
     reason: str | None = None
 
 
@@ -66,10 +66,10 @@ def size_of(content: bytes) -> Size:
     return Size(flatbuffer=len(content), zip=len(packed.getvalue()), container=packed_size(content))
 
 
-def against(right: np.ndarray, reference: np.ndarray, note: str = "") -> Accuracy:
+def against(right: np.ndarray, reference: np.ndarray, note: str = "") -> ImageAccuracy:
     """An accuracy beside the float network's on the same images, as `zoo.stats.paired`."""
     difference, low, high = paired(right, reference)
-    return Accuracy(
+    return ImageAccuracy(
         pictures=len(right),
         top1=float(right.mean()),
         difference=difference,
@@ -79,7 +79,7 @@ def against(right: np.ndarray, reference: np.ndarray, note: str = "") -> Accurac
     )
 
 
-def markdown(rows: Sequence[Row]) -> str:
+def markdown(rows: Sequence[CompressionRow]) -> str:
     """A table for each part, in the rows' order."""
     parts = dict.fromkeys(row.part for row in rows)
     return "\n\n".join(
@@ -87,7 +87,7 @@ def markdown(rows: Sequence[Row]) -> str:
     )
 
 
-def _table(rows: Iterable[Row]) -> str:
+def _table(rows: Iterable[CompressionRow]) -> str:
     lines = [
         "| | published: MB (× smaller than AlexNet), top-1 / top-5 | .tflite MB | zip MB | "
         "**container MB** | × smaller | top-1 / top-5 % | top-1 against float, paired,"
@@ -114,7 +114,7 @@ def _table(rows: Iterable[Row]) -> str:
     return "\n".join(lines)
 
 
-def _ratio(row: Row, size: float) -> str:
+def _ratio(row: CompressionRow, size: float) -> str:
     ratio = (row.base or ALEXNET_BYTES) / size
     return f"{ratio:.0f}" if ratio >= 100 else f"{ratio:.3g}"
 
@@ -131,7 +131,7 @@ def _mb(size: float) -> str:
     return f"{size / 1e6:.3f}" if size < 1e7 else f"{size / 1e6:.1f}"
 
 
-def _shares(accuracy: Accuracy) -> str:
+def _shares(accuracy: ImageAccuracy) -> str:
     top5 = "" if accuracy.top5 is None else f" / {100 * accuracy.top5:.1f}"
     note = f" ({accuracy.note})" if accuracy.note else ""
     return (
@@ -141,7 +141,7 @@ def _shares(accuracy: Accuracy) -> str:
     )
 
 
-def _paired(accuracy: Accuracy) -> str:
+def _paired(accuracy: ImageAccuracy) -> str:
     if accuracy.difference is None or accuracy.low is None or accuracy.high is None:
         return ""
     low, high = 100 * accuracy.low, 100 * accuracy.high

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,48 +13,54 @@ from converters.packing.pack import packed_size
 from converters.rate_distortion.conversions import IMAGES, pictures
 from converters.rate_distortion.search import Search
 from converters.studies.compression_table.commands import DATASETS, MODELS, commands
-from converters.studies.compression_table.rows import Accuracy, Row, against, size_of
+from converters.studies.compression_table.rows import (
+    CompressionRow,
+    ImageAccuracy,
+    against,
+    size_of,
+)
 from zoo import data, runs
 from zoo.errors import ZooError
 from zoo.io.files import write_bytes
+from zoo.io.log import Log
 from zoo.pretrained.transfer import of_dataset
-from zoo.runtime.sandbox import Runner
+from zoo.runtime.sandbox import Sandbox
 from zoo.schema.run import Run
 
 PART = "Trained here: at least 10 times smaller than float32, within 0.5 point"
 RATIOS = (10.2, 16.0, 24.0)  # float32 .tflite over container; the first a little above 10
 
-Say = Callable[[str], None]
 
-
-def rows(output: Path, folder: Path, say: Say) -> list[Row]:
+def rows(output: Path, folder: Path, log: Log) -> list[CompressionRow]:
     """The rows of every model and data set; a run that is missing is a row with its reason."""
-    found: list[Row] = []
+    found: list[CompressionRow] = []
     for dataset in DATASETS:
         for model in MODELS:
             name = f"{model}-{dataset}"
             try:
-                found += _of_run(output, folder, name, say)
+                found += _of_run(output, folder, name, log)
             except ZooError as error:
-                found.append(Row(part=PART, name=name, reason=reason(error, output, name)))
+                found.append(
+                    CompressionRow(part=PART, name=name, reason=reason(error, output, name))
+                )
     return found
 
 
-def _of_run(output: Path, folder: Path, name: str, say: Say) -> list[Row]:
+def _of_run(output: Path, folder: Path, name: str, log: Log) -> list[CompressionRow]:
     run = runs.load(output / "runs" / name)
     dataset = data.of_run(run)
     content = flatbuffer(run, output, dataset)
-    say(f"{name}: scoring float32")
+    log(f"{name}: scoring float32")
     right = scored(content, dataset)
     where = DATASETS[run.dataset]
     found = [
-        Row(
+        CompressionRow(
             part=PART,
             name=f"{run.config.model} on {where}",
             how=f"float32, {run.recipe.epochs} epochs",
             size=size_of(content),
             base=len(content),
-            accuracies=(Accuracy(pictures=len(right), top1=float(right.mean())),),
+            accuracies=(ImageAccuracy(pictures=len(right), top1=float(right.mean())),),
         )
     ]
     search: Search | None = None
@@ -63,12 +68,12 @@ def _of_run(output: Path, folder: Path, name: str, say: Say) -> list[Row]:
         path = folder / f"{name}-{run.weights_sha256[:12]}-{ratio:g}.tflite"
         if not path.exists():
             search = search or Search(content, pictures(dataset), name)
-            say(f"{name}: grids for a container of 1/{ratio:g} of the float32 file")
-            small = search.to_size(int(len(content) / ratio), packed_size, say)
+            log(f"{name}: grids for a container of 1/{ratio:g} of the float32 file")
+            small = search.to_size(int(len(content) / ratio), packed_size, log)
             write_bytes(path, small.content)
         size = size_of(path.read_bytes())
         found.append(
-            Row(
+            CompressionRow(
                 part=PART,
                 name=f"rate–distortion, 1/{len(content) / size.container:.1f} of float32",
                 how=f"{IMAGES} training images, no labels, no fine-tuning",
@@ -96,7 +101,7 @@ def flatbuffer(run: Run, output: Path, dataset: data.Dataset) -> bytes:
 
 def scored(content: bytes, dataset: data.Dataset) -> np.ndarray:
     """bool (n,): which test images a file gets right on LiteRT with XNNPACK."""
-    with tempfile.TemporaryDirectory() as scratch, Runner("litert") as runner:
+    with tempfile.TemporaryDirectory() as scratch, Sandbox("litert") as runner:
         path = Path(scratch, "model.tflite")
         write_bytes(path, content)
         logits = runner.outputs(path, dataset.normalise(dataset.test.images))

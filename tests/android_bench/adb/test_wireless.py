@@ -48,7 +48,7 @@ def test_a_key_dialog_that_is_accepted_meanwhile(bench: Bench):
             bench.clock.wait_for_pauses(1)
             phone.authorize()
 
-        found = wireless.connect(bench.adb, phone.serial, progress=accept)
+        found = wireless.connect(bench.adb, phone.serial, log=accept)
         assert found.usable
         assert told == ["device unauthorized: unlock the phone and accept the key dialog on it"]
         bench.server.run("disconnect", phone.serial)
@@ -57,9 +57,7 @@ def test_a_key_dialog_that_is_accepted_meanwhile(bench: Bench):
 def test_a_key_dialog_that_nobody_accepts(bench: Bench):
     with VirtualPhone(PhoneProfile(auth="unauthorized")) as phone:
         with pytest.raises(ZooError, match=r"does not let.*unauthorized.*accept the key dialog"):
-            wireless.connect(
-                bench.adb, phone.serial, wait_s=60, progress=lambda _: bench.clock.skip(60)
-            )
+            wireless.connect(bench.adb, phone.serial, wait_s=60, log=lambda _: bench.clock.skip(60))
         phone.authorize()
         assert wireless.connect(bench.adb, phone.serial).usable, "accepted later, it is there"
         bench.server.run("disconnect", phone.serial)

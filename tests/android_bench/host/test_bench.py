@@ -15,7 +15,7 @@ from zoo.schema.artifact import TensorInfo
 from zoo.schema.json_files import read_records
 from zoo.schema.processes import by_case
 
-QUICK = bench.Timing(num_runs=5, min_secs=0.0, warmup_secs=0.0)
+QUICK = bench.HostTiming(num_runs=5, min_secs=0.0, warmup_secs=0.0)
 PRUNED = "squeezenet_v1_1-digits-pruned"
 
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from android_bench.outputs.compare import byte_size, compare, values
-from android_bench.outputs.reference import Pictures, Reference, References
+from android_bench.outputs.reference import OutputImages, OutputReference, References
 from android_bench.outputs.verify import judge
 from android_bench.phone import hexdump
 from android_bench.phone.jobs import JobResult
@@ -60,7 +60,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def references() -> Iterator[References]:
-    with References(Pictures(count=2)) as found:
+    with References(OutputImages(count=2)) as found:
         yield found
 
 
@@ -123,14 +123,14 @@ def test_the_pictures_differ_and_are_drawn_by_the_seed(folder: Path, references:
     assert len({sha256 for _, sha256 in reference.inputs}) == 2
     assert len({one.tobytes() for one in reference.outputs}) == 2
     drawn = {sha256 for _, sha256 in reference.inputs}
-    with References(Pictures(count=2, seed=2)) as other:
+    with References(OutputImages(count=2, seed=2)) as other:
         assert {sha256 for _, sha256 in other.of(case).inputs} != drawn
 
 
 @pytest.mark.slow
 def test_a_seed_draws_the_same_pictures_again(folder: Path, references: References):
     (case,) = cases(folder, "tiny-int8", "none")
-    with References(Pictures(count=2, seed=references.pictures.seed)) as other:
+    with References(OutputImages(count=2, seed=references.pictures.seed)) as other:
         again = {sha256 for _, sha256 in other.of(case).inputs}
     assert again == {sha256 for _, sha256 in references.of(case).inputs}
 
@@ -211,14 +211,17 @@ def test_given_pictures(bench: Bench, folder: Path, tmp_path: Path):
     for name in ("a", "b"):
         pixels = draw.integers(0, 256, (20, 30, 3)).astype(np.uint8)
         (tmp_path / f"{name}.jpg").write_bytes(tf.io.encode_jpeg(pixels).numpy())
-    with bench.phone(**REAL) as phone, References(Pictures(images=tmp_path)) as references:
+    with bench.phone(**REAL) as phone, References(OutputImages(images=tmp_path)) as references:
         (row,) = outputs(bench, phone, cases(folder, "unknown", "none"), references)
         (path, _), *_ = references.of(cases(folder, "unknown", "none")[0]).inputs
         values = np.frombuffer(path.read_bytes(), np.float32)
     assert row.valid and (row.images, row.largest_difference) == (2, 0)
     assert "does not say how" in row.pictures
     assert -1 <= values.min() < -0.2 and 0.2 < values.max() <= 1
-    with References(Pictures(images=tmp_path / "none")) as nowhere, pytest.raises(ZooError) as told:
+    with (
+        References(OutputImages(images=tmp_path / "none")) as nowhere,
+        pytest.raises(ZooError) as told,
+    ):
         nowhere.of(cases(folder, "unknown", "none")[0])
     assert "no such pictures" in str(told.value)
 
@@ -287,7 +290,7 @@ def test_any_text_is_bytes_or_refused(text: str):
 
 
 OUTPUT = TensorInfo(name="out", shape=(1, 4), dtype="int8", scale=0.5, zero_point=-3)
-REFERENCE = Reference(
+REFERENCE = OutputReference(
     inputs=((Path("a"), "0"), (Path("b"), "1")), input_shape=(1, 8, 8, 1), output=OUTPUT,
     outputs=(np.arange(4.0), np.arange(4.0)), pictures="", runtime="",
 )  # fmt: skip

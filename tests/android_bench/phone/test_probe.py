@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from android_bench.phone.probe import Cluster, mask, parse_probe
+from android_bench.phone.probe import CpuCluster, mask, parse_probe
 from android_bench.phone.state import parse_state, unknown_state
 from zoo.errors import ZooError
 
@@ -127,7 +127,7 @@ def test_size_is_bounded():
 
 
 SD865 = [
-    Cluster(cores, khz, None, None)
+    CpuCluster(cores, khz, None, None)
     for cores, khz in (
         ("cores 0,1,2,3", 1_804_800),
         ("cores 4,5,6", 2_419_200),
@@ -156,7 +156,7 @@ def test_masks(clusters, wanted, expected):
     ("clusters", "wanted", "message"),
     [
         ([], "big", "does not tell its clusters"),
-        ([Cluster("cores ?", 2_000_000, None, None)], "big", "does not tell"),
+        ([CpuCluster("cores ?", 2_000_000, None, None)], "big", "does not tell"),
         (SD865[:1], "big", "all are alike"),
         (SD865[:2], "prime", "no prime core.*--cores=big"),
         (SD865, "huge", "unknown --cores 'huge'"),

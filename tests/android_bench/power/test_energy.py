@@ -46,7 +46,7 @@ def test_energy_of_a_healthy_phone(name, kind):
         assert found.net_mw == pytest.approx(1e3 * truth.net_w, rel=0.05)
         assert found.gross_mw == pytest.approx(1e3 * truth.gross_w, rel=0.05)
         assert found.net_mj == pytest.approx(found.net_mw * INFERENCE_S)
-        assert found.net_mj_doubt / found.net_mj <= 0.1
+        assert found.net_mj_uncertainty / found.net_mj <= 0.1
         assert found.unit == ("uA" if phone.amps == 1e-6 else "mA")
         assert found.charging_is == ("positive" if phone.charging_positive else "negative")
         assert found.sampler == kind
@@ -54,12 +54,12 @@ def test_energy_of_a_healthy_phone(name, kind):
         assert found.gauge_period_s == pytest.approx(phone.period_s, rel=0.35)
 
 
-def test_the_doubt_covers_the_error():
+def test_the_uncertainty_covers_the_error():
     phone = Phone(noise=0.15, load_w=2.5, period_s=1)
     outside = 0
     for seed in range(60):
         truth, found = measured(phone, seed)
-        outside += abs(found.net_mw - 1e3 * truth.net_w) > found.net_mw_doubt
+        outside += abs(found.net_mw - 1e3 * truth.net_w) > found.net_mw_uncertainty
     assert outside <= 6
 
 
@@ -97,7 +97,7 @@ def test_an_energy_is_right_or_refused(
     assert found.unit == ("mA" if milli else "uA")
     assert found.charging_is == ("positive" if phone.charging_positive else "negative")
     # Five percent, or what it says itself; once in a while a little more.
-    allowed = max(0.05 * truth.net_w, 2e-3 * found.net_mw_doubt)
+    allowed = max(0.05 * truth.net_w, 2e-3 * found.net_mw_uncertainty)
     assert abs(1e-3 * found.net_mw - truth.net_w) <= allowed
 
 

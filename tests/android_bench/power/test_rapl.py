@@ -19,7 +19,7 @@ from android_bench.power import rapl
 from android_bench.power.energy import Window
 from android_bench.power.gauge import PowerProblem
 from android_bench.power.metered import Metering
-from android_bench.power.rapl import Domain, Rapl, Reading, Recording
+from android_bench.power.rapl import CounterReading, Domain, Rapl, Recording
 from android_bench.tasks.cases import candidates
 from android_bench.tasks.schedule import schedule
 from tests.support.tiny_tflite import tiny_model
@@ -137,7 +137,7 @@ def test_packages_alone_are_counted(powercap):
 def test_joules_are_those_that_were_spent(powercap):
     with running(powercap, lambda: True) as processor:
         counters = Rapl(powercap)
-        readings: list[Reading] = []
+        readings: list[CounterReading] = []
         least: list[float] = []
         most: list[float] = []
         while len(readings) < 8:
@@ -157,8 +157,8 @@ def test_any_turn(range_uj, data):
     spent = data.draw(st.integers(0, range_uj - 1))
     counters = object.__new__(Rapl)
     counters.domains = (Domain("package-0", Path("energy_uj"), range_uj),)
-    last = Reading(1.0, ((began + spent) % range_uj,))
-    assert counters.joules(Reading(0.0, (began,)), last) == spent / 1e6
+    last = CounterReading(1.0, ((began + spent) % range_uj,))
+    assert counters.joules(CounterReading(0.0, (began,)), last) == spent / 1e6
 
 
 def played(powercap: Path, load_w: float, noise: float, idle_after_w: float = IDLE_W):
@@ -174,7 +174,9 @@ def played(powercap: Path, load_w: float, noise: float, idle_after_w: float = ID
             spent_uj = 1e6 * watts * (1 + noise * draw.gauss(0, 1)) * step_s
             uj = [uj[0] + spent_uj * 2 / 3, uj[1] + spent_uj / 3]
             at_s += step_s
-            recording.readings.append(Reading(at_s, tuple(int(one) % RANGE_UJ for one in uj)))
+            recording.readings.append(
+                CounterReading(at_s, tuple(int(one) % RANGE_UJ for one in uj))
+            )
         windows.append(Window(start_s, at_s))
     return recording, windows
 
@@ -185,9 +187,11 @@ def test_a_load_between_rests(powercap):
     found = rapl.energy(recording, before, load, after, runs=100)
     assert found.gross_mw == pytest.approx(1e3 * LOAD_W, rel=0.03)
     assert found.idle_mw == pytest.approx(1e3 * IDLE_W, rel=0.03)
-    assert abs(found.net_mw - 1e3 * (LOAD_W - IDLE_W)) < found.net_mw_doubt < 800
+    assert abs(found.net_mw - 1e3 * (LOAD_W - IDLE_W)) < found.net_mw_uncertainty < 800
     assert found.net_mj == pytest.approx(found.net_mw * windows[1].length_s / 100)
-    assert found.net_mj_doubt / found.net_mj == pytest.approx(found.net_mw_doubt / found.net_mw)
+    assert found.net_mj_uncertainty / found.net_mj == pytest.approx(
+        found.net_mw_uncertainty / found.net_mw
+    )
     assert found.gauge_period_s == pytest.approx(0.25, rel=0.1)
     assert (found.source, found.evidence) == ("rapl", ("package-0", "package-1"))
     assert (found.unit, found.charging_is, found.sampler) == (None, None, None)
@@ -286,7 +290,7 @@ def rows_of(tmp_path, powercap, metering):
     name = os.path.relpath(tmp_path / "tiny.tflite")  # the worker runs elsewhere
     case = candidates([name], tmp_path)[0].case("litert", "none", 1)
     tasks = schedule([case], 2, "host", {})
-    timing = bench.Timing(num_runs=3, min_secs=0.0, warmup_secs=0.0)
+    timing = bench.HostTiming(num_runs=3, min_secs=0.0, warmup_secs=0.0)
     provenance = Provenance.here()
     rows = list(bench.measure(tasks, timing, provenance, lambda _: None, metering, powercap))
     assert [RESULT.validate_json(row.model_dump_json()) for row in rows] == rows

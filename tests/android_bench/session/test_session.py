@@ -34,7 +34,7 @@ def only_reason(row: Measurement) -> str:
 def test_the_whole_path(bench: Bench):
     lines: list[str] = []
     with bench.phone(litert=True, slow_ms=0.0) as phone:
-        rows = bench.measure(phone, "none", "xnnpack", "gpu", progress=lines.append)
+        rows = bench.measure(phone, "none", "xnnpack", "gpu", log=lines.append)
         runs = phone.benchmarks()
         pushed = [entry.text for entry in phone.log if entry.kind == "push"]
         assert left_on(phone) == []
@@ -144,7 +144,7 @@ def measure_one_by_one(
         if ": 2/2" in line:
             phone.set_benchmark(**then)
 
-    return bench.measure(phone, "none", "none", progress=progress)
+    return bench.measure(phone, "none", "none", log=progress)
 
 
 def test_statistics_of_a_failed_run_do_not_count(bench: Bench):
@@ -320,7 +320,7 @@ def test_back_too_late_costs_one_case(bench: Bench):
                 phone.plug()
 
         bench.during_run(phone, leave)
-        rows = bench.measure(phone, "none", "none", progress=come_back)
+        rows = bench.measure(phone, "none", "none", log=come_back)
         assert left_on(phone) == []
     assert "left in mid-run" in only_reason(rows[0])
     assert rows[1].valid, rows[1].reasons
@@ -349,7 +349,7 @@ def test_a_long_reboot_is_named_too(bench: Bench):
                 given_up.set()
 
         bench.during_run(phone, reboot)
-        rows = bench.measure(phone, "none", "none", progress=said)
+        rows = bench.measure(phone, "none", "none", log=said)
     assert "rebooted" in only_reason(rows[0])
     assert rows[1].valid, rows[1].reasons
 

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from android_bench.session.run_conditions import Watch
-from android_bench.session.validity import Judge
+from android_bench.session.run_conditions import RunConditions
+from android_bench.session.validity import ValidityChecker
 from tests.support.processes import HANG_S
 from tests.virtual_phone.texts import battery_text, thermal_text
 from zoo.schema.measurement import Latency
@@ -69,7 +69,7 @@ def test_a_limit_that_comes_between_two_runs(bench):
         rows = bench.processes(
             phone,
             bench.tasks("none", "xnnpack"),
-            progress=lambda line: throttle(phone) if ": 2/2" in line else None,
+            log=lambda line: throttle(phone) if ": 2/2" in line else None,
         )
     assert rows[0].valid
     assert "core 7 is allowed 1900800 kHz, and was 2841600 kHz" in reasons(rows[1])
@@ -115,7 +115,7 @@ def test_a_hot_phone_is_waited_for(bench):
                 cold = battery_text(phone.profile).replace("temperature: 410", "temperature: 310")
                 phone.set_dumpsys("battery", cold)
 
-        (row,) = bench.measure(phone, "none", cool_down_s=60.0, progress=said)
+        (row,) = bench.measure(phone, "none", cool_down_s=60.0, log=said)
     assert row.valid and row.state_before["battery_c"] == "31.0"
     assert sum("cooling down (41.0 °C, thermal status 0 (none))" in line for line in lines) == 1
 
@@ -124,8 +124,10 @@ def test_services_do_their_work_in_other_processes():
     latency = Latency(
         runs=50, processes=1, init_us=1, first_us=1, avg_us=1, min_us=1, max_us=1, std_us=0
     )
-    watch = Watch(seconds=10, other_cores=2.0)
-    judged = {name: Judge(38).run({}, {}, watch, latency, name) for name in ("gpu", "nnapi")}
+    watch = RunConditions(seconds=10, other_cores=2.0)
+    judged = {
+        name: ValidityChecker(38).run({}, {}, watch, latency, name) for name in ("gpu", "nnapi")
+    }
     assert judged == {"gpu": ["other load: 2.0 cores, 0.5 at most"], "nnapi": []}
 
 
@@ -133,4 +135,6 @@ def test_too_few_runs():
     latency = Latency(
         runs=9, processes=1, init_us=1, first_us=1, avg_us=1, min_us=1, max_us=1, std_us=0
     )
-    assert Judge(38).run({}, {}, Watch(), latency, "none") == ["too few runs: 9, 10 at least"]
+    assert ValidityChecker(38).run({}, {}, RunConditions(), latency, "none") == [
+        "too few runs: 9, 10 at least"
+    ]

@@ -177,30 +177,30 @@ def test_the_documented_address():
 
 def test_both_lines_are_kept_side_by_side(site: Site, tmp_path: Path):
     tflite = benchmark_binary(None, "arm64-v8a", tmp_path, address=site.address)
-    litert = benchmark_binary(None, "arm64-v8a", tmp_path, line="litert", address=site.address)
+    litert = benchmark_binary(None, "arm64-v8a", tmp_path, tool="litert", address=site.address)
     assert tflite.path.read_bytes() == ARM64 and litert.path.read_bytes() == LITERT
-    again = benchmark_binary(None, "arm64-v8a", tmp_path, line="litert", address=site.address)
+    again = benchmark_binary(None, "arm64-v8a", tmp_path, tool="litert", address=site.address)
     assert again == litert and len(site.asked) == 2
 
 
 @pytest.mark.parametrize(
-    ("line", "path", "content", "got"),
+    ("tool", "path", "content", "got"),
     [
         ("litert", "/android_arm64_benchmark_model", ARM64, "got: benchmark_model"),
         ("tflite", "/android_aarch64_benchmark_model", LITERT, "got: litert_benchmark_model"),
     ],
 )
-def test_another_line_than_was_asked_for(
-    site: Site, tmp_path: Path, line: str, path: str, content: bytes, got: str
+def test_another_tool_than_was_asked_for(
+    site: Site, tmp_path: Path, tool: str, path: str, content: bytes, got: str
 ):
     site.files[path] = content
-    with pytest.raises(ZooError, match=rf"another line.*{got}"):
-        benchmark_binary(None, "arm64-v8a", tmp_path, line=line, address=site.address)
+    with pytest.raises(ZooError, match=rf"not the tool.*{got}"):
+        benchmark_binary(None, "arm64-v8a", tmp_path, tool=tool, address=site.address)
     assert not list(tmp_path.glob("*.json"))
 
 
 def test_litert_is_for_64_bits(tmp_path: Path):
     with pytest.raises(ZooError, match=r"no ready-made.*arm64-v8a.*--benchmark_binary"):
-        benchmark_binary(None, "armeabi-v7a", tmp_path, line="litert")
-    with pytest.raises(ZooError, match="unknown line"):
-        benchmark_binary(None, "arm64-v8a", tmp_path, line="litrt")
+        benchmark_binary(None, "armeabi-v7a", tmp_path, tool="litert")
+    with pytest.raises(ZooError, match="unknown benchmark_model tool"):
+        benchmark_binary(None, "arm64-v8a", tmp_path, tool="litrt")

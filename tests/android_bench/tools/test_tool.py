@@ -23,7 +23,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `tflite` and `litert`, the stand-ins, and `tiny.tflite`."""
     folder = tmp_path_factory.mktemp("tools")
     stand_in_binary(folder, "tflite")
-    stand_in_binary(folder, "litert", line="litert")
+    stand_in_binary(folder, "litert", tool="litert")
     tiny_model(folder / "tiny.tflite")
     return folder
 

@@ -14,7 +14,7 @@ LIBRARY = "/data/local/tmp/libQnnTFLiteDelegate.so"
 @pytest.fixture(scope="module")
 def litert(every_bench: Bench) -> Bench:
     """A bench whose binary is LiteRT 2's tool."""
-    binary = stand_in_binary(every_bench.binary.parent, "lit", line="litert")
+    binary = stand_in_binary(every_bench.binary.parent, "lit", tool="litert")
     return replace(every_bench, binary=binary)
 
 

@@ -3,11 +3,11 @@
 import pytest
 
 from converters.inspection import gpu
-from converters.tflite.model import Graph, Model, Operator, Quantisation, Tensor
+from converters.tflite.model import Graph, Model, Operator, Tensor, TensorQuantization
 from converters.tflite.reader import read
 from tests.support.tflite_samples import foreign
 
-_SCALED = Quantisation((0.1,), (0,), 0)
+_SCALED = TensorQuantization((0.1,), (0,), 0)
 
 
 def _tensor(index, shape, kind="FLOAT32", constant=False, signature=()):

@@ -16,7 +16,7 @@ from converters.tflite.reader import read
 from tests.support import processes
 from tests.support.tflite_samples import FOREIGN, foreign, plain_interpreter
 from tests.support.tiny_tflite import tiny_model
-from zoo.runtime.sandbox import Runner
+from zoo.runtime.sandbox import Sandbox
 
 SPARSE = "face_detection_full_range_sparse"
 
@@ -187,7 +187,7 @@ def test_parameters_macs_and_runtime_equal_keras_and_the_converter(tmp_path):
 
 
 def test_placement_and_what_is_left():
-    with Runner("litert") as runner:
+    with Sandbox("litert") as runner:
         taken = runner.placement(foreign(SPARSE))
         assert (taken.level, taken.partitions) == ("full", 1)
         assert taken.nodes == len(read(_content(SPARSE), "").main.operators)

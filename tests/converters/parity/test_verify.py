@@ -17,12 +17,12 @@ from hypothesis.extra import numpy as arrays
 
 from converters.parity import show
 from converters.parity.difference import compare, sqnr_db
-from converters.parity.graph import Step, label, pair, pair_layers, steps
+from converters.parity.graph import ComputedTensor, label, pair, pair_layers, steps
 from converters.parity.layers import Subject, by_layer
 from converters.parity.limits import LIMITS, changed
 from converters.parity.localize import first_jump, layer_errors
 from converters.parity.reference import Reference
-from converters.parity.verify import Plan, Row, verify
+from converters.parity.verify import ParityRow, VerifyPlan, verify
 from scripts import verify as script
 from tests.support.tiny_tflite import tiny_model
 from zoo import runs, runtime
@@ -30,7 +30,7 @@ from zoo.catalog import RECIPES, build
 from zoo.errors import ZooError
 from zoo.io.files import sha256_of
 from zoo.io.provenance import Provenance
-from zoo.runtime.sandbox import Runner
+from zoo.runtime.sandbox import Sandbox
 from zoo.schema.artifact import Artifact
 from zoo.schema.json_files import read_model
 from zoo.schema.run import ModelConfig, Run
@@ -126,7 +126,7 @@ def test_limits():
 
 def chain(*names):
     before = ("image", *names)
-    return [Step(name, "CONV_2D", (before[i],)) for i, name in enumerate(names)]
+    return [ComputedTensor(name, "CONV_2D", (before[i],)) for i, name in enumerate(names)]
 
 
 @pytest.mark.parametrize(
@@ -153,10 +153,10 @@ def test_where_it_jumps(sqnr, jump):
 
 def test_a_branch_is_judged_by_its_own_inputs():
     graph = [
-        Step("left", "CONV_2D", ("image",)),
-        Step("right", "CONV_2D", ("image",)),
-        Step("both", "ADD", ("left", "right")),
-        Step("after", "CONV_2D", ("left",)),
+        ComputedTensor("left", "CONV_2D", ("image",)),
+        ComputedTensor("right", "CONV_2D", ("image",)),
+        ComputedTensor("both", "ADD", ("left", "right")),
+        ComputedTensor("after", "CONV_2D", ("left",)),
     ]
     errors = layer_errors(graph, {"left": 40, "right": 5, "both": 8, "after": 38}, 30)
     assert [error.before_db for error in errors] == [math.inf, math.inf, 5, 40]
@@ -176,7 +176,11 @@ def test_a_tensor_that_means_something_else_is_left_out():
 
 
 def test_a_strong_sound_branch_does_not_hide_a_broken_one():
-    graph = [*chain("a", "b"), Step("sum", "ADD", ("a", "b")), Step("c", "CONV_2D", ("sum",))]
+    graph = [
+        *chain("a", "b"),
+        ComputedTensor("sum", "ADD", ("a", "b")),
+        ComputedTensor("c", "CONV_2D", ("sum",)),
+    ]
     errors = layer_errors(graph, {"a": 40, "b": 0, "sum": 14, "c": 13}, 30)
     assert first_jump(errors).tensor == "b"
 
@@ -187,9 +191,9 @@ def test_a_strong_sound_branch_does_not_hide_a_broken_one():
 def test_steps_of_a_flatbuffer(tmp_path):
     content = tiny_model(tmp_path / "tiny.tflite").read_bytes()
     assert steps(content, "tiny") == (
-        Step("conv/relu", "CONV_2D", ("image",)),
-        Step("dense/logits", "FULLY_CONNECTED", ("conv/relu",)),
-        Step("probabilities", "SOFTMAX", ("dense/logits",)),
+        ComputedTensor("conv/relu", "CONV_2D", ("image",)),
+        ComputedTensor("dense/logits", "FULLY_CONNECTED", ("conv/relu",)),
+        ComputedTensor("probabilities", "SOFTMAX", ("dense/logits",)),
     )
     for cut in (0, 3, 8, 100, len(content) // 2):
         with pytest.raises(ZooError, match="tflite"):
@@ -278,7 +282,7 @@ def output(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def litert():
-    with Runner("litert", 60) as runner:
+    with Sandbox("litert", 60) as runner:
         yield runner
 
 
@@ -373,7 +377,7 @@ def test_a_failure_is_a_row(output, litert, tmp_path):
     orphan = sound.artifact.model_copy(update={"parent_sha256": "0" * 64})
     lost = sound.artifact.model_copy(update={"parent_run": "no-such-run"})
     odd = sound.artifact.model_copy(update={"precision": "int3"})
-    plan = Plan(output, 10, ["none"], LIMITS, every_layer=True)
+    plan = VerifyPlan(output, 10, ["none"], LIMITS, every_layer=True)
     subjects = [
         Subject(cut, sound.artifact),
         Subject(sound.path, odd),
@@ -381,7 +385,7 @@ def test_a_failure_is_a_row(output, litert, tmp_path):
         Subject(sound.path, lost),
     ]
     found = list(verify(subjects, [litert], plan, lambda _: None))
-    rows = [item for item in found if isinstance(item, Row)]
+    rows = [item for item in found if isinstance(item, ParityRow)]
     for row, why in zip(
         rows,
         ("litert refuses", "no limits are known", "not those that", "no such run"),

@@ -21,7 +21,7 @@ from tests.conftest import ROOT
 from tests.support.processes import HANG_S
 from zoo.data import fashion_mnist
 from zoo.errors import ZooError
-from zoo.runtime.sandbox import Runner
+from zoo.runtime.sandbox import Sandbox
 from zoo.schema.artifact import Artifact
 from zoo.schema.json_files import read_model, read_records
 from zoo.schema.measurement import Accuracy, TrainRecord
@@ -64,7 +64,7 @@ class Looked:
 
 @pytest.fixture(scope="module")
 def looked():
-    with Runner("litert", HANG_S) as runner:
+    with Sandbox("litert", HANG_S) as runner:
         yield Looked(runner)
 
 

@@ -13,8 +13,8 @@ from converters.studies.compression_table import alexnet, imagenet, trained
 from converters.studies.compression_table.commands import DATASETS, MODELS, commands
 from converters.studies.compression_table.published import ALEXNET_BYTES, LAYERS, PUBLISHED
 from converters.studies.compression_table.rows import (
-    Accuracy,
-    Row,
+    CompressionRow,
+    ImageAccuracy,
     Size,
     against,
     markdown,
@@ -27,21 +27,21 @@ from zoo.container.unpack import unpack_bytes
 from zoo.stats import paired
 
 MADE_UP = (
-    Row(
+    CompressionRow(
         part="One",
         name="SqueezeNet, Deep Compression, 8 bit",
         how="bit by bit",
         size=Size(flatbuffer=5_000_000, zip=800_000, container=487_722),
         accuracies=(
-            Accuracy(pictures=1000, top1=0.6231, top5=0.8412),
-            Accuracy(
+            ImageAccuracy(pictures=1000, top1=0.6231, top5=0.8412),
+            ImageAccuracy(
                 pictures=500, top1=0.6, top5=0.83, difference=-0.0042, low=-0.0912, high=0.0834,
                 note="one half",
             ),
         ),
     ),
-    Row(part="Two", name="ours alone", reason="no such run | where: runs/ours"),
-    Row(part="One", name="AlexNet", how="parameters", computed=ALEXNET_BYTES),
+    CompressionRow(part="Two", name="ours alone", reason="no such run | where: runs/ours"),
+    CompressionRow(part="One", name="AlexNet", how="parameters", computed=ALEXNET_BYTES),
 )  # fmt: skip
 
 

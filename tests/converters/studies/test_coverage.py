@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from converters.studies import coverage_table, latency_ratios
-from converters.studies.coverage_table import OnRuntime, Row
+from converters.studies.coverage_table import CoverageRow, OnRuntime
 from tests.conftest import PICTURES
 from zoo.errors import ZooError
 from zoo.schema.measurement import Placement
@@ -25,7 +25,7 @@ def test_the_command_goes_on_where_it_stopped(command, tmp_path):
     first = command("conversions", *flags, "--precisions=float32,int8_qat")
     assert first.returncode == 0, first.stderr
     log = tmp_path / "conversions.jsonl"
-    rows = [Row.model_validate(json.loads(line)) for line in log.read_text().splitlines()]
+    rows = [CoverageRow.model_validate(json.loads(line)) for line in log.read_text().splitlines()]
     assert [row.precision for row in rows] == ["float32", "int8_qat"]
     for row, most in zip(rows, (1e-5, 0.3), strict=True):
         assert row.on["litert"].placement.level == "full"
@@ -53,7 +53,7 @@ def on(taken, nodes, parts, relative=0.01, latency_us=100.0):
 
 def test_every_refusal_has_its_reason():
     rows = [
-        Row(
+        CoverageRow(
             model="a",
             precision="int8",
             bytes=5,
@@ -64,8 +64,8 @@ def test_every_refusal_has_its_reason():
                 "tflite_runtime": OnRuntime(reason="it refuses this .tflite"),
             },
         ),
-        Row(model="a", precision="int16x8", reason="the quantiser refuses HARD_SWISH"),
-        Row(
+        CoverageRow(model="a", precision="int16x8", reason="the quantiser refuses HARD_SWISH"),
+        CoverageRow(
             model="b",
             precision="int8",
             oldest_runtime="2.3.0",

@@ -21,7 +21,7 @@ from tests.support.processes import HANG_S
 from tests.support.tflite_samples import foreign, mutated
 from tests.support.tiny_tflite import tiny_model
 from zoo.errors import ZooError
-from zoo.runtime.sandbox import Runner
+from zoo.runtime.sandbox import Sandbox
 
 _MORE_MEMORY_KB = 150_000
 # 10,000 in all; the smallest file is nothing but structure.
@@ -84,7 +84,7 @@ def test_runtime_crashes_cost_one_file_each(tmp_path):
     good = tmp_path / "good.tflite"
     good.write_bytes(_original("tiny", tmp_path))
     outcomes = {"placed": 0, "refused": 0}
-    with Runner("litert", timeout_s=HANG_S) as runner:
+    with Sandbox("litert", timeout_s=HANG_S) as runner:
         for name, seeds in (("tiny", range(400)), ("okay_nabu", range(60))):
             original = _original(name, tmp_path)
             for seed in seeds:

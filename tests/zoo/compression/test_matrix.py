@@ -19,7 +19,7 @@ from tests.support import small_networks
 from tests.support.select import some
 from zoo import runtime
 from zoo.compression import cluster, kernels, low_rank, prune
-from zoo.compression.interface import Start
+from zoo.compression.interface import SchemeInput
 from zoo.schema.recipe import Recipe
 from zoo.schema.run import PerLayer
 
@@ -30,7 +30,7 @@ RECIPE = Recipe(name="test", prune_sparsity=SPARSITY, cluster_count=CLUSTERS, lo
 
 def tuned(begin, model, scheme=(), recipe=RECIPE, per_layer=None):
     """The scheme's network after two training steps of four pictures, and how it was begun."""
-    start = Start(model, scheme, recipe, per_layer or PerLayer(), steps=2, per_epoch=2)
+    start = SchemeInput(model, scheme, recipe, per_layer or PerLayer(), steps=2, per_epoch=2)
     tuning = begin(start)
     tuning.model.compile(
         tf_keras.optimizers.SGD(0.01, momentum=0.9, nesterov=True, jit_compile=False),
@@ -150,7 +150,7 @@ def test_the_int8_file_keeps_what_the_schemes_made(family, scheme):
 
 
 def low_rank_usual(model):
-    return low_rank._ranks(Start(model, (), RECIPE, PerLayer(), 2, 2))
+    return low_rank._ranks(SchemeInput(model, (), RECIPE, PerLayer(), 2, 2))
 
 
 def worth_splitting(model):

@@ -26,7 +26,7 @@ from zoo.compression import kernels, qat, qat_quantizers
 from zoo.compression.preserve import Keep
 from zoo.errors import ZooError
 from zoo.models import alexnet
-from zoo.runtime.sandbox import Runner
+from zoo.runtime.sandbox import Sandbox
 
 layers = tf_keras.layers
 CLUSTERS = 8  # besides zero
@@ -36,7 +36,7 @@ SANE = 2**-24, 2**7  # scales beyond are nobody's
 
 @pytest.fixture(scope="module")
 def litert():
-    with Runner("litert") as runner:
+    with Sandbox("litert") as runner:
         yield runner
 
 
@@ -256,13 +256,13 @@ def test_weights_are_rounded_to_255_levels():
     for axes, sizes in ((0, (0, 1, 2, 3)), (1, (0, 1, 2)), (2, (0, 1))):
         most = np.abs(kernel).max(axis=sizes, keepdims=True)
         step = np.where(most > 0, most, 1) / 127
-        got = qat_quantizers.Weights(axes)(tf.constant(kernel), True, {}).numpy()
+        got = qat_quantizers.WeightQuantizer(axes)(tf.constant(kernel), True, {}).numpy()
         np.testing.assert_allclose(got, np.rint(kernel / step) * step, atol=1e-6)
         assert (got[kernel == 0] == 0).all()
 
 
 def test_the_first_batch_sets_the_range_and_later_ones_move_it():
-    layer = QuantizeLayer(qat_quantizers.Range(1e-3))
+    layer = QuantizeLayer(qat_quantizers.ActivationQuantizer(1e-3))
     layer(tf.constant([[2.0, 5.0]]), training=True)
     assert layer.get_weights()[:2] == [0, 5]
     layer(tf.constant([[-1.0, 4.0]]), training=True)

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo.compression import block_pruning, cluster, kernels, prune
-from zoo.compression.interface import Start
+from zoo.compression.interface import SchemeInput
 from zoo.compression.preserve import Keep
 from zoo.data.dataset import Dataset
 from zoo.data.split import Split
 from zoo.schema.recipe import Recipe
 from zoo.schema.run import PerLayer
 from zoo.training import loop
-from zoo.training.schedule import Schedule
+from zoo.training.schedule import TrainingPlan
 
 layers = tf_keras.layers
 FEW = settings(max_examples=25, deadline=None)
@@ -47,12 +47,14 @@ def dataset():
 
 
 def schedule(epochs):
-    return Schedule(epochs=epochs, batch_size=4, learning_rate=0.05, warmup=0.2, weight_decay=5e-4)
+    return TrainingPlan(
+        epochs=epochs, batch_size=4, learning_rate=0.05, warmup=0.2, weight_decay=5e-4
+    )
 
 
 def start(model, scheme=(), steps=12, layers=None, others=True, **recipe):
     wanted = PerLayer(layers=layers or {}, others=others)
-    return Start(model, scheme, Recipe(name="test", **recipe), wanted, steps, steps // 2)
+    return SchemeInput(model, scheme, Recipe(name="test", **recipe), wanted, steps, steps // 2)
 
 
 def stepped(tuning, steps=12):
@@ -68,9 +70,9 @@ def stepped(tuning, steps=12):
     return tuning.strip(tuning.model) if tuning.strip else tuning.model
 
 
-def trained(tuning, folder, epochs=2, say=lambda line: None):
+def trained(tuning, folder, epochs=2, log=lambda line: None):
     outcome = loop.fit(
-        tuning.model, dataset(), schedule(epochs), folder, say,
+        tuning.model, dataset(), schedule(epochs), folder, log,
         callbacks=tuning.callbacks, eligible=tuning.eligible,
     )  # fmt: skip
     tuning.model.load_weights(outcome.weights)
@@ -201,9 +203,9 @@ def test_a_broken_run_goes_on_and_ends_with_the_same_weights(tmp_path, scheme, r
 
     unbroken = trained(scheme.begin(start(network(), **recipe)), tmp_path / "one")
     with pytest.raises(Killed):
-        trained(scheme.begin(start(network(), **recipe)), tmp_path / "two", say=kill)
+        trained(scheme.begin(start(network(), **recipe)), tmp_path / "two", log=kill)
     said: list[str] = []
-    again = trained(scheme.begin(start(network(), **recipe)), tmp_path / "two", say=said.append)
+    again = trained(scheme.begin(start(network(), **recipe)), tmp_path / "two", log=said.append)
     assert said[0].startswith("resuming after epoch 1 of 2")
     for one, two in zip(unbroken.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from zoo.compression import schemes
 from zoo.compression.sensitivity import chart, report
-from zoo.compression.sensitivity.proposal import Point, propose
-from zoo.compression.sensitivity.scan import WHATS, Scan, int8_bytes
+from zoo.compression.sensitivity.proposal import ScanPoint, propose
+from zoo.compression.sensitivity.scan import SCAN_KINDS, Scan, int8_bytes
 from zoo.data.dataset import Dataset
 from zoo.data.split import Split
 from zoo.errors import ZooError
@@ -30,7 +30,7 @@ FEW = settings(max_examples=60, deadline=None)
 
 
 def point(layer, size, nats):
-    return Point(layer, level=size, value=size, bytes=size, accuracy=1.0, nats=nats / 100)
+    return ScanPoint(layer, level=size, value=size, bytes=size, accuracy=1.0, nats=nats / 100)
 
 
 @st.composite
@@ -123,7 +123,7 @@ def scanned(what):
     before = [w.copy() for w in model.get_weights()]
     scan = Scan(model, images, labels)
     said: list[str] = []
-    points = scan.points(WHATS[what], said.append)
+    points = scan.points(SCAN_KINDS[what], said.append)
     return model, before, scan, points, said, labels
 
 
@@ -131,24 +131,24 @@ def curve(points, layer):
     return [point for point in points if point.layer == layer]
 
 
-@pytest.mark.parametrize("what", WHATS)
+@pytest.mark.parametrize("what", SCAN_KINDS)
 def test_a_scan_finds_what_counts_and_leaves_the_network_as_it_was(what):
     model, before, scan, points, said, _ = scanned(what)
     for old, new in zip(before, model.get_weights(), strict=True):
         assert old.tobytes() == new.tobytes()
     assert list(dict.fromkeys(p.layer for p in points)) == scan.layers
     assert "depthwise" not in scan.layers
-    assert len(points) == len(scan.layers) * len(WHATS[what].levels)
+    assert len(points) == len(scan.layers) * len(SCAN_KINDS[what].levels)
     assert len(said) == len(scan.layers)
     for each in curve(points, "unused"):
         assert (each.accuracy, each.nats) == (scan.accuracy, 0)
     for name in ("used", "hidden"):
         found = curve(points, name)
-        assert [p.level for p in found] == list(WHATS[what].levels)  # from mild to strong
+        assert [p.level for p in found] == list(SCAN_KINDS[what].levels)  # from mild to strong
         assert found[-1].nats > 1e-3
         assert found[-1].nats > found[0].nats >= 0
         assert found[-1].bytes < found[0].bytes
-    assert set(scan.uniform(WHATS[what])) == (
+    assert set(scan.uniform(SCAN_KINDS[what])) == (
         set(scan.layers) if what == "bits" else set(scan.layers[1:-1])
     )
 
@@ -169,8 +169,8 @@ def test_a_scan_finds_what_counts_and_leaves_the_network_as_it_was(what):
 def test_a_change_is_what_the_plan_says(what, holds):
     old = np.random.default_rng(1).laplace(size=(3, 3, 12, 20)).astype(np.float32)
     errors = []
-    for level in WHATS[what].levels:
-        new, value, size = WHATS[what].change(old, level)
+    for level in SCAN_KINDS[what].levels:
+        new, value, size = SCAN_KINDS[what].change(old, level)
         assert (new.shape, new.dtype) == (old.shape, old.dtype)
         assert holds(old, new, value)
         assert 0 < size < old.nbytes
@@ -193,7 +193,7 @@ def test_scores_are_those_of_numpy():
     right = log_p(kernel)
     assert scan.accuracy == (right.argmax(1) == labels).mean()
     for found in curve(points, "classifier"):
-        changed = log_p(WHATS["sparsity"].change(kernel, found.level)[0])
+        changed = log_p(SCAN_KINDS["sparsity"].change(kernel, found.level)[0])
         assert found.accuracy == (changed.argmax(1) == labels).mean()
         nats = (np.exp(right) * (right - changed)).sum(1).mean()
         assert found.nats == pytest.approx(nats, rel=1e-3, abs=1e-6)
@@ -201,7 +201,7 @@ def test_scores_are_those_of_numpy():
 
 def test_all_together():
     _, _, scan, points, _, _ = scanned("sparsity")
-    what = WHATS["sparsity"]
+    what = SCAN_KINDS["sparsity"]
     alone = curve(points, "used")[3]
     assert scan.together(what, {"used": alone.level}) == (alone.accuracy, alone.nats)
     assert scan.together(what, {"used": 0.7, "unused": 0.95}) == (alone.accuracy, alone.nats)
@@ -227,7 +227,7 @@ def dataset():
 
 @functools.cache
 def reported(what="sparsity"):
-    wanted = report.Wanted(what, uniform=None, target=None, images=30)
+    wanted = report.ScanRequest(what, uniform=None, target=None, images=30)
     return report.report(network(), dataset(), wanted, "branches", lambda line: None)
 
 
@@ -264,9 +264,9 @@ def test_the_table_and_the_page_hold_every_layer(tmp_path):
 
 def test_better_means_less_divergence_at_no_more_bytes():
     def compared(size, nats):
-        choice = report.Choice({}, size, 1.0, nats)
-        one = report.Choice({}, 10.0, 1.0, 0.5)
-        return report.Report("r", "d", 1, "bits", 1.0, {}, [], 4, one, choice, {}).better
+        choice = report.LayerPlan({}, size, 1.0, nats)
+        one = report.LayerPlan({}, 10.0, 1.0, 0.5)
+        return report.SensitivityReport("r", "d", 1, "bits", 1.0, {}, [], 4, one, choice, {}).better
 
     assert compared(10.0, 0.5)
     assert compared(9.0, 0.4)
@@ -282,7 +282,7 @@ def test_better_means_less_divergence_at_no_more_bytes():
     ],
 )
 def test_what_can_not_be_is_refused_in_one_line(change, text):
-    wanted = report.Wanted(
+    wanted = report.ScanRequest(
         **{"what": "sparsity", "uniform": 0.8, "target": None, "images": 8} | change
     )
     with pytest.raises(ZooError, match=text) as raised:
@@ -292,8 +292,8 @@ def test_what_can_not_be_is_refused_in_one_line(change, text):
 
 def test_the_picture_shows_what_is_lost():
     points = [
-        Point("conv1", 0.5, 0.5, 100, 0.9, 0.0), Point("conv1", 0.9, 0.9, 50, 0.8, 0.4),
-        Point("fc", 0.5, 0.5, 10, 0.91, 0.1), Point("fc", 0.9, 0.9, 5, 0.1, 2.0),
+        ScanPoint("conv1", 0.5, 0.5, 100, 0.9, 0.0), ScanPoint("conv1", 0.9, 0.9, 50, 0.8, 0.4),
+        ScanPoint("fc", 0.5, 0.5, 10, 0.91, 0.1), ScanPoint("fc", 0.9, 0.9, 5, 0.1, 2.0),
     ]  # fmt: skip
     svg = chart.svg("sparsity", points, 0.9, {"conv1": 0.5}, {}, "a scan")
     cells = re.findall(r'layer: (\w+); points lost: (\d+)"[^>]* fill="rgb\(([^)]*)', svg)
@@ -337,8 +337,8 @@ def test_a_plan_that_compress_takes(command, digits, tmp_path):
 def test_no_rank_is_proposed_that_saves_nothing(shape):
     kernel = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     rows, columns = kernel.reshape(-1, shape[-1]).shape
-    for level in WHATS["rank"].levels:
-        changed, rank, _ = WHATS["rank"].change(kernel, level)
+    for level in SCAN_KINDS["rank"].levels:
+        changed, rank, _ = SCAN_KINDS["rank"].change(kernel, level)
         assert rank * (rows + columns) < kernel.size
         if rank == 0:
             np.testing.assert_array_equal(changed, kernel)

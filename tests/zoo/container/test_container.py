@@ -18,7 +18,7 @@ from tests.support.tiny_tflite import _Builder, tiny_model
 from zoo.container import codebooks, number_lists, weights
 from zoo.container.ans import Decoder, Encoder, probabilities
 from zoo.container.mixing import Models
-from zoo.container.prediction import Shape, fitted
+from zoo.container.prediction import TensorShape, fitted
 from zoo.container.unpack import unpack_bytes
 
 PUBLIC = ROOT.parent / "shared" / "data" / "squeezenet_v1.0.deep_compressed.net"
@@ -148,7 +148,7 @@ def test_public_weights(public):
 @given(data=st.data())
 def test_weights_come_back(data):
     sides = [data.draw(st.integers(1, top)) for top in (40, 7, 7, 30)]
-    shape = Shape(*sides)
+    shape = TensorShape(*sides)
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
     largest = data.draw(st.sampled_from([1, 2, 12, 40, 255, 65536]))
     size = (shape.filters, shape.positions, shape.channels)

@@ -18,7 +18,7 @@ from tests.support.tiny_tflite import _Builder
 from zoo.container import lzma_stream, sections
 from zoo.container import unpack as container
 from zoo.container.ans import Decoder
-from zoo.container.prediction import Shape
+from zoo.container.prediction import TensorShape
 from zoo.container.unpack import VERSION, unpack, unpack_bytes
 from zoo.errors import ZooError
 
@@ -141,7 +141,7 @@ def rebuilt(good, change):
     content, data = good
     *_, size, digest, general_length, raw_length = struct.unpack_from("<4sBQ32sIQ", data)
     body = data[HEADER + 4 :]
-    reader = lzma_stream.Reader(body[:general_length])
+    reader = lzma_stream.LzmaReader(body[:general_length])
     plan = reader.exactly(int.from_bytes(reader.exactly(3), "little"))
     listed = sections.from_bytes(plan, size)
     plain = sum(each.count for each in listed if isinstance(each, sections.Plain))
@@ -219,14 +219,17 @@ def bomb(*listed, rest=b"", coded=b"\1\0\0\0", size=None):
     return header(size, lengths=(len(part), 0), body=part + coded)
 
 
-SHAPE = Shape(1 << 11, 1, 1, 1 << 11)
+SHAPE = TensorShape(1 << 11, 1, 1, 1 << 11)
 BOMBS = {
-    "weights": [bomb(*[sections.Weights(SHAPE, False, sections.STEP, 4, 1)] * 60)],
+    "weights": [bomb(*[sections.WeightsSection(SHAPE, False, sections.STEP, 4, 1)] * 60)],
     "list": [bomb(*[sections.Integers(1 << 22)] * 60)],
     "dense": [bomb(*[sections.Dense(1 << 22, 4, True)] * 60)],
     "zeros": [bomb(sections.Plain(1 << 29), rest=bytes(1 << 24))],
     "tiny tensors": [
-        bomb(*[sections.Weights(Shape(1, 8, 8, 1), False, sections.DIRECT, 1, 1)] * 16000)
+        bomb(
+            *[sections.WeightsSection(TensorShape(1, 8, 8, 1), False, sections.DIRECT, 1, 1)]
+            * 16000
+        )
     ],
     "repeats": [
         bomb(

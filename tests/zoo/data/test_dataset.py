@@ -104,7 +104,7 @@ def test_fetch_repairs_a_damaged_cache(fashion, tmp_path, monkeypatch):
     good = labels.read_bytes()
     labels.write_bytes(good[:100])
     monkeypatch.setattr(
-        fashion_mnist, "_from_debian", lambda target, say, _: labels.write_bytes(good)
+        fashion_mnist, "_from_debian", lambda target, log, _: labels.write_bytes(good)
     )
     said: list[str] = []
     fashion_mnist.fetch(tmp_path / "cache", said.append)

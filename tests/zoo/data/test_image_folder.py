@@ -10,7 +10,7 @@ from PIL import Image
 from android_bench.host import bench
 from zoo import catalog, data, runs
 from zoo.data import image_folder
-from zoo.data.encoded_images import Pictures
+from zoo.data.encoded_images import EncodedImages
 from zoo.errors import ZooError
 from zoo.pretrained import transfer
 from zoo.schema.artifact import Artifact
@@ -18,7 +18,7 @@ from zoo.schema.json_files import read_model
 from zoo.schema.recipe import Recipe
 from zoo.schema.run import ModelConfig, Run
 from zoo.training.loop import fit
-from zoo.training.schedule import Schedule, batches
+from zoo.training.schedule import TrainingPlan, batches
 
 CLASSES = ("cat", "frog", "ship")
 
@@ -131,7 +131,7 @@ def test_a_picture_that_breaks_later_is_named(folder, tmp_path_factory):
     model = catalog.build(
         ModelConfig(model="squeezenet_v1_1", input_shape=(16, 16, 3), classes=3, width=0.25)
     )
-    schedule = Schedule(epochs=1, batch_size=8, learning_rate=0.1)
+    schedule = TrainingPlan(epochs=1, batch_size=8, learning_rate=0.1)
     output = tmp_path_factory.mktemp("output")
     with pytest.raises(ZooError, match=rf"cannot read a picture.*{gone.name}") as caught:
         fit(model, found, schedule, output, print)
@@ -145,7 +145,7 @@ def test_a_broken_picture_is_named_and_refused_or_left_out(folder):
     with pytest.raises(ZooError, match=r"2 of 122 pictures.*ship/cut\.jpg.*--skip_broken"):
         load(folder)
     said: list[str] = []
-    found = load(folder, skip_broken=True, say=said.append)
+    found = load(folder, skip_broken=True, log=said.append)
     assert len(found.train) + len(found.validation) + len(found.test) == 120
     assert len(said) == 2 and all("left out" in line for line in said)
     assert any("ship/none.png" in line for line in said)
@@ -185,12 +185,12 @@ def test_folders_that_are_none(tmp_path, make, message):
 def test_training_crops_are_the_same_again_and_of_the_wanted_share(folder):
     found = load(folder)
     images = found.train.images
-    assert isinstance(images, Pictures)
+    assert isinstance(images, EncodedImages)
     one, two = (images.crop(3, 0.35, (1, 77)) for _ in range(2))
     np.testing.assert_array_equal(one, two)
     assert (images.crop(3, 0.35, (1, 78)) != one).any()
     np.testing.assert_array_equal(images.crop(3, 1.0, (1, 78)), images[3])
-    schedule = Schedule(epochs=2, batch_size=8, learning_rate=0.1)
+    schedule = TrainingPlan(epochs=2, batch_size=8, learning_rate=0.1)
     whole = [(x.numpy(), y.numpy()) for x, y in batches(found, schedule, 0, 4)]
     part = [(x.numpy(), y.numpy()) for x, y in batches(found, schedule, 3, 4)]
     assert whole[0][0].shape == (8, 16, 16, 3)
@@ -201,7 +201,7 @@ def test_training_crops_are_the_same_again_and_of_the_wanted_share(folder):
 def test_labels_follow_their_pictures_into_the_batches(folder):
     """A picture's brightness tells its class here."""
     found = load(folder)
-    schedule = Schedule(epochs=1, batch_size=32, learning_rate=0.1)
+    schedule = TrainingPlan(epochs=1, batch_size=32, learning_rate=0.1)
     for x, y in batches(found, schedule, 0, 2):
         level = (x.numpy() * found.std + found.mean).mean((1, 2, 3)) - 30
         assert ((level // 60).clip(0, 2) == y.numpy()).mean() > 0.9

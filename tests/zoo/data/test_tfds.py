@@ -8,7 +8,7 @@ import pytest
 from tests.support import processes
 from zoo import data
 from zoo.data import tfds
-from zoo.data.encoded_images import Pictures
+from zoo.data.encoded_images import EncodedImages
 from zoo.errors import ZooError
 
 
@@ -26,7 +26,7 @@ def test_a_prepared_set(made, name):
     folder = str(made / "array_record")
     found = data.load(name, 32, 10, folder)
     assert (len(found.train), len(found.validation), len(found.test)) == (50, 10, 20)
-    assert isinstance(found.train.images, Pictures) == (name == "imagenette")
+    assert isinstance(found.train.images, EncodedImages) == (name == "imagenette")
     assert found.labels[0] == ("class 0" if name == "cifar10" else "n01440764")
     for split in (found.train, found.validation, found.test):
         for image, label in zip(split.images, split.labels, strict=True):

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from converters.packing.pack import pack
 from tests.support.release_server import NAME, file, get, nothing_there, released, serving
-from zoo.schema.release import File
+from zoo.schema.release import ReleaseFile
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_names_that_leave_the_folder_are_no_names(tmp_path, name):
 @given(st.text(max_size=60))
 def test_no_path_of_an_index_leaves_the_release(path):
     try:
-        found = File(path=path, bytes=1, sha256="0" * 64)
+        found = ReleaseFile(path=path, bytes=1, sha256="0" * 64)
     except ValidationError:
         return
     place = Path(found.path)

@@ -25,7 +25,7 @@ from zoo.layers import (
 from zoo.lowering import shift_forms
 from zoo.lowering.network import lower
 from zoo.models import active_shift, shiftnet, shiftresnet
-from zoo.runtime.sandbox import Runner
+from zoo.runtime.sandbox import Sandbox
 from zoo.schema.run import ModelConfig
 
 layers = tf_keras.layers
@@ -298,7 +298,7 @@ def one_slope(x):
 @pytest.mark.parametrize("runtime_name", ["litert", "tflite_runtime"])
 def test_a_prelu_of_one_slope_is_right_on_every_runtime(tmp_path, runtime_name):
     try:
-        runner = Runner(runtime_name)
+        runner = Sandbox(runtime_name)
     except ZooError as error:
         pytest.skip(str(error))
     model = activation_network(one_slope)

@@ -178,10 +178,10 @@ def test_mixed_precision(name):
 @pytest.mark.parametrize("name", ANY)
 def test_prunes(name):
     from zoo.compression import prune
-    from zoo.compression.interface import Start
+    from zoo.compression.interface import SchemeInput
 
     model = small_networks.build(name)
-    pruning = prune.begin(Start(model, (), Recipe(name="test"), PerLayer(), 10, 10))
+    pruning = prune.begin(SchemeInput(model, (), Recipe(name="test"), PerLayer(), 10, 10))
     assert pruning.strip
     pruned = pruning.strip(pruning.model)
     x, _ = small_networks.pictures(model, 2)

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from tests.conftest import ROOT
 from zoo.errors import ZooError
 from zoo.pretrained import deep_compression
-from zoo.pretrained.deep_compression import LAYERS, Layer, decode, from_weights, parse
+from zoo.pretrained.deep_compression import LAYERS, CodedLayer, decode, from_weights, parse
 
 REAL = ROOT.parent / "shared" / "data" / "squeezenet_v1.0.deep_compressed.net"
-TINY = (Layer("one", (3, 3, 2, 5)), Layer("two", (1, 1, 5, 40)))
+TINY = (CodedLayer("one", (3, 3, 2, 5)), CodedLayer("two", (1, 1, 5, 40)))
 
 
 @pytest.fixture(scope="module")
@@ -276,7 +276,7 @@ def test_export_names_what_is_wrong(change, message):
 
 
 def test_export_of_too_many_values_or_too_few_layers():
-    wide = (Layer("wide", (1, 1, 8, 40)),)
+    wide = (CodedLayer("wide", (1, 1, 8, 40)),)
     kernel = np.arange(320, dtype=np.float32).reshape(1, 1, 8, 40)
     weights = {"wide": (kernel, np.zeros(40, np.float32))}
     with pytest.raises(ZooError, match=r"too many values.*layer wide.*at most 255.*319.*cluster"):

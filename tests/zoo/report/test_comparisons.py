@@ -9,11 +9,13 @@ import pytest
 from tests.support.report_samples import artifact, scored, sha256, timed
 from zoo.report.comparisons import comparisons
 from zoo.report.estimates import roofline, roofline_chart, scan_table
-from zoo.report.inputs import Chip, Estimated, Extras, scans
+from zoo.report.inputs import Estimated, EstimatedChip, Extras, scans
 from zoo.report.rows import build
 from zoo.schema.recipe import Recipe
 
-CHIP = Chip("a chip", gflops=1000, gbps=50, source="its maker", above="no chip holds its peaks")
+CHIP = EstimatedChip(
+    "a chip", gflops=1000, gbps=50, source="its maker", above="no chip holds its peaks"
+)
 SCAN = {
     "run": "net", "dataset": "digits", "images": 40, "what": "sparsity", "accuracy": 0.9,
     "whole": {"conv": 100.0, "dense": 50.0},

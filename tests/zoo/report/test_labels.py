@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoo.report.charts.labels import Place, place_labels, text_width
-from zoo.report.charts.panels import Point, pareto, short_names, x_axis, y_axis
+from zoo.report.charts.labels import LabelPosition, place_labels, text_width
+from zoo.report.charts.panels import ChartPoint, pareto, short_names, x_axis, y_axis
 
 SIZE = (350.0, 262.0)
 FONT_PX = 12.5
 
 
-def box(place: Place, text: str) -> tuple[float, float, float, float]:
+def box(place: LabelPosition, text: str) -> tuple[float, float, float, float]:
     width = text_width(text, FONT_PX)
     left = place.x - {"left": 0.0, "center": width / 2, "right": width}[place.anchor]
     return left, place.y - FONT_PX / 2, left + width, place.y + FONT_PX / 2
@@ -50,8 +50,8 @@ def test_label_away_from_its_point_has_a_leader():
             assert place.leader
 
 
-def point(x: float, y: float) -> Point:
-    return Point(x, y, "p", "int8", "xnnpack", "")
+def point(x: float, y: float) -> ChartPoint:
+    return ChartPoint(x, y, "p", "int8", "xnnpack", "")
 
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=9))

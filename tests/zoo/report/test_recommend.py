@@ -17,8 +17,8 @@ NONE = Budget()
 
 def energy(net_mj):
     return Energy(
-        gross_mw=3000, idle_mw=600, net_mw=2400, net_mw_doubt=100, net_mj=net_mj,
-        net_mj_doubt=net_mj / 24, window_s=60, readings=60, gauge_period_s=1, unit="uA",
+        gross_mw=3000, idle_mw=600, net_mw=2400, net_mw_uncertainty=100, net_mj=net_mj,
+        net_mj_uncertainty=net_mj / 24, window_s=60, readings=60, gauge_period_s=1, unit="uA",
         charging_is="positive", evidence=(), sampler="native",
     )  # fmt: skip
 

@@ -20,7 +20,7 @@ from tests.support.tiny_tflite import tiny_model
 from zoo import runtime
 from zoo.errors import ZooError
 from zoo.runtime import sandbox
-from zoo.runtime.sandbox import Runner, unique
+from zoo.runtime.sandbox import Sandbox, unique
 
 IMAGES = np.random.default_rng(3).standard_normal((4, 16, 16, 1)).astype(np.float32)
 
@@ -50,7 +50,7 @@ def tiny(tmp_path_factory):
     scope="module", params=[pytest.param(name, marks=_installed(name)) for name in runtime.RUNTIMES]
 )
 def runner(request):
-    with Runner(request.param, HANG_S) as made:
+    with Sandbox(request.param, HANG_S) as made:
         yield made
 
 
@@ -159,7 +159,7 @@ def processor_s(pid):
 
 
 def test_a_crash_is_an_error_here(tiny):
-    with Runner("litert", HANG_S) as runner, ThreadPoolExecutor(1) as pool:
+    with Sandbox("litert", HANG_S) as runner, ThreadPoolExecutor(1) as pool:
         runner.placement(tiny)
         child = runner._child.pid
         idle_s = processor_s(child)
@@ -174,7 +174,7 @@ def test_a_crash_is_an_error_here(tiny):
 
 
 def test_a_killed_child_is_replaced(tiny):
-    with Runner("litert", HANG_S) as runner:
+    with Sandbox("litert", HANG_S) as runner:
         runner.placement(tiny)
         old = runner._child
         old.kill()
@@ -193,7 +193,7 @@ def test_a_killed_child_is_replaced(tiny):
 
 
 def test_nothing_is_left(tiny):
-    with Runner("litert", HANG_S) as runner:
+    with Sandbox("litert", HANG_S) as runner:
         assert runner._child is None
         runner.outputs(tiny, IMAGES)
         child, folder = runner._child, runner._place()
@@ -232,10 +232,10 @@ os.kill(os.getpid(), 9)
 
 def test_a_runtime_that_is_not_there(monkeypatch):
     with pytest.raises(ZooError, match=r"unknown runtime 'lite_rt'.*did you mean litert"):
-        Runner("lite_rt")
+        Sandbox("lite_rt")
     monkeypatch.setitem(runtime.RUNTIMES, "tflite_runtime", "no-such-package")
     with pytest.raises(ZooError, match=r"not installed.*pip install"):
-        Runner("tflite_runtime")
+        Sandbox("tflite_runtime")
 
 
 @given(st.lists(st.sampled_from(["", "a", "a#1", "a#2", "c/d"]), max_size=12))

@@ -21,7 +21,7 @@ from zoo.schema.json_files import read_records
 from zoo.schema.run import ModelConfig, Run, TrainedOn
 from zoo.stats import wilson
 from zoo.sweeps import axes, chart, table
-from zoo.sweeps.sweep import Point, Start
+from zoo.sweeps.sweep import Shared, SweepPoint
 
 DIGITS = RECIPES["digits_quick"]
 TINY = ("--recipe=digits_quick", "--epochs=1", "--epoch_images=64", "--image_size=16")
@@ -150,8 +150,8 @@ def test_a_real_sweep_on_digits(tmp_path, command):
     (row,) = _rows(tmp_path, "from")
     again = runs.load(first.with_name(row["run"]))
     assert again.init_from == first.name
-    for start, whole in ((Start(first.name, again.init_sha256), True), (Start(), False)):
-        point = Point(again.name, {}, again.recipe, again.config.arguments, start)
+    for start, whole in ((Shared(first.name, again.init_sha256), True), (Shared(), False)):
+        point = SweepPoint(again.name, {}, again.recipe, again.config.arguments, start)
         assert (point.finished(tmp_path) is not None) == whole
 
 
@@ -237,8 +237,8 @@ def test_a_run_counts_where_it_began_alike_and_is_of_its_own_pictures():
         init_sha256="2" * 64, teacher_sha256="3" * 64, weights="best.h5", weights_sha256="4" * 64,
         validation_accuracy=0.5, best_epoch=1, versions={},
     )  # fmt: skip
-    whole = Start("x", "2" * 64, teacher_sha256="3" * 64, data_sha256="1" * 64)
-    assert whole.made(run) and Start("x", "2" * 64).made(run)
+    whole = Shared("x", "2" * 64, teacher_sha256="3" * 64, data_sha256="1" * 64)
+    assert whole.made(run) and Shared("x", "2" * 64).made(run)
     for name in ("init_sha256", "teacher_sha256", "data_sha256"):
         assert not dataclasses.replace(whole, **{name: "0" * 64}).made(run)
     of_before = run.model_copy(update={"trained_on": None})
@@ -329,12 +329,12 @@ def _drawn(grid, sizes, intervals=True):
     for number, values in enumerate(sweep.grid()):
         accuracy = 0.5 + number / 20
         found.append(
-            table.Row(
+            table.SweepRow(
                 point=sweep.point(values), parameters=sizes[number % len(sizes)], accuracy=accuracy,
                 interval=(accuracy - 0.03, accuracy + 0.04) if intervals else None,
             )
         )  # fmt: skip
-    found.append(table.Row(point=found[0].point, reason="out of memory"))
+    found.append(table.SweepRow(point=found[0].point, reason="out of memory"))
     drawn = chart.svg(found, sweep.axes, "Sweep")
     return drawn, re.findall(r">([^<>]+)</text>", drawn)
 

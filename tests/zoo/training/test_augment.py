@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from zoo import data
 from zoo.training import augment
 from zoo.training.augment import Augmentation, Draw, seed_of
-from zoo.training.schedule import Schedule, batches
+from zoo.training.schedule import TrainingPlan, batches
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_rand_augment_changes_pictures_and_leaves_their_form():
 
 
 ALL = Augmentation(flip=True, crop=2, erase=0.5, mixup=0.2)
-SCHEDULE = Schedule(epochs=2, batch_size=32, learning_rate=0.1, seed=3, augmentation=ALL)
+SCHEDULE = TrainingPlan(epochs=2, batch_size=32, learning_rate=0.1, seed=3, augmentation=ALL)
 
 
 def collected(dataset, first, end, worker=0, workers=1, schedule=SCHEDULE):
@@ -116,7 +116,7 @@ def test_a_step_is_the_same_wherever_one_begins(digits):
 
 
 def test_an_epoch_has_every_image_once_and_workers_share_it(digits):
-    plain = Schedule(epochs=1, batch_size=40, learning_rate=0.1)
+    plain = TrainingPlan(epochs=1, batch_size=40, learning_rate=0.1)
     steps = plain.steps_per_epoch(len(digits.train))
     assert steps == 30
     own = sorted(digits.normalise(image).tobytes() for image in digits.train.images)

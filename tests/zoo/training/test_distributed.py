@@ -93,7 +93,7 @@ def test_the_chief_comes_first(monkeypatch, jobs, kind, index, expected):
     told = json.dumps({"cluster": jobs, "task": {"type": kind, "index": index}})
     monkeypatch.setenv("TF_CONFIG", told)
     if expected:
-        assert tf_config.place() == tf_config.Place(*expected)
+        assert tf_config.place() == tf_config.WorkerAddress(*expected)
     else:
         with pytest.raises(ZooError, match="which worker is this"):
             tf_config.place()

@@ -15,7 +15,7 @@ from zoo.errors import ZooError
 from zoo.io.files import sha256_of
 from zoo.pretrained import checkpoint, transfer
 from zoo.schema.json_files import read_records
-from zoo.training.checkpoints import Keeper
+from zoo.training.checkpoints import CheckpointWriter
 
 FLAGS = (
     "--recipe=digits_quick",
@@ -170,7 +170,7 @@ def test_a_start_that_failed_is_forgotten_and_a_checkpoint_never(tmp_path):
 def test_a_log_of_epochs_is_written_alike_and_refused_when_damaged(tmp_path):
     model = tf_keras.Sequential([tf_keras.layers.Dense(2, input_shape=(3,))])
     for epoch in (1, 2):
-        keeper = Keeper({"model": model}, tmp_path, tmp_path)  # goes on each time
+        keeper = CheckpointWriter({"model": model}, tmp_path, tmp_path)  # goes on each time
         row = {"epoch": epoch, "loss": 0.5, "validation_accuracy": 1.0, "eligible": 1}
         keeper.log(row, model, 0.1)
         keeper.finish(epoch)
@@ -191,7 +191,7 @@ def test_a_log_of_epochs_is_written_alike_and_refused_when_damaged(tmp_path):
     ):
         log.write_text("\n".join(damaged))
         with pytest.raises(ZooError, match=r"log of epochs is damaged.*epochs\.csv"):
-            Keeper({"model": model}, tmp_path, tmp_path)
+            CheckpointWriter({"model": model}, tmp_path, tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"stage": "train"'])

@@ -11,7 +11,7 @@ from zoo.training.distillation import Distillation
 
 
 def rates(steps=100, per_epoch=10, **how):
-    rate = solver.Rate(0.5, steps, per_epoch, **how)
+    rate = solver.WarmupDecay(0.5, steps, per_epoch, **how)
     return np.array([float(rate(tf.constant(step))) for step in range(steps)])
 
 
@@ -38,7 +38,7 @@ def test_shares_that_are_none(text):
 
 def test_unknown_decay():
     with pytest.raises(UnknownNameError, match="did you mean cosine"):
-        solver.Rate(1, 1, 1, decay="cosin")
+        solver.WarmupDecay(1, 1, 1, decay="cosin")
 
 
 def network():
@@ -51,7 +51,7 @@ def stepped(gradients, **how):
     model = network()
     kernel = np.array([[1, -2], [3, -4], [5, -6]], np.float32)
     model.set_weights([kernel, np.array([1, -1], np.float32)])
-    optimizer = solver.sgd(model, solver.Rate(0.1, 10**6, 10**6, decay="linear"), **how)
+    optimizer = solver.sgd(model, solver.WarmupDecay(0.1, 10**6, 10**6, decay="linear"), **how)
     for gradient in gradients:
         optimizer.apply_gradients(
             [(tf.fill(v.shape, gradient), v) for v in model.trainable_variables]

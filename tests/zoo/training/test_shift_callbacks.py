@@ -14,10 +14,10 @@ from zoo.layers.shift import Shift
 from zoo.layers.sparse_shift import SparseShift
 from zoo.training import loop, shift_callbacks
 from zoo.training.augment import Augmentation
-from zoo.training.schedule import Schedule
+from zoo.training.schedule import TrainingPlan
 
 layers = tf_keras.layers
-SCHEDULE = Schedule(
+SCHEDULE = TrainingPlan(
     epochs=4,
     batch_size=16,
     learning_rate=0.05,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zoo import charts
-from zoo.compression.sensitivity.proposal import Point
+from zoo.compression.sensitivity.proposal import ScanPoint
 
 _TITLES = {"sparsity": "sparsity", "bits": "bits a weight", "rank": "share of the full rank"}
 _MOST = 20.0  # points; a worse loss has the same colour
@@ -14,7 +14,7 @@ _MOST = 20.0  # points; a worse loss has the same colour
 
 def svg(
     what: str,
-    points: Sequence[Point],
+    points: Sequence[ScanPoint],
     accuracy: float,
     uniform: Mapping[str, float],
     proposed: Mapping[str, float],

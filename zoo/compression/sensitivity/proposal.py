@@ -9,7 +9,7 @@ from zoo.errors import ZooError
 
 
 @dataclass(frozen=True)
-class Point:
+class ScanPoint:
     """One layer changed, all others as they were trained.
 
     Attributes:
@@ -33,11 +33,11 @@ class Point:
 class Proposal:
     """A point for each layer that is to be changed, and the bytes of all layers then."""
 
-    points: Mapping[str, Point]
+    points: Mapping[str, ScanPoint]
     bytes: float
 
 
-def propose(whole: Mapping[str, float], points: Sequence[Point], target: float) -> Proposal:
+def propose(whole: Mapping[str, float], points: Sequence[ScanPoint], target: float) -> Proposal:
     """The least sum of divergences whose bytes are at most the target.
 
     Layers are taken to add up, which holds for small changes. Steps along the lower convex hull of
@@ -51,11 +51,11 @@ def propose(whole: Mapping[str, float], points: Sequence[Point], target: float) 
     Raises:
         ZooError: no choice is that small.
     """
-    steps: list[tuple[float, Point]] = []
+    steps: list[tuple[float, ScanPoint]] = []
     for layer, own in whole.items():
         steps += _hull(own, [point for point in points if point.layer == layer])
     total = sum(whole.values())
-    chosen: dict[str, Point] = {}
+    chosen: dict[str, ScanPoint] = {}
     left = dict(whole)
     for _, point in sorted(steps, key=lambda step: -step[0]):
         if total <= target:
@@ -72,9 +72,9 @@ def propose(whole: Mapping[str, float], points: Sequence[Point], target: float) 
     return Proposal(chosen, total)
 
 
-def _hull(whole: float, points: Sequence[Point]) -> list[tuple[float, Point]]:
+def _hull(whole: float, points: Sequence[ScanPoint]) -> list[tuple[float, ScanPoint]]:
     """(bytes saved a nat, point) along the lower convex hull from the unchanged layer on."""
-    found: list[tuple[float, Point]] = []
+    found: list[tuple[float, ScanPoint]] = []
     bytes_now, nats_now = whole, 0.0
     rest = [point for point in points if point.bytes < whole]
     while rest:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,16 @@ from typing import Any
 import tf_keras
 
 from zoo.compression.sensitivity import chart
-from zoo.compression.sensitivity.proposal import Point, Proposal, propose
-from zoo.compression.sensitivity.scan import WHATS, Scan
+from zoo.compression.sensitivity.proposal import Proposal, ScanPoint, propose
+from zoo.compression.sensitivity.scan import SCAN_KINDS, Scan
 from zoo.data.dataset import Dataset
 from zoo.errors import ZooError
+from zoo.io.log import Log
 from zoo.io.provenance import Provenance
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ScanRequest:
     """What to scan.
 
     Attributes:
@@ -36,7 +36,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Choice:
+class LayerPlan:
     """A level for some layers, and how the network does with all of them changed.
 
     `bytes` is of all layers' weights, coded; `accuracy` 0 to 1; `nats` of divergence.
@@ -49,7 +49,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Report:
+class SensitivityReport:
     """All that a scan found, and how it is shown."""
 
     run: str
@@ -58,10 +58,10 @@ class Report:
     what: str
     accuracy: float
     whole: dict[str, float]
-    points: list[Point]
+    points: list[ScanPoint]
     uniform_level: float
-    uniform: Choice
-    proposed: Choice
+    uniform: LayerPlan
+    proposed: LayerPlan
     values: dict[str, float]
 
     @property
@@ -72,7 +72,7 @@ class Report:
 
     def plan(self) -> dict[str, Any]:
         """The proposal as `scripts.compress --plan` takes it."""
-        return {"format": 1, "what": WHATS[self.what].plan, "layers": self.values}
+        return {"format": 1, "what": SCAN_KINDS[self.what].plan, "layers": self.values}
 
     def as_json(self) -> dict[str, Any]:
         """Everything."""
@@ -93,7 +93,7 @@ class Report:
         """A page."""
         command = " ".join(Provenance.here().command)
         head = "| layer | coded bytes |" + self._head(" {} |")
-        rule = "|---|---:|" + "---:|" * len(WHATS[self.what].levels)
+        rule = "|---|---:|" + "---:|" * len(SCAN_KINDS[self.what].levels)
         rows = [
             f"| {name} | {self.whole[name]:,.0f} |"
             + "".join(f" {lost:.2f} |" for lost in self._lost(name))
@@ -130,7 +130,7 @@ class Report:
         )
 
     def _head(self, form: str) -> str:
-        return "".join(form.format(f"{level:g}") for level in WHATS[self.what].levels)
+        return "".join(form.format(f"{level:g}") for level in SCAN_KINDS[self.what].levels)
 
     def _lost(self, name: str) -> list[float]:
         own = [point for point in self.points if point.layer == name]
@@ -150,16 +150,16 @@ class Report:
 def report(
     model: tf_keras.Model,
     dataset: Dataset,
-    wanted: Wanted,
+    wanted: ScanRequest,
     name: str,
-    say: Callable[[str], None],
-) -> Report:
+    log: Log,
+) -> SensitivityReport:
     """Scans a network on validation images and compares the two recipes.
 
     Raises:
         ZooError: a uniform level that is not on the scale, a target that can't be met.
     """
-    what = WHATS[wanted.what]
+    what = SCAN_KINDS[wanted.what]
     level = what.levels[len(what.levels) // 2] if wanted.uniform is None else wanted.uniform
     if level not in what.levels:
         raise ZooError(
@@ -168,8 +168,8 @@ def report(
     images = dataset.normalise(dataset.validation.images[: wanted.images])
     scan = Scan(model, images, dataset.validation.labels[: wanted.images])
     whole = scan.whole()
-    say(f"scanning {len(whole)} layers of {name} on {len(images)} validation images")
-    points = scan.points(what, say)
+    log(f"scanning {len(whole)} layers of {name} on {len(images)} validation images")
+    points = scan.points(what, log)
     uniform_points = {
         point.layer: point
         for point in points
@@ -178,7 +178,7 @@ def report(
     uniform_bytes = sum({**whole, **{n: p.bytes for n, p in uniform_points.items()}}.values())
     target = uniform_bytes if wanted.target is None else wanted.target
     proposal = propose(whole, points, target)
-    return Report(
+    return SensitivityReport(
         run=name,
         dataset=dataset.name,
         images=len(images),
@@ -193,7 +193,7 @@ def report(
     )
 
 
-def _choice(scan: Scan, what: str, proposal: Proposal) -> Choice:
+def _choice(scan: Scan, what: str, proposal: Proposal) -> LayerPlan:
     levels = {layer: point.level for layer, point in proposal.points.items()}
-    accuracy, nats = scan.together(WHATS[what], levels)
-    return Choice(levels, proposal.bytes, accuracy, nats)
+    accuracy, nats = scan.together(SCAN_KINDS[what], levels)
+    return LayerPlan(levels, proposal.bytes, accuracy, nats)

@@ -12,7 +12,8 @@ import tf_keras
 from zoo.compression import kernels
 from zoo.compression.cluster import clustered
 from zoo.compression.rank_selection import Spectrum
-from zoo.compression.sensitivity.proposal import Point
+from zoo.compression.sensitivity.proposal import ScanPoint
+from zoo.io.log import Log
 from zoo.stats import entropy_bits
 
 _BATCH = 500
@@ -20,7 +21,7 @@ _INT8 = 127
 
 
 @dataclass(frozen=True)
-class What:
+class ScanKind:
     """One kind of scan.
 
     Attributes:
@@ -66,10 +67,10 @@ def _rank(kernel: np.ndarray, level: float) -> tuple[np.ndarray, float, float]:
     return found.astype(kernel.dtype), rank, int8_bytes(kernel) * share
 
 
-WHATS: dict[str, What] = {
-    "sparsity": What("sparsity", (0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95), _sparsity, ends=False),
-    "bits": What("clusters", (7, 6, 5, 4, 3, 2, 1), _bits, ends=True),
-    "rank": What("rank", (0.9, 0.75, 0.5, 0.35, 0.25, 0.15, 0.1), _rank, ends=False),
+SCAN_KINDS: dict[str, ScanKind] = {
+    "sparsity": ScanKind("sparsity", (0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95), _sparsity, ends=False),
+    "bits": ScanKind("clusters", (7, 6, 5, 4, 3, 2, 1), _bits, ends=True),
+    "rank": ScanKind("rank", (0.9, 0.75, 0.5, 0.35, 0.25, 0.15, 0.1), _rank, ends=False),
 }
 
 
@@ -94,7 +95,7 @@ class Scan:
         """Coded bytes of each layer unchanged, in int8."""
         return {name: int8_bytes(self._variables[name].numpy()) for name in self.layers}
 
-    def points(self, what: What, say: Callable[[str], None]) -> list[Point]:
+    def points(self, what: ScanKind, log: Log) -> list[ScanPoint]:
         """Every layer at every level."""
         found = []
         for number, name in enumerate(self.layers, start=1):
@@ -102,15 +103,15 @@ class Scan:
             for level in what.levels:
                 changed, value, size = what.change(kernel, level)
                 accuracy, nats = self._with({name: changed})
-                found.append(Point(name, level, value, size, accuracy, nats))
-            say(f"  {number}/{len(self.layers)} layers, {name}")
+                found.append(ScanPoint(name, level, value, size, accuracy, nats))
+            log(f"  {number}/{len(self.layers)} layers, {name}")
         return found
 
-    def uniform(self, what: What) -> Sequence[str]:
+    def uniform(self, what: ScanKind) -> Sequence[str]:
         """The layers that a uniform recipe changes."""
         return self.layers if what.ends else self.layers[1:-1]
 
-    def together(self, what: What, levels: Mapping[str, float]) -> tuple[float, float]:
+    def together(self, what: ScanKind, levels: Mapping[str, float]) -> tuple[float, float]:
         """Accuracy and divergence with several layers changed at once, each by its level."""
         return self._with(
             {

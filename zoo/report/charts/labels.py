@@ -36,7 +36,7 @@ DIRECTIONS: tuple[tuple[float, float, Anchor], ...] = (
 
 
 @dataclass(frozen=True)
-class Place:
+class LabelPosition:
     """Where a label's anchor goes; `leader` says whether it needs a line to its point."""
 
     x: float
@@ -74,7 +74,7 @@ def place_labels(
     size: tuple[float, float],
     font_px: float,
     lines: Sequence[tuple[float, float]] = (),
-) -> list[Place]:
+) -> list[LabelPosition]:
     """A place for each label.
 
     Args:
@@ -88,9 +88,9 @@ def place_labels(
     marks = [(x - r, y - r, x + r, y + r) for x, y in points]
     drawn = list(lines)  # leader lines join them one by one
     taken: list[Box] = []
-    places: dict[int, Place] = {}
+    places: dict[int, LabelPosition] = {}
     for index in sorted(range(len(points)), key=lambda i: -_crowding(i, points)):
-        best: tuple[float, Place, Box] | None = None
+        best: tuple[float, LabelPosition, Box] | None = None
         for place in _candidates(points[index]):
             box = _box(place, texts[index], font_px)
             cost = _cost(place, box, index, points, marks, taken, size, drawn)
@@ -109,22 +109,22 @@ def _crowding(index: int, points: Sequence[tuple[float, float]]) -> float:
     return sum(1 / (20 + math.dist(here, there)) for there in points)
 
 
-def _candidates(point: tuple[float, float]) -> list[Place]:
+def _candidates(point: tuple[float, float]) -> list[LabelPosition]:
     return [
-        Place(point[0] + dx * ring, point[1] + dy * ring, anchor, leader=number > 0)
+        LabelPosition(point[0] + dx * ring, point[1] + dy * ring, anchor, leader=number > 0)
         for number, ring in enumerate(RINGS)
         for dx, dy, anchor in DIRECTIONS
     ]
 
 
-def _box(place: Place, text: str, font_px: float) -> Box:
+def _box(place: LabelPosition, text: str, font_px: float) -> Box:
     width, half = text_width(text, font_px), font_px * LINE_HEIGHT / 2
     left = place.x - {"left": 0.0, "center": width / 2, "right": width}[place.anchor]
     return left, place.y - half, left + width, place.y + half
 
 
 def _cost(
-    place: Place,
+    place: LabelPosition,
     box: Box,
     index: int,
     points: Sequence[tuple[float, float]],
@@ -151,7 +151,7 @@ def _cost(
     return cost
 
 
-def _along(point: tuple[float, float], place: Place) -> list[tuple[float, float]]:
+def _along(point: tuple[float, float], place: LabelPosition) -> list[tuple[float, float]]:
     return [
         (point[0] + t * (place.x - point[0]), point[1] + t * (place.y - point[1]))
         for t in (0.3, 0.5, 0.7, 0.9)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from zoo.report.rows import Outcome, Report, Row
+from zoo.report.rows import Report, ReportRow, TimedResult
 from zoo.report.summary import device_labels, kilobytes, runtime_label
 from zoo.report.wording import delegate_label
 
@@ -17,7 +17,7 @@ LABEL_CHARACTERS = 26
 
 
 @dataclass(frozen=True)
-class Point:
+class ChartPoint:
     """One mark: accuracy `y` in percent at cost `x`, in the panel's unit; `label` may be empty."""
 
     x: float
@@ -29,7 +29,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Axis:
+class ChartAxis:
     """The range shown and the ticks; positions are in the data's unit."""
 
     low: float
@@ -57,9 +57,9 @@ class Panel:
     title: str
     subtitle: str
     x_title: str
-    points: tuple[Point, ...]
-    x: Axis
-    y: Axis
+    points: tuple[ChartPoint, ...]
+    x: ChartAxis
+    y: ChartAxis
 
 
 def size_panels(report: Report) -> list[Panel]:
@@ -89,7 +89,7 @@ def latency_panels(report: Report) -> list[Panel]:
 def energy_panels(report: Report) -> list[Panel]:
     """Accuracy against the net energy of an inference; likewise."""
 
-    def millijoules(outcome: Outcome) -> float | None:
+    def millijoules(outcome: TimedResult) -> float | None:
         energy = outcome.record.energy if outcome.latency_ms is not None else None
         return energy.net_mj if energy and energy.net_mj > 0 else None
 
@@ -97,7 +97,7 @@ def energy_panels(report: Report) -> list[Panel]:
 
 
 def _cost_panels(
-    report: Report, x_title: str, unit: str, cost: Callable[[Outcome], float | None]
+    report: Report, x_title: str, unit: str, cost: Callable[[TimedResult], float | None]
 ) -> list[Panel]:
     names = short_names([row.name for row in report.rows])
     devices = device_labels(report.setups)
@@ -126,9 +126,9 @@ def _cost_panels(
     return panels[:MOST_PANELS]
 
 
-def pareto(points: Sequence[Point]) -> list[Point]:
+def pareto(points: Sequence[ChartPoint]) -> list[ChartPoint]:
     """The points that none beats in both: cheaper at no loss, or better at no cost."""
-    front: list[Point] = []
+    front: list[ChartPoint] = []
     for point in sorted(points, key=lambda p: (p.x, -p.y)):
         if not front or point.y > front[-1].y:
             front.append(point)
@@ -155,31 +155,31 @@ def short_names(names: Sequence[str]) -> dict[str, str]:
     return short
 
 
-def x_axis(values: Sequence[float]) -> Axis:
+def x_axis(values: Sequence[float]) -> ChartAxis:
     """Room left and right of the values; from zero where they reach near it."""
     low, high = min(values), max(values)
     if high / low >= LOG_FROM_RATIO:
         low, high = low / 1.35, high * 1.35
-        return Axis(low, high, True, _log_ticks(low, high))
+        return ChartAxis(low, high, True, _log_ticks(low, high))
     spread = max(high - low, 0.2 * high)
     if low < 0.5 * high:
         return _linear(0, high + 0.12 * spread)
     return _linear(max(0, low - 0.2 * spread), high + 0.2 * spread)
 
 
-def y_axis(values: Sequence[float]) -> Axis:
+def y_axis(values: Sequence[float]) -> ChartAxis:
     """Percentages with room above and below, at least half a point in all."""
     low, high = min(values), max(values)
     spread = max(high - low, 0.3)
     return _linear(max(0, low - 0.2 * spread), min(100 + 0.05 * spread, high + 0.2 * spread))
 
 
-def _linear(low: float, high: float) -> Axis:
+def _linear(low: float, high: float) -> ChartAxis:
     rough = (high - low) / 5
     power = 10 ** math.floor(math.log10(rough))
     step = power * next(s for s in (1, 2, 5, 10) if 0.7 * rough <= s * power)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return Axis(low, high, False, tuple(step * i for i in range(first, last + 1)))
+    return ChartAxis(low, high, False, tuple(step * i for i in range(first, last + 1)))
 
 
 def _log_ticks(low: float, high: float) -> tuple[float, ...]:
@@ -190,18 +190,18 @@ def _log_ticks(low: float, high: float) -> tuple[float, ...]:
     return tuple(tick for tick in ticks if low <= tick <= high)
 
 
-def _by_dataset(report: Report) -> list[tuple[str, list[Row]]]:
+def _by_dataset(report: Report) -> list[tuple[str, list[ReportRow]]]:
     datasets = dict.fromkeys(row.dataset for row in report.rows)
     return [(dataset, [r for r in report.rows if r.dataset == dataset]) for dataset in datasets]
 
 
 def _points(
-    rows: Sequence[Row],
+    rows: Sequence[ReportRow],
     names: dict[str, str],
-    costs: Sequence[tuple[Row, float | None, str]],
+    costs: Sequence[tuple[ReportRow, float | None, str]],
     unit: str,
     divisor: float,
-) -> tuple[Point, ...]:
+) -> tuple[ChartPoint, ...]:
     points = []
     for row, cost, delegate in costs:
         if cost is None or row.score is None or row.score.top1 is None:
@@ -210,5 +210,7 @@ def _points(
         text = kilobytes(int(cost)) if unit == "kB" else f"{cost:.3g}"
         tooltip = f"{row.name}: {y:.2f} % at {text} {unit}"
         label = names[row.name]
-        points.append(Point(cost / divisor, y, label, row.precision, delegate or "file", tooltip))
+        points.append(
+            ChartPoint(cost / divisor, y, label, row.precision, delegate or "file", tooltip)
+        )
     return tuple(points)

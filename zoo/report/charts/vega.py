@@ -12,7 +12,7 @@ from typing import Any
 
 from zoo import charts
 from zoo.report.charts.labels import place_labels
-from zoo.report.charts.panels import Axis, Panel, pareto
+from zoo.report.charts.panels import ChartAxis, Panel, pareto
 from zoo.report.wording import delegate_label
 
 FONT = "Arial, Helvetica, 'Liberation Sans', sans-serif"
@@ -206,7 +206,7 @@ def _stairs(corners: Sequence[tuple[float, float]]) -> list[tuple[float, float]]
     return spots
 
 
-def _axis(field: str, title: str, axis: Axis) -> Specification:
+def _axis(field: str, title: str, axis: ChartAxis) -> Specification:
     gaps = [b - a for a, b in pairwise(axis.ticks)]
     decimals = max((len(f"{gap:.6f}".rstrip("0").split(".")[1]) for gap in gaps), default=0)
     return {

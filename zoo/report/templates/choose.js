@@ -222,7 +222,7 @@ function details() {
   if (file.size) fact("Size", `${file.size.toLocaleString("en")} bytes, ${(file.download || 0).toLocaleString("en")} with gzip`);
   if (file.macs) fact("MACs", file.macs.toLocaleString("en"));
   for (const run of file.cases) fact(`${data.delegates[run.delegate]}, ${data.setups[run.setup]}`, run.failed !== undefined ? "failed: " + run.failed :
-    `${figure(run.ms)} ms` + (run.mj !== undefined ? `, ${figure(run.mj)} ± ${figure(run.mj_doubt)} mJ` : ""));
+    `${figure(run.ms)} ms` + (run.mj !== undefined ? `, ${figure(run.mj)} ± ${figure(run.mj_uncertainty)} mJ` : ""));
   const commands = element("ol", undefined, {class: "commands"});
   for (const index of file.commands) { const item = element("li"); item.append(element("code", data.commands[index])); commands.append(item); }
   pane.replaceChildren(element("h3", file.name), facts, element("h4", "Commands"), commands);
