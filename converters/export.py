@@ -44,7 +44,7 @@ def write(
         provenance: goes into the manifest and the result line.
         log: gets a line for each file.
         raw_input: take pixels.
-        ratio: first quantise for rate and distortion, so that the float32 file's container is that
+        ratio: first quantize for rate and distortion, so that the float32 file's container is that
             many times smaller than the file; the artifacts' scheme then ends with `rate`.
 
     Raises:
@@ -115,4 +115,4 @@ def _calibration(dataset: data.Dataset, raw_input: bool) -> Calibration:
     pixels = dataset.train.images[:CALIBRATION_IMAGES]
     if raw_input:
         return Calibration(pixels.astype(np.float32), 0, 255)
-    return Calibration.of(dataset.normalise(pixels), of_dataset(dataset))
+    return Calibration.of(dataset.normalize(pixels), of_dataset(dataset))

@@ -4,7 +4,7 @@
     python -m scripts.classify mine-int8 a.jpg b.png --top=3 --json
 
 The model is a downloaded one (python -m scripts.download), or of a clone's own release. Pictures
-may have any size; how they are scaled and normalised is told by the model's manifest. Exit code 1
+may have any size; how they are scaled and normalized is told by the model's manifest. Exit code 1
 where a picture can't be read; the others are classified all the same.
 """
 

@@ -7,7 +7,7 @@
 
 low_rank splits layers in two thin ones (SVD); RUN-low_rank. By size, energy or rank.
 prune sets small weights to zero; RUN-pruned. --prune_pattern is any (the smallest weights of a
-    kernel), 2:4 (two of four neighbouring input channels), 1x4 or 4x1 (blocks of filters × input
+    kernel), 2:4 (two of four neighboring input channels), 1x4 or 4x1 (blocks of filters × input
     channels), or xnnpack (the 1×1 convolutions that XNNPACK can run sparse).
 cluster gives each kernel few distinct values; RUN-clustered.
 qat trains for int8; RUN-qat. pqat, cqat and pcqat are qat that insists on a pruned run, a clustered

@@ -35,7 +35,7 @@ flags.DEFINE_list(
     f"of {', '.join(precisions.PRECISIONS)} (default: all that each run can have but int16x8)",
 )
 flags.DEFINE_bool(
-    "raw_input", False, "take uint8 pixels as an image decoder gives them; the graph normalises"
+    "raw_input", False, "take uint8 pixels as an image decoder gives them; the graph normalizes"
 )
 flags.DEFINE_integer("jobs", 1, "runs converted at a time, each in a process", lower_bound=1)
 

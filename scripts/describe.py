@@ -1,4 +1,4 @@
-"""Describes one model of the catalogue: its layers, its paper, and where its structure comes from.
+"""Describes one model of the catalog: its layers, its paper, and where its structure comes from.
 
     python -m scripts.describe --model=squeezenet_v1_1
     python -m scripts.describe --model=mobilenet_v2_cse_mix --preset=cifar100
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
     from zoo.models.macs import LayerCount
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("model", None, "catalogue name, see scripts.list")
+flags.DEFINE_string("model", None, "catalog name, see scripts.list")
 flags.DEFINE_string("preset", None, f"input and classes of: {', '.join(catalog.PRESETS)}")
 flags.DEFINE_string("input_shape", None, "HEIGHTxWIDTHxCHANNELS, 96x96x1 say")
 flags.DEFINE_integer("classes", None, "number of logits")
 flags.DEFINE_float("width", 1.0, "multiplies the channels of every layer")
-flags.DEFINE_bool("batch_norm", False, "batch normalisation also where the paper has none")
+flags.DEFINE_bool("batch_norm", False, "batch normalization also where the paper has none")
 flags.DEFINE_bool("include_top", True, "with the classifier; without it, the feature maps")
 flags.DEFINE_bool("all_layers", False, "also the layers that neither compute nor move anything")
 flags.DEFINE_bool("json", False, "print one JSON object")
 
-# Folded into their neighbours by conversion, or only a change of shape: hidden by default.
+# Folded into their neighbors by conversion, or only a change of shape: hidden by default.
 _MINOR = ("BatchNormalization", "ReLU", "PReLU", "Activation", "Dropout", "Reshape", "Rescaling")
 
 
@@ -110,7 +110,7 @@ def _head(spec: ModelSpec) -> str:
         f"pixels:     {pixels.channels}, minus ({', '.join(f'{m:g}' for m in pixels.mean)}), "
         f"divided by ({', '.join(f'{s:g}' for s in pixels.std)})"
     )
-    lines.append(f"licence:    {spec.licence}")
+    lines.append(f"license:    {spec.license}")
     lines.append(f"structure:  {spec.derivation}")
     if spec.not_reproducible:
         lines.append(f"not reproducible: {spec.not_reproducible}")

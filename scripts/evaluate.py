@@ -1,12 +1,12 @@
-"""Scores public ImageNet weights on labelled pictures, in Keras and as .tflite: top-1 and top-5.
+"""Scores public ImageNet weights on labeled pictures, in Keras and as .tflite: top-1 and top-5.
 
     python -m scripts.evaluate --weights=squeezenet_v1_0_deep_compressed \\
         --images=../shared/data/imagenet_sample_1000.tar
 
 Nothing is downloaded here: python -m scripts.data --weights=NAME does that once, or --weights_file
 says where a copy is. A picture is brought to 256 pixels at its shorter side where it has another
-size, its centre is cropped to the network's input, and its pixels are normalised as the network's
-catalogue row says. Where two or four crops are equally near the centre, as for 227 of 256 pixels,
+size, its center is cropped to the network's input, and its pixels are normalized as the network's
+catalog row says. Where two or four crops are equally near the center, as for 227 of 256 pixels,
 each is scored and the accuracy is their mean.
 
 With --precisions=float32,float16,int8 the network is also converted and run on LiteRT with XNNPACK,

@@ -1,4 +1,4 @@
-"""Lists the catalogue's models, sorted and filtered. Needs no TensorFlow.
+"""Lists the catalog's models, sorted and filtered. Needs no TensorFlow.
 
     python -m scripts.list
     python -m scripts.list --sort=macs --max_parameters=500e3
@@ -40,7 +40,7 @@ flags.DEFINE_list("family", [], f"only these families: {', '.join(_FAMILIES)}")
 flags.DEFINE_string("dataset", None, f"only models with a published accuracy on: {_DATASETS}")
 flags.DEFINE_float("max_parameters", None, "only models with at most so many, 500e3 say")
 flags.DEFINE_float("max_macs", None, "only models with at most so many multiply-accumulates")
-flags.DEFINE_string("sort", None, f"sort by: {', '.join(_KEYS)} (default: the catalogue's order)")
+flags.DEFINE_string("sort", None, f"sort by: {', '.join(_KEYS)} (default: the catalog's order)")
 flags.DEFINE_bool("descending", False, "largest first")
 flags.DEFINE_bool("json", False, "print one JSON array, one object a model")
 

@@ -34,7 +34,7 @@ FLAGS = flags.FLAGS
 source_flags.define()
 flags.DEFINE_list("task", [], "only for these tasks")
 flags.DEFINE_list("dataset", [], "only trained on these")
-flags.DEFINE_list("model", [], "only of these catalogue names")
+flags.DEFINE_list("model", [], "only of these catalog names")
 flags.DEFINE_list("precision", [], "only these; checkpoint is the weights to train on from")
 flags.DEFINE_float("max_kb", None, "only downloads of at most so many kilobytes")
 flags.DEFINE_float("min_top1", None, "only with so many per cent of top-1 or more")

@@ -1,4 +1,4 @@
-"""Trains a model of the catalogue by a recipe; the same command again goes on where it stopped.
+"""Trains a model of the catalog by a recipe; the same command again goes on where it stopped.
 
     python -m scripts.train --recipe=fashion_mnist_demo
     python -m scripts.train --dataset=digits --recipe=digits_quick --epochs=20 --name=my_digits
@@ -14,7 +14,7 @@ scripts.data --weights=NAME fetches them), a Deep Compression FILE.net, a finish
 under OUTPUT/runs or its folder, or what a release has of one (resnet20-fashion_mnist, a
 FILE.safetensors, or an artifact, which stands for the run that it was made from). The classifier
 starts afresh where the number of classes differs; the first layer is adapted to the data set's
-pictures, also to grey ones. --freeze trains the classifier alone. --teacher learns from a network's
+pictures, also to gray ones. --freeze trains the classifier alone. --teacher learns from a network's
 outputs besides the labels: a finished run or what a release has of one, of the same pictures.
 
 --strategy spreads it over devices (mirrored), machines (multi_worker: the same command on each,

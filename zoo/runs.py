@@ -6,7 +6,7 @@
     OUTPUT/runs/NAME/plan.json     the flags it was started with; a resumed run must match
     OUTPUT/runs/NAME/epochs.csv, checkpoints/, tensorboard/
 
-Weights alone are stored, never serialised code: the network is rebuilt from the catalogue.
+Weights alone are stored, never serialized code: the network is rebuilt from the catalog.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def keras_model(run: Run, folder: Path) -> tf_keras.Model:
     if run.low_rank is not None:
         from zoo.compression import low_rank
 
-        model = low_rank.factorised(model, run.low_rank)
+        model = low_rank.factorized(model, run.low_rank)
     if "qat" in run.scheme:
         from zoo.compression import qat
 

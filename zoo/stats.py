@@ -12,9 +12,9 @@ _Z = 1.959964  # of 95 %, two sides
 def wilson(share: float, count: int) -> tuple[float, float]:
     """The 95 % interval of a share of `count` pictures (Wilson 1927), 0 to 1."""
     scale = 1 + _Z * _Z / count
-    centre = (share + _Z * _Z / (2 * count)) / scale
+    center = (share + _Z * _Z / (2 * count)) / scale
     half = _Z * math.sqrt(share * (1 - share) / count + _Z * _Z / (4 * count * count)) / scale
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return max(0.0, center - half), min(1.0, center + half)
 
 
 def paired(right: np.ndarray, reference: np.ndarray) -> tuple[float, float, float]:

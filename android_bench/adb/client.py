@@ -1,6 +1,6 @@
 """The adb client as a subprocess: each call bounded in time and output, nothing of it left behind.
 
-Why a subprocess and no Python client: the real client's behaviour on lost links, keys and old
+Why a subprocess and no Python client: the real client's behavior on lost links, keys and old
 phones is known and maintained, and a call costs about 10 ms. The adb server is the user's own (it
 holds the keys that the phones know) unless the environment names another; it is never killed,
 since that would drop wireless links.

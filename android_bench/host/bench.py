@@ -147,7 +147,7 @@ def score(case: Case, artifact: Artifact, provenance: Provenance) -> Accuracy:
 
 
 def test_split(artifact: Artifact) -> ScoreRequest:
-    """Which pictures a model is scored on, and how they are normalised.
+    """Which pictures a model is scored on, and how they are normalized.
 
     Raises:
         ZooError: the manifest does not say.

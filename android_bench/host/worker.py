@@ -143,7 +143,7 @@ def score(net: runtime.Net, wanted: ScoreRequest) -> tuple[float, int]:
     split = wanted.pictures()
     right = 0
     for image, label in zip(split.images, split.labels, strict=True):
-        right += int(np.argmax(net.run(data.normalise(image, wanted.mean, wanted.std)))) == label
+        right += int(np.argmax(net.run(data.normalize(image, wanted.mean, wanted.std)))) == label
     return right / len(split), len(split)
 
 

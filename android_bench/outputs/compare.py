@@ -19,7 +19,7 @@ class Comparison:
     Attributes:
         top1_agreement: share of the pictures with the same class on top; None where an output is
             no list of classes.
-        largest_difference: of all values, in what the output is in once dequantised.
+        largest_difference: of all values, in what the output is in once dequantized.
         relative_difference: the same, as a share of the range of the host's values; None where
             they are all equal.
     """
@@ -39,7 +39,7 @@ def byte_size(tensor: TensorInfo) -> int:
 
 
 def values(raw: bytes, tensor: TensorInfo) -> np.ndarray:
-    """Raw bytes → dequantised values, float64, flat.
+    """Raw bytes → dequantized values, float64, flat.
 
     Raises:
         ZooError: as many bytes as the tensor can't have, or values that are NaN or infinite.

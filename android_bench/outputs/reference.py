@@ -43,7 +43,7 @@ class OutputReference:
         inputs: files with the raw bytes of the input tensor, and their SHA-256.
         input_shape: with the batch axis.
         output: the output tensor.
-        outputs: its dequantised values for each input.
+        outputs: its dequantized values for each input.
         pictures: which they are, in words.
         runtime: what computed the outputs.
     """

@@ -95,15 +95,15 @@ def _of_split(net: runtime.Net, request: Request) -> tuple[str, Iterator[np.ndar
     split = wanted.pictures()
     draw = random.Random(request.seed)  # noqa: S311
     chosen = draw.sample(range(len(split)), min(request.count, len(split)))
-    pictures = (data.normalise(split.images[i], wanted.mean, wanted.std) for i in sorted(chosen))
-    return f"{wanted.dataset}/test", (net.quantised(picture) for picture in pictures)
+    pictures = (data.normalize(split.images[i], wanted.mean, wanted.std) for i in sorted(chosen))
+    return f"{wanted.dataset}/test", (net.quantized(picture) for picture in pictures)
 
 
 def _decoded(request: Request) -> list[np.ndarray]:
     """A seeded choice of the JPEGs, uint8 (height, width, 3) each."""
     draw = random.Random(request.seed)  # noqa: S311
     kept: list[images.Picture] = []
-    every = images.pictures(Path(request.pictures or ""), labelled=False)
+    every = images.pictures(Path(request.pictures or ""), labeled=False)
     for number, picture in enumerate(every):  # every picture stays with the same chance
         if len(kept) < request.count:
             kept.append(picture)
@@ -141,7 +141,7 @@ def _sized(pixels: np.ndarray, height: int, width: int, channels: int) -> np.nda
 
 def _in_range(pixels: np.ndarray, dtype: np.dtype) -> np.ndarray:
     if dtype == np.float32:
-        return data.normalise(pixels, 127.5, 127.5)
+        return data.normalize(pixels, 127.5, 127.5)
     if dtype == np.int8:
         return (pixels.astype(np.int16) - 128).astype(np.int8)
     return pixels

@@ -1,4 +1,4 @@
-"""LiteRT 2's benchmark: its flags, and a sceptical reader of what it prints.
+"""LiteRT 2's benchmark: its flags, and a skeptical reader of what it prints.
 
 It shares TFLite's loop and its `count=` lines on stdout, but has neither `Inference timings in us`
 nor `Explicitly applied …`. Its results are on stderr, in milliseconds with two decimals:

@@ -1,4 +1,4 @@
-"""TFLite's official native benchmark: its flags, and a sceptical reader of what it prints.
+"""TFLite's official native benchmark: its flags, and a skeptical reader of what it prints.
 
 The tool goes on after an unknown flag, falls back to the CPU without failing, prints statistics of
 failed runs, and changed its lines over the years. A latency is returned only where every check

@@ -1,4 +1,4 @@
-"""Keras to TFLite in every precision: converted once to float32, then quantised."""
+"""Keras to TFLite in every precision: converted once to float32, then quantized."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Conversions:
     Each has one signature, `image` → `logits`, and a fixed batch of 1.
 
     Args:
-        model: functional, one image in, logits out; with fake quantisation for `int8_qat`, which
+        model: functional, one image in, logits out; with fake quantization for `int8_qat`, which
             is then the only precision.
         calibration: for `int8` and `int16x8`; with `raw`, of whole pixels.
         raw: the network's preprocessing, to be done inside the graph: the input then is uint8,
-            RGB or grey, as an image decoder gives it.
+            RGB or gray, as an image decoder gives it.
     """
 
     def __init__(
@@ -52,15 +52,15 @@ class Conversions:
         """The network in one of `converters.conversion.precisions`.
 
         Raises:
-            ZooError: the converter or the quantiser refuses, unfit calibration images, or an
+            ZooError: the converter or the quantizer refuses, unfit calibration images, or an
                 absurd scale.
         """
         if precision == "int8_qat":
-            return self._quantised_in_training()
-        content = self._of_normalised(precision)
+            return self._quantized_in_training()
+        content = self._of_normalized(precision)
         return _stamped(content if self._raw is None else pixels_in(content))
 
-    def _of_normalised(self, precision: str) -> bytes:
+    def _of_normalized(self, precision: str) -> bytes:
         if precision == "float16":
             return weights_only.float16(self._for_floats, self.name)
         if precision == "dynamic_int8":
@@ -68,8 +68,8 @@ class Conversions:
         if precision == "float32":
             return self._for_floats
         self._calibration.check(self._model.input_shape[1:])
-        quantiser = quantize.int8 if precision == "int8" else quantize.int16x8
-        return quantiser(
+        quantizer = quantize.int8 if precision == "int8" else quantize.int16x8
+        return quantizer(
             self._for_integers, self._calibration, self.name, float_input=self._raw is not None
         )
 
@@ -95,14 +95,14 @@ class Conversions:
         del form
         return content
 
-    def _quantised_in_training(self) -> bytes:
+    def _quantized_in_training(self) -> bytes:
         content = _converted(self._model, "int8_qat", integer=True)
         quantize.check_scales(content, f"{self.name} in int8_qat")
         return content
 
 
 def _stamped(content: bytes) -> bytes:
-    # Our edits and the quantiser leave the float32 file's word on the oldest runtime.
+    # Our edits and the quantizer leave the float32 file's word on the oldest runtime.
     oldest = runtimes.oldest(read(content, "converted")).version
     model = edit.unpacked(content)
     if oldest is not None:
@@ -123,14 +123,14 @@ def _traced(
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="image")])
     def infer(image: tf.Tensor) -> tf.Tensor:
         if raw is not None:
-            image = _normalised(image, raw)
+            image = _normalized(image, raw)
         return model(image, training=False)
 
     with whole_convolutions():
         return infer.get_concrete_function()
 
 
-def _normalised(pixels: tf.Tensor, preprocessing: Preprocessing) -> tf.Tensor:
+def _normalized(pixels: tf.Tensor, preprocessing: Preprocessing) -> tf.Tensor:
     # One 1×1 convolution scales, shifts and orders the channels: every delegate takes it, and in
     # int8 its scales are those of each channel. Folding it into the network's first convolution
     # would not be exact, as that one pads with zeros.

@@ -36,7 +36,7 @@ def card_of(
         "description": f"{spec.name} for {run.dataset}, {precision}; {spec.paper}",
         "model": spec.name,
         "paper": spec.paper,
-        "licence": f"the architecture's public code: {spec.licence}",
+        "license": f"the architecture's public code: {spec.license}",
         "dataset": run.dataset,
         "precision": precision,
         "scheme": [*run.scheme, *(["rate"] if rate else [])],

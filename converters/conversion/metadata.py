@@ -23,8 +23,8 @@ STANDARD = "TFLITE_METADATA"
 LABELS_FILE = "labels.txt"
 
 # Numbers of metadata_schema.fbs, version 1.
-_IMAGE_PROPERTIES, _NORMALISATION, _TENSOR_AXIS_LABELS = 2, 1, 2
-_COLOUR_SPACES = {"RGB": 1, "grey": 2}  # others are "unknown", 0
+_IMAGE_PROPERTIES, _NORMALIZATION, _TENSOR_AXIS_LABELS = 2, 1, 2
+_COLOR_SPACES = {"RGB": 1, "gray": 2}  # others are "unknown", 0
 
 
 def attach(content: bytes, card: Mapping[str, Any]) -> bytes:
@@ -32,7 +32,7 @@ def attach(content: bytes, card: Mapping[str, Any]) -> bytes:
 
     Args:
         content: a flatbuffer with one image input.
-        card: JSON-able, with the keys `name`, `description`, `labels`, `licence` and
+        card: JSON-able, with the keys `name`, `description`, `labels`, `license` and
             `preprocessing` (`channels`, `mean`, `std`).
     """
     model = edit.unpacked(content)
@@ -56,12 +56,12 @@ def _standard(card: Mapping[str, Any]) -> bytes:
             2: _Byte(_TENSOR_AXIS_LABELS),
         },
     )
-    normalisation = _table(
+    normalization = _table(
         builder,
         {0: _floats(builder, preprocessing["mean"]), 1: _floats(builder, preprocessing["std"])},
     )
-    unit = _table(builder, {0: _Byte(_NORMALISATION), 1: normalisation})
-    image = _table(builder, {0: _Byte(_COLOUR_SPACES.get(preprocessing["channels"], 0))})
+    unit = _table(builder, {0: _Byte(_NORMALIZATION), 1: normalization})
+    image = _table(builder, {0: _Byte(_COLOR_SPACES.get(preprocessing["channels"], 0))})
     content = _table(builder, {0: _Byte(_IMAGE_PROPERTIES), 1: image})
     image_in = _table(
         builder,
@@ -87,7 +87,7 @@ def _standard(card: Mapping[str, Any]) -> bytes:
             0: _text(builder, card["name"]),
             1: _text(builder, card["description"]),
             3: _tables(builder, [graph]),
-            5: _text(builder, card["licence"]),
+            5: _text(builder, card["license"]),
             7: _text(builder, "1.0.0"),  # of the parser: associated files need no newer one
         },
     )

@@ -2,7 +2,7 @@
 
 Grammar of an artifact's name: MODEL-DATASET[-STEP…][-rate][-raw_input]-PRECISION,
 `squeezenet_v1_1-fashion_mnist-pruned-int8` say; MODEL-DATASET[-STEP…] is the name of the run that
-it was converted from, without a final `-qat`, which the precision tells. `rate` was quantised for
+it was converted from, without a final `-qat`, which the precision tells. `rate` was quantized for
 rate and distortion before (`converters.rate_distortion`).
 
 | precision      | weights                  | activations | input, output | needs              |
@@ -14,10 +14,10 @@ rate and distortion before (`converters.rate_distortion`).
 | `int8_qat`     | int8 a filter            | int8        | int8          | a QAT run          |
 | `int16x8`      | int8 a filter            | int16 (3)   | int16         | calibration images |
 
-(1) delegates may compute in float16 where the hardware does. (2) quantised on the fly inside the
+(1) delegates may compute in float16 where the hardware does. (2) quantized on the fly inside the
 kernels. (3) no delegate takes it: for checking what int8 activations cost, and for accelerators.
 
-With `raw_input` the input is uint8 pixels, 0 to 255, RGB or grey, and the graph normalises them.
+With `raw_input` the input is uint8 pixels, 0 to 255, RGB or gray, and the graph normalizes them.
 """
 
 from __future__ import annotations

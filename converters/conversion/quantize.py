@@ -1,4 +1,4 @@
-"""From a float32 flatbuffer to full-integer ones, by TensorFlow's own calibrator and quantiser.
+"""From a float32 flatbuffer to full-integer ones, by TensorFlow's own calibrator and quantizer.
 
 TensorFlow's converter does the same as its last step, after it has converted the network; on a
 finished flatbuffer it is many times faster, and the result is the same.
@@ -26,7 +26,7 @@ from zoo.schema.model import Preprocessing
 _LEAST_SPAN = 0.1
 _TOLERANCE = 1e-3
 # Between an input's or output's least and largest value, where real pictures were seen. One far
-# outside says that the calibration, or the quantisation-aware training, never did: a QAT network
+# outside says that the calibration, or the quantization-aware training, never did: a QAT network
 # that was not trained leaves 1e-6.
 _SANE_RANGE = (2.5e-4, 2.5e5)
 # Of the median range of a network's activations: what a narrower one is widened to.
@@ -45,7 +45,7 @@ class Calibration:
     Attributes:
         images: float32 (n, height, width, channels), fed one after the other, so that the result
             is deterministic.
-        low: the least value that a pixel can have, after normalisation.
+        low: the least value that a pixel can have, after normalization.
         high: the largest.
     """
 
@@ -55,12 +55,12 @@ class Calibration:
 
     @classmethod
     def of(cls, images: np.ndarray, preprocessing: Preprocessing) -> Calibration:
-        """Of images that were normalised so."""
+        """Of images that were normalized so."""
         return cls(images, *cls.limits(preprocessing))
 
     @staticmethod
     def limits(preprocessing: Preprocessing) -> tuple[float, float]:
-        """The least and the largest value that a normalised pixel can have."""
+        """The least and the largest value that a normalized pixel can have."""
         mean, std = (np.array(v, np.float32) for v in (preprocessing.mean, preprocessing.std))
         return float(((0 - mean) / std).min()), float(((255 - mean) / std).max())
 
@@ -77,10 +77,10 @@ class Calibration:
         inside = self.low - _TOLERANCE * span <= low and high <= self.high + _TOLERANCE * span
         if not (inside and high - low >= _LEAST_SPAN * span):  # false for NaN as well
             raise ZooError(
-                "unfit calibration images: their values do not look like normalised pictures",
+                "unfit calibration images: their values do not look like normalized pictures",
                 expected=f"most of {self.low:g} to {self.high:g}",
                 got=f"{low:g} to {high:g}",
-                remedy="normalise them as the network was trained, neither twice nor not at all",
+                remedy="normalize them as the network was trained, neither twice nor not at all",
             )
 
     def __iter__(self) -> Iterator[list[np.ndarray]]:
@@ -94,26 +94,26 @@ def int8(content: bytes, calibration: Calibration, where: str, float_input: bool
         content: a float32 flatbuffer.
         calibration: what its input gets.
         where: its name, for messages.
-        float_input: leave the input float32, quantised by an operator of its own.
+        float_input: leave the input float32, quantized by an operator of its own.
 
     Raises:
-        ZooError: the quantiser refuses, or leaves an absurd scale.
+        ZooError: the quantizer refuses, or leaves an absurd scale.
     """
     try:
         with quiet():
             calibrate = calibrator.Calibrator(calibrator.add_intermediate_tensors(content))
             with_ranges = _widened(calibrate.calibrate(lambda: calibration))
-            quantised = mlir_quantize(
+            quantized = mlir_quantize(
                 with_ranges,
                 input_data_type=tf.float32 if float_input else tf.int8,
                 output_data_type=tf.int8,
                 denylisted_nodes=_in_float(with_ranges),
             )
-            quantised = bytes(deduplicate_readonly_buffers(quantised))
+            quantized = bytes(deduplicate_readonly_buffers(quantized))
     except Exception as error:  # bare RuntimeError, ValueError and the converter's own
         raise _refusal(error, where, "int8") from error
-    check_scales(quantised, where)
-    return quantised
+    check_scales(quantized, where)
+    return quantized
 
 
 def int16x8(
@@ -124,19 +124,19 @@ def int16x8(
     Args: as `int8`.
 
     Raises:
-        ZooError: the quantiser refuses: it knows no int16 form of hard-swish, for one.
+        ZooError: the quantizer refuses: it knows no int16 form of hard-swish, for one.
     """
     try:
         with quiet():
-            quantised = calibrator.Calibrator(content).calibrate_and_quantize(
+            quantized = calibrator.Calibrator(content).calibrate_and_quantize(
                 lambda: calibration, tf.float32, tf.float32, False, tf.int16, tf.int64
             )
             source = tf.float32 if float_input else tf.int16
-            quantised = bytes(modify_model_io_type(quantised, source, tf.int16))
+            quantized = bytes(modify_model_io_type(quantized, source, tf.int16))
     except Exception as error:
         raise _refusal(error, where, "int16x8") from error
-    check_scales(quantised, where)
-    return quantised
+    check_scales(quantized, where)
+    return quantized
 
 
 def check_scales(content: bytes, where: str) -> None:
@@ -155,11 +155,11 @@ def check_scales(content: bytes, where: str) -> None:
         scale = tensor.quantization.scale[0]
         if not least <= levels * scale <= most:
             raise ZooError(
-                "quantisation left an absurd scale",
+                "quantization left an absurd scale",
                 where=f"{where}, tensor {edit.name(tensor)}",
                 expected=f"{least / levels:g} to {most / levels:g}",
                 got=f"{scale:g}",
-                remedy="calibrate with real, normalised images; train a QAT model first",
+                remedy="calibrate with real, normalized images; train a QAT model first",
             )
 
 
@@ -199,7 +199,7 @@ def _in_float(content: bytes) -> list[str]:
 
 def _refusal(error: Exception, where: str, precision: str) -> ZooError:
     return ZooError(
-        f"TensorFlow's quantiser refuses {precision}",
+        f"TensorFlow's quantizer refuses {precision}",
         where=where,
         got=one_line(error, 400),
         remedy="choose another precision",

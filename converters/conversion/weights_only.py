@@ -15,7 +15,7 @@ from zoo.errors import ZooError
 
 _FLOAT16_MAX = float(np.finfo(np.float16).max)
 # Weights of fewer elements stay float32, as in TensorFlow's converter: they save nothing.
-_SMALLEST_QUANTISED = 1024
+_SMALLEST_QUANTIZED = 1024
 _CONV, _DENSE = schema.BuiltinOperator.CONV_2D, schema.BuiltinOperator.FULLY_CONNECTED
 # First versions of the operators that take int8 weights beside float32 activations; of the
 # convolution, with one scale a filter.
@@ -91,10 +91,10 @@ def dynamic_int8(content: bytes) -> bytes:
         tensor = graph.tensors[operator.inputs[1]]
         if tensor.type != schema.TensorType.INT8:  # not done by an operator that shares it
             values = edit.float_constant(model, tensor)
-            if values is None or values.size < _SMALLEST_QUANTISED:
+            if values is None or values.size < _SMALLEST_QUANTIZED:
                 continue
-            quantised, scales = _symmetric(values, per_filter=kind == _CONV)
-            tensor.type, tensor.buffer = schema.TensorType.INT8, edit.add_buffer(model, quantised)
+            quantized, scales = _symmetric(values, per_filter=kind == _CONV)
+            tensor.type, tensor.buffer = schema.TensorType.INT8, edit.add_buffer(model, quantized)
             tensor.quantization = schema.QuantizationParametersT()
             tensor.quantization.scale = scales
             tensor.quantization.zeroPoint = np.zeros(len(scales), np.int64)

@@ -1,4 +1,4 @@
-"""Public ImageNet weights scored on labelled pictures, in Keras and converted."""
+"""Public ImageNet weights scored on labeled pictures, in Keras and converted."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _cropped(spec: ModelSpec, path: Path) -> Iterator[tuple[int, np.ndarray]]:
     height, width, _ = spec.input_shape
     for picture in imagenet.pictures(path):
         crops = imagenet.central_crops(imagenet.decode(picture), height, width)
-        yield picture.label, imagenet.normalise(crops, spec.preprocessing)
+        yield picture.label, imagenet.normalize(crops, spec.preprocessing)
 
 
 def _spread(path: Path) -> frozenset[int]:
@@ -142,4 +142,4 @@ def calibration(spec: ModelSpec, path: Path, chosen: frozenset[int] | None = Non
         if index in chosen
     ]
     stacked = np.array(pixels, np.float32).reshape(-1, height, width, 3)
-    return Calibration.of(imagenet.normalise(stacked, spec.preprocessing), spec.preprocessing)
+    return Calibration.of(imagenet.normalize(stacked, spec.preprocessing), spec.preprocessing)

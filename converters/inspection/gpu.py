@@ -52,7 +52,7 @@ def check(model: Model) -> Gpu:
     warnings = []
     if doubtful:
         warnings.append(
-            f"{doubtful} quantised 1×1 CONV_2D of stride 2: LiteRT's GPU delegate gave wrong values"
+            f"{doubtful} quantized 1×1 CONV_2D of stride 2: LiteRT's GPU delegate gave wrong values"
             " for such (on a software GPU): compare its outputs before use"
         )
     if len(model.graphs) > 1:

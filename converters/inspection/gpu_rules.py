@@ -189,7 +189,7 @@ def _dense(node: Node) -> str | None:
     return "keep_num_dims with another rank" if node.option("keep_num_dims") and not same else None
 
 
-def _dequantise(node: Node) -> str | None:
+def _dequantize(node: Node) -> str | None:
     if len(node.inputs) != 1 or len(node.outputs) != 1:
         return "not one input and one output"
     return "int16 input" if node.inputs[0].type == "INT16" else None
@@ -256,7 +256,7 @@ _RULES: dict[str, Rule] = {
     **_rules("SLICE STRIDED_SLICE", _slice),
     **_rules("DENSIFY GATHER", _seen_refused),
     "DEPTHWISE_CONV_2D": _depthwise,
-    "DEQUANTIZE": _dequantise,
+    "DEQUANTIZE": _dequantize,
     "FULLY_CONNECTED": _dense,
     "LSTM": _lstm,
     "ONE_HOT": _any,

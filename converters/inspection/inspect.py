@@ -181,7 +181,7 @@ def _row(number: int, graph: Graph, tensor: Tensor) -> TensorRow:
         role = "input"
     elif tensor.index in graph.outputs:
         role = "output"
-    quantised = tensor.quantisation
+    quantized = tensor.quantization
     return TensorRow(
         graph=number,
         index=tensor.index,
@@ -190,9 +190,9 @@ def _row(number: int, graph: Graph, tensor: Tensor) -> TensorRow:
         type=tensor.type.lower(),
         shape=tensor.signature or tensor.shape,
         sparse=tensor.sparse,
-        scales=quantised.scales if quantised else (),
-        zero_points=quantised.zero_points if quantised else (),
-        axis=quantised.axis if quantised and quantised.per_channel else None,
+        scales=quantized.scales if quantized else (),
+        zero_points=quantized.zero_points if quantized else (),
+        axis=quantized.axis if quantized and quantized.per_channel else None,
     )
 
 
@@ -230,7 +230,7 @@ def _arena(graph: Graph) -> Arena | None:
 def _precision(graph: Graph) -> QuantizationSummary:
     weights = [t for t in graph.tensors if t.parameter and len(t.shape) > 1]
     folded = arena.unpacked_constants(graph)
-    scaled = [t.quantisation for t in weights if t.quantisation]
+    scaled = [t.quantization for t in weights if t.quantization]
     activations = [
         t
         for t in graph.tensors

@@ -18,26 +18,26 @@ def text(found: Inspection) -> str:
     """The whole report on one file."""
     lines = [
         f"{one_line(found.file, 200)}  {_bytes(found.bytes)}, {found.precision.precision}",
-        *_labelled("XNNPACK", _xnnpack(found)),
-        *_labelled("GPU", _gpu(found)),
-        *_labelled("runtime", _runtime(found)),
-        *_labelled("cost", _cost(found)),
-        *_labelled("memory", _memory(found)),
-        *_labelled("roofline", _roofline(found)),
-        *_labelled("sparse", _sparse(found)),
-        *_labelled("types", _types(found)),
-        *_labelled("inputs", (_tensor(row) for row in found.inputs)),
-        *_labelled("outputs", (_tensor(row) for row in found.outputs)),
-        *_labelled("signatures", _signatures(found)),
-        *_labelled("metadata", _metadata(found)),
-        *_labelled("operators", _operators(found)),
+        *_labeled("XNNPACK", _xnnpack(found)),
+        *_labeled("GPU", _gpu(found)),
+        *_labeled("runtime", _runtime(found)),
+        *_labeled("cost", _cost(found)),
+        *_labeled("memory", _memory(found)),
+        *_labeled("roofline", _roofline(found)),
+        *_labeled("sparse", _sparse(found)),
+        *_labeled("types", _types(found)),
+        *_labeled("inputs", (_tensor(row) for row in found.inputs)),
+        *_labeled("outputs", (_tensor(row) for row in found.outputs)),
+        *_labeled("signatures", _signatures(found)),
+        *_labeled("metadata", _metadata(found)),
+        *_labeled("operators", _operators(found)),
     ]
     if found.tensors:
-        lines += _labelled("tensors", _tensors(found.tensors))
+        lines += _labeled("tensors", _tensors(found.tensors))
     return "\n".join(lines)
 
 
-def _labelled(label: str, lines: Iterable[str]) -> list[str]:
+def _labeled(label: str, lines: Iterable[str]) -> list[str]:
     filled = list(lines) or ["none"]
     return [
         f"  {label if i == 0 else '':{_LABEL_WIDTH}}  {line}".rstrip()

@@ -25,7 +25,7 @@ class Chip:
     Attributes:
         gflops: 10⁹ operations a second, two a MAC.
         gbps: memory bandwidth, 10⁹ bytes a second.
-        int8_gops: where 8-bit arithmetic is faster, its rate, for fully quantised layers.
+        int8_gops: where 8-bit arithmetic is faster, its rate, for fully quantized layers.
         source: where the figures are from.
     """
 

@@ -187,7 +187,7 @@ _RELEASES = {
     "ZEROS_LIKE": "1.12",
 }
 # Operator → the version that brought int16 activations (op_version.cc beside the above). Files of
-# TensorFlow's 16x8 quantiser tell lower ones, those of their int8 forms.
+# TensorFlow's 16x8 quantizer tell lower ones, those of their int8 forms.
 _INT16 = {
     "ADD": 3,
     "AVERAGE_POOL_2D": 3,
@@ -253,7 +253,7 @@ def oldest(model: Model) -> Runtime:
 
 def _least(graph: Graph, operator: Operator) -> int:
     tensors = [*graph.input_tensors(operator), *graph.output_tensors(operator)]
-    wide = any(tensor.type == "INT16" and tensor.quantisation is not None for tensor in tensors)
+    wide = any(tensor.type == "INT16" and tensor.quantization is not None for tensor in tensors)
     return _INT16.get(operator.name, 1) if wide else 1
 
 

@@ -1,7 +1,7 @@
 """Cutting a `.tflite` into sections; only packing needs it.
 
 Weights and lists are found by reading the flatbuffer. Per-channel scales lie within its tables, and
-are found by their bytes. Whatever is not recognised, and any file that is no `.tflite`, is left to
+are found by their bytes. Whatever is not recognized, and any file that is no `.tflite`, is left to
 the general part.
 """
 
@@ -38,7 +38,7 @@ class _Found:
 
 def segments(content: bytes) -> list[Part]:
     """The parts of a file, in its order; together they are all of it."""
-    found = _disjoint(_recognised(content))
+    found = _disjoint(_recognized(content))
     pairs = Counter(each.pair for each in found if each.pair is not None)
     kept: dict[int, int] = {}
     parts: list[Part] = []
@@ -62,7 +62,7 @@ def segments(content: bytes) -> list[Part]:
     return parts
 
 
-def _recognised(content: bytes) -> list[_Found]:
+def _recognized(content: bytes) -> list[_Found]:
     if content[4:8] != b"TFL3":
         return []
     from converters.tflite import reader
@@ -128,8 +128,8 @@ def _scales(content: bytes, model: Model) -> list[_Found]:
 
 
 def _scale_list(graph: Graph, index: int) -> np.ndarray:
-    quantisation = graph.tensors[index].quantisation if index >= 0 else None
-    scales = quantisation.scales if quantisation else ()
+    quantization = graph.tensors[index].quantization if index >= 0 else None
+    scales = quantization.scales if quantization else ()
     return np.array(scales if len(scales) <= MAX_LIST else (), np.float32)
 
 

@@ -27,7 +27,7 @@ _LEAST = 16  # numbers, below which a tensor is left to the general part
 _LEAST_WEIGHTS = 512  # numbers, below which floats are a list
 _LEAST_FITTED = 512  # weights, below which coefficients cost more than they save
 _ENTRY_BITS = 22  # about what an entry of a codebook takes
-_DENSE_BITS = {2: 13, 4: 27}  # about what a float takes of which only the exponent is modelled
+_DENSE_BITS = {2: 13, 4: 27}  # about what a float takes of which only the exponent is modeled
 _ROWS_TRIED = 4  # filters that must have a step before all are looked at
 
 

@@ -20,7 +20,7 @@ class Difference:
         relative: root mean square of the difference, by that of the reference after each image's
             mean over the classes is taken off it: a constant in all logits says nothing, so it must
             not make an error look small. 0 is equal, 1 an error as large as what the logits say.
-        sqnr_db: signal to quantisation noise, -20·log10(relative); infinite where equal.
+        sqnr_db: signal to quantization noise, -20·log10(relative); infinite where equal.
         agreement: share of images with the same largest logit (the first of equal ones), 0 to 1.
         images: how many.
     """
@@ -59,7 +59,7 @@ def compare(reference: np.ndarray, logits: np.ndarray) -> Difference:
 
 
 def sqnr_db(reference: np.ndarray, values: np.ndarray) -> float:
-    """Signal to quantisation noise of a tensor in dB: 10·log10(Σ reference² / Σ difference²).
+    """Signal to quantization noise of a tensor in dB: 10·log10(Σ reference² / Σ difference²).
 
     Infinite where equal, minus infinite where zeros should have been, NaN where the values are not
     finite.

@@ -29,7 +29,7 @@ class Subject:
     artifact: Artifact
 
     def given(self, reference: Reference) -> np.ndarray:
-        """What its input gets, float32: pixels where it takes uint8, else normalised images."""
+        """What its input gets, float32: pixels where it takes uint8, else normalized images."""
         if self.artifact.inputs and self.artifact.inputs[0].dtype == "uint8":
             return reference.pixels.astype(np.float32)
         return reference.images

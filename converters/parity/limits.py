@@ -16,7 +16,7 @@ class Limits:
     Attributes:
         relative: `Difference.relative`, at most.
         agreement: `Difference.agreement`, at least; 0 to 1.
-        sound_db: what a sound layer reaches from perfect inputs, for `localise.layer_errors`.
+        sound_db: what a sound layer reaches from perfect inputs, for `localize.layer_errors`.
     """
 
     relative: float

@@ -20,7 +20,7 @@ class LayerError:
         layer: the Keras layers that it is computed by.
         tensor: its name in the file.
         operator: which computes it.
-        sqnr_db: signal to quantisation noise; infinite where equal, NaN where not finite.
+        sqnr_db: signal to quantization noise; infinite where equal, NaN where not finite.
         before_db: the worst of its inputs', each taken from the nearest tensors that could be
             compared; infinite at the graph's input.
         jump: whether the error begins here, see `layer_errors`.

@@ -25,9 +25,9 @@ class Reference:
     """What an artifact is compared with.
 
     Attributes:
-        model: the Keras network, with fake quantisation after QAT.
+        model: the Keras network, with fake quantization after QAT.
         pixels: uint8 (images, height, width, channels).
-        images: the same, normalised, float32.
+        images: the same, normalized, float32.
         labels: int32 (images,).
         logits: the Keras network's, float32 (images, classes).
     """
@@ -64,7 +64,7 @@ class Reference:
         order = np.random.default_rng(_SEED).permutation(len(dataset.test))
         chosen = np.sort(order[:count])
         pixels = dataset.test.images[chosen]
-        images = dataset.normalise(pixels)
+        images = dataset.normalize(pixels)
         model = runs.keras_model(run, folder)
         logits = [
             model.predict_on_batch(images[i : i + _BATCH]) for i in range(0, len(images), _BATCH)

@@ -1,1 +1,1 @@
-"""Rate–distortion quantisation of a finished float32 `.tflite`."""
+"""Rate–distortion quantization of a finished float32 `.tflite`."""

@@ -129,7 +129,7 @@ def _bits(codes: np.ndarray) -> np.ndarray:
 def _pick(
     wanted: np.ndarray, step: float, curvature: np.ndarray, price: float, bits: np.ndarray
 ) -> np.ndarray:
-    """For each real number the cheapest of: the nearest code, its neighbour towards zero, zero."""
+    """For each real number the cheapest of: the nearest code, its neighbor towards zero, zero."""
     nearest = np.clip(np.rint(wanted / step), -LARGEST, LARGEST).astype(np.int64)
     smaller = nearest - np.sign(nearest)
     to_nearest, to_smaller = (

@@ -18,14 +18,14 @@ IMAGES = 2000  # that say how much each layer matters
 
 
 def pictures(dataset: Dataset) -> np.ndarray:
-    """Training images at even distances, normalised; no labels."""
+    """Training images at even distances, normalized; no labels."""
     count = len(dataset.train)
     chosen = np.linspace(0, count - 1, min(count, IMAGES)).astype(int)
-    return dataset.normalise(dataset.train.images[chosen])
+    return dataset.normalize(dataset.train.images[chosen])
 
 
 class RateConversions(Conversions):
-    """As `Conversions`; the float32 file is quantised for rate and distortion before all else.
+    """As `Conversions`; the float32 file is quantized for rate and distortion before all else.
 
     Integer precisions store the codes themselves. The size is that of the float32 file's container;
     those of other precisions are within a few percent of it.

@@ -1,6 +1,6 @@
-"""What quantising a layer's weights would do to the network: measured on pictures without labels.
+"""What quantizing a layer's weights would do to the network: measured on pictures without labels.
 
-The loss is the Kullback–Leibler divergence of the quantised network's class probabilities from the
+The loss is the Kullback–Leibler divergence of the quantized network's class probabilities from the
 float one's. To second order it is half the weights' error in the metric of the Fisher information,
 which is approximated a layer at a time, for all its filters alike, as
 

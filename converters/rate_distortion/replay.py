@@ -89,7 +89,7 @@ class Replay:
 
     Raises:
         ZooError: a damaged file, several inputs or outputs, types or operators other than a float
-            network of this catalogue has.
+            network of this catalog has.
     """
 
     def __init__(self, content: bytes, where: object):
@@ -182,7 +182,7 @@ class Replay:
         )
         positions = found.shape[1] * found.shape[2]
         groups = self.groups(layer)
-        # Neighbouring channels make a group; a depthwise channel is one of its own.
+        # Neighboring channels make a group; a depthwise channel is one of its own.
         found = tf.reshape(
             found, (-1, positions, height * width, groups, inputs.shape[-1] // groups)
         )

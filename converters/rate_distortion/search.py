@@ -24,7 +24,7 @@ _SLOPE = 8.0  # how much faster λ rises than the size falls, both as logarithms
 
 
 @dataclass(frozen=True)
-class Quantised:
+class Quantized:
     """A network on grids of its own.
 
     Attributes:
@@ -43,7 +43,7 @@ class Quantised:
 
 
 class Search:
-    """Quantises one network at several multipliers; the pictures are looked at once.
+    """Quantizes one network at several multipliers; the pictures are looked at once.
 
     Args:
         content: a float32 flatbuffer of one input and one output.
@@ -64,7 +64,7 @@ class Search:
         self._found: dict[int, tuple[float, float]] = {}  # weight → (multiplier, step)
         self._last = _FIRST_MULTIPLIER
 
-    def at(self, multiplier: float) -> Quantised:
+    def at(self, multiplier: float) -> Quantized:
         """The network of least error + multiplier × bits."""
         self._last = multiplier
         solutions = {}
@@ -75,7 +75,7 @@ class Search:
             solutions[layer] = solution
         return self._result(solutions, multiplier)
 
-    def to_size(self, wanted: int, measure: Callable[[bytes], int], log: Log) -> Quantised:
+    def to_size(self, wanted: int, measure: Callable[[bytes], int], log: Log) -> Quantized:
         """The network of least error whose measured size is at most `wanted` bytes.
 
         Args:
@@ -87,7 +87,7 @@ class Search:
             ZooError: no network is that small.
         """
         multiplier = self._last
-        fits: Quantised | None = None
+        fits: Quantized | None = None
         large: tuple[float, float] | None = None  # logarithms of λ and of a size above the wanted
         small: tuple[float, float] | None = None  # likewise, of one that is not
         goal = math.log(_AIM * wanted)
@@ -119,21 +119,21 @@ class Search:
         # The largest weights count most: no step so small that their codes would be cut off.
         return best(task, steps, float(np.abs(weights).max()) / LARGEST)
 
-    def _result(self, solutions: dict[WeightedLayer, Solution], multiplier: float) -> Quantised:
+    def _result(self, solutions: dict[WeightedLayer, Solution], multiplier: float) -> Quantized:
         grids, biases, nats = {}, {}, 0.0
         for layer, solution in solutions.items():
             statistics = self._statistics[layer.weight]
             codes = self._replay.stored(layer, solution.codes).astype(np.int16)
             grids[self._replay.graph.tensors[layer.weight].name] = write.Grid(codes, solution.step)
             if layer.bias >= 0:
-                # What the codes change on average; the rest of the error is what was minimised.
+                # What the codes change on average; the rest of the error is what was minimized.
                 off = self._replay.matrix(layer) - solution.step * solution.codes
                 shift = np.einsum("gfk,gk->gf", off, statistics.mean).reshape(-1)
                 biases[layer.bias] = self._replay.constants[layer.bias] + shift
             nats += 0.5 * statistics.importance * solution.error
         bits = sum(solution.bits for solution in solutions.values())
         content = write.float32(self._content, self._replay, grids, biases)
-        return Quantised(content, grids, multiplier, nats, bits)
+        return Quantized(content, grids, multiplier, nats, bits)
 
 
 def _next(

@@ -55,12 +55,12 @@ def rounded_bias(values: np.ndarray) -> np.ndarray:
 def integers(content: bytes, grids: Mapping[str, Grid]) -> bytes:
     """The file with its int8 weights replaced by the codes that they were made from.
 
-    A quantiser stretches each filter's weights to 127, so that equal codes become different
+    A quantizer stretches each filter's weights to 127, so that equal codes become different
     integers, filter by filter, which compresses worse and rounds once more. A layer whose codes
-    leave int8 is left as the quantiser made it.
+    leave int8 is left as the quantizer made it.
 
     Args:
-        content: of `quantise.int8` or `weights_only.dynamic_int8`, of a file of `float32`.
+        content: of `quantize.int8` or `weights_only.dynamic_int8`, of a file of `float32`.
         grids: by the name of the weights' tensor.
     """
     model = edit.unpacked(content)

@@ -17,7 +17,7 @@ from zoo.schema.run import Run
 
 # Points of top-1 on the test split that a precision may lose against float32.
 LARGEST_DROP = {"float16": 0.3, "dynamic_int8": 1.0, "int8": 1.5, "int8_qat": 1.5, "int16x8": 0.5}
-_SCALES = (1e-12, 1e6)  # of any quantised tensor; beyond them a range is a mistake
+_SCALES = (1e-12, 1e6)  # of any quantized tensor; beyond them a range is a mistake
 _INPUT_RATIO = 2.0  # how much wider or narrower than the pixels' range an input's may be
 _PACKING = 0.03  # share that another zlib or LZMA may make of a packed size
 _NOT_FOR_DELEGATES = ("int16x8",)
@@ -144,7 +144,7 @@ def _scales(content: bytes, artifact: Artifact) -> list[str]:
     low, high = _SCALES
     for graph in model.graphs:
         for tensor in graph.tensors:
-            for scale in tensor.quantisation.scales if tensor.quantisation else ():
+            for scale in tensor.quantization.scales if tensor.quantization else ():
                 if not low <= scale <= high:
                     return [f"tensor {tensor.name} has a scale of {scale:g}"]
     net, pixels = artifact.inputs[0], pixels_range(artifact)

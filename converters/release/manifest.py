@@ -13,9 +13,9 @@ from zoo.catalog import model_spec
 from zoo.schema.artifact import Artifact, Metric, Range, Released, TensorInfo, Timing
 from zoo.schema.measurement import ConvertRecord, Record, TrainRecord
 
-_LICENCE = "Apache-2.0"
+_LICENSE = "Apache-2.0"
 # What the data sets' publishers say; weights that learned from them carry no more than that.
-DATA_LICENCES = {
+DATA_LICENSES = {
     "fashion_mnist": "MIT (Zalando SE)",
     "digits": "CC BY 4.0 (UCI repository, by way of scikit-learn)",
     "cifar10_jpeg": "none stated; from CIFAR-10, cite Krizhevsky 2009",
@@ -74,9 +74,9 @@ def released(
         ),
         commands=_commands(lines),
         paper=spec.paper,
-        licence_code=spec.licence,
-        licence_weights=_LICENCE,
-        licence_data=DATA_LICENCES.get(artifact.dataset, "not known: the user's own pictures"),
+        license_code=spec.license,
+        license_weights=_LICENSE,
+        license_data=DATA_LICENSES.get(artifact.dataset, "not known: the user's own pictures"),
     )
 
 

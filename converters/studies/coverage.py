@@ -1,4 +1,4 @@
-"""What becomes of a catalogue network in a precision: where it runs, and how close it stays."""
+"""What becomes of a catalog network in a precision: where it runs, and how close it stays."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from zoo.schema.model import ModelSpec
 SETTLING = 32  # pictures that batch norm's statistics, and the integer ranges, come from
 COMPARED = 16  # other pictures, on which Keras and TFLite are compared
 _LATENCY_S = 0.4
-_RANGED = 8  # pictures that give the ranges of fake quantisation
+_RANGED = 8  # pictures that give the ranges of fake quantization
 _CHIP = "snapdragon_865_gpu"
 
 
@@ -39,11 +39,11 @@ def examine(
 ) -> Iterator[CoverageRow]:
     """One row for each precision.
 
-    The network has random weights. Batch normalisation gets the statistics of real pictures, so
+    The network has random weights. Batch normalization gets the statistics of real pictures, so
     that activations are as large as in a trained network; nothing else is trained.
 
     Args:
-        name: catalogue name; the network has its published input and classes.
+        name: catalog name; the network has its published input and classes.
         precisions: of `converters.conversion.precisions`.
         pictures: real ones.
         runners: by runtime.
@@ -60,7 +60,7 @@ def examine(
         try:
             network, source = model, conversions
             if precision == "int8_qat":
-                network = _fake_quantised(model, settling)
+                network = _fake_quantized(model, settling)
                 source = Conversions(network, calibration)
             content = source.flatbuffer(precision)
         except ZooError as error:
@@ -102,7 +102,7 @@ def _on(runner: Sandbox, file: Path, pictures: np.ndarray, reference: np.ndarray
 
 
 def settle(model: tf_keras.Model, pictures: np.ndarray) -> None:
-    """Gives batch normalisation the statistics of these pictures, (n, h, w, c) as the input is."""
+    """Gives batch normalization the statistics of these pictures, (n, h, w, c) as the input is."""
     norms = [x for x in model.layers if isinstance(x, tf_keras.layers.BatchNormalization)]
     momentum = [norm.momentum for norm in norms]
     for norm in norms:
@@ -113,7 +113,7 @@ def settle(model: tf_keras.Model, pictures: np.ndarray) -> None:
         norm.momentum = before
 
 
-def _fake_quantised(model: tf_keras.Model, pictures: np.ndarray) -> tf_keras.Model:
+def _fake_quantized(model: tf_keras.Model, pictures: np.ndarray) -> tf_keras.Model:
     network = qat.for_qat(model)
     network(pictures[:_RANGED], training=True)  # gives the activations their ranges
     return network
@@ -140,13 +140,13 @@ class SampleImages:
         )
 
     def of(self, spec: ModelSpec) -> tuple[np.ndarray, np.ndarray]:
-        """Those to settle with and those to compare on: float32 (n, h, w, c), normalised."""
+        """Those to settle with and those to compare on: float32 (n, h, w, c), normalized."""
         import tensorflow as tf
 
         height, width, _ = spec.input_shape
         square = [_square(pixels) for pixels in self._pixels]
         sized = [tf.image.resize(each, (height, width), antialias=True).numpy() for each in square]
-        stacked = imagenet.normalise(np.clip(np.stack(sized), 0, 255), spec.preprocessing)
+        stacked = imagenet.normalize(np.clip(np.stack(sized), 0, 255), spec.preprocessing)
         return stacked[:SETTLING], stacked[SETTLING:]
 
 

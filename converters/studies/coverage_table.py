@@ -175,8 +175,8 @@ def _run(on: OnRuntime) -> str:
 
 HEADING = f"""# Every network in every precision
 
-Networks of the catalogue at their published inputs, converted to TFLite: where each runs, and how
-far its logits are from Keras's. Their weights are random, with batch normalisation settled on real
+Networks of the catalog at their published inputs, converted to TFLite: where each runs, and how
+far its logits are from Keras's. Their weights are random, with batch normalization settled on real
 pictures: this is about operators and arithmetic; what a precision costs a *trained* network is
 measured on real weights, see the README. The runtimes are {" and ".join(RUNTIMES)}.
 

@@ -245,7 +245,7 @@ def _interleaved(nets: list[runtime.Net], turns: int, runs: int) -> list[list[fl
     """Seconds of `runs` runs of each, in each turn; the order of a turn is random."""
     for net in nets:
         image = np.random.default_rng(3).standard_normal(net.input["shape"][1:], np.float32)
-        net.set_input(net.quantised(image))
+        net.set_input(net.quantized(image))
     times: list[list[float]] = [[] for _ in nets]
     order, shuffle = list(range(len(nets))), random.Random(4).shuffle  # noqa: S311
     for turn in range(turns + 1):

@@ -35,7 +35,7 @@ class Contents:
         operators: name → count, over all subgraphs.
         parameters: elements of all constant tensors that hold weights or biases; sparse ones
             count as dense.
-        zeros: share of zeros (at the zero point, where quantised) in the weights of rank 2 and
+        zeros: share of zeros (at the zero point, where quantized) in the weights of rank 2 and
             more, 0 to 1.
     """
 
@@ -63,7 +63,7 @@ def count(model: Model) -> Contents:
         for tensor in constants:
             parameters += tensor.elements
             if len(tensor.shape) >= _WEIGHT_RANK:
-                key = (tensor.data, tensor.type, tensor.shape, tensor.quantisation, tensor.sparse)
+                key = (tensor.data, tensor.type, tensor.shape, tensor.quantization, tensor.sparse)
                 if key not in known:
                     known[key] = _zeros(model, tensor)
                 weights += tensor.elements
@@ -77,13 +77,13 @@ def _zeros(model: Model, tensor: Tensor) -> int:
     values = _values(model, tensor)
     if tensor.sparse:  # what is not stored is zero
         return max(0, tensor.elements - int(np.count_nonzero(values)))
-    quantised = tensor.quantisation
-    if quantised is None or not any(quantised.zero_points):
+    quantized = tensor.quantization
+    if quantized is None or not any(quantized.zero_points):
         return int(values.size - np.count_nonzero(values))
     shape = [1] * len(tensor.shape)
-    if len(quantised.zero_points) > 1:
-        shape[quantised.axis] = -1
-    points = np.array(quantised.zero_points, np.int64).reshape(shape)
+    if len(quantized.zero_points) > 1:
+        shape[quantized.axis] = -1
+    points = np.array(quantized.zero_points, np.int64).reshape(shape)
     return int((values.reshape(tensor.shape) == points).sum())
 
 

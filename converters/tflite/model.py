@@ -73,7 +73,7 @@ class Tensor:
     signature: tuple[int, ...]
     type: str
     data: tuple[int, int] | None
-    quantisation: TensorQuantization | None
+    quantization: TensorQuantization | None
     sparse: bool
     variable: bool
 
@@ -101,7 +101,7 @@ class Tensor:
     @property
     def parameter(self) -> bool:
         """Whether it holds weights or biases; integers without a scale are shapes and axes."""
-        wide = self.type in _WIDE and self.quantisation is not None
+        wide = self.type in _WIDE and self.quantization is not None
         return self.constant and (wide or self.type in _NARROW)
 
 
@@ -130,7 +130,7 @@ class Operator:
 
 @dataclass(frozen=True)
 class Graph:
-    """One subgraph; the first is the network, others belong to control flow or initialisation."""
+    """One subgraph; the first is the network, others belong to control flow or initialization."""
 
     name: str
     tensors: tuple[Tensor, ...]

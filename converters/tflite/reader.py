@@ -31,7 +31,7 @@ _MAX_ELEMENTS = 2**40
 _MAX_RANK = 32
 _CUSTOM = 32
 _FLEX = "Flex"
-_QUANTISATION_KINDS = ("affine", "custom", "blockwise", "multi-axis")
+_QUANTIZATION_KINDS = ("affine", "custom", "blockwise", "multi-axis")
 
 ByteRange = tuple[int, int]
 T = TypeVar("T")
@@ -159,7 +159,7 @@ def _tensor(reader: BoundedBytes, table: Table, index: int, buffers: list[ByteRa
         wrong = 8 * length % bits if sparse else length != (elements * bits + 7) // 8
         if wrong:
             raise reader.damaged(f"{what}, {kind} {list(shape)}, has {length} bytes of data")
-    quantisation = table.table(4)
+    quantization = table.table(4)
     return Tensor(
         index=index,
         name=table.text(3),
@@ -167,13 +167,13 @@ def _tensor(reader: BoundedBytes, table: Table, index: int, buffers: list[ByteRa
         signature=signature,
         type=kind,
         data=(start, length) if length else None,
-        quantisation=_quantisation(reader, quantisation, shape, what) if quantisation else None,
+        quantization=_quantization(reader, quantization, shape, what) if quantization else None,
         sparse=sparse,
         variable=bool(table.integer(5, "u1")),
     )
 
 
-def _quantisation(
+def _quantization(
     reader: BoundedBytes, table: Table, shape: tuple[int, ...], what: str
 ) -> TensorQuantization | None:
     kind = table.integer(4, "u1")
@@ -181,7 +181,7 @@ def _quantisation(
     points = table.integers(3, "<i8")
     axis = table.integer(6, "i4")
     if kind:
-        name = _QUANTISATION_KINDS[kind] if kind < len(_QUANTISATION_KINDS) else f"kind {kind}"
+        name = _QUANTIZATION_KINDS[kind] if kind < len(_QUANTIZATION_KINDS) else f"kind {kind}"
         return TensorQuantization(scales, points, axis, name)
     if not scales:
         return None  # only a range, which training may leave

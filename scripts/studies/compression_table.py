@@ -6,11 +6,11 @@
 Parts, of which --parts chooses:
 
 imagenet  SqueezeNet 1.0 with its real weights (--weights) on real pictures (--images): recoded
-          without loss, clustered, and quantised for rate and distortion to given sizes.
+          without loss, clustered, and quantized for rate and distortion to given sizes.
 alexnet   AlexNet's published rows: sizes from the published densities and bits of each layer;
           accuracies of a small AlexNet's runs under OUTPUT/runs.
 runs      squeezenet_v1_1 and mobilenet_v2_cse_mix trained on Fashion-MNIST and CIFAR-10 (JPEG):
-          runs under OUTPUT/runs, quantised for rate and distortion.
+          runs under OUTPUT/runs, quantized for rate and distortion.
 
 The page says which commands make the runs; one that is missing is a row that says so.
 

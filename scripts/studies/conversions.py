@@ -1,11 +1,11 @@
-"""Converts catalogue networks to every precision and tells where each runs and how close it stays.
+"""Converts catalog networks to every precision and tells where each runs and how close it stays.
 
     python -m scripts.studies.conversions --images=../shared/data/imagenet_sample_1000.tar \\
         --markdown=docs/conversions.md
 
 For each network and precision: whether it converts, how many of its operators XNNPACK takes on
 LiteRT and on tflite_runtime, whether the GPU delegate takes all, the oldest runtime, and the
-difference from Keras on real pictures. The networks have random weights, with batch normalisation
+difference from Keras on real pictures. The networks have random weights, with batch normalization
 settled on the pictures. A row is added to OUTPUT/conversions.jsonl as soon as it is there; a second
 call goes on with what is missing.
 """
@@ -36,7 +36,7 @@ from zoo.runtime.sandbox import Sandbox
 Rows = dict[tuple[str, str], CoverageRow]
 FLAGS = flags.FLAGS
 cli.define_output()
-flags.DEFINE_list("models", None, "catalogue names (default: all)")
+flags.DEFINE_list("models", None, "catalog names (default: all)")
 flags.DEFINE_list("precisions", list(precisions.PRECISIONS), "which")
 flags.DEFINE_string("images", None, "an uncompressed .tar or a folder of JPEGs named by synset")
 flags.DEFINE_string("markdown", None, "write the table to this file")

@@ -4,7 +4,7 @@
 
 Two tables: our MobileNets against `tf_keras.applications` converted plainly, and each network's
 precisions against its float32. LiteRT with XNNPACK, one thread. Weights are random, which latencies
-do not depend on, with batch normalisation settled. Seconds are not printed: they depend on what
+do not depend on, with batch normalization settled. Seconds are not printed: they depend on what
 else the computer does.
 """
 

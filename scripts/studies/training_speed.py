@@ -47,7 +47,7 @@ flags.DEFINE_string(
 )
 flags.DEFINE_string("data_dir", "", "fit, pipeline: of that data set, where it needs one")
 flags.DEFINE_string("recipe", "short", "fit, pipeline: whose augmentation and batch size")
-flags.DEFINE_list("models", [], "catalogue names (default: all for build; three for step)")
+flags.DEFINE_list("models", [], "catalog names (default: all for build; three for step)")
 flags.DEFINE_integer("image_size", 32, "height and width for step, in pixels")
 flags.DEFINE_integer("batch_size", 64, "images a training step")
 flags.DEFINE_integer("steps", 2, "steps in one turn")
@@ -183,7 +183,7 @@ def _in_turns(trainers: Sequence[Trainer]) -> list[tuple[float, float]]:
         trainer.seconds(FLAGS.steps)  # traces the graph and fills the caches
     ratios = []
     for turn in range(FLAGS.turns):
-        # Alternate who goes first, so that a machine that slows down favours neither.
+        # Alternate who goes first, so that a machine that slows down favors neither.
         order = (0, 1) if turn % 2 == 0 else (1, 0)
         took = {which: trainers[which].seconds(FLAGS.steps) for which in order}
         ratios.append((took[0][0] / took[1][0], took[0][1] / took[1][1]))

@@ -31,7 +31,7 @@ def test_the_artifacts_are_as_small_as_wanted_and_as_right(output):
     assert packed_size(small.read_bytes()) <= whole.stat().st_size / 10
     assert packed_size(integers.read_bytes()) <= 1.1 * whole.stat().st_size / 10
     dataset = data.load("digits", 16, 200)
-    images = dataset.normalise(dataset.test.images)
+    images = dataset.normalize(dataset.test.images)
     right = []
     for path in (whole, small, integers):
         running = runtime.load(path.read_bytes(), "litert", "xnnpack", 1, path)

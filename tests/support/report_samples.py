@@ -111,8 +111,8 @@ def metered(net_mj: float, **changes: Any) -> Energy:
         "gross_mw": 3200, "idle_mw": 600, "net_mw": 2600, "net_mw_uncertainty": 60,
         "net_mj": net_mj, "net_mj_uncertainty": net_mj * 60 / 2600,
         "inferences_per_percent": 639_900 / net_mj, "hours": 4.4, "window_s": 58.0,
-        "readings": 57, "gauge_period_s": 1.0, "unit": "uA", "charging_is": "negative", "evidence": ("current_now 150000 idle, 810000 loaded",),
-        "sampler": "native",
+        "readings": 57, "gauge_period_s": 1.0, "unit": "uA", "charging_is": "negative",
+        "evidence": ("current_now 150000 idle, 810000 loaded",), "sampler": "native",
     }  # fmt: skip
     return Energy(**fields | changes)
 

@@ -1,4 +1,4 @@
-"""One small network of every family of the catalogue, for what must work on all of them.
+"""One small network of every family of the catalog, for what must work on all of them.
 
 Together they have every layer of ours.
 
@@ -46,7 +46,7 @@ _SHORT = {
 
 @dataclass(frozen=True)
 class Small:
-    """A row of the catalogue and how it is cut down.
+    """A row of the catalog and how it is cut down.
 
     Attributes:
         row: the row, whose family it is.
@@ -139,7 +139,7 @@ def every_layer() -> tf_keras.Model:
         ActiveShift(initial_range=2.0, name="active_shift"),
         GroupedConv2D(18, 3, groups=2, padding="same", activation="relu", name="grouped"),
         SparseShift(initial_range=2.0, name="sparse_shift"),
-        LocalResponseNormalization(name="normalisation"),
+        LocalResponseNormalization(name="normalization"),
         ChannelShuffle(3, name="shuffle"),
     ):
         x = layer(x)

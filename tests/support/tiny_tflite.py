@@ -45,7 +45,7 @@ class _Builder:
         zero_point: int = 0,
         values: np.ndarray | None = None,
     ) -> int:
-        """A quantised tensor: int8, or int32 where its values are."""
+        """A quantized tensor: int8, or int32 where its values are."""
         index = self.tensor(name, shape)
         tensor = self.graph.tensors[index]
         kind = schema.TensorType

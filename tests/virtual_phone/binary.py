@@ -1,4 +1,4 @@
-"""The stand-in for `benchmark_model`: the file to push, its behaviour, its journal."""
+"""The stand-in for `benchmark_model`: the file to push, its behavior, its journal."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def stand_in_binary(
     return path
 
 
-def behaviour_json(profile: PhoneProfile, journal: str, changes: Mapping[str, object]) -> str:
+def behavior_json(profile: PhoneProfile, journal: str, changes: Mapping[str, object]) -> str:
     """What the program reads of its phone: fields of the profile, with some changed.
 
     Raises:

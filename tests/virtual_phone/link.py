@@ -58,7 +58,7 @@ class Stream:
         return data
 
     def write(self, data: bytes) -> None:
-        """Sends all of `data`, waiting for the acknowledgement of what went before.
+        """Sends all of `data`, waiting for the acknowledgment of what went before.
 
         Raises:
             LinkLostError: the other side closed the stream, or the link is gone.

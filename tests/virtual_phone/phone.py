@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from tests.support.processes import HANG_S
-from tests.virtual_phone.binary import JOURNAL, behaviour_json, read_journal
+from tests.virtual_phone.binary import JOURNAL, behavior_json, read_journal
 from tests.virtual_phone.cable import Cable
 from tests.virtual_phone.gate import Gate
 from tests.virtual_phone.link import Stream
@@ -230,7 +230,7 @@ class VirtualPhone:
 
     def set_benchmark(self, **changes: object) -> None:
         """Changes how `benchmark_model` behaves: fields of the profile such as `crash_exit`."""
-        text = behaviour_json(self.profile, self._box.inner_path(JOURNAL), changes)
+        text = behavior_json(self.profile, self._box.inner_path(JOURNAL), changes)
         put(self.root, "/system/stub/benchmark.json", text)
 
     def cut_output(self, pattern: str, after_bytes: int) -> None:

@@ -1,4 +1,4 @@
-"""The catalogue: every architecture and every training recipe is one literal row. No TensorFlow."""
+"""The catalog: every architecture and every training recipe is one literal row. No TensorFlow."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ PRESETS: dict[str, tuple[tuple[int, int, int], int]] = {
 
 
 def model_spec(name: str) -> ModelSpec:
-    """The catalogue's row of that name.
+    """The catalog's row of that name.
 
     Raises:
         UnknownNameError: there is none; the message has the nearest names.

@@ -11,7 +11,7 @@ _ACTIVE_CODE = "authors' repository, https://github.com/jyh2986/Active-Shift"
 # The authors' deployed networks: blue first, the mean taken off, times 0.017352.
 _AS_BGR = Preprocessing(channels="BGR", mean=(103.94, 116.78, 123.68), std=(1 / 0.017352,) * 3)
 _ASNET = (
-    "The authors' public training definition. They normalise the contrast of each picture, which "
+    "The authors' public training definition. They normalize the contrast of each picture, which "
     "a mean and a deviation can't express; the training set's statistics are used. Shifts are "
     "kept within 8 pixels; the paper sets no bound."
 )
@@ -41,7 +41,7 @@ ROWS: tuple[ModelSpec, ...] = (
             Published("CIFAR-100", 63.43, source="paper"),
         ),
         paper=_ACTIVE,
-        licence="none stated",
+        license="none stated",
         derivation=_ASNET,
     ),
     ModelSpec(
@@ -59,7 +59,7 @@ ROWS: tuple[ModelSpec, ...] = (
             Published("CIFAR-100", 68.83, source="paper"),
         ),
         paper=_ACTIVE,
-        licence="none stated",
+        license="none stated",
         derivation=_ASNET,
     ),
     ModelSpec(
@@ -77,7 +77,7 @@ ROWS: tuple[ModelSpec, ...] = (
             Published("CIFAR-100", 70.68, source="paper"),
         ),
         paper=_ACTIVE,
-        licence="none stated",
+        license="none stated",
         derivation=_ASNET,
     ),
     ModelSpec(
@@ -95,7 +95,7 @@ ROWS: tuple[ModelSpec, ...] = (
             Published("CIFAR-100", 71.83, source="paper"),
         ),
         paper=_ACTIVE,
-        licence="none stated",
+        license="none stated",
         derivation=_ASNET,
     ),
     ModelSpec(
@@ -110,7 +110,7 @@ ROWS: tuple[ModelSpec, ...] = (
         preprocessing=_AS_BGR,
         published=(Published("ImageNet", 64.1, 85.4, source=_ACTIVE_CODE),),
         paper=_ACTIVE,
-        licence="none stated",
+        license="none stated",
         derivation=_AS_RESNET,
     ),
     ModelSpec(
@@ -125,7 +125,7 @@ ROWS: tuple[ModelSpec, ...] = (
         preprocessing=_AS_BGR,
         published=(Published("ImageNet", 69.9, 89.3, source=_ACTIVE_CODE),),
         paper=_ACTIVE,
-        licence="none stated",
+        license="none stated",
         derivation=_AS_RESNET,
     ),
     ModelSpec(
@@ -140,7 +140,7 @@ ROWS: tuple[ModelSpec, ...] = (
         preprocessing=_AS_BGR,
         published=(Published("ImageNet", 72.2, 90.7, source=_ACTIVE_CODE),),
         paper=_ACTIVE,
-        licence="none stated",
+        license="none stated",
         derivation=_AS_RESNET,
     ),
     ModelSpec(
@@ -155,7 +155,7 @@ ROWS: tuple[ModelSpec, ...] = (
         preprocessing=_AS_BGR,
         published=(),
         paper=_SPARSE,
-        licence="Apache-2.0",
+        license="Apache-2.0",
         derivation="AS-ResNet-w32 " + _SSL,
         not_reproducible="No accuracy of this network is known to us.",
     ),

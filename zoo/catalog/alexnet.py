@@ -19,17 +19,17 @@ ROWS: tuple[ModelSpec, ...] = (
         preprocessing=CAFFE_BGR,
         published=(
             Published("ImageNet", 57.2, 80.3, "SqueezeNet's paper, table 2"),
-            Published("ImageNet", 57.1, 80.2, "Caffe's bvlc_alexnet, centre crop"),
+            Published("ImageNet", 57.1, 80.2, "Caffe's bvlc_alexnet, center crop"),
         ),
         paper="Krizhevsky et al. 2012, ImageNet classification with deep convolutional neural "
         "networks, https://papers.nips.cc/paper/4824",
-        licence="BSD-2-Clause; Caffe's weights: unrestricted",
+        license="BSD-2-Clause; Caffe's weights: unrestricted",
         derivation=(
             "Caffe's models/bvlc_alexnet, with its two groups in conv2, 4 and 5: 243.9 MB in "
             "float32, the baseline that SqueezeNet's paper gives as 240 MB. Caffe's response "
-            "normalisation has k = 1 and divides alpha by the window, unlike the 2012 paper. "
+            "normalization has k = 1 and divides alpha by the window, unlike the 2012 paper. "
             "The published MACs are those of Sze et al. 2020, Efficient Processing of Deep Neural "
-            "Networks. Caffe subtracts a mean image; the row has its mean colour."
+            "Networks. Caffe subtracts a mean image; the row has its mean color."
         ),
         not_reproducible=(
             "Sizes that SqueezeNet's paper quotes of compressed AlexNets, theirs and not ours: "

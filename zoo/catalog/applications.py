@@ -28,7 +28,7 @@ ROWS: tuple[ModelSpec, ...] = (
         preprocessing=UNIT,
         published=(Published("ImageNet", 70.6, source="paper, table 4"),),
         paper=_V1,
-        licence="Apache-2.0",
+        license="Apache-2.0",
         derivation=_KERAS.strip(),
     ),
     ModelSpec(
@@ -44,7 +44,7 @@ ROWS: tuple[ModelSpec, ...] = (
         preprocessing=UNIT,
         published=(Published("ImageNet", 72.0, source="paper, table 4"),),
         paper=_V2,
-        licence="Apache-2.0",
+        license="Apache-2.0",
         derivation=_KERAS.strip(),
     ),
     ModelSpec(
@@ -60,7 +60,7 @@ ROWS: tuple[ModelSpec, ...] = (
         preprocessing=UNIT,
         published=(Published("ImageNet", 67.4, source="paper, table 3"),),
         paper=_V3,
-        licence="Apache-2.0",
+        license="Apache-2.0",
         derivation=_KERAS + "Its scaling of pixels is left to the preprocessing, and its "
         "operators x + 3 and x / 6 are layers.",
     ),
@@ -77,7 +77,7 @@ ROWS: tuple[ModelSpec, ...] = (
         preprocessing=UNIT,
         published=(Published("ImageNet", 75.2, source="paper, table 3"),),
         paper=_V3,
-        licence="Apache-2.0",
+        license="Apache-2.0",
         derivation=_KERAS + "Its scaling of pixels is left to the preprocessing, and its "
         "operators x + 3 and x / 6 are layers.",
     ),
@@ -94,7 +94,7 @@ ROWS: tuple[ModelSpec, ...] = (
         preprocessing=KERAS_BGR,
         published=(Published("ImageNet", 74.9, source="documentation of keras.applications"),),
         paper=_RESNET,
-        licence="Apache-2.0",
+        license="Apache-2.0",
         derivation="Rebuilt layer by layer from tf_keras.applications, with equal outputs for "
         "equal weights. Its convolutions have biases in spite of the batch norm; it has no width "
         "of its own, so that all channels are scaled.",

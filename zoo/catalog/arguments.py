@@ -1,4 +1,4 @@
-"""Arguments of a catalogue model's builder that differ from its row's: other design points.
+"""Arguments of a catalog model's builder that differ from its row's: other design points.
 
 Imports the family, and so TensorFlow.
 """

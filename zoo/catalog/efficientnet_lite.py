@@ -25,7 +25,7 @@ ROWS: tuple[ModelSpec, ...] = (
         ),
         paper="Tan & Le 2019, https://arxiv.org/abs/1905.11946; Lite: "
         "https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite",
-        licence="Apache-2.0",
+        license="Apache-2.0",
         derivation="EfficientNet-B0 without squeeze and excitation, with ReLU6; stem and head do "
         "not scale with the width. EfficientNet's stochastic depth, which acts in training only, "
         "is left out. The published 407 M MACs are not counted by our rule.",

@@ -32,7 +32,7 @@ ROWS: tuple[ModelSpec, ...] = (
             Published("Imagenette", 91.56, source="paper, baseline"),
         ),
         paper=_PAPER,
-        licence="none stated",
+        license="none stated",
         derivation=_BLOCK
         + "Inverted bottlenecks in all seven rows with the strides of table 1; with stride 1 "
         "every block adds its input, through a 1×1 convolution where the widths differ.",
@@ -53,7 +53,7 @@ ROWS: tuple[ModelSpec, ...] = (
             Published("CIFAR-100", 63.74, source="paper, optimized MobileNetV2"),
         ),
         paper=_PAPER,
-        licence="none stated",
+        license="none stated",
         derivation="The layout is ours: MobileNetV2's rows and strides, no expansion in the last "
         "four rows, a depthwise tail. It has 427,324 parameters with 10 classes and 542,614 with "
         "100; the paper prints 0.425 M and 0.541 M.",
@@ -74,7 +74,7 @@ ROWS: tuple[ModelSpec, ...] = (
             Published("CIFAR-100", 63.34, source="paper, 0.478 M parameters"),
         ),
         paper=_PAPER,
-        licence="none stated",
+        license="none stated",
         derivation=_BLOCK
         + "The paper's labels: gates of at most 16 values after the stride. Where the stride is 2 "
         "the learned 2×2 convolution stands before the gate and the shortcut is averaged over "
@@ -96,7 +96,7 @@ ROWS: tuple[ModelSpec, ...] = (
             Published("CIFAR-100", 63.34, source="paper, 0.478 M parameters"),
         ),
         paper=_PAPER,
-        licence="none stated",
+        license="none stated",
         derivation=_BLOCK
         + "The authors' code: gates of at most 8 values before the stride, which is a learned 2×2 "
         "depthwise convolution at the block's end. " + _FIXED_SIZE.strip(),
@@ -113,7 +113,7 @@ ROWS: tuple[ModelSpec, ...] = (
         preprocessing=TORCH,
         published=(Published("Imagenette", 91.31, source="paper, 0.444 M parameters"),),
         paper=_PAPER,
-        licence="none stated",
+        license="none stated",
         derivation=_BLOCK
         + "As mobilenet_v2_cse_mix_a with strides that give the printed count at 224 pixels: 2 in "
         "the stem, (1, 1, 2) in the bottleneck rows, (2, 2, 1, 1) in the CSE rows. The paper "
@@ -131,7 +131,7 @@ ROWS: tuple[ModelSpec, ...] = (
         preprocessing=CIFAR10,
         published=(Published("CIFAR-10", 88.13, source="paper, CSE only, 0.228 M parameters"),),
         paper=_PAPER,
-        licence="none stated",
+        license="none stated",
         derivation="The layout is ours: one CSE block with a gate of at most 8 values for each of "
         "MobileNetV2's seven rows, strides (1, 2, 1, 1, 2, 2, 1). " + _FIXED_SIZE.strip(),
         not_reproducible="The paper does not lay the network out; many layouts fit its count.",
@@ -148,7 +148,7 @@ ROWS: tuple[ModelSpec, ...] = (
         preprocessing=TORCH,
         published=(Published("Imagenette", 85.55, source="paper, CSE only, 0.453 M parameters"),),
         paper=_PAPER,
-        licence="none stated",
+        license="none stated",
         derivation="The layout is ours: the blocks of mobilenet_v2_cse_only, with stride 2 in the "
         "stem and in the first and third row as well. The paper leaves the preprocessing open; "
         "ImageNet's statistics are used. " + _FIXED_SIZE.strip(),

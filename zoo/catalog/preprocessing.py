@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zoo.schema.model import Preprocessing
 
-# Caffe's: blue first, the mean colour of ImageNet taken off, no scaling.
+# Caffe's: blue first, the mean color of ImageNet taken off, no scaling.
 CAFFE_BGR = Preprocessing(channels="BGR", mean=(104.0, 117.0, 123.0), std=(1.0, 1.0, 1.0))
 # tf_keras.applications' "caffe" mode, which has more digits of the same mean.
 KERAS_BGR = Preprocessing(channels="BGR", mean=(103.939, 116.779, 123.68), std=(1.0, 1.0, 1.0))

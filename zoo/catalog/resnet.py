@@ -24,7 +24,7 @@ ROWS: tuple[ModelSpec, ...] = (
         preprocessing=TORCH,
         published=(Published("ImageNet", 78.9, source=_OSMR),),
         paper=_SENET,
-        licence="MIT",
+        license="MIT",
         derivation="ResNet-50 without biases, the stride in a bottleneck's first convolution, and "
         "gates with reduction 16 and biases. The published MACs count more than products.",
         not_reproducible="The accuracy is of the public code's own training; the paper's is lower.",
@@ -42,7 +42,7 @@ ROWS: tuple[ModelSpec, ...] = (
         preprocessing=CIFAR10,
         published=(Published("CIFAR-10", 92.6, 99.81, _CHENYAOFO),),
         paper=_RESNET,
-        licence="BSD-3-Clause",
+        license="BSD-3-Clause",
         derivation="Section 4.2 of the paper, with its shortcut B: 1×1 convolutions with batch "
         "norm where the shape changes, as public code has it; the paper's own network pads zeros.",
     ),
@@ -59,7 +59,7 @@ ROWS: tuple[ModelSpec, ...] = (
         preprocessing=CIFAR10,
         published=(Published("CIFAR-10", 94.37, 99.83, _CHENYAOFO),),
         paper=_RESNET,
-        licence="BSD-3-Clause",
+        license="BSD-3-Clause",
         derivation="As resnet20, with 9 blocks a stage.",
     ),
     ModelSpec(
@@ -75,7 +75,7 @@ ROWS: tuple[ModelSpec, ...] = (
         preprocessing=CIFAR10,
         published=(Published("CIFAR-10", 93.99, source=_OSMR),),
         paper=_SENET,
-        licence="MIT",
+        license="MIT",
         derivation="resnet20 with gates of reduction 16 and biases in every block. The published "
         "MACs count more than products.",
     ),

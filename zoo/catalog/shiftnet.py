@@ -27,7 +27,7 @@ ROWS: tuple[ModelSpec, ...] = (
         preprocessing=TORCH,
         published=(Published("ImageNet", 70.1, 89.7, source="paper"),),
         paper=_SHIFT,
-        licence="none stated",
+        license="none stated",
         derivation=_SHIFTNET,
     ),
     ModelSpec(
@@ -43,7 +43,7 @@ ROWS: tuple[ModelSpec, ...] = (
         preprocessing=TORCH,
         published=(Published("ImageNet", 61.2, 83.6, source="paper"),),
         paper=_SHIFT,
-        licence="none stated",
+        license="none stated",
         derivation=_SHIFTNET + " Half the channels of ShiftNet-A.",
         not_reproducible="The count of ShiftNet-C follows from no layout known to us.",
     ),

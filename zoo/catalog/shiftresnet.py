@@ -40,7 +40,7 @@ ROWS: tuple[ModelSpec, ...] = (
             Published("CIFAR-100", 55.05, source=_SHIFT_CODE),
         ),
         paper=_SHIFT,
-        licence="none stated",
+        license="none stated",
         derivation=_SHIFTRESNET,
     ),
     ModelSpec(
@@ -59,7 +59,7 @@ ROWS: tuple[ModelSpec, ...] = (
             Published("CIFAR-100", 65.83, source=_SHIFT_CODE),
         ),
         paper=_SHIFT,
-        licence="none stated",
+        license="none stated",
         derivation=_SHIFTRESNET,
         not_reproducible="The authors' own, approximate count of operations is 0.9 % above ours.",
     ),
@@ -78,7 +78,7 @@ ROWS: tuple[ModelSpec, ...] = (
             Published("CIFAR-100", 69.73, source=_SHIFT_CODE),
         ),
         paper=_SHIFT,
-        licence="none stated",
+        license="none stated",
         derivation=_SHIFTRESNET,
     ),
     ModelSpec(
@@ -96,7 +96,7 @@ ROWS: tuple[ModelSpec, ...] = (
             Published("CIFAR-100", 70.77, source=_SHIFT_CODE),
         ),
         paper=_SHIFT,
-        licence="none stated",
+        license="none stated",
         derivation=_SHIFTRESNET,
     ),
     ModelSpec(
@@ -114,7 +114,7 @@ ROWS: tuple[ModelSpec, ...] = (
             Published("CIFAR-100", 63.2, source=_SHIFT_CODE),
         ),
         paper=_SHIFT,
-        licence="none stated",
+        license="none stated",
         derivation=_SHIFTRESNET,
     ),
     ModelSpec(
@@ -132,7 +132,7 @@ ROWS: tuple[ModelSpec, ...] = (
             Published("CIFAR-100", 69.77, source=_SHIFT_CODE),
         ),
         paper=_SHIFT,
-        licence="none stated",
+        license="none stated",
         derivation=_SHIFTRESNET,
     ),
     ModelSpec(
@@ -150,7 +150,7 @@ ROWS: tuple[ModelSpec, ...] = (
             Published("CIFAR-100", 72.33, source=_SHIFT_CODE),
         ),
         paper=_SHIFT,
-        licence="none stated",
+        license="none stated",
         derivation=_SHIFTRESNET,
     ),
     ModelSpec(
@@ -168,7 +168,7 @@ ROWS: tuple[ModelSpec, ...] = (
             Published("CIFAR-100", 73.43, source=_SHIFT_CODE),
         ),
         paper=_SHIFT,
-        licence="none stated",
+        license="none stated",
         derivation=_SHIFTRESNET,
     ),
     ModelSpec(
@@ -186,7 +186,7 @@ ROWS: tuple[ModelSpec, ...] = (
             Published("CIFAR-100", 68.01, source=_SHIFT_CODE),
         ),
         paper=_SHIFT,
-        licence="none stated",
+        license="none stated",
         derivation=_SHIFTRESNET,
     ),
     ModelSpec(
@@ -204,7 +204,7 @@ ROWS: tuple[ModelSpec, ...] = (
             Published("CIFAR-100", 72.1, source=_SHIFT_CODE),
         ),
         paper=_SHIFT,
-        licence="none stated",
+        license="none stated",
         derivation=_SHIFTRESNET,
     ),
     ModelSpec(
@@ -222,7 +222,7 @@ ROWS: tuple[ModelSpec, ...] = (
             Published("CIFAR-100", 73.17, source=_SHIFT_CODE),
         ),
         paper=_SHIFT,
-        licence="none stated",
+        license="none stated",
         derivation=_SHIFTRESNET,
     ),
     ModelSpec(
@@ -240,7 +240,7 @@ ROWS: tuple[ModelSpec, ...] = (
             Published("CIFAR-100", 73.71, source=_SHIFT_CODE),
         ),
         paper=_SHIFT,
-        licence="none stated",
+        license="none stated",
         derivation=_SHIFTRESNET,
     ),
     ModelSpec(
@@ -255,7 +255,7 @@ ROWS: tuple[ModelSpec, ...] = (
         preprocessing=CIFAR10,
         published=(),
         paper=_PAPER,
-        licence="none stated",
+        license="none stated",
         derivation=_OURS.format("trained 3×3 depthwise convolutions"),
     ),
     ModelSpec(
@@ -270,7 +270,7 @@ ROWS: tuple[ModelSpec, ...] = (
         preprocessing=CIFAR10,
         published=(),
         paper=_PAPER,
-        licence="none stated",
+        license="none stated",
         derivation=_OURS.format("active shifts"),
     ),
     ModelSpec(
@@ -285,7 +285,7 @@ ROWS: tuple[ModelSpec, ...] = (
         preprocessing=CIFAR10,
         published=(),
         paper=_PAPER,
-        licence="none stated",
+        license="none stated",
         derivation=_OURS.format("sparse shifts"),
     ),
     ModelSpec(
@@ -300,7 +300,7 @@ ROWS: tuple[ModelSpec, ...] = (
         preprocessing=CIFAR10,
         published=(Published("CIFAR-10", 91.97, source="paper"),),
         paper=_SPARSE,
-        licence="Apache-2.0",
+        license="Apache-2.0",
         derivation="ShiftResNet-20 of expansion 6 " + _SSL,
         not_reproducible="The authors' public code is of FE-Net alone.",
     ),

@@ -19,7 +19,7 @@ ROWS: tuple[ModelSpec, ...] = (
         preprocessing=TORCH,
         published=(Published("ImageNet", 69.36, source="weights of torchvision"),),
         paper="Ma et al. 2018, https://arxiv.org/abs/1807.11164",
-        licence="BSD-3-Clause",
+        license="BSD-3-Clause",
         derivation="Figure 3 and table 5 of the paper at width 1.0; no activation after a "
         "depthwise convolution. Other counts, 149.7 M say, have more than products in them.",
     ),

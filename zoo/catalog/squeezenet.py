@@ -29,7 +29,7 @@ ROWS: tuple[ModelSpec, ...] = (
         preprocessing=CAFFE_BGR,
         published=(Published("ImageNet", 57.5, 80.3, "paper, table 3"),),
         paper=_PAPER,
-        licence="BSD-2-Clause",
+        license="BSD-2-Clause",
         derivation=(
             f"{_V1_0} With the padding we count 861.3 M MACs at 227×227, the 1.72 GFLOPS of "
             "their README; 818.9 M is the common figure for 224×224."
@@ -50,7 +50,7 @@ ROWS: tuple[ModelSpec, ...] = (
         preprocessing=CAFFE_BGR,
         published=(),
         paper=_PAPER,
-        licence="BSD-2-Clause",
+        license="BSD-2-Clause",
         derivation=(
             "The prototxt of the authors' repository (SqueezeNet_v1.1): a smaller conv1 and "
             "earlier pools than 1.0, not in the paper. Its README claims no less than 1.0's 80.3 % "
@@ -74,7 +74,7 @@ ROWS: tuple[ModelSpec, ...] = (
         preprocessing=CAFFE_BGR,
         published=(Published("ImageNet", 60.4, 82.5, "paper, table 3"),),
         paper=_PAPER,
-        licence="BSD-2-Clause",
+        license="BSD-2-Clause",
         derivation=(
             "Section 6 of the paper and the prototxt of github.com/songhan/SqueezeNet-Residual: "
             "additions around fire3, 5, 7 and 9, of the pooled maps for 5 and 9, and no ReLU "
@@ -94,7 +94,7 @@ ROWS: tuple[ModelSpec, ...] = (
         preprocessing=CAFFE_BGR,
         published=(Published("ImageNet", 58.8, 82.0, "paper, table 3"),),
         paper=_PAPER,
-        licence="BSD-2-Clause",
+        license="BSD-2-Clause",
         derivation=(
             "Section 6 of the paper: the simple bypass, and 1×1 convolutions around fire2, 4, 6 "
             "and 8. The paper leaves open whether they have biases and a ReLU: ours have biases, "

@@ -33,16 +33,16 @@ def k_means(values: np.ndarray, clusters: int) -> np.ndarray:
     if distinct.size <= clusters:
         return values.copy()
     line = _Line(distinct.astype(np.float64), counts)
-    centres = np.linspace(distinct[0], distinct[-1], clusters, dtype=np.float64)
+    centers = np.linspace(distinct[0], distinct[-1], clusters, dtype=np.float64)
     bounds = np.zeros(0, np.int64)
     for _ in range(_ROUNDS):
-        inner = np.searchsorted(distinct, (centres[1:] + centres[:-1]) / 2)
+        inner = np.searchsorted(distinct, (centers[1:] + centers[:-1]) / 2)
         new = line.filled(np.unique([0, *inner, distinct.size]), clusters)
         if np.array_equal(new, bounds):
             break
-        bounds, centres = new, line.means(new)
+        bounds, centers = new, line.means(new)
     nearest = np.repeat(np.arange(clusters), np.diff(bounds))
-    return centres[nearest].astype(values.dtype)[ids].reshape(values.shape)
+    return centers[nearest].astype(values.dtype)[ids].reshape(values.shape)
 
 
 class _Line:

@@ -24,7 +24,7 @@ def layer_of(layer: tf_keras.layers.Layer) -> tf_keras.layers.Layer:
 def variables(model: tf_keras.Model) -> dict[str, tf.Variable]:
     """Layer name → the variable of its kernel, in the network's order; wrappers are looked through.
 
-    A fake-quantised layer's own attribute is a tensor once it was called: the variable is found
+    A fake-quantized layer's own attribute is a tensor once it was called: the variable is found
     among the weights.
     """
     found: dict[str, tf.Variable] = {}

@@ -1,4 +1,4 @@
-"""Low-rank factorisation: a layer becomes two thinner ones, by truncating its singular values.
+"""Low-rank factorization: a layer becomes two thinner ones, by truncating its singular values.
 
 NAME becomes NAME_low_rank, without bias and activation, and NAME:
 
@@ -7,7 +7,7 @@ NAME becomes NAME_low_rank, without bias and activation, and NAME:
 * spatially, k×1 to r channels and 1×k (Jaderberg et al. 2014, https://arxiv.org/abs/1405.3866).
 
 Each rank is the best approximation of the kernel as a matrix in the sense of least squares. Grouped
-and depthwise convolutions are left alone. A network is rebuilt from the catalogue and the ranks.
+and depthwise convolutions are left alone. A network is rebuilt from the catalog and the ranks.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def begin(start: SchemeInput) -> FineTuning:
             remedy="lower --low_rank_keep, --low_rank_energy or --low_rank_rank",
         )
     how = LowRank(spatial=start.recipe.low_rank_spatial, ranks=ranks)
-    model = factorised(start.model, how)
+    model = factorized(start.model, how)
     set_weights(model, start.model, how)
     before, after = start.model.count_params(), model.count_params()
     counted = f"{after:,} parameters of {before:,}"
@@ -118,7 +118,7 @@ class _Pair:
 
 
 def _pair(layer: tf_keras.layers.Layer, rank: int, spatial: bool) -> _Pair:
-    """Bias, activation and what regularises them stay with the second; the kernels' with both."""
+    """Bias, activation and what regularizes them stay with the second; the kernels' with both."""
     config = layer.get_config()
     first, second = copy.deepcopy(config), copy.deepcopy(config)
     first.update(
@@ -144,7 +144,7 @@ def _pair(layer: tf_keras.layers.Layer, rank: int, spatial: bool) -> _Pair:
     return _Pair(first, second)
 
 
-def factorised(model: tf_keras.Model, how: LowRank) -> tf_keras.Model:
+def factorized(model: tf_keras.Model, how: LowRank) -> tf_keras.Model:
     """The network with the layers of `how` split, with fresh weights.
 
     Args:

@@ -2,7 +2,7 @@
 
 After each step a kernel is projected back. A weight that was zero is zero again, and the weights of
 one cluster take their mean. For plain SGD the mean of the updated weights is the centroid moved by
-the mean of their gradients: trained quantisation (Han et al. 2016, https://arxiv.org/abs/1510.00149,
+the mean of their gradients: trained quantization (Han et al. 2016, https://arxiv.org/abs/1510.00149,
 section 3), but for the sum in the gradient's place, which would tie a centroid's rate to how many
 weights it has.
 

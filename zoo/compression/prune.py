@@ -5,9 +5,9 @@ https://arxiv.org/abs/1710.01878) during the first half of the steps, then stays
 
 Patterns:
     any: the smallest weights of a kernel go, wherever they are.
-    2:4: two of each four neighbours along the input channels, once, at the second step.
-    1x4: blocks of four neighbouring input channels of one filter, at one place of the window.
-    4x1: blocks of four neighbouring filters at one input channel and place.
+    2:4: two of each four neighbors along the input channels, once, at the second step.
+    1x4: blocks of four neighboring input channels of one filter, at one place of the window.
+    4x1: blocks of four neighboring filters at one input channel and place.
     xnnpack: any, in the 1×1 convolutions of stride 1 alone, which XNNPACK can run sparse.
 """
 

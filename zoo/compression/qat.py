@@ -1,10 +1,10 @@
-"""Quantisation-aware training of every network of the catalogue.
+"""Quantization-aware training of every network of the catalog.
 
 The network is lowered to TFLite's builtin operators (`zoo.lowering`), and then every tensor that
 the int8 flatbuffer will hold is rounded in the forward pass as TFLite rounds it (Jacob et al. 2018,
 section 3, https://arxiv.org/abs/1712.05877), by tensorflow-model-optimization's layers. Where they
 stand is decided here, from who feeds whom. tfmot's own rules know neither Multiply, PReLU,
-Rescaling nor layers of ours, and batch normalisation behind a convolution only; and its variants
+Rescaling nor layers of ours, and batch normalization behind a convolution only; and its variants
 for pruned and clustered networks lose zeros and clusters where a convolution has no batch norm.
 What was pruned and clustered is kept by `zoo.compression.preserve` instead.
 """
@@ -73,7 +73,7 @@ def begin(start: SchemeInput) -> FineTuning:
     keep = (Keep.of(model, zeros, clusters),) if zeros or clusters else ()
     return FineTuning(
         model,
-        ("quantisation-aware training",),
+        ("quantization-aware training",),
         callbacks=keep,
         start=start.model,
     )
@@ -83,9 +83,9 @@ def for_qat(model: tf_keras.Model) -> tf_keras.Model:
     """A copy with int8's rounding in the forward pass, ready to be trained and then converted.
 
     Shifts become constant depthwise convolutions, a PReLU of one weight a leaky ReLU, and batch
-    normalisation that no convolution precedes a trained 1×1 depthwise convolution: learned shifts
+    normalization that no convolution precedes a trained 1×1 depthwise convolution: learned shifts
     and those slopes are constants from now on. So the copy's structure depends on the weights; it
-    is rebuilt from those that it started with. Local response normalisation stays float32.
+    is rebuilt from those that it started with. Local response normalization stays float32.
 
     Ranges of activations are empty until a first step; the converter refuses them so.
 
@@ -153,12 +153,12 @@ class _Rounding:
         layer = node.layer
         if self._is_lone_norm(node):
             if len(layer.input_shape) != 4:
-                raise self._refusal(node, "batch normalisation of maps")
+                raise self._refusal(node, "batch normalization of maps")
             return _scale_and_offset(layer)
         copy = type(layer).from_config(layer.get_config())
         if layer.weights:
             if type(layer) not in (*_WITH_KERNEL, layers.BatchNormalization):
-                raise self._refusal(node, "convolutions, dense layers and batch normalisation")
+                raise self._refusal(node, "convolutions, dense layers and batch normalization")
             copy.build(layer.input_shape)
             copy.set_weights(layer.get_weights())
         return copy
@@ -214,7 +214,7 @@ def _is_relu(layer: tf_keras.layers.Layer) -> bool:
 
 
 def _scale_and_offset(norm: tf_keras.layers.BatchNormalization) -> tf_keras.layers.DepthwiseConv2D:
-    """Batch normalisation by its averages, as one operator with one scale for each channel."""
+    """Batch normalization by its averages, as one operator with one scale for each channel."""
     gamma = norm.gamma.numpy() if norm.scale else 1.0
     beta = norm.beta.numpy() if norm.center else 0.0
     factor = gamma / np.sqrt(norm.moving_variance.numpy() + norm.epsilon)

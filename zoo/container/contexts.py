@@ -3,7 +3,7 @@
 Scales are mean magnitudes relative to the tensor's own, in quarter octaves: of the same filter, the
 same input channel, that channel at the same position in the kernel, and the kernel's positions
 before. Besides, a linear prediction from the kernel's positions before and from the filters before,
-whose coefficients the encoder fits and sends: neighbouring weights of a kernel resemble each other.
+whose coefficients the encoder fits and sends: neighboring weights of a kernel resemble each other.
 
 Few contexts, and few values of each, are better than many, which take longer to learn.
 """

@@ -1,6 +1,6 @@
 """Coding lists of numbers that have no shape: biases, scales, codebooks, histograms.
 
-Of a float32, sign, exponent and the first bits of its mantissa are modelled; the rest is noise, but
+Of a float32, sign, exponent and the first bits of its mantissa are modeled; the rest is noise, but
 for zero bits at the end that all of a list have, as after rounding. Of an integer, its length in
 bits and its first bits are.
 """
@@ -14,7 +14,7 @@ import numpy as np
 from zoo.container.ans import Coder
 from zoo.container.mixing import Models
 
-_MODELLED = 3  # bits below the first that are worth a model, of an integer
+_MODELED = 3  # bits below the first that are worth a model, of an integer
 _MANTISSA = 2  # such bits of a float
 _SMALLEST_BLOCK, _LARGEST_BLOCK = 64, 1 << 16
 _PRIOR, _KEPT = 1, 16  # as `mixing.Models.get`
@@ -44,10 +44,10 @@ def code_floats(
         every = int(np.bitwise_or.reduce(values))
         ending = np.array([min(23, (every & -every).bit_length() - 1) if every else 23])
     end = min(int(noise(coder, np.array([8]), ending)[0]), 23)
-    modelled = 9 + min(_MANTISSA, 23 - end)
-    below = 32 - modelled
+    modeled = 9 + min(_MANTISSA, 23 - end)
+    below = 32 - modeled
     top = None if values is None else values.astype(np.int64) >> below
-    found = _tree(coder, models, (name, modelled), modelled, n, top)
+    found = _tree(coder, models, (name, modeled), modeled, n, top)
     rest = noise(coder, np.full(n, below - end), None if values is None else values >> end)
     return (found << below).astype(np.uint32) | rest << np.uint32(end)
 
@@ -66,7 +66,7 @@ def code_integers(
     lengths = np.minimum(_tree(coder, models, (name, "length"), 6, n, lengths), 32)
     found = (lengths > 0).astype(np.int64)
     where = np.flatnonzero(lengths > 1)
-    for bit in range(_MODELLED):
+    for bit in range(_MODELED):
         if not len(where):
             break
         length = lengths[where]
@@ -79,7 +79,7 @@ def code_integers(
         kinds = np.stack([length, (length << bit) + node])
         found[where] += found[where] + model.code(coder, kinds, wanted)
         where = where[length > bit + 2]
-    left = lengths[where] - 1 - _MODELLED
+    left = lengths[where] - 1 - _MODELED
     rest = noise(coder, left, None if values is None else values[where])
     found[where] = (found[where] << left) + rest
     return found.astype(np.uint32)

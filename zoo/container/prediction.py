@@ -1,6 +1,6 @@
 """The shape of weights, and their linear prediction from those that come before.
 
-Neighbouring weights of a kernel resemble each other. The encoder fits the coefficients and sends
+Neighboring weights of a kernel resemble each other. The encoder fits the coefficients and sends
 them.
 """
 

@@ -55,9 +55,9 @@ class Dataset:
     padding: str
     digest: str = ""
 
-    def normalise(self, images: np.ndarray | EncodedImages) -> np.ndarray:
+    def normalize(self, images: np.ndarray | EncodedImages) -> np.ndarray:
         """uint8 pixels → the float32 network input, (pixel - mean) / std."""
-        return normalise(
+        return normalize(
             images[:] if isinstance(images, EncodedImages) else images, self.mean, self.std
         )
 
@@ -75,7 +75,7 @@ class Dataset:
         """What an application must do before inference, for the artifact's manifest."""
         channels = self.test.images.shape[-1]
         return {
-            "channels": "grey" if channels == 1 else "RGB",
+            "channels": "gray" if channels == 1 else "RGB",
             "geometry": self.padding,
             "formula": "(pixel - mean) / std, pixel in 0..255",
             "mean": [self.mean] * channels,
@@ -83,7 +83,7 @@ class Dataset:
         }
 
 
-def normalise(images: np.ndarray, mean: float, std: float) -> np.ndarray:
+def normalize(images: np.ndarray, mean: float, std: float) -> np.ndarray:
     """uint8 pixels → float32 (pixel - mean) / std."""
     return (images.astype(np.float32) - np.float32(mean)) / np.float32(std)
 
@@ -153,7 +153,7 @@ def seen(run: Run) -> TrainedOn:
 
 
 def of_run(run: Run, log: Log = lambda _: None) -> Dataset:
-    """The data set that a run was trained on, normalised as it was then.
+    """The data set that a run was trained on, normalized as it was then.
 
     Args:
         run: one of an earlier version, which does not tell, gets the data set as it is now.

@@ -1,10 +1,10 @@
 """Encoded pictures to pixels, by Pillow: the same for training, scoring and phones.
 
 JPEGs go through libjpeg's accurate inverse transform, Pillow's default; TensorFlow's is a faster,
-coarser one. A picture's orientation (Exif) is applied, its colour is brought to RGB.
+coarser one. A picture's orientation (Exif) is applied, its color is brought to RGB.
 
 A photo of many times the wanted size is decoded at a half to an eighth of its own (libjpeg's scaled
-transform): in a fraction of the time, and a grey level or two from the one decoded whole.
+transform): in a fraction of the time, and a gray level or two from the one decoded whole.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Labelled ImageNet pictures from a tar or a folder: read, decoded and cropped for a network.
+"""Labeled ImageNet pictures from a tar or a folder: read, decoded and cropped for a network.
 
 The label is the WordNet synset in a picture's name, `n01440764_tench.jpg`, or in its folder's,
 `n01440764/anything.JPEG`; its index is the place among the sorted 1000 of ILSVRC-2012. Any subset
@@ -49,18 +49,18 @@ class Picture:
     data: bytes
 
 
-def pictures(path: Path, labelled: bool = True) -> Iterator[Picture]:
+def pictures(path: Path, labeled: bool = True) -> Iterator[Picture]:
     """All JPEGs of an uncompressed tar, in its order, or of a folder, by name.
 
     Args:
         path: the tar or folder.
-        labelled: whether names must tell the class; without, every label is -1.
+        labeled: whether names must tell the class; without, every label is -1.
 
     Raises:
         ZooError: missing, damaged or without JPEGs; a picture that is too large, or, with labels,
             without a synset or of one that ILSVRC-2012 does not have.
     """
-    label_of = _label if labelled else _no_label
+    label_of = _label if labeled else _no_label
     if not path.exists():
         raise ZooError(
             "no such pictures",
@@ -210,14 +210,14 @@ def central_crops(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.stack(crops).astype(np.float32)
 
 
-def normalise(pixels: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
+def normalize(pixels: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
     """RGB pixels (…, 3), 0 to 255 → what the network was trained on, float32 in its channels.
 
     Raises:
-        ZooError: a network that wants grey pictures.
+        ZooError: a network that wants gray pictures.
     """
-    if preprocessing.channels == "grey":
-        raise ZooError("the network wants grey pictures", expected="RGB or BGR")
+    if preprocessing.channels == "gray":
+        raise ZooError("the network wants gray pictures", expected="RGB or BGR")
     ordered = pixels[..., ::-1] if preprocessing.channels == "BGR" else pixels
     mean, std = (np.array(values, np.float32) for values in (preprocessing.mean, preprocessing.std))
     return (ordered.astype(np.float32) - mean) / std

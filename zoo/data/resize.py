@@ -24,10 +24,10 @@ def fitted(picture: Image.Image, dataset: str, size: int, channels: int) -> np.n
     """uint8 (size, size, channels): any picture, as the network of a data set wants it.
 
     Args:
-        picture: RGB or grey.
+        picture: RGB or gray.
         dataset: what the network was trained on; a name that is not known has any size.
         size: height and width of the network's input.
-        channels: 1 for grey (ITU-R 601), 3 for RGB.
+        channels: 1 for gray (ITU-R 601), 3 for RGB.
     """
     picture = picture.convert("L" if channels == 1 else "RGB")
     own = OWN_SIZES.get(dataset)

@@ -12,20 +12,20 @@ from zoo.layers.shift import strided_shape
 
 
 def with_gradient(
-    values: tf.Tensor, factor: tf.Tensor | float, normalise: bool = False
+    values: tf.Tensor, factor: tf.Tensor | float, normalize: bool = False
 ) -> tf.Tensor:
     """`values`, whose gradient is made unit length a row (zero stays zero) and then multiplied.
 
     Args:
         values: (rows, n) floats.
         factor: what the gradient is multiplied by, a scalar.
-        normalise: whether to bring each row's gradient to unit length first.
+        normalize: whether to bring each row's gradient to unit length first.
     """
 
     @tf.custom_gradient
     def identity(x: tf.Tensor, by: tf.Tensor) -> tuple[tf.Tensor, Any]:
         def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
-            if normalise:
+            if normalize:
                 # By the largest entry first: the square of a tiny gradient would be zero.
                 largest = tf.reduce_max(tf.abs(upstream), axis=1, keepdims=True)
                 upstream = tf.math.divide_no_nan(upstream, largest)
@@ -65,7 +65,7 @@ class LearnedShift(tf_keras.layers.Layer):
             weight constraint, and by the layer for values that were loaded. The papers set no
             bound.
         initial_range: the shifts start uniformly distributed within ± this many pixels.
-        normalise_gradient: make the gradient of each channel's (dy, dx) unit length.
+        normalize_gradient: make the gradient of each channel's (dy, dx) unit length.
         learning_rate_multiplier: what the gradient of the shifts is multiplied by.
 
     Attributes:
@@ -80,7 +80,7 @@ class LearnedShift(tf_keras.layers.Layer):
         strides: int = 1,
         radius: int = 8,
         initial_range: float = 1.0,
-        normalise_gradient: bool = True,
+        normalize_gradient: bool = True,
         learning_rate_multiplier: float = 0.01,
         **kwargs: Any,
     ):
@@ -95,7 +95,7 @@ class LearnedShift(tf_keras.layers.Layer):
         self.strides = strides
         self.radius = radius
         self.initial_range = initial_range
-        self.normalise_gradient = normalise_gradient
+        self.normalize_gradient = normalize_gradient
         self.learning_rate_multiplier = learning_rate_multiplier
 
     def build(self, input_shape: tf.TensorShape) -> None:
@@ -113,7 +113,7 @@ class LearnedShift(tf_keras.layers.Layer):
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Samples a batch of feature maps."""
-        shift = with_gradient(self.shift, self._gradient_factor(), self.normalise_gradient)
+        shift = with_gradient(self.shift, self._gradient_factor(), self.normalize_gradient)
         shift = tf.clip_by_value(shift, -self.radius, self.radius)
         corner = tf.stop_gradient(tf.floor(shift))
         # On CPUs TensorFlow's bfloat16 depthwise convolution can hang for kernels as wide as these;
@@ -122,7 +122,7 @@ class LearnedShift(tf_keras.layers.Layer):
         one_hot = tf.one_hot(
             tf.cast(corner, tf.int32) + self.radius, 2 * self.radius + 1, axis=0, dtype=moving
         )
-        # One more row and column, for the lower right neighbours of the last pixels.
+        # One more row and column, for the lower right neighbors of the last pixels.
         x = tf.pad(tf.cast(inputs, moving), [[0, 0], [0, 1], [0, 1], [0, 0]])
         x = tf.nn.depthwise_conv2d(x, one_hot[:, None, :, :1], [1, 1, 1, 1], "SAME")
         x = tf.nn.depthwise_conv2d(x, one_hot[None, :, :, 1:], [1, 1, 1, 1], "SAME")
@@ -150,7 +150,7 @@ class LearnedShift(tf_keras.layers.Layer):
             "strides": self.strides,
             "radius": self.radius,
             "initial_range": self.initial_range,
-            "normalise_gradient": self.normalise_gradient,
+            "normalize_gradient": self.normalize_gradient,
             "learning_rate_multiplier": self.learning_rate_multiplier,
         }
 
@@ -164,10 +164,10 @@ class ActiveShift(LearnedShift):
 
     The gradient of each channel's shift is brought to unit length and multiplied by 0.01. Scaling
     the gradient equals a learning-rate multiplier for SGD, with momentum or without; optimizers
-    that normalise gradients themselves, Adam say, undo it. The paper and the authors' models say
+    that normalize gradients themselves, Adam say, undo it. The paper and the authors' models say
     0.01, the usage example of their README 0.001. The unit length is that of the whole batch's
     gradient, so that loss scaling (`mixed_float16` in `fit`) would shrink it by the loss scale: use
-    `mixed_bfloat16`, or no normalisation. The gradient of the inputs is always the true one.
+    `mixed_bfloat16`, or no normalization. The gradient of the inputs is always the true one.
 
     Weight decay must leave the shifts alone; `zoo.training.loop` sees to that.
 

@@ -1,4 +1,4 @@
-"""Normalisation that tf_keras lacks."""
+"""Normalization that tf_keras lacks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ROOTS = 0.75  # s ** −0.75 is rsqrt(s) · √rsqrt(s); a general power has no
 
 @tf_keras.saving.register_keras_serializable("zoo")
 class LocalResponseNormalization(tf_keras.layers.Layer):
-    """Local response normalisation across channels, as Caffe's LRN layer computes it.
+    """Local response normalization across channels, as Caffe's LRN layer computes it.
 
     y[c] = x[c] / (k + alpha / size · Σ x[j]²) ** beta, where j runs over the `size` channels
     around c and channels outside count as zero. The division of alpha by `size` is Caffe's;
@@ -47,14 +47,14 @@ class LocalResponseNormalization(tf_keras.layers.Layer):
         super().__init__(**kwargs)
         if size < 1 or size % 2 == 0:
             raise ZooError(
-                "impossible window of local response normalisation",
+                "impossible window of local response normalization",
                 where=self.name,
                 expected="an odd number of channels",
                 got=size,
             )
         if not k > 0:
             raise ZooError(
-                "local response normalisation would divide by zero",
+                "local response normalization would divide by zero",
                 where=self.name,
                 expected="k above 0",
                 got=k,

@@ -26,7 +26,7 @@ def shifts(
     Args:
         channels: how many there are.
         kernel_size: odd height and width of the neighbourhood; one number for a square.
-        dilation: d, pixels between two neighbours.
+        dilation: d, pixels between two neighbors.
 
     Returns:
         (channels, 2) integers: dy and dx of each channel, in pixels.
@@ -58,11 +58,11 @@ class Shift(tf_keras.layers.Layer):
     Computed as a depthwise convolution with a constant one-hot kernel. That is exact in every
     dtype, and since no kernel gradient is needed, a training step is faster than with an ordinary
     depthwise convolution and several times faster than with slices. As in any convolution, a NaN or
-    an infinity spreads to its neighbours.
+    an infinity spreads to its neighbors.
 
     Args:
         kernel_size: odd height and width of the neighbourhood; one number for a square.
-        dilation: pixels between two neighbours.
+        dilation: pixels between two neighbors.
         strides: pixels between two outputs.
 
     Raises:
@@ -135,7 +135,7 @@ def strided_shape(input_shape: tf.TensorShape, strides: int) -> tf.TensorShape:
 
 def _same_window(size: int, strides: int, reach: int) -> tuple[int, int]:
     # The least kernel length at which "SAME" padding leaves `reach` pixels on both sides of pixel
-    # strides·i, and how many lie before it. An odd kernel with stride 2 would be centred on pixel
+    # strides·i, and how many lie before it. An odd kernel with stride 2 would be centered on pixel
     # 2i + 1 of an even-sized input; explicit padding is slower than a wider kernel.
     outputs = -(-size // strides)
     length = 2 * reach + 1

@@ -20,7 +20,7 @@ class SparseShift(LearnedShift):
     gradient at their unrounded position (straight through), the inputs that of the rounded shift.
     An L1 penalty drives the shifts towards zero.
 
-    As in the authors' public code the gradient is neither normalised nor scaled, unlike
+    As in the authors' public code the gradient is neither normalized nor scaled, unlike
     `ActiveShift`'s; both are arguments. Their code for ImageNet starts from the nine directions of
     a 3×3 neighbourhood, and has a weight decay in the penalty's place; here the start is
     `ActiveShift`'s and the penalty the paper's.
@@ -31,7 +31,7 @@ class SparseShift(LearnedShift):
 
     Args:
         penalty: λ of the loss λ·Σ|shift|, the sum over both directions of every channel.
-        normalise_gradient: see `LearnedShift`.
+        normalize_gradient: see `LearnedShift`.
         learning_rate_multiplier: likewise; it holds for the penalty's gradient too.
         **kwargs: the other arguments of `LearnedShift`.
 
@@ -43,12 +43,12 @@ class SparseShift(LearnedShift):
     def __init__(
         self,
         penalty: float = 5e-4,
-        normalise_gradient: bool = False,
+        normalize_gradient: bool = False,
         learning_rate_multiplier: float = 1.0,
         **kwargs: Any,
     ):
         super().__init__(
-            normalise_gradient=normalise_gradient,
+            normalize_gradient=normalize_gradient,
             learning_rate_multiplier=learning_rate_multiplier,
             **kwargs,
         )

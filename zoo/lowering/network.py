@@ -36,7 +36,7 @@ def lower(model: tf_keras.Model, integer: bool = False, hard_swish: bool = True)
 
     Args:
         model: functional, with one input and one output of known sizes; it is not changed.
-        integer: whether the result will be quantised to integers, where other forms are faster.
+        integer: whether the result will be quantized to integers, where other forms are faster.
         hard_swish: whether an integer hard-swish is taken apart; what rounds its parts keeps them
             from being fused anyway.
 

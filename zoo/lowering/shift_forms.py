@@ -152,7 +152,7 @@ def _axis(shift: Array, size: int, stride: int, dilation: int) -> _Axis:
     used = [p[(w > 0) & (np.abs(p) <= reach)] for p, w in pairs]
     offsets = np.concatenate([*used, [0]])
     first, last = int(offsets.min()), int(offsets.max())
-    if dilation > 1:  # "SAME" padding is the only one that stays one operator: a centred window
+    if dilation > 1:  # "SAME" padding is the only one that stays one operator: a centered window
         last = max(last, -first)
         first = -last
     elif stride > 1 and first == last:

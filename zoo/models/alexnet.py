@@ -27,7 +27,7 @@ def build(
     """Builds AlexNet ending in logits.
 
     conv2, conv4 and conv5 have two groups, what is left of the paper's two GPUs. Each of conv1
-    and conv2 is followed by ReLU, local response normalisation and a 3×3/2 max-pool, in this order;
+    and conv2 is followed by ReLU, local response normalization and a 3×3/2 max-pool, in this order;
     conv5 by ReLU and a pool; fc6 and fc7 by ReLU and dropout.
 
     Inputs of 96 pixels and more get conv1 with 11×11 kernels, stride 4 and no padding. Smaller
@@ -41,9 +41,9 @@ def build(
         classes: number of logits.
         width: multiplies the filters of every convolution, and the 4096 of both dense layers.
         include_top: end in logits; else in the maps of pool5.
-        batch_norm: adds batch normalisation to the convolutions, drops their biases and the local
-            response normalisation. Initial weights before fc8 are He's then, not the paper's small
-            Gaussians. The dense layers have none, which quantisation-aware training does not take.
+        batch_norm: adds batch normalization to the convolutions, drops their biases and the local
+            response normalization. Initial weights before fc8 are He's then, not the paper's small
+            Gaussians. The dense layers have none, which quantization-aware training does not take.
         dropout: rate after fc6 and after fc7.
         name: name of the Keras model.
 
@@ -90,7 +90,7 @@ def build(
             x = common.batch_norm(x, f"{name}_bn")
         return layers.ReLU(name=f"{name}_relu")(x)
 
-    def normalise(x: Tensor, name: str) -> Tensor:
+    def normalize(x: Tensor, name: str) -> Tensor:
         return x if batch_norm else LocalResponseNormalization(name=name)(x)
 
     def dense(x: Tensor, number: int) -> Tensor:
@@ -104,9 +104,9 @@ def build(
         x = conv(image, 96, 5, "conv1", bias=0.0)
     else:
         x = conv(image, 96, 11, "conv1", bias=0.0, stride=4, padding="valid")
-    x = common.caffe_max_pool(normalise(x, "norm1"), "pool1")
+    x = common.caffe_max_pool(normalize(x, "norm1"), "pool1")
     x = conv(x, 256, 5, "conv2", bias=0.1, groups=2)
-    x = common.caffe_max_pool(normalise(x, "norm2"), "pool2")
+    x = common.caffe_max_pool(normalize(x, "norm2"), "pool2")
     x = conv(x, 384, 3, "conv3", bias=0.0)
     x = conv(x, 384, 3, "conv4", bias=0.1, groups=2)
     x = conv(x, 256, 3, "conv5", bias=0.1, groups=2)

@@ -67,7 +67,7 @@ def build(
     what stands in the way of compression and small inputs is different:
 
     * Operators become layers: MobileNetV3's `x + 3` and `x / 6` are `Rescaling`, since nothing
-      that quantises or prunes knows the original's operator layers.
+      that quantizes or prunes knows the original's operator layers.
     * Below 96 pixels the first two strides of 2 are 1: 32×32 ends at 4×4.
     * `ZeroPadding2D` before a strided layer goes where that stride goes.
     * Layer names have `_` for `/` and no numbers that depend on what else the process has built.

@@ -50,7 +50,7 @@ def scaled(channels: int, width: float) -> int:
 
 
 def batch_norm(x: Tensor, name: str) -> Tensor:
-    """Batch normalisation; its averages settle within one epoch of a small data set."""
+    """Batch normalization; its averages settle within one epoch of a small data set."""
     return layers.BatchNormalization(momentum=0.9, epsilon=1e-3, name=name)(x)
 
 

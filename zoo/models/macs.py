@@ -1,7 +1,7 @@
 """Parameters and multiply-accumulates (MACs) of a Keras network, layer by layer.
 
 Our own counter, so that every network is counted by the same rule: the products of convolutions and
-dense layers, each with its addition, for one image. Biases, batch normalisation, activations,
+dense layers, each with its addition, for one image. Biases, batch normalization, activations,
 pooling, element-wise operations and shifts count nothing, which is the convention of the papers.
 """
 

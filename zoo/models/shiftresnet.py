@@ -2,7 +2,7 @@
 
 With sparse shifts in the shifts' place it is SSL-ResNet (Chen et al. 2019,
 https://arxiv.org/abs/1903.05285). With active shifts (Jeon & Kim 2018) or depthwise convolutions
-in it, the ways of looking at neighbouring pixels can be compared in one skeleton.
+in it, the ways of looking at neighboring pixels can be compared in one skeleton.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def build(
         depth: 6n + 2, with n blocks a stage.
         expansion: of the channels within a block; the paper's E.
         shift: "grouped" is the paper's; "active" and "sparse" learn such shifts; "depthwise" is a
-            trained 3×3 depthwise convolution without bias or normalisation of its own.
+            trained 3×3 depthwise convolution without bias or normalization of its own.
         input_shape: (height, width, channels).
         classes: number of logits.
         width: multiplies all channels.

@@ -48,7 +48,7 @@ class Metaparameters:
     Attributes:
         base_e: expand filters of the first fires.
         incr_e: expand filters that are added after every `freq` fires; 0 adds none.
-        freq: number of neighbouring fires with as many expand filters.
+        freq: number of neighboring fires with as many expand filters.
         squeeze_ratio: squeeze filters for one expand filter, above 0 and at most 1.
         pct3x3: share, not per cent, of 3×3 among the expand filters, between 0 and 1.
 
@@ -141,7 +141,7 @@ def build(
         classes: number of logits.
         width: multiplies the filters of every convolution but conv10.
         include_top: end in logits; else in the maps of fire9.
-        batch_norm: adds batch normalisation to every convolution but conv10 and drops their
+        batch_norm: adds batch normalization to every convolution but conv10 and drops their
             biases. The paper has none; without it training is fragile.
         dropout: rate after fire9.
         name: name of the Keras model.

@@ -1,6 +1,6 @@
 """A network's weights as one file to start from: `NAME-checkpoint.safetensors`.
 
-What a `.tflite` no longer has: layers as the catalogue builds them, batch normalisation apart from
+What a `.tflite` no longer has: layers as the catalog builds them, batch normalization apart from
 its convolution. safetensors holds arrays and text, no code, and checks its own sizes. Kernels are
 float16, which is exact enough to start from at half the size; the small arrays, among them
 statistics and learned shifts, stay float32.

@@ -17,15 +17,15 @@ from zoo.io.log import Log
 
 @dataclass(frozen=True, kw_only=True)
 class PublicWeights:
-    """One public file. How its input is normalised is in the catalogue's row of `model`.
+    """One public file. How its input is normalized is in the catalog's row of `model`.
 
     Attributes:
         name: as in `--weights` and `--init_from`.
-        model: catalogue name of the network.
+        model: catalog name of the network.
         url: of the original file, at a fixed commit.
         bytes: its size.
         sha256: of its content, which is checked at each use.
-        licence: under which it is published, and who says so.
+        license: under which it is published, and who says so.
         labels: what output i stands for.
     """
 
@@ -34,7 +34,7 @@ class PublicWeights:
     url: str
     bytes: int
     sha256: str
-    licence: str
+    license: str
     labels: str
 
     @property
@@ -53,8 +53,8 @@ WEIGHTS: dict[str, PublicWeights] = {
             "5623e3cdbe1fcd83328c61ce2ee42c34ed319aa3/compressed_SqueezeNet.net",
             bytes=675_763,
             sha256="e4ab6960ae8cd81505e1c2136921201507e930966c53deaf15862a395b3a3261",
-            licence="BSD-2-Clause, that of the SqueezeNet repository; the one that holds the file "
-            "has no licence file of its own",
+            license="BSD-2-Clause, that of the SqueezeNet repository; the one that holds the file "
+            "has no license file of its own",
             labels="ILSVRC-2012 synsets, sorted (zoo.data.imagenet_synsets)",
         ),
     )
@@ -120,7 +120,7 @@ def fetch(row: PublicWeights, log: Log, url: str | None = None) -> Path:
     data = _download(url, row.bytes, remedy)
     _check(row, data, url, remedy)
     write_bytes(target, data)
-    log(f"{row.name}: ready at {target}, checksum right; licence: {row.licence}")
+    log(f"{row.name}: ready at {target}, checksum right; license: {row.license}")
     return target
 
 

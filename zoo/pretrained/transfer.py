@@ -5,7 +5,7 @@ weights where the number of classes differs. The first convolution is rewritten 
 what our data pipeline gives, (pixel - mean) / std in the data set's channels, instead of what the
 weights were trained on: the data, and what a published artifact asks of applications, stay as
 they are. This is exact wherever the convolution sees only pixels. Where it sees zero padding too
-(`same`, the outermost pixels) it is not: a padded zero stands for each side's own mean colour.
+(`same`, the outermost pixels) it is not: a padded zero stands for each side's own mean color.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 LayerWeights = Mapping[str, Sequence[np.ndarray]]
 
-_LUMA = (0.299, 0.587, 0.114)  # Rec. 601, of R, G and B: what grey pictures are made by
+_LUMA = (0.299, 0.587, 0.114)  # Rec. 601, of R, G and B: what gray pictures are made by
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +37,7 @@ class Initial:
     Attributes:
         source: name of the public weights, of the file, or of the run.
         sha256: of the file they were read from.
-        model: catalogue name of the network that they are of.
+        model: catalog name of the network that they are of.
         weights: layer name → its arrays, in the order of Keras' `get_weights`.
         preprocessing: what the first layer expects.
         config: what rebuilds the network; None for public weights.
@@ -59,11 +59,11 @@ def from_run(run: Run, folder: Path) -> Initial:
     """A finished run, dense or pruned, as a starting point. `runs.load` has checked its hash.
 
     Raises:
-        ZooError: the run is quantised, its weights can't be read, or as of `data.seen`.
+        ZooError: the run is quantized, its weights can't be read, or as of `data.seen`.
     """
     if "qat" in run.scheme:
         raise ZooError(
-            "training can't start from a quantisation-aware run",
+            "training can't start from a quantization-aware run",
             where=folder,
             expected="a dense or a pruned run",
             got="+".join(run.scheme),
@@ -75,24 +75,24 @@ def from_run(run: Run, folder: Path) -> Initial:
         sha256=run.weights_sha256,
         model=run.config.model,
         weights={layer.name: layer.get_weights() for layer in model.layers if layer.weights},
-        preprocessing=normalised(run.config.input_shape[-1], seen),
+        preprocessing=normalized(run.config.input_shape[-1], seen),
         config=run.config,
         labels=seen.labels,
     )
 
 
-def normalised(channels: int, seen: TrainedOn) -> Preprocessing:
-    """How the pictures were normalised that a network was trained on."""
+def normalized(channels: int, seen: TrainedOn) -> Preprocessing:
+    """How the pictures were normalized that a network was trained on."""
     return Preprocessing(
-        channels="grey" if channels == 1 else "RGB",
+        channels="gray" if channels == 1 else "RGB",
         mean=(seen.mean,) * channels,
         std=(seen.std,) * channels,
     )
 
 
 def of_dataset(dataset: data.Dataset) -> Preprocessing:
-    """How the data pipeline normalises that data set."""
-    return normalised(dataset.test.images.shape[-1], dataset.trained_on())
+    """How the data pipeline normalizes that data set."""
+    return normalized(dataset.test.images.shape[-1], dataset.trained_on())
 
 
 def apply(
@@ -102,9 +102,9 @@ def apply(
 
     Args:
         model: functional, freshly built.
-        name: its catalogue name.
+        name: its catalog name.
         initial: the weights to start from.
-        target: how the pictures that it will see are normalised.
+        target: how the pictures that it will see are normalized.
 
     Returns:
         Sentences on what is not an exact copy, for the user.
@@ -148,7 +148,7 @@ def apply(
 
 
 def freeze(model: tf_keras.Model) -> None:
-    """Leaves only the classifier to be trained; batch normalisation keeps its statistics."""
+    """Leaves only the classifier to be trained; batch normalization keeps its statistics."""
     weighted = [layer for layer in model.layers if layer.weights]
     for layer in weighted[:-1]:
         layer.trainable = False
@@ -162,7 +162,7 @@ def _same_layers(weighted: list[tf_keras.layers.Layer], initial: Initial) -> Non
     ):
         lacking = [name for name in names if name not in others]
         if lacking:
-            normalised = all(name.endswith("_bn") for name in lacking)
+            normalized = all(name.endswith("_bn") for name in lacking)
             more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
             shapes = {layer.name: [tuple(w.shape) for w in layer.weights] for layer in weighted}
             shapes |= {name: [w.shape for w in initial.weights[name]] for name in got}
@@ -171,7 +171,7 @@ def _same_layers(weighted: list[tf_keras.layers.Layer], initial: Initial) -> Non
                 where=initial.source,
                 expected=_shapes(shapes[lacking[0]]) if names is own else "no such layer",
                 got="no such layer" if names is own else _shapes(shapes[lacking[0]]),
-                remedy=f"give {flag}" if normalised else "train from fresh weights",
+                remedy=f"give {flag}" if normalized else "train from fresh weights",
             )
 
 
@@ -185,7 +185,7 @@ def _adapt(
     initial: Initial,
     target: Preprocessing,
 ) -> str:
-    """Rewrites the first convolution in `new` for input that is normalised as `target`.
+    """Rewrites the first convolution in `new` for input that is normalized as `target`.
 
     The weights want x = (M·p - m) / s of the pixels p, where M reorders, repeats or mixes the
     channels; they get x' = (p - m') / s'. So p = s'·x' + m', and W·x + b becomes W'·x' + b' with
@@ -197,7 +197,7 @@ def _adapt(
     old = initial.preprocessing
     if type(first) is not tf_keras.layers.Conv2D or first.groups != 1 or arrays[0].ndim != 4:
         raise ZooError(
-            f"the first layer, {first.name}, can't be adapted to differently normalised pictures",
+            f"the first layer, {first.name}, can't be adapted to differently normalized pictures",
             where=initial.source,
             expected=f"pictures as {old}",
             got=target,
@@ -230,8 +230,8 @@ def _adapt(
 
 def _mix(old: Preprocessing, new: Preprocessing) -> np.ndarray:
     """The matrix (old channels, new channels) that takes pixels of `new` to those of `old`."""
-    if new.channels == "grey":
+    if new.channels == "gray":
         return np.ones((len(old.mean), 1))
     luma = np.array([_LUMA])
-    rgb = luma if old.channels == "grey" else np.eye(3)[:: -1 if old.channels == "BGR" else 1]
+    rgb = luma if old.channels == "gray" else np.eye(3)[:: -1 if old.channels == "BGR" else 1]
     return rgb[:, :: -1 if new.channels == "BGR" else 1]

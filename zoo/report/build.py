@@ -155,7 +155,7 @@ def _figure(
     return {
         **figure,
         "svgs": report_charts.panel_svgs(panels),
-        "legend": list(report_charts.colours(panels).items()),
+        "legend": list(report_charts.colors(panels).items()),
     }
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from zoo.catalog import MODELS
 from zoo.data.names import RELATED, title
-from zoo.report.charts.palette import OTHER_SHAPE, PRECISION_SHAPES, precision_colours
+from zoo.report.charts.palette import OTHER_SHAPE, PRECISION_SHAPES, precision_colors
 from zoo.report.inputs import Extras
 from zoo.report.rows import Report, ReportRow
 from zoo.report.summary import setup_labels
@@ -59,7 +59,7 @@ def chooser(
                 ],
             }
         )
-    colours = precision_colours(row.precision for row in report.rows)
+    colors = precision_colors(row.precision for row in report.rows)
     datasets = sorted({row.dataset for row in report.rows})
     return {
         "files": files,
@@ -68,8 +68,8 @@ def chooser(
         "tried": [[delegates.index(name) for name in report.setups[setup]] for setup in setups],
         "delegates": [delegate_label(name) for name in delegates],
         "looks": {
-            name: {"colour": colour, "shape": PRECISION_SHAPES.get(name, OTHER_SHAPE)}
-            for name, colour in colours.items()
+            name: {"color": color, "shape": PRECISION_SHAPES.get(name, OTHER_SHAPE)}
+            for name, color in colors.items()
         },
         "published": {name: found for name in datasets if (found := _published(name))},
         "commands": list(commands),

@@ -6,14 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from zoo.report.charts.palette import precision_colours
+from zoo.report.charts.palette import precision_colors
 from zoo.report.charts.vega import FRONT, INK, Specification
 from zoo.report.inputs import Estimated, EstimatedChip, Extras, PublishedScan
 from zoo.report.rows import Report, ReportRow
 from zoo.report.summary import kilobytes
 from zoo.report.wording import clean
 
-WORST_LOSS = 20.0  # points; a worse one has the same colour
+WORST_LOSS = 20.0  # points; a worse one has the same color
 _SCALE = ((255, 255, 255), (253, 174, 107), (241, 137, 60))  # white to orange, dark text on all
 
 
@@ -63,7 +63,7 @@ def roofline_chart(
     across = [2 * one.macs / one.bytes for one, _ in rows if one.macs > 0 and one.bytes > 0]
     low, high = min([*across, knee]) / 2, max([*across, knee]) * 3
     roof = [{"x": x, "y": min(chip.gflops, x * chip.gbps)} for x in (low, knee, high)]
-    colour = precision_colours(row.precision for _, row in rows)
+    color = precision_colors(row.precision for _, row in rows)
     axis = {"format": "~g", "grid": True}
     place = {
         "x": {
@@ -94,7 +94,7 @@ def roofline_chart(
             "color": {
                 "field": "precision",
                 "type": "nominal",
-                "scale": {"domain": list(colour), "range": list(colour.values())},
+                "scale": {"domain": list(color), "range": list(color.values())},
                 "legend": {"title": None, "orient": "bottom"},
             },
             "description": {"field": "tooltip", "type": "nominal"},
@@ -111,7 +111,7 @@ def _decades(low: float, high: float) -> list[float]:
 
 
 def scan_table(scan: PublishedScan) -> dict[str, Any]:
-    """Layers by levels, each cell the points of accuracy lost and their colour."""
+    """Layers by levels, each cell the points of accuracy lost and their color."""
     levels = list(dict.fromkeys(point.level for point in scan.points))
     lost = {(p.layer, p.level): 100 * (scan.accuracy - p.accuracy) for p in scan.points}
     uniform, proposed = scan.uniform.levels, scan.proposed.levels
@@ -140,7 +140,7 @@ def scan_table(scan: PublishedScan) -> dict[str, Any]:
                         "text": f"{lost[layer, level]:.2f}" if (layer, level) in lost else "",
                         "mark": "○ " * (uniform.get(layer) == level)
                         + "● " * (proposed.get(layer) == level),
-                        "colour": _shade(lost.get((layer, level), 0.0)),
+                        "color": _shade(lost.get((layer, level), 0.0)),
                     }
                     for level in levels
                 ],

@@ -206,7 +206,7 @@ def _result(record: Record) -> str:
     interval = f" (95 %: {between[0] / 1000:.3f} to {between[1] / 1000:.3f})" if between else ""
     return (
         f"{which} {times.typical_us / 1000:.3f} ms{interval}, {times.min_us / 1000:.3f} to "
-        f"{times.max_us / 1000:.3f} ms; first run {times.first_us / 1000:.3f} ms, initialisation "
+        f"{times.max_us / 1000:.3f} ms; first run {times.first_us / 1000:.3f} ms, initialization "
         f"{times.init_us / 1000:.3f} ms; {_times(times.runs, 'run')} in "
         f"{_times(times.processes, 'process', 'processes')}{_energy(record)}"
     )

@@ -49,28 +49,28 @@ class Net:
     def run(self, image: np.ndarray) -> np.ndarray:
         """float32 input of the model's shape without batch → float32 output without batch.
 
-        Quantises and dequantises at the border, as an application does.
+        Quantizes and dequantizes at the border, as an application does.
         """
-        self.set_input(self.quantised(image))
+        self.set_input(self.quantized(image))
         self.interpreter.invoke()
-        return self.dequantised(self.interpreter.get_tensor(self.output["index"])[0])
+        return self.dequantized(self.interpreter.get_tensor(self.output["index"])[0])
 
     def set_input(self, value: np.ndarray) -> None:
         """Sets the input tensor from an array of its own dtype, without the batch axis."""
         self.interpreter.set_tensor(self.input["index"], value[np.newaxis])
 
-    def quantised(self, image: np.ndarray) -> np.ndarray:
+    def quantized(self, image: np.ndarray) -> np.ndarray:
         """float32 → the input's dtype."""
         dtype = self.input["dtype"]
         if not np.issubdtype(dtype, np.integer):
             return image.astype(dtype)
         scale, zero_point = self.input["quantization"]
-        if not scale:  # pixels, which the graph normalises itself
+        if not scale:  # pixels, which the graph normalizes itself
             return image.astype(dtype)
         limits = np.iinfo(dtype)
         return np.clip(np.rint(image / scale) + zero_point, limits.min, limits.max).astype(dtype)
 
-    def dequantised(self, value: np.ndarray) -> np.ndarray:
+    def dequantized(self, value: np.ndarray) -> np.ndarray:
         """The output's dtype → float32."""
         if not np.issubdtype(value.dtype, np.integer):
             return value.astype(np.float32)

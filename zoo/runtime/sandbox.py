@@ -67,11 +67,11 @@ class Sandbox:
     ) -> np.ndarray:
         """Runs one image after the other.
 
-        Quantises and dequantises at the border, as an application does.
+        Quantizes and dequantizes at the border, as an application does.
 
         Args:
             path: a `.tflite` with one input of batch size 1 and one output.
-            images: (n, height, width, channels) float32, normalised.
+            images: (n, height, width, channels) float32, normalized.
             delegate: one of `zoo.runtime.interpreter.DELEGATES`.
             threads: CPU threads.
 
@@ -95,12 +95,12 @@ class Sandbox:
 
         Args:
             path: a `.tflite` with one input of batch size 1 and one output.
-            image: (height, width, channels) float32, normalised.
+            image: (height, width, channels) float32, normalized.
             constants: weights and shapes too, not only what is computed.
 
         Returns:
-            Arrays of the tensors' shapes (batch 1 included); float32, dequantised where they are
-            quantised; integers without a scale as they are.
+            Arrays of the tensors' shapes (batch 1 included); float32, dequantized where they are
+            quantized; integers without a scale as they are.
         """
         with self._lock:
             result = self._place() / "result.npz"

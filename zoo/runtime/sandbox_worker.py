@@ -100,7 +100,7 @@ def _times_us(net: runtime.Net, seconds: float) -> list[float]:
     """Times of `invoke` alone, on seeded noise, after a warm-up of a quarter of the time."""
     random = np.random.default_rng(1)
     shape = tuple(int(n) for n in net.input["shape"][1:])
-    net.set_input(net.quantised(random.standard_normal(shape).astype(np.float32)))
+    net.set_input(net.quantized(random.standard_normal(shape).astype(np.float32)))
     end = time.perf_counter() + _WARM_UP_SHARE * seconds
     net.interpreter.invoke()
     while time.perf_counter() < end:
@@ -117,7 +117,7 @@ def _times_us(net: runtime.Net, seconds: float) -> list[float]:
 def _tensors(
     net: runtime.Net, content: bytes, image: np.ndarray, constants: bool
 ) -> dict[str, np.ndarray]:
-    """Every tensor that holds numbers after one inference, by name, dequantised."""
+    """Every tensor that holds numbers after one inference, by name, dequantized."""
     kind = type(net.interpreter)
     resolver = sys.modules[kind.__module__].OpResolverType
     interpreter = kind(
@@ -127,7 +127,7 @@ def _tensors(
         experimental_preserve_all_tensors=True,
     )
     interpreter.allocate_tensors()
-    interpreter.set_tensor(net.input["index"], net.quantised(image)[np.newaxis])
+    interpreter.set_tensor(net.input["index"], net.quantized(image)[np.newaxis])
     interpreter.invoke()
     computed = {net.input["index"]}
     for operator in interpreter._get_ops_details():
@@ -144,7 +144,7 @@ def _tensors(
         except ValueError:  # nothing is kept there
             continue
         if value.dtype.kind in "biuf":
-            found[names[index]] = _dequantised(value, details)
+            found[names[index]] = _dequantized(value, details)
     return found
 
 
@@ -158,15 +158,15 @@ def unique(names: Sequence[str]) -> list[str]:
     return list(found)
 
 
-def _dequantised(value: np.ndarray, details: dict[str, Any]) -> np.ndarray:
+def _dequantized(value: np.ndarray, details: dict[str, Any]) -> np.ndarray:
     """float32, by the tensor's scales; what has no scale and is no float stays as it is."""
-    quantised = details["quantization_parameters"]
-    scales, zero_points = quantised["scales"], quantised["zero_points"]
+    quantized = details["quantization_parameters"]
+    scales, zero_points = quantized["scales"], quantized["zero_points"]
     if value.dtype.kind not in "iu" or len(scales) == 0:
         return value.astype(np.float32) if value.dtype.kind == "f" else value
     if len(scales) > 1:
         shape = [1] * value.ndim
-        shape[quantised["quantized_dimension"]] = -1
+        shape[quantized["quantized_dimension"]] = -1
         scales, zero_points = scales.reshape(shape), zero_points.reshape(shape)
     return ((value.astype(np.float64) - zero_points) * scales).astype(np.float32)
 

@@ -1,7 +1,7 @@
 """Artifact: a `.tflite` as its manifest describes it.
 
 Strict pydantic models: an unknown or missing key is an error, since such files may come from
-anyone. With the catalogue's rows (`zoo.schema.model`), the recipes (`zoo.schema.recipe`) and the
+anyone. With the catalog's rows (`zoo.schema.model`), the recipes (`zoo.schema.recipe`) and the
 result lines (`zoo.schema.measurement`) they are the project's central types: ModelSpec → Recipe →
 Artifact → Measurement. No TensorFlow here.
 """
@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from zoo.schema.base import Name, Sha256, Strict
+from zoo.schema.base import Name, Sha256, Strict, former_names
 from zoo.schema.recipe import Recipe
 
 
 class TensorInfo(Strict):
-    """One input or output of a `.tflite`; `scale` and `zero_point` only where it is quantised."""
+    """One input or output of a `.tflite`; `scale` and `zero_point` only where it is quantized."""
 
     name: str
     shape: tuple[int, ...]
@@ -68,7 +68,7 @@ class Released(Strict):
         accuracies, timings: measured, each on this very file.
         published: the authors' figures for the architecture, theirs and not ours.
         commands: what trained, compressed and converted it, in order.
-        licence_code, licence_weights, licence_data: of the architecture's public code, of the
+        license_code, license_weights, license_data: of the architecture's public code, of the
             weights, and of what they were trained on.
     """
 
@@ -84,9 +84,13 @@ class Released(Strict):
     published: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
     paper: str
-    licence_code: str
-    licence_weights: str
-    licence_data: str
+    license_code: str
+    license_weights: str
+    license_data: str
+
+    _former = former_names(
+        licence_code="license_code", licence_weights="license_weights", licence_data="license_data"
+    )
 
 
 PixelMean = Annotated[float, Field(ge=-1e6, le=1e6)]
@@ -104,11 +108,18 @@ class PixelRule(Strict):
         mean, std: of each channel, or one for all, in units of 0–255 pixel values.
     """
 
-    channels: Literal["RGB", "BGR", "grey"]
+    channels: Literal["RGB", "BGR", "gray"]
     geometry: str
     formula: str
     mean: tuple[PixelMean, ...]
     std: tuple[PixelStd, ...]
+
+
+def _american(preprocessing: object) -> object:
+    """Manifests of the first version say "grey"."""
+    if isinstance(preprocessing, dict) and preprocessing.get("channels") == "grey":
+        return {**preprocessing, "channels": "gray"}
+    return preprocessing
 
 
 class Artifact(Strict):
@@ -130,7 +141,7 @@ class Artifact(Strict):
     parent_sha256: Sha256
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
-    preprocessing: dict[str, Any]
+    preprocessing: Annotated[dict[str, Any], BeforeValidator(_american)]
     labels: tuple[str, ...]
     operators: dict[str, int]
     parameters: int

@@ -306,7 +306,7 @@ class Agreement(Record):
         images: how many; 0 where it did not come to that.
         top1_agreement: share of the pictures with the same class on top; None where the output is
             no list of classes.
-        largest_difference: of all dequantised output values.
+        largest_difference: of all dequantized output values.
         relative_difference: the same as a share of the range of the reference's values.
     """
 

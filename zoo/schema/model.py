@@ -1,4 +1,4 @@
-"""ModelSpec: an architecture of the catalogue, and what was published of it."""
+"""ModelSpec: an architecture of the catalog, and what was published of it."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ class Preprocessing:
     `mean` and `std` have one value a channel, in units of 0–255 pixel values, in `channels` order.
     """
 
-    channels: Literal["RGB", "BGR", "grey"]
+    channels: Literal["RGB", "BGR", "gray"]
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """One architecture of the catalogue.
+    """One architecture of the catalog.
 
     Attributes:
-        name: the catalogue name, `squeezenet_v1_1`.
+        name: the catalog name, `squeezenet_v1_1`.
         family: the module under `zoo.models` that builds it.
         arguments: keyword arguments of the family's `build` that make it this variant.
         input_shape: (height, width, channels) of the published network.
         classes: number of outputs of the published network.
         parameters: trainable parameters at that input shape and number of classes.
-        parameters_total: likewise with the statistics of batch normalisation.
+        parameters_total: likewise with the statistics of batch normalization.
         macs: multiply-accumulates of one inference there, by `zoo.models.macs`.
         published_macs: what the authors, or those who measured their network, say; None where
             nothing that can be compared is known.
@@ -47,10 +47,10 @@ class ModelSpec:
         preprocessing: how the published weights want their input.
         published: the authors' accuracies.
         paper: citation with an address.
-        licence: of the architecture's public code.
+        license: of the architecture's public code.
         derivation: where the structure comes from, and each choice that the paper leaves open.
         not_reproducible: published figures that can't be had from public sources.
-        batch_norm_optional: the paper has no batch normalisation and the builder can add it.
+        batch_norm_optional: the paper has no batch normalization and the builder can add it.
     """
 
     name: str
@@ -66,7 +66,7 @@ class ModelSpec:
     preprocessing: Preprocessing
     published: tuple[Published, ...]
     paper: str
-    licence: str
+    license: str
     derivation: str
     not_reproducible: str = ""
     batch_norm_optional: bool = False

@@ -24,7 +24,7 @@ class Recipe:
     __pydantic_config__ = ConfigDict(extra="forbid")  # run.json and manifests hold recipes
 
     name: str
-    model: str = _recipe("squeezenet_v1_1", "catalogue name of the architecture")
+    model: str = _recipe("squeezenet_v1_1", "catalog name of the architecture")
     dataset: str = _recipe(
         "fashion_mnist",
         "fashion_mnist, cifar10_jpeg, digits; cifar10, cifar100, imagenette, imagenet by "
@@ -38,7 +38,7 @@ class Recipe:
     )
     image_size: int = _recipe(32, "height and width that images are brought to, in pixels")
     width: float = _recipe(1.0, "multiplies the channels of every layer")
-    batch_norm: bool = _recipe(True, "batch normalisation also where the paper has none")
+    batch_norm: bool = _recipe(True, "batch normalization also where the paper has none")
     dropout: float = _recipe(0.5, "rate of dropout before the classifier")
     validation_images: int = _recipe(
         5000, "images split off the training set to choose by; 0: a tenth"
@@ -111,7 +111,7 @@ class Recipe:
     low_rank_spatial: bool = _recipe(False, "split k×k into k×1 and 1×k, else into k×k and 1×1")
     low_rank_epochs: int = _recipe(3, "epochs of fine-tuning the split layers")
     low_rank_learning_rate: float = _recipe(0.02, "peak learning rate of the split layers")
-    qat_epochs: int = _recipe(2, "epochs of quantisation-aware fine-tuning")
-    qat_learning_rate: float = _recipe(0.005, "peak learning rate of quantisation-aware training")
+    qat_epochs: int = _recipe(2, "epochs of quantization-aware fine-tuning")
+    qat_learning_rate: float = _recipe(0.005, "peak learning rate of quantization-aware training")
     expected_accuracy: float | None = None
     cost: str = ""

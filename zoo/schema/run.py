@@ -11,10 +11,10 @@ from zoo.schema.recipe import Recipe
 
 
 class ModelConfig(Strict):
-    """What rebuilds a network: a catalogue name and the builder's arguments.
+    """What rebuilds a network: a catalog name and the builder's arguments.
 
     `batch_norm` concerns the networks whose paper has none; `dropout` None is the paper's own.
-    `arguments` of the family's builder replace those of the catalogue's row.
+    `arguments` of the family's builder replace those of the catalog's row.
     """
 
     model: str
@@ -55,7 +55,7 @@ class TrainedOn(Strict):
 
     Attributes:
         labels: class names by index.
-        mean, std: that pixels were normalised by, 0–255.
+        mean, std: that pixels were normalized by, 0–255.
         digest: of the user's own pictures' names and sizes; empty for published sets.
         validation_images: how many the run was chosen by.
     """
@@ -70,7 +70,7 @@ class TrainedOn(Strict):
 class Run(Strict):
     """`run.json` of a training or compression run's folder.
 
-    `start` is the file of the weights that quantisation-aware training began with: which operators
+    `start` is the file of the weights that quantization-aware training began with: which operators
     it trains depends on them. `trained_on` is None in runs of earlier versions.
     """
 

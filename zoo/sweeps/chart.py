@@ -23,14 +23,14 @@ def svg(rows: Sequence[SweepRow], axes: Sequence[SweepAxis], title: str) -> str:
 
     The abscissa is the size; where all points are of one size, it is a numeric axis' value. A line
     joins the points of a single numeric axis, whose order means something; of two axes in a grid,
-    the second has a line and a colour for each of its values.
+    the second has a line and a color for each of its values.
     """
     trained = [row for row in rows if row.accuracy is not None]
     numeric = [axis for axis in axes if axis.kind in (int, float)]
     by_size = len({row.parameters for row in trained}) > 1 or not numeric
     first = axes[0] if by_size else numeric[0]
-    coloured = _coloured(axes)
-    told = [axis.name for axis in axes if axis is not coloured]
+    colored = _colored(axes)
+    told = [axis.name for axis in axes if axis is not colored]
     values = [
         {
             "x": row.size_mb if by_size else row.point.values[first.name],
@@ -39,7 +39,7 @@ def svg(rows: Sequence[SweepRow], axes: Sequence[SweepAxis], title: str) -> str:
             "low": 100 * row.interval[0] if row.interval else None,
             "high": 100 * row.interval[1] if row.interval else None,
             "label": ", ".join(str(row.point.values[name]) for name in told),
-            "colour": str(row.point.values[coloured.name]) if coloured else None,
+            "color": str(row.point.values[colored.name]) if colored else None,
         }
         for row in trained
     ]
@@ -49,12 +49,12 @@ def svg(rows: Sequence[SweepRow], axes: Sequence[SweepAxis], title: str) -> str:
         "title": "parameters in float32, MB" if by_size else first.name,
         "scale": _SCALE if by_size or not first.log else {**_SCALE, "type": "log"},
     }
-    colour: dict[str, Any] = {"value": charts.COLOURS[0]}
-    if coloured:
-        named = [str(value) for value in coloured.values]
-        scale = {"domain": named, "range": list(charts.COLOURS[: len(named)])}
-        colour = {"field": "colour", "type": "nominal", "title": coloured.name, "scale": scale}
-    place = {"x": x, "y": _Y, "color": colour}
+    color: dict[str, Any] = {"value": charts.COLORS[0]}
+    if colored:
+        named = [str(value) for value in colored.values]
+        scale = {"domain": named, "range": list(charts.COLORS[: len(named)])}
+        color = {"field": "color", "type": "nominal", "title": colored.name, "scale": scale}
+    place = {"x": x, "y": _Y, "color": color}
     bar = {
         "mark": {"type": "rule", "opacity": 0.4},
         "encoding": {**place, "y": {**_Y, "field": "low"}, "y2": {"field": "high"}},
@@ -76,14 +76,14 @@ def svg(rows: Sequence[SweepRow], axes: Sequence[SweepAxis], title: str) -> str:
     )
     layer = [
         *([bar] if intervals else []),
-        *([line] if coloured or (len(axes) == 1 and numeric) else []),
+        *([line] if colored or (len(axes) == 1 and numeric) else []),
         *marks,
     ]
     return charts.svg(title, [subtitle], 520, 320, values, layer)
 
 
-def _coloured(axes: Sequence[SweepAxis]) -> SweepAxis | None:
-    """The axis that colours tell."""
-    if len(axes) == 2 and 1 < len(axes[1].values) <= len(charts.COLOURS):
+def _colored(axes: Sequence[SweepAxis]) -> SweepAxis | None:
+    """The axis that colors tell."""
+    if len(axes) == 2 and 1 < len(axes[1].values) <= len(charts.COLORS):
         return axes[1]
     return None

@@ -63,7 +63,7 @@ class Augmentation:
     def content(
         self, images: tf.Tensor, labels: tf.Tensor, seed: int, step: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Erasing and mixing: normalised images and one-hot labels, if images are mixed."""
+        """Erasing and mixing: normalized images and one-hot labels, if images are mixed."""
         if self.erase:
             seeds = [seed_of(seed, step, draw) for draw in (Draw.ERASE, Draw.NOISE)]
             images = erased(images, self.erase, *seeds)
@@ -92,11 +92,11 @@ def erased(images: tf.Tensor, chance: float, seed: tf.Tensor, noise_seed: tf.Ten
     """Random erasing (Zhong et al. 2017): a rectangle of some images becomes noise.
 
     The paper draws rectangles until one fits; here one that does not is cut to the image, which
-    needs no loop. Normalised images get normal noise, which is what the paper's random values are
-    to unnormalised ones.
+    needs no loop. Normalized images get normal noise, which is what the paper's random values are
+    to unnormalized ones.
 
     Args:
-        images: float32 (n, h, w, c), normalised.
+        images: float32 (n, h, w, c), normalized.
         chance: of an image to lose a part.
         seed, noise_seed: of the rectangles and of what fills them.
     """

@@ -112,7 +112,7 @@ class Fitter:
         else:
             train = self._dataset.train
             which = np.arange((steps + 1) * self._schedule.batch_size) % len(train)  # may be few
-            x = tf.constant(self._dataset.normalise(train.images[which]))
+            x = tf.constant(self._dataset.normalize(train.images[which]))
             y = tf.one_hot(train.labels[which], len(self._dataset.labels))
             self._model.fit(x, y, self._schedule.batch_size, verbose=0, callbacks=callbacks)
         return watch.elapsed_s, watch.processor_s

@@ -26,7 +26,7 @@ _OPTION = "auto_mixed_precision_onednn_bfloat16"
 def bfloat16() -> Iterator[None]:
     """Within, graphs that are compiled anew use bfloat16 where TensorFlow holds it to be safe.
 
-    TensorFlow's graph optimiser puts the casts in; the network, its weights and its checkpoints
+    TensorFlow's graph optimizer puts the casts in; the network, its weights and its checkpoints
     stay float32.
 
     Raises:

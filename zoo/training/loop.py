@@ -56,7 +56,7 @@ def accuracy(infer: Callable[[np.ndarray], tf.Tensor], dataset: Dataset, split: 
     """Top-1 accuracy on a split, 0 to 1, of what `inference` gives."""
     right = 0
     for start in range(0, len(split), 500):
-        x = dataset.normalise(split.images[start : start + 500])
+        x = dataset.normalize(split.images[start : start + 500])
         guess = tf.argmax(infer(x), axis=1, output_type=tf.int32)
         right += int(tf.reduce_sum(tf.cast(guess == split.labels[start : start + 500], tf.int32)))
     return right / len(split)

@@ -168,7 +168,7 @@ def sgd(
 def averaged(model: tf_keras.Model, optimizer: Sgd) -> Iterator[None]:
     """Within, the model has the moving average of its weights, if one is kept.
 
-    Statistics of batch normalisation are averages already, and stay.
+    Statistics of batch normalization are averages already, and stay.
     """
     if not optimizer.use_ema:
         yield

@@ -61,16 +61,16 @@ class RandAugment:
         ]
 
     def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """(n, h, w, c) uint8 to such pixels; seed int64 (2,). Grey ones stay grey."""
-        grey = images.shape[-1] == 1
-        pixels = tf.cast(tf.repeat(images, 3, axis=-1) if grey else images, tf.float32)
+        """(n, h, w, c) uint8 to such pixels; seed int64 (2,). Gray ones stay gray."""
+        gray = images.shape[-1] == 1
+        pixels = tf.cast(tf.repeat(images, 3, axis=-1) if gray else images, tf.float32)
         form = pixels.shape[1:]
         self._seeds.begin(seed)
         for turn in range(1, _OPERATIONS + 1):
             own = seed + tf.constant([0, turn << 40], tf.int64)
             pixels = tf.ensure_shape(self._one(pixels, own), [None, *form])
         found = tf.cast(tf.clip_by_value(tf.round(pixels), *_PIXELS), images.dtype)
-        return tf.ensure_shape(found[..., :1] if grey else found, images.shape)
+        return tf.ensure_shape(found[..., :1] if gray else found, images.shape)
 
     def _one(self, pixels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         count = tf.shape(pixels)[0]

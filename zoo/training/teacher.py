@@ -52,7 +52,7 @@ def load(recipe: Recipe, dataset: data.Dataset, output: Path, name: str) -> Teac
     run, folder = found
     _same_recipe(recipe, run)
     seen = data.seen(run)
-    preprocessing = transfer.normalised(run.config.input_shape[-1], seen)
+    preprocessing = transfer.normalized(run.config.input_shape[-1], seen)
     _check(recipe, dataset, run.config, seen.labels, preprocessing)
     return Teacher(run.weights_sha256, partial(runs.keras_model, run, folder))
 
@@ -89,7 +89,7 @@ def _check(
         ("of another shape", tuple(dataset.train.images.shape[1:]), config.input_shape),
         ("of other classes", len(ours), config.classes),
         ("of other classes", ours, theirs or ours),
-        ("normalised otherwise", transfer.of_dataset(dataset), preprocessing),
+        ("normalized otherwise", transfer.of_dataset(dataset), preprocessing),
     ):
         if expected != got:
             raise ZooError(

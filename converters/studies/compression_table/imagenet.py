@@ -54,7 +54,7 @@ def rows(start: Initial, pictures: Path, folder: Path, log: Log) -> list[Compres
         log: gets the lines of progress.
 
     Raises:
-        ZooError: what converting, quantising and scoring raise.
+        ZooError: what converting, quantizing and scoring raise.
     """
     plain = _kept(folder / "public.tflite", lambda: _converted(start))
     content = plain.read_bytes()
@@ -214,7 +214,7 @@ def _crops(start: Initial, pictures: Path, half: int) -> np.ndarray:
         for number, picture in enumerate(imagenet.pictures(pictures))
         if number % 2 == half
     ]
-    return imagenet.normalise(np.stack(crops), spec.preprocessing)
+    return imagenet.normalize(np.stack(crops), spec.preprocessing)
 
 
 def _clustered(content: bytes, count: int) -> bytes:

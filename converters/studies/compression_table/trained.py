@@ -95,7 +95,7 @@ def reason(error: ZooError, output: Path, name: str) -> str:
 def flatbuffer(run: Run, output: Path, dataset: data.Dataset) -> bytes:
     """A run as a float32 `.tflite`."""
     model = runs.keras_model(run, output / "runs" / run.name)
-    none = dataset.normalise(dataset.train.images[:1])
+    none = dataset.normalize(dataset.train.images[:1])
     return Conversions(model, Calibration.of(none, of_dataset(dataset))).flatbuffer("float32")
 
 
@@ -104,5 +104,5 @@ def scored(content: bytes, dataset: data.Dataset) -> np.ndarray:
     with tempfile.TemporaryDirectory() as scratch, Sandbox("litert") as runner:
         path = Path(scratch, "model.tflite")
         write_bytes(path, content)
-        logits = runner.outputs(path, dataset.normalise(dataset.test.images))
+        logits = runner.outputs(path, dataset.normalize(dataset.test.images))
     return np.asarray(logits.argmax(axis=1) == dataset.test.labels)

@@ -68,7 +68,7 @@ def test_a_file_that_its_manifest_does_not_describe_is_refused(digits, tmp_path)
 
 
 @pytest.mark.parametrize(("field", "value"), [("std", 0.0), ("std", 1e300), ("mean", None)])
-def test_pixels_are_not_normalised_by_nonsense(field, value):
+def test_pixels_are_not_normalized_by_nonsense(field, value):
     pixels = TensorInfo(name="image", shape=(1, 32, 32, 1), dtype="float32")
     rule = {"mean": [30.0], "std": [60.0]}
     told = artifact("net-digits-int8", preprocessing=rule, inputs=(pixels,))

@@ -308,7 +308,7 @@ def test_any_output_of_the_phone_is_judged(stdout: str, stderr: str, text: str):
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "float32", "int16"])
-def test_values_are_dequantised(dtype: str):
+def test_values_are_dequantized(dtype: str):
     scale, zero_point = (None, None) if dtype == "float32" else (0.25, 3)
     tensor = TensorInfo(name="x", shape=(1, 3), dtype=dtype, scale=scale, zero_point=zero_point)
     raw = np.array([0, 5, 100], dtype).tobytes()

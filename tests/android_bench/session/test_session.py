@@ -137,7 +137,7 @@ def test_a_crash_fails_its_case_only(bench: Bench, code: int):
 def measure_one_by_one(
     bench: Bench, phone: VirtualPhone, first: dict[str, object], then: dict[str, object]
 ) -> list[Measurement]:
-    """Two cases, with another behaviour of the tool in each."""
+    """Two cases, with another behavior of the tool in each."""
     phone.set_benchmark(**first)
 
     def progress(line: str) -> None:

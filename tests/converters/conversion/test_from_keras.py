@@ -28,7 +28,7 @@ ALL = ["float32", "float16", "dynamic_int8", "int8", "int8_qat"]
 @pytest.fixture(scope="module")
 def test_images():
     dataset = data.load("digits", 16, 200)
-    return dataset.normalise(dataset.test.images), dataset.test.labels
+    return dataset.normalize(dataset.test.images), dataset.test.labels
 
 
 def _artifact(digits, precision):
@@ -120,7 +120,7 @@ def test_partial_delegation_is_counted():
     assert (found.level, found.nodes, found.delegated, found.partitions) == ("partial", 4, 3, 1)
 
 
-def test_an_untrained_quantiser_is_refused():
+def test_an_untrained_quantizer_is_refused():
     from converters.conversion.from_keras import Conversions
     from converters.conversion.quantize import Calibration
     from zoo.catalog import build

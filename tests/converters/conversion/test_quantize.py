@@ -1,4 +1,4 @@
-"""Quantising a finished flatbuffer, against TensorFlow's own whole conversion and NumPy."""
+"""Quantizing a finished flatbuffer, against TensorFlow's own whole conversion and NumPy."""
 
 import io
 import json
@@ -45,20 +45,20 @@ def model():
 
 @pytest.fixture(scope="module")
 def pixels():
-    """Coarse coloured blotches with both black and white in them, whole numbers."""
+    """Coarse colored blotches with both black and white in them, whole numbers."""
     noise = np.random.default_rng(0).uniform(0, 255, (24, 4, 4, 3))
     large = tf.image.resize(noise, (16, 16), method="bicubic").numpy()
     large = (large - large.min()) / (large.max() - large.min())
     return np.rint(255 * large).astype(np.float32)
 
 
-def normalised(pixels):
-    return Calibration.of(images.normalise(pixels, BGR), BGR)
+def normalized(pixels):
+    return Calibration.of(images.normalize(pixels, BGR), BGR)
 
 
 @pytest.fixture(scope="module")
 def conversions(model, pixels):
-    return Conversions(model, normalised(pixels))
+    return Conversions(model, normalized(pixels))
 
 
 def by_tensorflow(model, precision, calibration):
@@ -103,7 +103,7 @@ def outputs(content, images):
 
 @pytest.mark.parametrize("precision", ["float16", "int8", "int16x8"])
 def test_equals_tensorflows_own_conversion(conversions, model, pixels, precision):
-    calibration = normalised(pixels)
+    calibration = normalized(pixels)
     ours, theirs = (
         conversions.flatbuffer(precision),
         by_tensorflow(model, precision, calibration),
@@ -152,7 +152,7 @@ def _constants(content):
     [("float32", 1e-5), ("float16", 0.01), ("dynamic_int8", 0.1), ("int8", 0.2)],
 )
 def test_close_to_keras_and_whole_on_xnnpack(conversions, model, pixels, precision, largest):
-    images = normalised(pixels).images[:8]
+    images = normalized(pixels).images[:8]
     content = conversions.flatbuffer(precision)
     wanted = model(images, training=False).numpy()
     error = np.abs(outputs(content, images) - wanted).max()
@@ -172,11 +172,11 @@ def test_weights_beyond_float16_are_refused(pixels):
     kernel = large.get_layer("conv2").kernel
     kernel.assign(tf.tensor_scatter_nd_update(kernel, [[0, 0, 0, 0]], [1e6]))
     with pytest.raises(ZooError, match=r"too large for float16.*conv2"):
-        Conversions(large, normalised(pixels)).flatbuffer("float16")
+        Conversions(large, normalized(pixels)).flatbuffer("float16")
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16", "dynamic_int8", "int8", "int16x8"])
-def test_pixels_in_gives_what_normalised_pictures_give(model, pixels, precision):
+def test_pixels_in_gives_what_normalized_pictures_give(model, pixels, precision):
     raw = Conversions(model, Calibration(pixels, 0, 255), BGR).flatbuffer(precision)
     interpreter = Interpreter(model_content=raw)
     (details,) = interpreter.get_input_details()
@@ -186,7 +186,7 @@ def test_pixels_in_gives_what_normalised_pictures_give(model, pixels, precision)
     found = np.stack([run(image=p[None].astype(np.uint8))["logits"][0] for p in pixels[:6]])
     if scale:
         found = (found.astype(np.float32) - zero_point) * scale
-    wanted = model(normalised(pixels).images[:6], training=False).numpy()
+    wanted = model(normalized(pixels).images[:6], training=False).numpy()
     allowed = {"float32": 1e-4, "float16": 0.01}.get(precision, 0.25)
     assert np.abs(found - wanted).max() < allowed * np.abs(wanted).max()
     if precision != "int16x8":
@@ -195,8 +195,8 @@ def test_pixels_in_gives_what_normalised_pictures_give(model, pixels, precision)
 
 
 def test_the_black_and_white_of_pixels_need_not_be_in_the_calibration(model, pixels):
-    grey = np.clip(pixels, 60, 200)
-    raw = Conversions(model, Calibration(grey, 0, 255), BGR).flatbuffer("int8")
+    gray = np.clip(pixels, 60, 200)
+    raw = Conversions(model, Calibration(gray, 0, 255), BGR).flatbuffer("int8")
     net = runtime.load(raw, "litert", "xnnpack", 1, "test")
     assert net.input["quantization"] == (1.0, 0)
 
@@ -205,17 +205,17 @@ BAD_SETS = {
     "empty": lambda x: x[:0],
     "wrong shape": lambda x: x[:, :8],
     "no batch": lambda x: x[0],
-    "not normalised": lambda x: x * 57 + 117,
-    "normalised twice": lambda x: (x - 2) / 57,
+    "not normalized": lambda x: x * 57 + 117,
+    "normalized twice": lambda x: (x - 2) / 57,
     "not a number": lambda x: np.where(x > 1, np.nan, x),
-    "one grey": lambda x: np.zeros_like(x),
+    "one gray": lambda x: np.zeros_like(x),
 }
 
 
 @pytest.mark.parametrize("wrong", BAD_SETS)
 @pytest.mark.parametrize("precision", ["int8", "int16x8"])
 def test_unfit_calibration_is_refused(model, pixels, precision, wrong):
-    good = normalised(pixels)
+    good = normalized(pixels)
     bad = Calibration(BAD_SETS[wrong](good.images), good.low, good.high)
     with pytest.raises(ZooError, match="unfit calibration images"):
         Conversions(model, bad).flatbuffer(precision)
@@ -226,7 +226,7 @@ def test_an_absurd_scale_is_refused(pixels):
     classifier = dead.get_layer("classifier")
     classifier.kernel.assign(1e-9 * classifier.kernel)
     with pytest.raises(ZooError, match=r"absurd scale.*small, tensor.*got: 7.8\d+e-09"):
-        Conversions(dead, normalised(pixels)).flatbuffer("int8")
+        Conversions(dead, normalized(pixels)).flatbuffer("int8")
 
 
 @tf_keras.saving.register_keras_serializable("test")
@@ -239,19 +239,19 @@ def test_a_converter_failure_names_the_layer_and_the_operator(pixels):
     model = network([Foreign(name="foreign_layer")])
     told = r"where: operator small/foreign_layer/Igamma.*neither a custom op nor a flex op"
     with pytest.raises(ZooError, match=told):
-        Conversions(model, normalised(pixels)).flatbuffer("float32")
+        Conversions(model, normalized(pixels)).flatbuffer("float32")
 
 
-def test_a_quantiser_failure_keeps_its_message(conversions, pixels):
+def test_a_quantizer_failure_keeps_its_message(conversions, pixels):
     content = conversions.flatbuffer("int8")  # is no float model any more
     with pytest.raises(ZooError, match=r"refuses int16x8 .*small.*got: \w+"):
-        quantize.int16x8(content, normalised(pixels), "small")
+        quantize.int16x8(content, normalized(pixels), "small")
 
 
 CARD = {
     "name": "small",
     "description": "for a test",
-    "licence": "none",
+    "license": "none",
     "labels": ["shirt", "šaty", "trouser, wide"],
     "preprocessing": {
         "channels": "BGR",
@@ -268,7 +268,7 @@ def test_a_card_is_read_back_and_changes_nothing_else(conversions, pixels, preci
     plain = conversions.flatbuffer(precision)
     carded = metadata.attach(plain, CARD)
     assert carded == metadata.attach(plain, CARD)
-    images = normalised(pixels).images[:2]
+    images = normalized(pixels).images[:2]
     np.testing.assert_array_equal(outputs(plain, images), outputs(carded, images))
     model = flatbuffer_utils.read_model_from_bytearray(bytearray(carded))
     entries = {bytes(m.name).decode(): bytes(model.buffers[m.buffer].data) for m in model.metadata}
@@ -286,8 +286,8 @@ def test_errors_come_back_from_worker_processes():
 
 
 def test_deterministic(model, pixels):
-    one, two = (Conversions(model, normalised(pixels)).flatbuffer("int8") for _ in range(2))
-    images = normalised(pixels).images[:4]
+    one, two = (Conversions(model, normalized(pixels)).flatbuffer("int8") for _ in range(2))
+    images = normalized(pixels).images[:4]
     np.testing.assert_array_equal(outputs(one, images), outputs(two, images))
 
 

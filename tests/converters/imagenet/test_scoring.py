@@ -126,7 +126,7 @@ def test_score_on_all_classes(command, sample):
     assert (result["images"], result["classes"], result["sha256"]) == (1000, 1000, ROW.sha256)
     assert result["top1"] == pytest.approx(0.623, abs=0.003)
     assert result["top5"] == pytest.approx(0.833, abs=0.0031)
-    # Each of the four crops that are equally near the centre: rows 14 and 15, columns 14 and 15.
+    # Each of the four crops that are equally near the center: rows 14 and 15, columns 14 and 15.
     assert result["top1_by_crop"] == pytest.approx([0.626, 0.622, 0.624, 0.627], abs=0.002)
     assert result["top5_by_crop"] == pytest.approx([0.838, 0.838, 0.837, 0.831], abs=0.002)
 
@@ -148,7 +148,7 @@ def test_network_is_the_one_of_caffe(sample):
     apply(model, spec.name, start, spec.preprocessing)
     picture = next(imagenet.pictures(sample))
     pixels = imagenet.decode(picture)
-    x = imagenet.normalise(imagenet.central_crops(pixels, 227, 227)[:1], spec.preprocessing)
+    x = imagenet.normalize(imagenet.central_crops(pixels, 227, 227)[:1], spec.preprocessing)
     assert x[0, 0, 0, 0] == float(pixels[14, 14, 2]) - 104
     assert x[0, 3, 5, 2] == float(pixels[17, 19, 0]) - 123
 
@@ -304,14 +304,14 @@ def test_one_crop_where_the_margin_is_even():
     np.testing.assert_array_equal(crop, pixels[16:240, 15:241])
 
 
-def test_normalise():
+def test_normalize():
     pixels = np.array([[[10, 20, 30]]], np.uint8)
     rgb = Preprocessing(channels="RGB", mean=(1, 2, 3), std=(1, 2, 4))
     bgr = Preprocessing(channels="BGR", mean=(1, 2, 3), std=(1, 2, 4))
-    assert imagenet.normalise(pixels, rgb).tolist() == [[[9, 9, 6.75]]]
-    assert imagenet.normalise(pixels, bgr).tolist() == [[[29, 9, 1.75]]]
-    with pytest.raises(ZooError, match="grey"):
-        imagenet.normalise(pixels, Preprocessing(channels="grey", mean=(0,), std=(1,)))
+    assert imagenet.normalize(pixels, rgb).tolist() == [[[9, 9, 6.75]]]
+    assert imagenet.normalize(pixels, bgr).tolist() == [[[29, 9, 1.75]]]
+    with pytest.raises(ZooError, match="gray"):
+        imagenet.normalize(pixels, Preprocessing(channels="gray", mean=(0,), std=(1,)))
 
 
 def test_named_weights_are_refused_by_hash(command, tmp_path):
@@ -351,7 +351,7 @@ def served(tmp_path, monkeypatch):
 
     monkeypatch.setenv("MODEL_ZOO_CACHE", str(tmp_path))
     row = public.PublicWeights(
-        name="made", model="squeezenet_v1_0", url="", bytes=1000, licence="", labels="",
+        name="made", model="squeezenet_v1_0", url="", bytes=1000, license="", labels="",
         sha256=hashlib.sha256(b"w" * 1000).hexdigest(),
     )  # fmt: skip
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:

@@ -61,7 +61,7 @@ def test_convolutions_that_are_refused(found, reason):
     assert reason in found.refusals[0].reason
 
 
-def test_only_quantised_pointwise_stride_2_is_doubted():
+def test_only_quantized_pointwise_stride_2_is_doubted():
     assert "1×1" in _convolution("INT8", "INT8", 1, 2).warnings[0]
     assert "1×1" in _convolution("INT8", "FLOAT32", 1, 2).warnings[0]
     assert not _convolution("FLOAT32", "FLOAT32", 1, 2).warnings

@@ -63,11 +63,11 @@ def _same_tensor(ours, theirs, tensor, twin):
     assert bytes(ours.raw(tensor.data or (0, 0))) == (b"" if data is None else bytes(data))
     scales = twin.quantization.scale if twin.quantization else None
     if scales is None or len(scales) == 0:
-        assert tensor.quantisation is None
+        assert tensor.quantization is None
     else:
-        assert tensor.quantisation.scales == pytest.approx(list(scales))
-        assert tensor.quantisation.zero_points == tuple(twin.quantization.zeroPoint)
-        assert tensor.quantisation.axis == twin.quantization.quantizedDimension
+        assert tensor.quantization.scales == pytest.approx(list(scales))
+        assert tensor.quantization.zero_points == tuple(twin.quantization.zeroPoint)
+        assert tensor.quantization.axis == twin.quantization.quantizedDimension
 
 
 _FIELDS = {
@@ -223,7 +223,7 @@ def test_text_starts_with_the_verdict_and_hides_control_characters(tmp_path):
 
 
 def test_int16_activations_need_a_runtime_that_has_them():
-    """TensorFlow's 16x8 quantiser leaves the versions of the int8 forms in the file."""
+    """TensorFlow's 16x8 quantizer leaves the versions of the int8 forms in the file."""
     import tf_keras
 
     from converters.conversion.from_keras import Conversions

@@ -91,12 +91,12 @@ def test_relative_error_knows_no_unit_and_no_offset(reference, error, factor, of
 
 
 @pytest.mark.parametrize("bits", [4, 8, 12])
-def test_sqnr_of_uniform_quantisation(bits):
-    # The textbook's 6.02 dB a bit, for a signal that is uniform over the quantiser's whole range.
+def test_sqnr_of_uniform_quantization(bits):
+    # The textbook's 6.02 dB a bit, for a signal that is uniform over the quantizer's whole range.
     signal = np.random.default_rng(1).uniform(-1, 1, 200_000)
     step = 2.0 ** (1 - bits)
-    quantised = (np.floor(signal / step) + 0.5) * step
-    assert sqnr_db(signal, quantised) == pytest.approx(20 * math.log10(2) * bits, abs=0.05)
+    quantized = (np.floor(signal / step) + 0.5) * step
+    assert sqnr_db(signal, quantized) == pytest.approx(20 * math.log10(2) * bits, abs=0.05)
 
 
 def test_sqnr_at_the_edges():

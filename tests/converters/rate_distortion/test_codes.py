@@ -1,4 +1,4 @@
-"""The codes of rate–distortion quantisation, and the statistics that they are chosen by."""
+"""The codes of rate–distortion quantization, and the statistics that they are chosen by."""
 
 import functools
 import itertools

@@ -47,12 +47,12 @@ def made_to_count(model):
     return model
 
 
-def normalising():
-    """AlexNet with its response normalisation and its two groups."""
+def normalizing():
+    """AlexNet with its response normalization and its two groups."""
     return alexnet.build(input_shape=(16, 16, 3), classes=4, width=1 / 32, dropout=0.0)
 
 
-OTHERS = {"every_kind": every_kind, "alexnet_as_published": normalising}
+OTHERS = {"every_kind": every_kind, "alexnet_as_published": normalizing}
 NAMES = (*small_networks.SMALL, *OTHERS)
 
 
@@ -209,7 +209,7 @@ def test_files_that_are_not_of_floats_are_refused(name):
     refused(foreign(name).read_bytes())
 
 
-def test_quantised_files_are_refused():
+def test_quantized_files_are_refused():
     content = flatbuffer("alexnet")
     images = np.random.default_rng(0).uniform(-1, 1, (4, 16, 16, 3)).astype(np.float32)
     whole = quantize.int8(content, Calibration(images, -1, 1), "alexnet", float_input=False)

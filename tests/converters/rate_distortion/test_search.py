@@ -1,4 +1,4 @@
-"""Rate–distortion quantisation of whole files: size, what changes in them, and what it costs."""
+"""Rate–distortion quantization of whole files: size, what changes in them, and what it costs."""
 
 import functools
 
@@ -46,7 +46,7 @@ def digits():
         tf_keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.2),
         jit_compile=False,
     )
-    images = dataset.normalise(dataset.train.images)
+    images = dataset.normalize(dataset.train.images)
     model.fit(images, np.eye(10)[dataset.train.labels], batch_size=32, epochs=12, verbose=0)
     return Conversions(model, NONE).flatbuffer("float32"), dataset
 
@@ -55,7 +55,7 @@ def digits():
 def squeezed():
     """The file, pictures, and what a search for an eighth of its size gave."""
     content, dataset = digits()
-    images = dataset.normalise(dataset.train.images)[:300]
+    images = dataset.normalize(dataset.train.images)[:300]
     wanted = len(content) // 8
     said: list[str] = []
     search = Search(content, images, "digits")
@@ -170,7 +170,7 @@ def test_a_tenth_of_the_size_costs_less_than_a_point():
     search = Search(content, squeezed()[1], "digits")
     small = search.to_size(len(content) // 10, packed_size, quiet).content
     assert packed_size(small) <= len(content) / 10
-    test = dataset.normalise(dataset.test.images)
+    test = dataset.normalize(dataset.test.images)
     right, kept = (
         (outputs(each, test).argmax(1) == dataset.test.labels).mean() for each in (content, small)
     )

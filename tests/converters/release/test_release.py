@@ -113,7 +113,7 @@ def test_the_index_is_that_of_the_files():
     [
         ("gzip_bytes", 1),
         ("labels", list("abcdefghij")),
-        ("preprocessing", {"channels": "grey", "mean": [1.0], "std": [84.6]}),
+        ("preprocessing", {"channels": "gray", "mean": [1.0], "std": [84.6]}),
         ("parent_sha256", "0" * 64),
         ("dataset", "digits"),
         ("zeros", 0.5),

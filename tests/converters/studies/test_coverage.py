@@ -64,7 +64,7 @@ def test_every_refusal_has_its_reason():
                 "tflite_runtime": OnRuntime(reason="it refuses this .tflite"),
             },
         ),
-        CoverageRow(model="a", precision="int16x8", reason="the quantiser refuses HARD_SWISH"),
+        CoverageRow(model="a", precision="int16x8", reason="the quantizer refuses HARD_SWISH"),
         CoverageRow(
             model="b",
             precision="int8",
@@ -80,7 +80,7 @@ def test_every_refusal_has_its_reason():
     assert "| a | no [4] | no [1] |" in lines
     assert "| b | **0 of 9**, ×2.5, from 2.3.0 |  |" in lines
     assert lines[-4:] == [
-        "1. the quantiser refuses HARD_SWISH",
+        "1. the quantizer refuses HARD_SWISH",
         "2. no such operator on the GPU",
         "3. another reason",
         "4. it refuses this .tflite",

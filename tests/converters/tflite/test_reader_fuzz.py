@@ -156,9 +156,9 @@ def _shape(tensor, shape):
 
 def _scale(value):
     def change(model):
-        quantised = schema.QuantizationParametersT()
-        quantised.scale, quantised.zeroPoint = [value], [0]
-        model.subgraphs[0].tensors[0].quantization = quantised
+        quantized = schema.QuantizationParametersT()
+        quantized.scale, quantized.zeroPoint = [value], [0]
+        model.subgraphs[0].tensors[0].quantization = quantized
 
     return change
 

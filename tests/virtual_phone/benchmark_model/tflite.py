@@ -88,19 +88,19 @@ class TfliteBenchmark(Benchmark):
             lines = profile(self.graph, self.delegate, self.kernels, times.regular_us, csv)
             write_profile(lines, self.flags["op_profiling_output_file"])
 
-    def _apply(self, name: str, behaviour: str) -> None:
+    def _apply(self, name: str, behavior: str) -> None:
         """What a phone's accelerator does, as its profile has it."""
-        if behaviour == "silent_cpu":
+        if behavior == "silent_cpu":
             if name != "EXTERNAL":
                 warn(f"{name} acceleration is unsupported on this platform.")
             return
         info(f"{name} delegate created.")
-        if behaviour == "refused":
+        if behavior == "refused":
             fail(f"Failed to apply {name} delegate.", "Benchmarking failed.")
-        if behaviour == "nothing":
+        if behavior == "nothing":
             self._tell(name, False, 0)
             return
-        self.accelerator, self.level = name, behaviour
+        self.accelerator, self.level = name, behavior
 
     def _tell(self, delegate: str, whole: bool, parts: int) -> None:
         applied = f"Explicitly applied {delegate} delegate, and the model graph will be"

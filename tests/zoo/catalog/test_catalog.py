@@ -1,4 +1,4 @@
-"""Every catalogue row against what its paper or its authors' code says."""
+"""Every catalog row against what its paper or its authors' code says."""
 
 import json
 
@@ -10,7 +10,7 @@ from zoo.errors import UnknownNameError, ZooError
 from zoo.models import macs
 from zoo.schema.run import ModelConfig
 
-# Trainable parameters by number of classes: published, or counted on a public artefact. The one
+# Trainable parameters by number of classes: published, or counted on a public artifact. The one
 # exception is marked: those layouts are ours, within 1 % of the printed count.
 COUNTS = {
     "squeezenet_v1_0": {1000: 1_248_424, 10: 740_554},
@@ -71,7 +71,7 @@ PRINTED = {
 }
 NEAR = 0.01
 
-# With the statistics of batch normalisation, where that is published.
+# With the statistics of batch normalization, where that is published.
 TOTALS = {
     "mobilenet_v2_cse_mix_a": 375_938,
     "mobilenet_v1": 4_253_864,
@@ -163,7 +163,7 @@ def test_macs_below_a_published_figure_that_counts_more(name):
 
 def test_counting_agrees_with_tensorflows_profiler():
     # An independent count on the traced graph. The profiler counts a product and its addition as
-    # two, and also counts biases, batch normalisation and activations, which are far below 1 %.
+    # two, and also counts biases, batch normalization and activations, which are far below 1 %.
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import (
         convert_variables_to_constants_v2_as_graph,

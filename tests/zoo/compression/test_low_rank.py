@@ -29,7 +29,7 @@ def test_full_rank_is_the_network_itself(spatial):
     names = kernels.plain(model)
     full = {n: low_rank.spectrum(model.get_layer(n), spatial).values.size for n in names}
     how = LowRank(spatial=spatial, ranks=full)
-    split = low_rank.factorised(model, how)
+    split = low_rank.factorized(model, how)
     low_rank.set_weights(split, model, how)
     x = np.random.default_rng(0).standard_normal((4, 9, 12, 3)).astype(np.float32)
     np.testing.assert_allclose(split(x), model(x), atol=1e-4)
@@ -90,7 +90,7 @@ def test_low_rank_is_rebuilt_from_what_the_run_records():
     assert tuning.low_rank.ranks == {"narrow": 3, "odd": 3, "dense": 3}
     done = stepped(tuning)
     how = LowRank.model_validate_json(tuning.low_rank.model_dump_json())
-    rebuilt = low_rank.factorised(network(), how)
+    rebuilt = low_rank.factorized(network(), how)
     rebuilt.set_weights(done.get_weights())
     x = np.ones((1, 8, 8, 3), np.float32)
     np.testing.assert_array_equal(rebuilt(x), done(x))
@@ -98,7 +98,7 @@ def test_low_rank_is_rebuilt_from_what_the_run_records():
     assert np.linalg.matrix_rank(matrix @ done.get_layer("odd").kernel.numpy()[0, 0]) == 3
     assert f"{done.count_params():,} parameters of {model.count_params():,}" in tuning.reached(done)
     with pytest.raises(ZooError, match="'gone' can't be split"):
-        low_rank.factorised(model, LowRank(ranks={"gone": 1}))
+        low_rank.factorized(model, LowRank(ranks={"gone": 1}))
 
 
 def test_a_named_rank_that_saves_nothing_is_refused():

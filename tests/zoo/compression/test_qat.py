@@ -1,4 +1,4 @@
-"""Quantisation-aware training of every family: what the int8 flatbuffer holds, and where it runs.
+"""Quantization-aware training of every family: what the int8 flatbuffer holds, and where it runs.
 
 The other half of `test_compression_matrix.py`: qat, pqat, cqat and pcqat. A family's network is
 built and lowered once for the four, each of which trains and converts it from weights of its own.
@@ -44,8 +44,8 @@ def compressed(model):
     """Gives each kernel `CLUSTERS` values and makes half of it zero, biases aside."""
     for variable in kernels.variables(model).values():
         kernel = variable.numpy()
-        centres = np.linspace(kernel.min(), kernel.max(), CLUSTERS + 2)[1:-1]
-        nearest = centres[np.abs(kernel[..., np.newaxis] - centres).argmin(-1)]
+        centers = np.linspace(kernel.min(), kernel.max(), CLUSTERS + 2)[1:-1]
+        nearest = centers[np.abs(kernel[..., np.newaxis] - centers).argmin(-1)]
         variable.assign(np.where(np.abs(kernel) < np.median(np.abs(kernel)), 0, nearest))
     return model
 
@@ -135,7 +135,7 @@ def check_kernels(network, content, clusters=None):
     return zeros["keras"]
 
 
-def check_rounded(network, content, images, runner, tmp_path, floats=(), requantised=0):
+def check_rounded(network, content, images, runner, tmp_path, floats=(), requantized=0):
     """All of it is int8 with sane scales, XNNPACK takes it, and LiteRT gives what Keras does."""
     for tensor in tensors(content):
         name = edit.name(tensor)
@@ -143,7 +143,7 @@ def check_rounded(network, content, images, runner, tmp_path, floats=(), requant
         if tensor.type == INT8:
             scales = tensor.quantization.scale
             assert (SANE[0] < scales).all() and (scales < SANE[1]).all(), name
-    assert contents(content, "network").operators.get("QUANTIZE", 0) == requantised
+    assert contents(content, "network").operators.get("QUANTIZE", 0) == requantized
     file = tmp_path / "network.tflite"
     file.write_bytes(content)
     placement = runner.placement(file)
@@ -185,7 +185,7 @@ def test_every_family_keeps_in_the_flatbuffer_what_was_compressed(family, scheme
     assert kept == (scheme in ("pqat", "pcqat"))
     # ShuffleNet hands half of a concatenation on to the next one, which has another scale.
     again = int(family == "shufflenet_v2")
-    check_rounded(network, content, images, litert, tmp_path, requantised=again)
+    check_rounded(network, content, images, litert, tmp_path, requantized=again)
 
 
 def fires():
@@ -217,7 +217,7 @@ def test_fires_without_batch_norm(scheme, litert, tmp_path):
     check_rounded(network, content, images, litert, tmp_path)
 
 
-def test_local_response_normalisation_stays_float(litert, tmp_path):
+def test_local_response_normalization_stays_float(litert, tmp_path):
     tf_keras.utils.set_random_seed(1)
     model = alexnet.build(input_shape=(16, 16, 3), classes=4, width=1 / 32, dropout=0.0)
     for variable in kernels.variables(model).values():
@@ -228,7 +228,7 @@ def test_local_response_normalisation_stays_float(litert, tmp_path):
     content = flatbuffer(network)
     check_kernels(network, content)
     floats = ("_in_float", "conv1_relu_range", "conv2_relu_range", "arith.constant")
-    check_rounded(network, content, images, litert, tmp_path, floats, requantised=2)
+    check_rounded(network, content, images, litert, tmp_path, floats, requantized=2)
 
 
 def test_rebuilt_from_both_sets_of_weights(tmp_path):

@@ -79,7 +79,7 @@ def trained(tuning, folder, epochs=2, log=lambda line: None):
     return tuning.strip(tuning.model) if tuning.strip else tuning.model
 
 
-def test_two_of_four_neighbouring_input_channels_are_zero():
+def test_two_of_four_neighboring_input_channels_are_zero():
     tuning = prune.begin(start(network(), prune_pattern="2:4"))
     found = kernels.values(stepped(tuning))
     for name in ("narrow", "dense"):
@@ -135,12 +135,12 @@ def test_block_masks(shape, window, block, sparsity):
 def test_k_means_is_at_rest(seed, size, clusters):
     values = np.random.default_rng(seed).laplace(size=size)
     found = cluster.k_means(values, clusters)
-    centres = np.unique(found)
-    assert centres.size <= clusters
-    nearest = centres[np.abs(values[:, np.newaxis] - centres).argmin(axis=1)]
+    centers = np.unique(found)
+    assert centers.size <= clusters
+    nearest = centers[np.abs(values[:, np.newaxis] - centers).argmin(axis=1)]
     np.testing.assert_allclose(found, nearest)
-    for centre in centres:
-        assert centre == pytest.approx(values[found == centre].mean())
+    for center in centers:
+        assert center == pytest.approx(values[found == center].mean())
 
 
 def test_clusters_and_zeros_are_kept_and_trained():

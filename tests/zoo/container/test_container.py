@@ -115,7 +115,7 @@ def test_dense_weights_lose_their_exponents_and_zeros():
 
 @pytest.mark.parametrize("shape", [(1, 3, 3, 64), (64, 3, 3, 1), (2, 5, 64), (640,)])
 @pytest.mark.parametrize("kind", ["dense", "rounded"])
-def test_each_shape_is_recognised_and_restored(shape, kind):
+def test_each_shape_is_recognized_and_restored(shape, kind):
     made = np.random.default_rng(6).standard_normal(shape).astype(np.float32)
     made = np.rint(2 * made) + np.float32(0) if kind == "rounded" else made
     content = model_of(made)

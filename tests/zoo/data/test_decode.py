@@ -47,7 +47,7 @@ def test_what_is_not_many_times_larger_is_decoded_whole(photo):
     assert decode.rgb(encoded(photo, "PNG", compress_level=1), "", short=10).size == (2400, 1800)
 
 
-def test_grey_colours_of_print_and_a_phone_held_upright(photo):
+def test_gray_colors_of_print_and_a_phone_held_upright(photo):
     turned = Image.Exif()
     turned[0x0112] = 6
     upright = decode.rgb(encoded(photo, exif=turned), "", short=100)

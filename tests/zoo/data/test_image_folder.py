@@ -93,7 +93,7 @@ def test_folders_that_are_split_already(tmp_path, third):
     assert (len(found.train), len(found.validation)) == ((30, 6) if third else (27, 3))
 
 
-def test_orientation_colour_and_geometry(tmp_path):
+def test_orientation_color_and_geometry(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by 90 degrees
     half = np.zeros((40, 80, 3), np.uint8)
@@ -103,7 +103,7 @@ def test_orientation_colour_and_geometry(tmp_path):
             path = picture(tmp_path / label / f"{i}.png", i)
             Image.fromarray(half).save(path.with_suffix(".jpg"), exif=exif)
             path.unlink()
-    Image.new("L", (16, 16), 7).save(tmp_path / "cat" / "grey.png")
+    Image.new("L", (16, 16), 7).save(tmp_path / "cat" / "gray.png")
     Image.new("RGBA", (16, 16), (9, 8, 7, 5)).save(tmp_path / "cat" / "clear.png")
     found = load(tmp_path)
     every = {}
@@ -112,7 +112,7 @@ def test_orientation_colour_and_geometry(tmp_path):
             every[split.images.source.paths[number].name] = split.images[place]
     turned = every["0.jpg"].astype(int)
     assert turned[:6].max() < 20 and turned[-6:].min() > 180
-    assert (every["grey.png"] == 7).all()
+    assert (every["gray.png"] == 7).all()
     assert every["clear.png"][0, 0].tolist() == [9, 8, 7]
 
 

@@ -52,19 +52,19 @@ def test_it_feeds_what_the_network_was_trained_on(model, fashion):
     for image, whole in zip(
         fashion.test.images[:20, 2:-2, 2:-2, 0], fashion.test.images[:20], strict=True
     ):
-        expected = model._net.run(fashion.normalise(whole[np.newaxis])[0])
+        expected = model._net.run(fashion.normalize(whole[np.newaxis])[0])
         for form in (image, image[..., np.newaxis], np.repeat(image[..., np.newaxis], 3, axis=-1)):
             np.testing.assert_array_equal(model.logits(form), expected)
 
 
 def test_arrays_and_files_of_any_size(model, tmp_path):
     with Image.open(BOOT) as picture:
-        grey = np.asarray(picture)
+        gray = np.asarray(picture)
         large = picture.convert("RGB").resize((224, 224), Image.Resampling.BICUBIC)
     large.save(tmp_path / "large.jpg")
     tall = np.zeros((90, 56), np.uint8)  # a square of it is the boot, twice as large
-    tall[17:73] = grey.repeat(2, 0).repeat(2, 1)
-    for image in (grey, BOOT, str(BOOT), tmp_path / "large.jpg", np.asarray(large), tall):
+    tall[17:73] = gray.repeat(2, 0).repeat(2, 1)
+    for image in (gray, BOOT, str(BOOT), tmp_path / "large.jpg", np.asarray(large), tall):
         guesses = model.classify(image)
         assert guesses[0].label == "Ankle boot"
         assert guesses[0].probability > 0.5
@@ -158,7 +158,7 @@ RULE = {"channels": "RGB", "geometry": "", "formula": "", "mean": [0.0], "std": 
         (RULE | {"std": [0]}, "std.0: Input should be greater than"),
         (RULE | {"std": [1e-320]}, "std.0: Input should be greater than"),
         (RULE | {"mean": [1e300]}, "mean.0: Input should be less than"),
-        (RULE | {"channels": "GBR"}, "channels: Input should be 'RGB', 'BGR' or 'grey'"),
+        (RULE | {"channels": "GBR"}, "channels: Input should be 'RGB', 'BGR' or 'gray'"),
         (RULE | {"surprise": 1}, "surprise: Extra"),
         (RULE | {"mean": [0.0, 0.0]}, "does not fit.*got: 2 and 1"),
     ],

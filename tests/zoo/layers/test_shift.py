@@ -163,7 +163,7 @@ def test_active_shift_gradients_are_finite_differences(strides):
         ActiveShift,
         table,
         strides=strides,
-        normalise_gradient=False,
+        normalize_gradient=False,
         learning_rate_multiplier=1.0,
     )
     of_inputs, of_shifts = gradients(layer, x, upstream)
@@ -188,7 +188,7 @@ def test_at_whole_numbers_the_gradient_is_the_one_to_the_right():
     table = np.array([[0, 0], [1, -2], [-1, 2]])
     x, upstream = images(1, 6, 6, 3), images(1, 6, 6, 3, seed=14)
     for kind in (ActiveShift, SparseShift):
-        layer = built(kind, table, radius=2, normalise_gradient=False, learning_rate_multiplier=1.0)
+        layer = built(kind, table, radius=2, normalize_gradient=False, learning_rate_multiplier=1.0)
         here = moved(x, table)
         below, beside = np.array([1, 0]), np.array([0, 1])
         down, right = moved(x, table + below) - here, moved(x, table + beside) - here
@@ -201,7 +201,7 @@ def test_unit_length_and_multiplier():
     upstream[..., 3] = 0  # no gradient reaches channel 3
     upstream[..., 4] *= 1e-25  # whose square is zero in float32
     table = np.random.default_rng(9).uniform(-1, 1, (12, 2))
-    arguments = {"normalise_gradient": False, "learning_rate_multiplier": 1.0}
+    arguments = {"normalize_gradient": False, "learning_rate_multiplier": 1.0}
     true_inputs, true = gradients(built(ActiveShift, table, **arguments), x, upstream)
     inputs, scaled = gradients(built(ActiveShift, table), x, upstream)
     np.testing.assert_array_equal(inputs, true_inputs)
@@ -227,7 +227,7 @@ def test_sparse_shift_rounds_and_passes_the_gradient_straight_through(strides):
         ActiveShift,
         table,
         strides=strides,
-        normalise_gradient=False,
+        normalize_gradient=False,
         learning_rate_multiplier=1.0,
     )
     of_inputs, of_shifts = gradients(sparse, x, upstream)

@@ -279,7 +279,7 @@ def test_other_layers_run_on_xnnpack_in_int8(make):
     assert np.abs(net.run(image) - expected).max() < 0.1 * np.abs(expected).max()
 
 
-def test_local_response_normalisation_runs_on_xnnpack_in_float32():
+def test_local_response_normalization_runs_on_xnnpack_in_float32():
     image = layers.Input((5, 4, 9), name="image")
     output = LocalResponseNormalization(alpha=2.0, k=1.5)(image)
     model = tf_keras.Model(image, output, name="lrn")

@@ -1,4 +1,4 @@
-"""AlexNet: Caffe's layers, groups, and local response normalisation."""
+"""AlexNet: Caffe's layers, groups, and local response normalization."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def test_caffe_layers():
     assert model.count_params() == 60_965_224
     sizes = [model.get_layer(n).output_shape[1] for n in ("conv1", "pool1", "pool2", "pool5")]
     assert sizes == [55, 27, 13, 6]
-    # The order matters: CaffeNet, a variant, normalises after pooling.
+    # The order matters: CaffeNet, a variant, normalizes after pooling.
     names = [layer.name for layer in model.layers]
     start = names.index("conv1")
     assert names[start : start + 8] == [
@@ -78,7 +78,7 @@ def test_groups_see_their_own_half_only(name):
     ],
 )
 @pytest.mark.parametrize("channels", [1, 3, 16])
-def test_local_response_normalisation(options, channels):
+def test_local_response_normalization(options, channels):
     full = {"size": 5, "alpha": 1e-4, "beta": 0.75, "k": 1.0, **options}
     x = image((4, 5, channels), count=2, scale=200)
     y = LocalResponseNormalization(**options)(x)
@@ -87,7 +87,7 @@ def test_local_response_normalisation(options, channels):
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5", ""])
-def test_normalisation_is_saved(suffix, tmp_path):
+def test_normalization_is_saved(suffix, tmp_path):
     options = {"size": 3, "alpha": 0.5, "beta": 0.5, "k": 2.0}
     source = tf_keras.Input((4, 4, 6))
     model = tf_keras.Model(source, LocalResponseNormalization(**options, name="norm")(source))
@@ -102,7 +102,7 @@ def test_normalisation_is_saved(suffix, tmp_path):
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_normalisation_in_half_precision(dtype):
+def test_normalization_in_half_precision(dtype):
     # 300² is beyond float16.
     x = tf.cast(image((4, 4, 8), scale=300), dtype)
     y = LocalResponseNormalization(dtype=tf_keras.mixed_precision.Policy(f"mixed_{dtype}"))(x)
@@ -111,7 +111,7 @@ def test_normalisation_in_half_precision(dtype):
     np.testing.assert_allclose(tf.cast(y, tf.float32), expected, rtol=0.01)
 
 
-def test_gradient_of_the_normalisation():
+def test_gradient_of_the_normalization():
     layer = LocalResponseNormalization(size=3, alpha=0.5)
     x = image((1, 1, 5))
     direction = image((1, 1, 5), count=2)[1:]
@@ -139,7 +139,7 @@ def test_gradient_of_the_normalisation():
         ({"k": 0.0}, "k above 0"),
     ],
 )
-def test_impossible_normalisation(options, message):
+def test_impossible_normalization(options, message):
     with pytest.raises(ZooError, match=message):
         LocalResponseNormalization(**options)
 
@@ -180,7 +180,7 @@ def test_width_and_dropout():
     assert model.get_layer("drop7").rate == 0.2
 
 
-def test_batch_norm_replaces_normalisation_and_biases():
+def test_batch_norm_replaces_normalization_and_biases():
     model = build(width=0.25, batch_norm=True)
     kinds = [type(layer) for layer in model.layers]
     assert LocalResponseNormalization not in kinds
@@ -220,7 +220,7 @@ def test_gradients_reach_every_weight(policy, jit, batch_norm):
             loss = (1 if batch_norm else 1e4) * tf.reduce_sum(logits * tf.range(10.0))
         return logits, tape.gradient(loss, model.trainable_variables)
 
-    # Not as a graph without XLA: TensorFlow's optimiser fuses batch norm and ReLU even in float16,
+    # Not as a graph without XLA: TensorFlow's optimizer fuses batch norm and ReLU even in float16,
     # for which it then has no CPU kernel.
     step = tf.function(step, jit_compile=True) if jit else step
     logits, gradients = step(tf.constant(image((16, 16, 3), count=4, scale=10)))
@@ -250,7 +250,7 @@ def test_converts(batch_norm):
         content = conversions.flatbuffer(precision)
         [graph] = read(content, precision).graphs
         operators = [operator.name for operator in graph.operators]
-        # A grouped convolution is one operator; normalisation has one of its own.
+        # A grouped convolution is one operator; normalization has one of its own.
         assert operators.count("CONV_2D") == 5 + (0 if batch_norm else 2)
         net = runtime.load(content, "litert", "none", threads=1, where=precision)
         found = np.stack([net.run(x) for x in images])

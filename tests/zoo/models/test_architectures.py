@@ -1,4 +1,4 @@
-"""What every network of the catalogue must be able to do.
+"""What every network of the catalog must be able to do.
 
 Most of it is asked of small networks, or of one that has every layer of ours; of all networks at
 their published input's size only by make test-all.

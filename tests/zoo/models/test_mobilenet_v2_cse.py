@@ -185,7 +185,7 @@ def test_too_small():
 
 
 def test_reading_b_uses_no_strided_pointwise_convolution():
-    """Some delegates get quantised 1×1 convolutions with stride 2 wrong."""
+    """Some delegates get quantized 1×1 convolutions with stride 2 wrong."""
     for name in ROWS:
         for layer in made(name).layers:
             if isinstance(layer, tf_keras.layers.Conv2D) and layer.kernel_size == (1, 1):

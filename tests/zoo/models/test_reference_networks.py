@@ -124,7 +124,7 @@ def test_only_plain_layers(name):
     assert not any("/" in layer.name for layer in model.layers)
 
 
-def randomise(model):
+def randomize(model):
     """Weights and statistics under which every layer matters."""
     random = np.random.default_rng(1)
     weights = []
@@ -149,7 +149,7 @@ def test_rebuilt_equals_the_original(network):
         classifier_activation=None,
         **origin.arguments,
     )
-    randomise(original)
+    randomize(original)
     rebuilt = applications.build(network=network, input_shape=shape, classes=5)
     assert [w.shape for w in rebuilt.weights] == [w.shape for w in original.weights]
     rebuilt.set_weights(original.get_weights())

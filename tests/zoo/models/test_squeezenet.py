@@ -77,7 +77,7 @@ def test_weights_keep_their_order_and_names(name, batch_norm):
     model = build(name, shape=(16, 16, 1), batch_norm=batch_norm)
     found = [weight.name for weight in model.weights]
     if batch_norm:
-        # The two expansions stand side by side, and so do their normalisations.
+        # The two expansions stand side by side, and so do their normalizations.
         assert sorted(n for n in found if "_bn/" not in n) == sorted(
             [f"{layer}/kernel:0" for layer in hidden] + ["conv10/kernel:0", "conv10/bias:0"]
         )
@@ -217,7 +217,7 @@ def test_bypasses_carry_the_input_alone_where_the_fire_is_dead(name, bypasses, b
             np.testing.assert_array_equal(y, x)
         else:
             kernel, *_ = model.get_layer(f"{fire}_bypass1x1").get_weights()
-            # A fresh batch normalisation divides by √(1 + its epsilon).
+            # A fresh batch normalization divides by √(1 + its epsilon).
             expected = x @ kernel[0, 0] / (np.sqrt(1.001) if batch_norm else 1)
             scale = np.abs(x).max() * np.abs(kernel).max()
             np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5 * scale)

@@ -13,12 +13,12 @@ from zoo.pretrained import checkpoint, transfer
 from zoo.schema.model import Preprocessing
 from zoo.schema.run import ModelConfig
 
-GREY = Preprocessing(channels="grey", mean=(72.9404,), std=(90.0212,))
+GRAY = Preprocessing(channels="gray", mean=(72.9404,), std=(90.0212,))
 
 
 def initial(model, name):
     weights = {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
-    return transfer.Initial("a run", "0" * 64, name, weights, GREY)
+    return transfer.Initial("a run", "0" * 64, name, weights, GRAY)
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +44,8 @@ def test_a_network_computes_the_same_after_it(name):
     content = checkpoint.encode("mine", config, initial(model, name))
     assert content == checkpoint.encode("mine", config, initial(model, name))
     read = checkpoint.decode(content, "mine")
-    assert (read.model, read.preprocessing) == (name, GREY)
-    assert transfer.apply(other, name, read, GREY) == ()
+    assert (read.model, read.preprocessing) == (name, GRAY)
+    assert transfer.apply(other, name, read, GRAY) == ()
     x = noise.normal(size=(4, 16, 16, 1)).astype(np.float32)
     expected, got = model.predict_on_batch(x), other.predict_on_batch(x)
     assert np.abs(got - expected).max() < 5e-3 * np.abs(expected).max()

@@ -19,8 +19,8 @@ from zoo.schema.model import Preprocessing
 from zoo.schema.run import ModelConfig
 from zoo.training import stages
 
-GREY = Preprocessing(channels="grey", mean=(72.9404,), std=(90.0212,))
-OTHER_GREY = Preprocessing(channels="grey", mean=(33.3,), std=(78.6,))
+GRAY = Preprocessing(channels="gray", mean=(72.9404,), std=(90.0212,))
+OTHER_GRAY = Preprocessing(channels="gray", mean=(33.3,), std=(78.6,))
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -55,8 +55,8 @@ def pixels(size, channels):
     return rng.integers(0, 256, (4, size, size, channels)).astype(np.float32)
 
 
-def normalised(image, preprocessing):
-    """Pixels in RGB or grey → the network's input, written independently of the project's."""
+def normalized(image, preprocessing):
+    """Pixels in RGB or gray → the network's input, written independently of the project's."""
     if preprocessing.channels == "BGR":
         image = np.flip(image, -1)
     return (image - np.float32(preprocessing.mean)) / np.float32(preprocessing.std)
@@ -64,9 +64,9 @@ def normalised(image, preprocessing):
 
 def as_seen(image, own, target):
     """The same pixels for a network of `own` channels, and for one of `target`'s."""
-    if target.channels == "grey" and own.channels != "grey":
+    if target.channels == "gray" and own.channels != "gray":
         return image.repeat(3, -1), image
-    if own.channels == "grey" and target.channels != "grey":
+    if own.channels == "gray" and target.channels != "gray":
         return (image @ LUMA)[..., np.newaxis], image
     return image, image
 
@@ -75,12 +75,12 @@ def as_seen(image, own, target):
     ("own", "target"),
     [
         (CAFFE_BGR, TORCH),
-        (CAFFE_BGR, GREY),
-        (TORCH, GREY),
+        (CAFFE_BGR, GRAY),
+        (TORCH, GRAY),
         (TORCH, CAFFE_BGR),
-        (GREY, OTHER_GREY),
-        (GREY, TORCH),
-        (GREY, CAFFE_BGR),
+        (GRAY, OTHER_GRAY),
+        (GRAY, TORCH),
+        (GRAY, CAFFE_BGR),
     ],
     ids=lambda p: p.channels,
 )
@@ -91,7 +91,7 @@ def test_adapted_network_computes_the_same(own, target):
     said = transfer.apply(new, "squeezenet_v1_0", start, target)
     assert said and "conv1 takes" in said[0]
     left, right = as_seen(pixels(size, len(target.mean)), own, target)
-    same(old, normalised(left, own), new, normalised(right, target), "conv1")
+    same(old, normalized(left, own), new, normalized(right, target), "conv1")
 
 
 def same(old, left, new, right, first):
@@ -105,13 +105,13 @@ def same(old, left, new, right, first):
     )
 
 
-@pytest.mark.parametrize("target", [TORCH, GREY], ids=lambda p: p.channels)
+@pytest.mark.parametrize("target", [TORCH, GRAY], ids=lambda p: p.channels)
 def test_only_the_padded_border_differs(target):
     old, new = net(32, 3), net(32, len(target.mean))
     transfer.apply(new, "squeezenet_v1_0", started(old, CAFFE_BGR), target)
     left, right = as_seen(pixels(32, len(target.mean)), CAFFE_BGR, target)
-    expected = first_maps(old, normalised(left, CAFFE_BGR))
-    got = first_maps(new, normalised(right, target))
+    expected = first_maps(old, normalized(left, CAFFE_BGR))
+    got = first_maps(new, normalized(right, target))
     inner = np.s_[:, 3:-3, 3:-3]  # a 7×7 kernel with `same` padding
     np.testing.assert_allclose(
         got[inner], expected[inner], atol=1e-5 * np.abs(expected).max(), rtol=1e-4
@@ -123,7 +123,7 @@ def first_maps(model, image, layer="conv1"):
     return tf_keras.Model(model.input, model.get_layer(layer).output).predict_on_batch(image)
 
 
-@pytest.mark.parametrize("target", [TORCH, GREY], ids=lambda p: p.channels)
+@pytest.mark.parametrize("target", [TORCH, GRAY], ids=lambda p: p.channels)
 def test_without_a_bias_the_offset_goes_to_batch_norm(target):
     old, new = (net(99, c, batch_norm=True) for c in (3, len(target.mean)))
     start = started(old, CAFFE_BGR)
@@ -131,7 +131,7 @@ def test_without_a_bias_the_offset_goes_to_batch_norm(target):
     said = transfer.apply(new, "squeezenet_v1_0", start, target)
     assert "moving mean of conv1_bn" in said[0]
     left, right = as_seen(pixels(99, len(target.mean)), CAFFE_BGR, target)
-    same(old, normalised(left, CAFFE_BGR), new, normalised(right, target), "conv1_bn")
+    same(old, normalized(left, CAFFE_BGR), new, normalized(right, target), "conv1_bn")
     for name, arrays in kept.items():  # and the weights to start from are as they were
         for before, after in zip(arrays, start.weights[name], strict=True):
             np.testing.assert_array_equal(before, after)
@@ -145,7 +145,7 @@ def test_a_first_layer_that_nothing_follows_says_so():
         return tf_keras.Model(image, x)
 
     start = started(plain(3), CAFFE_BGR, "plain")
-    assert "left to training" in transfer.apply(plain(1), "plain", start, GREY)[0]
+    assert "left to training" in transfer.apply(plain(1), "plain", start, GRAY)[0]
 
 
 def test_equal_preprocessing_copies_every_bit():
@@ -176,14 +176,14 @@ def _without(start, name, replacement=None):
 
 
 def test_what_does_not_fit_is_named():
-    plain, normalised_net = net(32, 3), net(32, 3, batch_norm=True)
-    start, with_bn = started(plain, CAFFE_BGR), started(normalised_net, CAFFE_BGR)
+    plain, normalized_net = net(32, 3), net(32, 3, batch_norm=True)
+    start, with_bn = started(plain, CAFFE_BGR), started(normalized_net, CAFFE_BGR)
     before = [w.copy() for w in plain.get_weights()]
     wide = catalog.build(ModelConfig(model="squeezenet_v1_0", input_shape=(32, 32, 3), classes=7))
     name = "squeezenet_v1_0"
     for model, given, weights, message in (
         (plain, "squeezenet_v1_1", start, r"another architecture.*give --model=squeezenet_v1_0"),
-        (normalised_net, name, start, r"no layer conv1_bn and 24 more.*give --nobatch_norm"),
+        (normalized_net, name, start, r"no layer conv1_bn and 24 more.*give --nobatch_norm"),
         (plain, name, with_bn, r"the network has no layer conv1_bn.*give --batch_norm"),
         (plain, name, _without(start, "fire3_expand1x1"), r"no layer fire3_expand1x1 \|.*1×1×"),
         (plain, name, _without(start, "conv10", "top"), r"weights have no layer conv10 \|"),
@@ -192,7 +192,7 @@ def test_what_does_not_fit_is_named():
         with pytest.raises(ZooError, match=message):
             transfer.apply(model, given, weights, CAFFE_BGR)
     with pytest.raises(ZooError, match=r"conv1 do not fit their preprocessing.*1 input.*got: 3"):
-        odd = transfer.Initial("made", "0" * 64, name, start.weights, GREY)
+        odd = transfer.Initial("made", "0" * 64, name, start.weights, GRAY)
         transfer.apply(plain, name, odd, CAFFE_BGR)
     for one, two in zip(before, plain.get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)
@@ -262,7 +262,7 @@ def test_train_from_the_public_weights(command, tmp_path):
     output = f"--output={tmp_path}"
     done = command("train", *FLAGS, f"--init_from={REAL}", output)
     assert done.returncode == 0, done.stderr
-    assert "starting from squeezenet_v1.0.deep_compressed.net; conv1 takes grey" in done.stdout
+    assert "starting from squeezenet_v1.0.deep_compressed.net; conv1 takes gray" in done.stdout
     assert "conv10 starts afresh" in done.stdout
     run = json.loads((tmp_path / "runs" / "started" / "run.json").read_text())
     assert run["init_from"] == REAL.name
@@ -289,7 +289,7 @@ def test_train_from_a_run(command, digits, tmp_path):
     pruned = digits / "runs" / f"{name}-pruned"
     assert initial.load(str(pruned), tmp_path).source == f"{name}-pruned"
     assert initial.load(f"{name}-pruned-int8", digits).source == f"{name}-pruned"
-    with pytest.raises(ZooError, match=rf"quantisation-aware.*{name}-pruned$"):
+    with pytest.raises(ZooError, match=rf"quantization-aware.*{name}-pruned$"):
         initial.load(str(digits / "runs" / f"{name}-pruned-qat"), tmp_path)
     weights = tmp_path / "runs" / name / "best.h5"
     weights.write_bytes(weights.read_bytes()[:-1])

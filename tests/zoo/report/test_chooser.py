@@ -217,8 +217,8 @@ def test_it_fits_a_phone_in_light_and_dark(page, tmp_path, dark):
     with Browser(tmp_path, 360, 740, mobile=True, dark=dark) as browser:
         browser.open(page.as_uri())
         assert browser.run("document.documentElement.scrollWidth") <= 360
-        colour = browser.run("getComputedStyle(document.body).backgroundColor")
-        assert (sum(json.loads(f"[{colour[4:-1]}]")) < 150) is dark
+        color = browser.run("getComputedStyle(document.body).backgroundColor")
+        assert (sum(json.loads(f"[{color[4:-1]}]")) < 150) is dark
 
 
 def test_two_thousand_result_lines_stay_small(browser, tmp_path):

@@ -128,5 +128,5 @@ def test_scans_are_read_and_a_broken_one_is_told(tmp_path):
     assert table["levels"] == ["0.5", "0.9"]
     assert [cell["mark"] + cell["text"] for cell in conv["cells"]] == ["○ 0.00", "● 5.00"]
     assert [cell["text"] for cell in dense["cells"]] == ["25.00", "50.00"]
-    assert conv["cells"][0]["colour"] == "#ffffff" != conv["cells"][1]["colour"]
-    assert dense["cells"][0]["colour"] == dense["cells"][1]["colour"]  # as bad as it gets
+    assert conv["cells"][0]["color"] == "#ffffff" != conv["cells"][1]["color"]
+    assert dense["cells"][0]["color"] == dense["cells"][1]["color"]  # as bad as it gets

@@ -355,10 +355,10 @@ def test_a_picture_of_names_has_no_line():
     assert not any("Bars" in text for text in texts)
 
 
-def test_a_second_axis_has_colours_and_networks_of_one_size_show_the_values():
+def test_a_second_axis_has_colors_and_networks_of_one_size_show_the_values():
     drawn, texts = _drawn(["learning_rate=0.1,0.2,0.4", "nesterov=true,false"], [1_000_000])
     assert {"learning_rate", "nesterov", "True", "False"} <= set(texts)
     assert "parameters in float32, MB" not in texts
     assert "At each point: learning_rate. Bars: 95 % of what chance moves." in texts
-    for colour in charts.COLOURS[:2]:
-        assert colour in drawn
+    for color in charts.COLORS[:2]:
+        assert color in drawn

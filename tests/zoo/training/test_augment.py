@@ -119,7 +119,7 @@ def test_an_epoch_has_every_image_once_and_workers_share_it(digits):
     plain = TrainingPlan(epochs=1, batch_size=40, learning_rate=0.1)
     steps = plain.steps_per_epoch(len(digits.train))
     assert steps == 30
-    own = sorted(digits.normalise(image).tobytes() for image in digits.train.images)
+    own = sorted(digits.normalize(image).tobytes() for image in digits.train.images)
     for workers in (1, 2, 4):
         seen = []
         for worker in range(workers):

@@ -42,7 +42,7 @@ def test_a_checkpoint_is_rebuilt(tmp_path, digits_set):
     recipe = dataclasses.replace(RECIPE, teacher=str(path))
     teacher = teachers.load(recipe, digits_set, tmp_path, "mine")
     assert teacher.sha256 == read.sha256
-    x = digits_set.normalise(digits_set.test.images[:4])
+    x = digits_set.normalize(digits_set.test.images[:4])
     expected, got = model.predict_on_batch(x), teacher.network().predict_on_batch(x)
     np.testing.assert_allclose(got, expected, atol=5e-3 * np.abs(expected).max())
 
@@ -56,7 +56,7 @@ def test_a_checkpoint_is_rebuilt(tmp_path, digits_set):
             {"config": CONFIG.model_copy(update={"input_shape": (24, 24, 1)})},
             r"of another shape.*expected: \(16, 16, 1\).*got: \(24, 24, 1\)",
         ),
-        ({"preprocessing": TORCH}, "normalised otherwise"),
+        ({"preprocessing": TORCH}, "normalized otherwise"),
     ],
 )
 def test_one_that_knows_something_else_is_refused(tmp_path, digits_set, change, message):

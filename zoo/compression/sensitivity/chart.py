@@ -1,4 +1,4 @@
-"""The scan as a picture: layers by levels, coloured by the accuracy lost. Needs vl-convert."""
+"""The scan as a picture: layers by levels, colored by the accuracy lost. Needs vl-convert."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zoo import charts
 from zoo.compression.sensitivity.proposal import ScanPoint
 
 _TITLES = {"sparsity": "sparsity", "bits": "bits a weight", "rank": "share of the full rank"}
-_MOST = 20.0  # points; a worse loss has the same colour
+_MOST = 20.0  # points; a worse loss has the same color
 
 
 def svg(
@@ -37,7 +37,7 @@ def svg(
             "layer": point.layer,
             "level": f"{point.level:g}",
             "lost": round(100 * (accuracy - point.accuracy), 2),
-            "colour": min(_MOST, max(0.0, 100 * (accuracy - point.accuracy))),
+            "color": min(_MOST, max(0.0, 100 * (accuracy - point.accuracy))),
         }
         for point in points
     ]
@@ -50,7 +50,7 @@ def svg(
     x["axis"] = {"labelAngle": 0, "orient": "top"}
     y = {"field": "layer", "type": "nominal", "sort": layers, "title": None}
     shade = {
-        "field": "colour",
+        "field": "color",
         "type": "quantitative",
         "scale": {"type": "sqrt", "scheme": "lightorange", "domain": [0, _MOST]},
         "title": "points lost",

@@ -165,7 +165,7 @@ def report(
         raise ZooError(
             "a level that is not scanned", where="--uniform", expected=what.levels, got=level
         )
-    images = dataset.normalise(dataset.validation.images[: wanted.images])
+    images = dataset.normalize(dataset.validation.images[: wanted.images])
     scan = Scan(model, images, dataset.validation.labels[: wanted.images])
     whole = scan.whole()
     log(f"scanning {len(whole)} layers of {name} on {len(images)} validation images")

@@ -75,7 +75,7 @@ SCAN_KINDS: dict[str, ScanKind] = {
 
 
 class Scan:
-    """A trained network on labelled pictures.
+    """A trained network on labeled pictures.
 
     Args:
         model: plain; it is changed while it is scored, and restored.

@@ -78,7 +78,7 @@ def place_labels(
     """A place for each label.
 
     Args:
-        points: the marks' centres.
+        points: the marks' centers.
         texts: their labels.
         size: width and height of the plot; labels stay within it where they can.
         font_px: font size.

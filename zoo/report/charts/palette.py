@@ -1,19 +1,19 @@
-"""Colours and shapes that all pictures share, safe for common kinds of colour blindness."""
+"""Colors and shapes that all pictures share, safe for common kinds of color blindness."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-# Okabe and Ito's palette, whose colours stay apart for all common kinds of colour blindness. Its
+# Okabe and Ito's palette, whose colors stay apart for all common kinds of color blindness. Its
 # yellow is left out: it is too faint on white.
-PRECISION_COLOURS = {
+PRECISION_COLORS = {
     "float32": "#0072B2",
     "float16": "#56B4E9",
     "dynamic_int8": "#009E73",
     "int8": "#D55E00",
     "int8_qat": "#CC79A7",
 }
-# Of the chooser, by the names that its script has: colour is never the only difference.
+# Of the chooser, by the names that its script has: color is never the only difference.
 PRECISION_SHAPES = {
     "float32": "circle",
     "float16": "square",
@@ -22,7 +22,7 @@ PRECISION_SHAPES = {
     "int8_qat": "down",
 }
 OTHER_SHAPE = "cross"
-MORE_COLOURS = ("#E69F00", "#000000", "#7F7F7F", "#8B5A2B", "#4B0082")
+MORE_COLORS = ("#E69F00", "#000000", "#7F7F7F", "#8B5A2B", "#4B0082")
 DELEGATE_SHAPES = {
     "file": "circle",
     "xnnpack": "circle",
@@ -33,9 +33,9 @@ DELEGATE_SHAPES = {
 MORE_SHAPES = ("triangle-down", "cross", "triangle-right", "triangle-left")
 
 
-def precision_colours(names: Iterable[str]) -> dict[str, str]:
-    """A colour for each precision, the same one whatever else is shown."""
-    return _assign(sorted(set(names)), PRECISION_COLOURS, MORE_COLOURS)
+def precision_colors(names: Iterable[str]) -> dict[str, str]:
+    """A color for each precision, the same one whatever else is shown."""
+    return _assign(sorted(set(names)), PRECISION_COLORS, MORE_COLORS)
 
 
 def delegate_shapes(names: Iterable[str]) -> dict[str, str]:

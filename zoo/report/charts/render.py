@@ -6,16 +6,16 @@ import re
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
-from zoo.report.charts.palette import delegate_shapes, precision_colours
+from zoo.report.charts.palette import delegate_shapes, precision_colors
 from zoo.report.charts.panels import Panel
 from zoo.report.charts.vega import CHART, Specification, panel_chart
 
 _SVG = "http://www.w3.org/2000/svg"
 
 
-def colours(panels: Sequence[Panel]) -> dict[str, str]:
-    """A colour for each precision, the same one whatever else is shown."""
-    return precision_colours(point.precision for panel in panels for point in panel.points)
+def colors(panels: Sequence[Panel]) -> dict[str, str]:
+    """A color for each precision, the same one whatever else is shown."""
+    return precision_colors(point.precision for panel in panels for point in panel.points)
 
 
 def shapes(panels: Sequence[Panel]) -> dict[str, str]:
@@ -25,7 +25,7 @@ def shapes(panels: Sequence[Panel]) -> dict[str, str]:
 
 def panel_svgs(panels: Sequence[Panel]) -> list[str]:
     """One SVG a panel, to be put into HTML; marks carry their values as tooltips."""
-    looks = colours(panels), shapes(panels)
+    looks = colors(panels), shapes(panels)
     return [
         _for_html(_svg({**panel_chart(panel, *looks, legend=False), **CHART})) for panel in panels
     ]
@@ -33,13 +33,13 @@ def panel_svgs(panels: Sequence[Panel]) -> list[str]:
 
 def panel_svg(panel: Panel) -> str:
     """A panel alone, with a legend, to be put into HTML."""
-    looks = colours([panel]), shapes([panel])
+    looks = colors([panel]), shapes([panel])
     return page_svg(panel_chart(panel, *looks, legend=True))
 
 
 def picture(panels: Sequence[Panel], title: str, subtitle: str) -> tuple[str, bytes]:
     """All panels with a title and a legend, as SVG text and as PNG bytes."""
-    looks = colours(panels), shapes(panels)
+    looks = colors(panels), shapes(panels)
     charts = [panel_chart(panel, *looks, legend=True) for panel in panels]
     return _picture({"columns": 2, "spacing": 30, "concat": charts}, title, subtitle)
 

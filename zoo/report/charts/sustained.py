@@ -88,11 +88,11 @@ def _lines(
     title: str,
     marks: Sequence[dict[str, Any]],
 ) -> Specification:
-    colour = {
+    color = {
         "field": "run",
         "type": "nominal",
         "title": None,
-        "scale": {"domain": list(names), "range": list(vega.COLOURS[: len(names)])},
+        "scale": {"domain": list(names), "range": list(vega.COLORS[: len(names)])},
         "legend": {"orient": "bottom", "columns": 2, "labelLimit": 320},
     }
     minutes = {"field": "minute", "type": "quantitative", "title": "Minutes"}
@@ -105,11 +105,11 @@ def _lines(
     line = {
         "data": {"values": list(rows)},
         "mark": {"type": "line", "strokeWidth": 2, "aria": False},
-        "encoding": {"x": minutes, "y": values, "color": colour},
+        "encoding": {"x": minutes, "y": values, "color": color},
     }
     rule = {
         "data": {"values": list(marks)},
         "mark": {"type": "rule", "strokeDash": [5, 3], "strokeWidth": 1.5, "aria": False},
-        "encoding": {"x": minutes, "color": colour},
+        "encoding": {"x": minutes, "color": color},
     }
     return {"width": _WIDTH, "height": _HEIGHT, "layer": [line, rule] if marks else [line]}

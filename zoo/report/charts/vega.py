@@ -49,15 +49,15 @@ CHART: Mapping[str, Any] = {
 
 
 def panel_chart(
-    panel: Panel, colour_of: dict[str, str], shape_of: dict[str, str], *, legend: bool
+    panel: Panel, color_of: dict[str, str], shape_of: dict[str, str], *, legend: bool
 ) -> Specification:
     """One scatter plot, without `CHART`'s configuration.
 
     Args:
         panel: what it shows.
-        colour_of: by precision.
+        color_of: by precision.
         shape_of: by delegate.
-        legend: whether colours and shapes are explained below it.
+        legend: whether colors and shapes are explained below it.
     """
     place = {"x": _axis("x", panel.x_title, panel.x), "y": _axis("y", "Test accuracy (%)", panel.y)}
     names = [delegate_label(name) for name in shape_of]
@@ -66,7 +66,7 @@ def panel_chart(
         "mark": {"type": "point", "filled": True, "opacity": 1, "stroke": "white"},
         "encoding": {
             **place,
-            "color": _key("precision", "Precision", list(colour_of), colour_of, legend),
+            "color": _key("precision", "Precision", list(color_of), color_of, legend),
             "shape": _key("delegate", "Delegate", names, shape_of, legend and len(names) > 1),
             "size": {"field": "size", "type": "quantitative", "scale": None, "legend": None},
             "description": {"field": "tooltip", "type": "nominal"},

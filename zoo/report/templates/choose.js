@@ -120,7 +120,7 @@ const drawn = row => row.x > 0 && row.top1 !== undefined && !row.bad;
 function refresh() {
   rows = findRows();
   const points = rows.filter(drawn).map(row => ({x: row.x, y: row.top1, key: row.key, row, published: row.published, name: row.model ? [row.model, row.scheme, row.precision].filter(Boolean).join(", ") : row.name,
-    colour: data.looks[row.precision]?.colour, path: row.published ? PUBLISHED : SHAPES[data.looks[row.precision].shape],
+    color: data.looks[row.precision]?.color, path: row.published ? PUBLISHED : SHAPES[data.looks[row.precision].shape],
     words: `${row.name}: ${row.top1.toFixed(2)} % at ${figure(row.x)} ${/\((.*)\)/.exec(COSTS[state.x].label)[1]}${row.published ? ", " + row.state : ""}`}));
   const best = new Set(front(points.filter(point => !point.published)).map(point => point.row));
   for (const row of rows) row.best = best.has(row);
@@ -154,7 +154,7 @@ function legend() {
   const used = new Set(rows.map(row => row.published ? "published" : row.precision));
   at("legend").replaceChildren(...[...precisions().filter(name => used.has(name)), ...(used.has("published") ? ["published"] : [])].map(name => {
     const item = element("li"), picture = svgElement("svg", {viewBox: "-8 -8 16 16", width: 16, height: 16, "aria-hidden": "true"});
-    picture.append(svgElement("path", name === "published" ? {d: PUBLISHED, class: "published"} : {d: SHAPES[data.looks[name].shape], fill: data.looks[name].colour, class: "mark"}));
+    picture.append(svgElement("path", name === "published" ? {d: PUBLISHED, class: "published"} : {d: SHAPES[data.looks[name].shape], fill: data.looks[name].color, class: "mark"}));
     item.append(picture, " " + name);
     return item;
   }));

@@ -66,7 +66,7 @@ function figure(value, fixed) {
   return value.toLocaleString("en", {maximumFractionDigits: digits, minimumFractionDigits: fixed ? digits : 0});
 }
 
-/* Draws points {x, y, name, words, key, colour, path, published} anew.
+/* Draws points {x, y, name, words, key, color, path, published} anew.
    `act.hover(point or null, element)` and `act.choose(point)` are called back. */
 function draw(svg, points, labels, act, chosen) {
   const box = svg.parentElement.getBoundingClientRect();
@@ -97,7 +97,7 @@ function draw(svg, points, labels, act, chosen) {
       "aria-label": point.words + (onFront.has(point) ? ", Pareto-best" : ""),
       class: point.published ? "published" : point.key === chosen ? "mark chosen" : "mark",
     });
-    if (!point.published) mark.setAttribute("fill", point.colour);
+    if (!point.published) mark.setAttribute("fill", point.color);
     mark.point = point;
     marks.append(mark);
   }
