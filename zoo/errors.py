@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 
 class ZooError(Exception):
     """A problem that the user can mend; command-line tools print it as one line and exit with 1.
 
-    Args:
+    Attributes:
         what: what went wrong, as a short clause.
         where: the file, flag or device concerned.
         expected: what would have been right.
@@ -26,21 +26,32 @@ class ZooError(Exception):
         got: object = None,
         remedy: str | None = None,
     ):
-        self.what = what
-        parts = [what]
-        if where is not None:
-            parts.append(f"where: {where}")
-        if expected is not None:
-            parts.append(f"expected: {expected}")
-        if got is not None:
-            parts.append(f"got: {got}")
-        if remedy is not None:
-            parts.append(f"to do: {remedy}")
-        super().__init__(" | ".join(one_line(part) for part in parts))
+        self.what, self.remedy = what, remedy
+        self.where, self.expected, self.got = (
+            None if value is None else str(value) for value in (where, expected, got)
+        )
+        super().__init__(what)
 
-    def __reduce__(self) -> tuple[type, tuple[str]]:
+    @property
+    def problem(self) -> str:
+        """One line without the remedy."""
+        named = (("where: ", self.where), ("expected: ", self.expected), ("got: ", self.got))
+        parts = [self.what, *(name + value for name, value in named if value is not None)]
+        return " | ".join(one_line(part) for part in parts)
+
+    def __str__(self) -> str:
+        remedy = None if self.remedy is None else one_line(f"to do: {self.remedy}")
+        return self.problem if remedy is None else f"{self.problem} | {remedy}"
+
+    def __reduce__(self) -> tuple[Callable[..., ZooError], tuple[str | None, ...]]:
         # From a worker process, where what subclasses are made of does not matter any more.
-        return ZooError, (str(self),)
+        return _rebuilt, (self.what, self.where, self.expected, self.got, self.remedy)
+
+
+def _rebuilt(
+    what: str, where: str | None, expected: str | None, got: str | None, remedy: str | None
+) -> ZooError:
+    return ZooError(what, where=where, expected=expected, got=got, remedy=remedy)
 
 
 class UnknownNameError(ZooError):

@@ -54,8 +54,14 @@ _DETAIL = re.compile(r"(?<!\S)(\w+):(\S+)")
 
 @dataclass(frozen=True)
 class Completed:
-    """What an adb call did. `returncode` is None where it was killed, and `killed_for` says why."""
+    """What an adb call did.
 
+    Attributes:
+        arguments: of adb.
+        returncode: None where it was killed; `killed_for` says why.
+    """
+
+    arguments: tuple[str, ...]
     returncode: int | None
     stdout: str
     stderr: str
@@ -76,14 +82,15 @@ class Attached:
         return self.state == "device"
 
     @property
+    def refusal(self) -> tuple[str, str] | None:
+        """Why it is not usable, and what to do; None where it is usable."""
+        unknown = (f"device is in state {one_line(self.state, 60)!r}", "replug the phone")
+        return None if self.usable else BAD_STATES.get(self.state, unknown)
+
+    @property
     def problem(self) -> str:
-        """Why it is not usable and what to do, in one clause; empty where it is usable."""
-        if self.usable:
-            return ""
-        reason, remedy = BAD_STATES.get(
-            self.state, (f"device is in state {one_line(self.state, 60)!r}", "replug the phone")
-        )
-        return f"{reason}: {remedy}"
+        """Both in one clause; empty where it is usable."""
+        return ": ".join(self.refusal or ())
 
 
 class Adb:
@@ -154,6 +161,7 @@ class Adb:
         finally:
             _end(process)
         return Completed(
+            arguments,
             None if killed_for else process.returncode,
             stdout.decode(errors="replace"),
             stderr.decode(errors="replace"),

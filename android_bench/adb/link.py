@@ -31,7 +31,15 @@ class PhoneProblem(ZooError):
 
 
 class PhoneLost(ZooError):
-    """The phone can't be reached."""
+    """The phone can't be reached.
+
+    Attributes:
+        call: the adb call that showed it, where one did.
+    """
+
+    def __init__(self, what: str, call: Completed | None = None):
+        super().__init__(what)
+        self.call = call
 
 
 class PhoneRebooted(PhoneLost):
@@ -80,7 +88,7 @@ class Link:
             return ShellResult(int(found[2]), found[1], done.stderr.replace("\r\n", "\n"))
         if done.killed_for.startswith("more than"):
             raise PhoneProblem("a command printed too much", got=done.killed_for)
-        raise PhoneLost(lost_reason(done))
+        raise PhoneLost(lost_reason(done), done)
 
     def answers(self, timeout_s: float = _PROBE_TIMEOUT_S) -> bool:
         """Whether a trivial command comes back; `adb devices` lists a frozen phone as usable."""
@@ -127,7 +135,8 @@ class Link:
                 until = now + self.tolerance_s if until is None else until
                 if now >= until or not self.reconnect(until):
                     raise PhoneLost(
-                        f"{lost.what}; it did not come back within {self.tolerance_s:g} s"
+                        f"{lost.what}; it did not come back within {self.tolerance_s:g} s",
+                        lost.call,
                     ) from lost
                 self.losses += 1
                 self._check_boot()

@@ -147,15 +147,15 @@ def power_supply(state: Mapping[str, str], serial: str) -> list[Check]:
     """Whether the battery is live and alone."""
     frozen = Meter.refusal({**state, "powered": "none"})
     checks = [
-        _refused("battery readings", frozen) if frozen
+        failed("battery readings", frozen, ("energy",)) if frozen
         else Check("battery readings", "note" if state["battery_readings"] == UNKNOWN else "ok",
                    state["battery_readings"])
     ]  # fmt: skip
-    powered = Meter.refusal({"powered": state["powered"]}).partition(" | ")[0]
-    if not powered:
+    powered = Meter.refusal({"powered": state["powered"]})
+    if powered is None:
         return [*checks, Check("charging", "ok", "no")]
     remedy = "unplug it" if ":" in serial else f"{command_for(serial)}, then unplug it"
-    return [*checks, Check("charging", "problem", powered, remedy, ("energy",))]
+    return [*checks, Check("charging", "problem", powered.what, remedy, ("energy",))]
 
 
 def extras(details: Mapping[str, str], facts: Facts) -> list[Check]:
@@ -177,10 +177,6 @@ def extras(details: Mapping[str, str], facts: Facts) -> list[Check]:
 def _noted(name: str, found: str, bad: bool, remedy: str, untold: bool) -> Check:
     concerns = () if untold else GOALS
     return Check(name, "note" if bad or untold else "ok", found, remedy if bad else "", concerns)
-
-
-def _refused(name: str, reason: str) -> Check:
-    return failed(name, ZooError(reason), ("energy",))
 
 
 def _float(text: str) -> float | None:

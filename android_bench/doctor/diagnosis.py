@@ -42,8 +42,7 @@ def failed(
     name: str, error: ZooError, concerns: tuple[Goal, ...], level: CheckLevel = "problem"
 ) -> Check:
     """A check that ended with an error, whose parts it repeats."""
-    found, _, remedy = str(error).partition(" | to do: ")
-    return Check(name, level, one_line(found, MAX_FOUND), remedy, concerns)
+    return Check(name, level, one_line(error.problem, MAX_FOUND), error.remedy or "", concerns)
 
 
 @dataclass(frozen=True)

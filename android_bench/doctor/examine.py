@@ -39,7 +39,9 @@ def examine(
     """
     found: list[Check] = []
     name = attached.details.get("model", "unknown")
-    if attached.usable:
+    if attached.refusal is not None:
+        found.append(Check("adb", "problem", *attached.refusal, concerns=GOALS))
+    else:
         found.append(Check("adb", "ok", "device"))
         phone = Phone(adb, attached.serial, tolerance_s=_TOLERANCE_S, root=OWN_ROOT)
         with ExitStack() as stack:
@@ -53,9 +55,6 @@ def examine(
                     name = examination.run() or name
                 except ZooError as error:
                     found.append(failed("link", error, GOALS))
-    else:
-        reason, _, remedy = attached.problem.partition(": ")
-        found.append(Check("adb", "problem", reason, remedy, GOALS))
     return Diagnosis(attached.serial, device_id(attached.serial), one_line(name, 80), tuple(found))
 
 

@@ -86,7 +86,7 @@ class Jobs:
         except PhoneRebooted:
             raise
         except PhoneLost as lost:
-            raise PhoneLost(f"left in mid-run: {lost.what}") from lost
+            raise PhoneLost(f"left in mid-run: {lost.what}", lost.call) from lost
 
     def start(self, command: str, timeout_s: float) -> str:
         """Starts a job and returns its folder on the phone."""

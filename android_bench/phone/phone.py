@@ -253,7 +253,7 @@ class Phone:
     ) -> ZooError:
         said = f"{made.stderr} {done.stderr} {done.stdout}"
         if done.returncode is None or not self.link.answers():
-            return PhoneLost(f"left in mid-push: {lost_reason(done)}")
+            return PhoneLost(f"left in mid-push: {lost_reason(done)}", done)
         # A partial file would keep the storage full.
         self.shell(f"rm -f {quote(temporary)}")
         if "No space left" in said:

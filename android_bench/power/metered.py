@@ -154,17 +154,18 @@ class Meter:
         self._sample = which.command(remote, metering.period_s, limit_s, nodes)
 
     @staticmethod
-    def refusal(state: Mapping[str, str]) -> str:
-        """Why nothing is metered in this state of the phone; empty where it can be."""
+    def refusal(state: Mapping[str, str]) -> PowerProblem | None:
+        """Why nothing is metered in this state of the phone; None where it can be."""
         if state.get("battery_readings") == "frozen":
-            return "the battery's readings are frozen | to do: adb shell dumpsys battery reset"
+            remedy = "adb shell dumpsys battery reset"
+            return PowerProblem("the battery's readings are frozen", remedy=remedy)
         powered = state.get("powered", "unknown")
-        if powered != "none":
-            what = "it is not known whether the phone is charging"
-            if powered != "unknown":
-                what = f"the phone is powered by {powered}"
-            return f"{what} | to do: connect by Wi-Fi and unplug it"
-        return ""
+        if powered == "none":
+            return None
+        what = "it is not known whether the phone is charging"
+        if powered != "unknown":
+            what = f"the phone is powered by {powered}"
+        return PowerProblem(what, remedy="connect by Wi-Fi and unplug it")
 
     def run(
         self, tool: str, timeout_s: float, files: Sequence[str] = (), least_s: float = 0.0
@@ -185,8 +186,8 @@ class Meter:
             ZooError: there is none that could be trusted.
         """
         for state in (before, after):
-            if reason := self.refusal(state):
-                raise PowerProblem(reason)
+            if refusal := self.refusal(state):
+                raise refusal
         inference_s = latency.avg_us / 1e6
         idle, load, idle_after = windows(done.files[MARKS], latency.runs * inference_s)
         level = before.get("battery_percent", "")

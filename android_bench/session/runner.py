@@ -205,8 +205,8 @@ class PhoneRunner:
         metering = self.options.metering
         if metering is None or task.number != 1:
             return None, None
-        if reason := Meter.refusal(state):
-            return None, reason
+        if refusal := Meter.refusal(state):
+            return None, str(refusal)
         try:
             return Meter(self.phone, metering, self._native_sampler()), None
         except PhoneLost:

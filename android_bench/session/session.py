@@ -156,7 +156,9 @@ class _Session:
                     reason = self._after_recovery(reason)
                 yield self.rows.failed(task, reason)
                 if not back:
-                    raise PhoneLost(f"not measured, the phone is gone: {reason}") from lost
+                    raise PhoneLost(
+                        f"not measured, the phone is gone: {reason}", lost.call
+                    ) from lost
                 continue
             except ZooError as error:
                 row = self.rows.failed(task, reason_of(error))

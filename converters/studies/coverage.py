@@ -64,7 +64,7 @@ def examine(
                 source = Conversions(network, calibration)
             content = source.flatbuffer(precision)
         except ZooError as error:
-            yield CoverageRow(model=name, precision=precision, reason=str(error))
+            yield CoverageRow(model=name, precision=precision, reason=error.problem)
             continue
         found = inspect(content, name, _CHIP)
         file = to / f"{name}-{precision}.tflite"
@@ -92,7 +92,7 @@ def _on(runner: Sandbox, file: Path, pictures: np.ndarray, reference: np.ndarray
         difference = compare(reference, runner.outputs(file, pictures))
         latency = statistics.median(runner.latency_us(file, "xnnpack", 1, _LATENCY_S))
     except ZooError as error:
-        return OnRuntime(reason=str(error))
+        return OnRuntime(reason=error.problem)
     return OnRuntime(
         placement=placement,
         relative=difference.relative,

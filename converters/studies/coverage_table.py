@@ -69,7 +69,7 @@ def markdown(rows: Iterable[CoverageRow], heading: str) -> str:
     def note(reason: str, model: str = "") -> str:
         # The same reason of many networks is told once: without names of networks and layers.
         reason = re.sub(rf"\b{re.escape(model)}\b", "the network", reason) if model else reason
-        reason = re.sub(r"Layer [^ :]+:<", "Layer <", reason.partition(" | to do: ")[0])
+        reason = re.sub(r"Layer [^ :]+:<", "Layer <", reason)
         return f"[{notes.setdefault(reason, len(notes) + 1)}]"
 
     def table(title: str, cell) -> list[str]:  # type: ignore[no-untyped-def]

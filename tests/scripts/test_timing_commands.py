@@ -53,7 +53,7 @@ def lines(done):
 
 def test_steps_against_the_twins(command):
     flags = ("--what=step", "--models=shiftresnet20_e1", "--image_size=8")
-    head, _, row = lines(command("speed", *flags, *SHORT))
+    head, _, row = lines(command("studies.training_speed", *flags, *SHORT))
     assert head.count("|") == row.count("|") == 5
     pattern = rf"\| shiftresnet20_e1 \| {RATIO} \| {RATIO} \| {RATIO} – {RATIO} \|"
     assert re.fullmatch(pattern, row)
@@ -62,7 +62,7 @@ def test_steps_against_the_twins(command):
 @pytest.mark.slow
 def test_fit_against_plain_fit(command):
     flags = ("--what=fit", "--models=shiftresnet20_e1", "--dataset=digits", "--recipe=digits_quick")
-    *_, row = lines(command("speed", *flags, *SHORT))
+    *_, row = lines(command("studies.training_speed", *flags, *SHORT))
     assert re.fullmatch(rf"\| shiftresnet20_e1 \| {RATIO} \| {RATIO} \| {RATIO} – {RATIO} \|", row)
 
 
@@ -73,25 +73,29 @@ def test_the_pipeline_alone(command):
         "--dataset=digits",
         "--recipe=digits_quick",
     )
-    text = lines(command("speed", *flags, *SHORT))
+    text = lines(command("studies.training_speed", *flags, *SHORT))
     assert [line.split(" |")[0] for line in text if re.search(r"\d", line)] == [
         "| digits_quick, not augmented", "| digits_quick", "| shiftresnet20_e1",
     ]  # fmt: skip
 
 
 def test_the_time_to_build(command):
-    *_, row = lines(command("speed", "--what=build", "--models=squeezenet_v1_1"))
+    *_, row = lines(command("studies.training_speed", "--what=build", "--models=squeezenet_v1_1"))
     assert re.fullmatch(r"\| squeezenet_v1_1 \| 227×227×3 \| \d+\.\d \|", row)
 
 
 @pytest.mark.parametrize(
     ("name", "flag", "message"),
     [
-        ("speed", "--what=stepp", "did you mean step"),
-        ("speed", "--turns=1", "too small | where: --turns | expected: 2 or more"),
-        ("speed", "--batch_size=0", "too small | where: --batch_size | expected: 1 or more"),
-        ("lowerings", "--runs=0", "too small | where: --runs"),
-        ("lowerings", "--maps=8x64", "not a map | where: --maps"),
+        ("studies.training_speed", "--what=stepp", "did you mean step"),
+        ("studies.training_speed", "--turns=1", "too small | where: --turns | expected: 2 or more"),
+        (
+            "studies.training_speed",
+            "--batch_size=0",
+            "too small | where: --batch_size | expected: 1 or more",
+        ),
+        ("studies.shift_costs", "--runs=0", "too small | where: --runs"),
+        ("studies.shift_costs", "--maps=8x64", "not a map | where: --maps"),
     ],
 )
 def test_what_can_not_be_timed(command, name, flag, message):

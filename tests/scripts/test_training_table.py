@@ -16,11 +16,11 @@ def test_the_table_has_what_was_measured(command, digits, tmp_path):
     run = "squeezenet_v1_1-digits"
     shutil.copytree(digits / "runs" / run, tmp_path / "runs" / run)
     output = f"--output={tmp_path}"
-    none = command("training_table", output)
+    none = command("studies.training_table", output)
     assert none.returncode == 1 and "no results yet" in none.stderr
     done = command("convert", f"--run={run}", "--precisions=float16,int8", output)
     assert done.returncode == 0, done.stderr
-    assert command("training_table", output).stdout.count("not scored") == 2
+    assert command("studies.training_table", output).stdout.count("not scored") == 2
     done = command(
         "benchmark", "--device=host", "--runtime=litert", "--delegate=xnnpack", "--processes=1",
         "--min_secs=0.01", "--num_runs=5", output,
@@ -30,7 +30,7 @@ def test_the_table_has_what_was_measured(command, digits, tmp_path):
     page = tmp_path / "page.md"
     page.write_text("# Title\n\n<!-- table -->\nold\n<!-- /table -->\n\nThe end.\n")
     for _ in range(2):
-        done = command("training_table", output, f"--markdown={page}")
+        done = command("studies.training_table", output, f"--markdown={page}")
         assert done.returncode == 0, done.stderr
     text = page.read_text()
     assert text.startswith("# Title\n\n<!-- table -->\n") and text.endswith("\n\nThe end.\n")
@@ -49,19 +49,19 @@ def test_the_table_has_what_was_measured(command, digits, tmp_path):
     for path in tmp_path.glob("artifacts/*.tflite"):
         path.with_name(f"{path.name}.ztfl").write_bytes(pack(path.read_bytes()).data)
         path.unlink()
-    assert row in command("training_table", output).stdout.splitlines()
+    assert row in command("studies.training_table", output).stdout.splitlines()
     found, problems = extras(build.load(tmp_path), tmp_path)
     assert len(found.estimates) == 2 and not problems
 
     page.write_text("# Title\n")
-    done = command("training_table", output, f"--markdown={page}")
+    done = command("studies.training_table", output, f"--markdown={page}")
     assert done.returncode == 1 and "no place for the table" in done.stderr
     assert page.read_text() == "# Title\n"
 
 
 def test_float16_that_stands_for_float32_is_marked(command):
     """In the release's own tables."""
-    done = command("training_table", f"--output={ROOT / 'release'}")
+    done = command("studies.training_table", f"--output={ROOT / 'release'}")
     assert done.returncode == 0, done.stderr
     _, *questions = done.stdout.split("\n### ")
     marked, first = set(), False

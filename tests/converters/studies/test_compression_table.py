@@ -187,7 +187,7 @@ def test_the_page_is_made_of_the_parts_that_are_there(command, tmp_path):
     (folder / "alexnet.json").write_text(json.dumps({"made_by": "a command", "rows": rows}))
     page = tmp_path / "table.md"
     done = command(
-        "compression_table", "--table_only", f"--output={tmp_path}", f"--markdown={page}"
+        "studies.compression_table", "--table_only", f"--output={tmp_path}", f"--markdown={page}"
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == page.read_text().strip()
@@ -195,7 +195,7 @@ def test_the_page_is_made_of_the_parts_that_are_there(command, tmp_path):
     assert "- One: a command" in page.read_text()
 
     (folder / "runs.json").write_text('{"made_by": "x", "rows": [{"part": "One"}]}')
-    done = command("compression_table", "--table_only", f"--output={tmp_path}")
+    done = command("studies.compression_table", "--table_only", f"--output={tmp_path}")
     assert done.returncode == 1
     assert len(done.stderr.strip().splitlines()) == 1
     assert "runs.json" in done.stderr
