@@ -4,7 +4,7 @@
     python -m scripts.benchmark --device=all                     and every phone that adb lists
     python -m scripts.benchmark --device=R58M123 --delegate=gpu  one phone, one delegate
     python -m scripts.benchmark --device=R58M123 --energy        with the energy of an inference
-    python -m scripts.benchmark --models=my.tflite --runtime=litert,tflite_runtime --threads=1,2
+    python -m scripts.benchmark --artifact=my.tflite --runtime=litert,tflite_runtime --threads=1,2
 
 On this computer, artifacts are also scored on their whole test split, through the same runtime.
 Each process of a case appends one line to OUTPUT/results.jsonl, a failed one too, with its reason;
@@ -43,7 +43,8 @@ FLAGS = flags.FLAGS
 cli.define_output()
 _PHONE_DELEGATES = ("xnnpack", "none", "gpu")
 _LITERT_DELEGATES = ("xnnpack", "gpu")
-flags.DEFINE_list("models", [], "artifact names or .tflite paths (default: every artifact)")
+flags.DEFINE_list("artifact", [], "artifact names or .tflite paths (default: every artifact)")
+cli.former_flag("models", "artifact")
 flags.DEFINE_list(
     "device", ["host"], "host, adb serials, or all: this computer and every phone that adb lists"
 )
@@ -101,7 +102,7 @@ def main(_: list[str]) -> int:
         runtime.version(name)
     from android_bench.tasks.cases import candidates
 
-    files = candidates(FLAGS.models, cli.output() / "artifacts")
+    files = candidates(FLAGS.artifact, cli.output() / "artifacts")
     phones = _phones()
     failed = 0
     if {"host", "all"} & set(FLAGS.device):

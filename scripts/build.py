@@ -1,7 +1,7 @@
 """Builds models of public ImageNet weights, which no release stores, on this computer.
 
     python -m scripts.build --weights=squeezenet_v1_0_deep_compressed
-    python -m scripts.build --weights=squeezenet_v1_0_deep_compressed --precisions=int8 \\
+    python -m scripts.build --weights=squeezenet_v1_0_deep_compressed --precision=int8 \\
         --images=../shared/data/imagenet_sample_1000.tar
 
 Downloads the weights from their public address once and checks their SHA-256 (--weights_file names
@@ -30,7 +30,7 @@ flags.DEFINE_string(
 )
 flags.DEFINE_string("weights_file", None, "a copy of the named weights (default: fetched)")
 flags.DEFINE_list(
-    "precisions", ["float32", "float16", "dynamic_int8"], f"of {', '.join(_PRECISIONS)}"
+    "precision", ["float32", "float16", "dynamic_int8"], f"of {', '.join(_PRECISIONS)}"
 )
 flags.DEFINE_string("images", None, "pictures that int8 is calibrated with")
 flags.DEFINE_string("into", None, "folder for the files, instead of the cache")
@@ -39,7 +39,7 @@ flags.DEFINE_string("into", None, "folder for the files, instead of the cache")
 def main(_: list[str]) -> None:
     """Builds the files."""
     value = cli.required("weights")
-    wanted = cli.choices("precisions", _PRECISIONS)
+    wanted = cli.choices("precision", _PRECISIONS)
     file = Path(FLAGS.weights_file) if FLAGS.weights_file else None
     if file is None and value in public.WEIGHTS:
         public.fetch(public.public_weights(value), cli.say)

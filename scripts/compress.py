@@ -52,7 +52,8 @@ flags.DEFINE_string("name", None, "name of the new run (default: see above)")
 flags.DEFINE_string("plan", None, "JSON file with a value for each layer")
 flags.DEFINE_list("layers", [], "LAYER:VALUE,… for some layers")
 flags.DEFINE_float("rate_ratio", 12, "rate: float32 file over container", lower_bound=1)
-flags.DEFINE_list("rate_precisions", ["float32", "int8"], "rate: precisions to convert to")
+flags.DEFINE_list("precision", ["float32", "int8"], "rate: precisions to convert to")
+cli.former_flag("rate_precisions", "precision")
 recipe_flags.define(
     only=(
         "epoch_images",
@@ -69,10 +70,9 @@ recipe_flags.define(
         "low_rank_rank",
         "low_rank_spatial",
         *(f"{name}_{field}" for name in schemes.SCHEMES for field in ("epochs", "learning_rate")),
-    )
+    ),
+    default="",
 )
-flags.adopt_module_key_flags(recipe_flags)  # --help shows them too
-flags.adopt_module_key_flags(cli)
 
 
 def main(_: list[str]) -> None:
@@ -104,7 +104,7 @@ def _rate(run: Run) -> None:
                 where=f"--{flag}",
                 remedy="leave the flag out; --rate_ratio sets the size",
             )
-    wanted = cli.choices("rate_precisions", precisions.PRECISIONS)
+    wanted = cli.choices("precision", precisions.PRECISIONS)
     for precision in wanted:
         precisions.check(run, precision)
     import_tensorflow()

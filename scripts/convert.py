@@ -1,8 +1,8 @@
 """Converts finished runs to TFLite in one or several precisions.
 
     python -m scripts.convert --run=squeezenet_v1_1-fashion_mnist-pruned
-    python -m scripts.convert --run=squeezenet_v1_1-fashion_mnist-pruned-qat --precisions=int8_qat
-    python -m scripts.convert --run=squeezenet_v1_1-fashion_mnist --precisions=int8 --raw_input
+    python -m scripts.convert --run=squeezenet_v1_1-fashion_mnist-pruned-qat --precision=int8_qat
+    python -m scripts.convert --run=squeezenet_v1_1-fashion_mnist --precision=int8 --raw_input
 
 Leaves OUTPUT/artifacts/NAME.tflite, its manifest NAME.json and lines in OUTPUT/results.jsonl. Each
 .tflite holds its own card: labels, preprocessing, where it comes from and how good it is.
@@ -30,10 +30,11 @@ FLAGS = flags.FLAGS
 cli.define_output()
 flags.DEFINE_list("run", [], "names of runs, under OUTPUT/runs")
 flags.DEFINE_list(
-    "precisions",
+    "precision",
     None,
     f"of {', '.join(precisions.PRECISIONS)} (default: all that each run can have but int16x8)",
 )
+cli.former_flag("precisions", "precision")
 flags.DEFINE_bool(
     "raw_input", False, "take uint8 pixels as an image decoder gives them; the graph normalizes"
 )
@@ -41,10 +42,10 @@ flags.DEFINE_integer("jobs", 1, "runs converted at a time, each in a process", l
 
 
 def main(_: list[str]) -> int:
-    """Converts each of --run to --precisions; checks every pair before the first conversion."""
+    """Converts each of --run to --precision; checks every pair before the first conversion."""
     chosen = None
-    if FLAGS.precisions is not None:
-        chosen = cli.choices("precisions", precisions.PRECISIONS)
+    if FLAGS.precision is not None:
+        chosen = cli.choices("precision", precisions.PRECISIONS)
     if not FLAGS.run:
         raise ZooError("--run is missing", remedy="give --run, see --help")
     work = []

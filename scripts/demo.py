@@ -37,7 +37,7 @@ def main(_: list[str]) -> int:
         ("train", f"--recipe={recipe.name}"),
         ("compress", f"--run={run}", "--scheme=prune"),
         ("compress", f"--run={run}-pruned", "--scheme=qat"),
-        ("convert", f"--run={run}", "--precisions=float32"),
+        ("convert", f"--run={run}", "--precision=float32"),
         ("convert", f"--run={run}-pruned,{run}-pruned-qat"),
         ("benchmark", "--device=all", "--min_secs=0.3"),
         ("report",),

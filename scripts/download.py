@@ -9,8 +9,8 @@ which it must have; python -m scripts.search lists them. --source may be given s
 file comes from the first that has it. Without one it is $MODEL_ZOO_SOURCE, else a clone's own
 release, which needs no network.
 
-What was downloaded is in the cache, where zoo.load, --init_from and --models find it by name (or in
-the --into folder). A file that is there already, and right, is not transferred again; an
+What was downloaded is in the cache, where zoo.load, --init_from and --artifact find it by name (or
+in the --into folder). A file that is there already, and right, is not transferred again; an
 interrupted download goes on where it broke off. Proxies are taken from the environment. Exit code 1
 where a file could not be had; the others are there all the same.
 """
@@ -32,7 +32,6 @@ source_flags.define()
 flags.DEFINE_list("precision", [], "only these; checkpoint is the weights to train on from")
 flags.DEFINE_bool("all", False, "everything, but for checkpoints unless --precision names them")
 flags.DEFINE_string("into", None, "folder for the files, instead of the cache")
-flags.adopt_module_key_flags(source_flags)  # --help shows them too
 
 
 def main(argv: list[str]) -> int:

@@ -9,7 +9,7 @@ size, its center is cropped to the network's input, and its pixels are normalize
 catalog row says. Where two or four crops are equally near the center, as for 227 of 256 pixels,
 each is scored and the accuracy is their mean.
 
-With --precisions=float32,float16,int8 the network is also converted and run on LiteRT with XNNPACK,
+With --precision=float32,float16,int8 the network is also converted and run on LiteRT with XNNPACK,
 and with --tflite=FILE a file that another tool made of it.
 """
 
@@ -34,10 +34,10 @@ flags.DEFINE_string("weights_file", None, "a copy of the named weights (default:
 flags.DEFINE_string("images", None, "an uncompressed .tar or a folder of JPEGs named by synset")
 _PRECISIONS = tuple(p for p in precisions.PRECISIONS if p != "int8_qat")
 flags.DEFINE_list(
-    "precisions", [], f"also convert to these of {', '.join(_PRECISIONS)} and score on LiteRT"
+    "precision", [], f"also convert to these of {', '.join(_PRECISIONS)} and score on LiteRT"
 )
 flags.DEFINE_list("tflite", [], "files of the same network to score too, whoever made them")
-flags.DEFINE_string("keep", None, "folder to leave the converted files in")
+flags.DEFINE_string("into", None, "folder to leave the converted files in")
 flags.DEFINE_bool("json", False, "print one JSON object instead of sentences")
 _LINE_EVERY_S = 10.0
 
@@ -45,14 +45,14 @@ _LINE_EVERY_S = 10.0
 def main(_: list[str]) -> None:
     """Prints the accuracy of --weights on --images."""
     value, path = cli.required("weights"), Path(cli.required("images"))
-    wanted = cli.choices("precisions", _PRECISIONS) if FLAGS.precisions else []
+    wanted = cli.choices("precision", _PRECISIONS) if FLAGS.precision else []
     start = initial.public(value, Path(FLAGS.weights_file) if FLAGS.weights_file else None)
     import_tensorflow()
     from converters.imagenet import scoring
 
     files = [Path(file) for file in FLAGS.tflite]
-    keep = Path(FLAGS.keep) if FLAGS.keep else None
-    scores = scoring.score(start, path, wanted, files, keep, _progress())
+    into = Path(FLAGS.into) if FLAGS.into else None
+    scores = scoring.score(start, path, wanted, files, into, _progress())
     result, lines = scores.report(start, path)
     print(json.dumps(result) if FLAGS.json else "\n".join(lines), flush=True)
 

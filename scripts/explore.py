@@ -58,8 +58,6 @@ flags.DEFINE_string("name", None, "name of the sweep (default: MODEL-DATASET-AXE
 flags.DEFINE_integer("jobs", 1, "trainings at a time", lower_bound=1)
 flags.DEFINE_float("gpus", 0.0, "GPUs that a training takes, or its share of one", lower_bound=0)
 flags.DEFINE_string("address", "", "of a running Ray cluster (default: Ray is started here)")
-flags.adopt_module_key_flags(recipe_flags)  # --help shows them too
-flags.adopt_module_key_flags(cli)
 
 
 def main(_: list[str]) -> int:

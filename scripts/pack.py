@@ -1,6 +1,6 @@
 """Packs a .tflite into the smallest container that restores it byte for byte.
 
-    python -m scripts.pack output/artifacts/squeezenet_v1_1-int8.tflite --output=model.ztfl
+    python -m scripts.pack output/artifacts/squeezenet_v1_1-int8.tflite --output_file=model.ztfl
 
 Prints the sizes before and after, what zip and Zstandard give, and where the container's bytes are.
 Any file can be packed, but only a .tflite becomes much smaller than by general means.
@@ -19,14 +19,14 @@ from zoo.errors import ZooError
 from zoo.io.files import MAX_MODEL_BYTES, read_bytes, write_bytes
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("output", None, "the container to write")
+flags.DEFINE_string("output_file", None, "the container to write")
 
 
 def main(argv: list[str]) -> None:
     """Packs the file."""
     if len(argv) != 2:
-        raise ZooError("give one file to pack", expected="FILE --output=FILE", got=argv[1:])
-    target = Path(cli.required("output"))
+        raise ZooError("give one file to pack", expected="FILE --output_file=FILE", got=argv[1:])
+    target = Path(cli.required("output_file"))
     content = read_bytes(Path(argv[1]), "the file to pack", MAX_MODEL_BYTES, "name a file")
     from converters.packing.pack import pack
 

@@ -54,7 +54,6 @@ flags.DEFINE_bool("checkpoint", True, "publish the weights to train on from, too
 flags.DEFINE_integer(
     "container_from", 8_000_000, "files of so many bytes are published packed alone", lower_bound=0
 )
-flags.adopt_module_key_flags(cli)
 
 
 def main(_: list[str]) -> int:

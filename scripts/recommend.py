@@ -1,7 +1,7 @@
 """Tells which of the measured models is practically best on one device, and why the others lost.
 
     python -m scripts.recommend --device=host --max_ms=5
-    python -m scripts.recommend --device=PHONE --fps=30 --max_mb=0.5 --min_accuracy=90
+    python -m scripts.recommend --device=PHONE --fps=30 --max_kb=500 --min_top1=90
 
 From OUTPUT/results.jsonl and OUTPUT/artifacts: the models on the front of accuracy, download size,
 latency and net energy that keep within the budget, the most accurate first. With --chip also how
@@ -28,9 +28,9 @@ flags.DEFINE_string("device", "", "host, a phone's id as reports show it, or a d
 flags.DEFINE_string("dataset", "", "where there are models of several")
 flags.DEFINE_float("max_ms", None, "milliseconds an inference may take", lower_bound=0)
 flags.DEFINE_float("fps", None, "instead of --max_ms: inferences a second", lower_bound=1e-3)
-flags.DEFINE_float("max_mb", None, "megabytes that the download may have", lower_bound=0)
+flags.DEFINE_float("max_kb", None, "kilobytes that the download may have", lower_bound=0)
 flags.DEFINE_float("max_mj", None, "net millijoules an inference may take", lower_bound=0)
-flags.DEFINE_float("min_accuracy", None, "percent of the test images", 0, 100)
+flags.DEFINE_float("min_top1", None, "percent of the test images", 0, 100)
 flags.DEFINE_string("chip", None, f"show the share of its roofline: {', '.join(CHIPS)}")
 
 
@@ -45,9 +45,9 @@ def main(_: list[str]) -> int:
         raise ZooError("--fps and --max_ms are two ways to say one thing", remedy="give one")
     budget = Budget(
         max_ms=1000 / FLAGS.fps if FLAGS.fps else FLAGS.max_ms,
-        max_mb=FLAGS.max_mb,
+        max_kb=FLAGS.max_kb,
         max_mj=FLAGS.max_mj,
-        min_accuracy=None if FLAGS.min_accuracy is None else FLAGS.min_accuracy / 100,
+        min_top1=None if FLAGS.min_top1 is None else FLAGS.min_top1 / 100,
     )
     found = recommend(build.load(cli.output()), FLAGS.device, FLAGS.dataset, budget)
     cli.say(f"On {found.device}, {found.dataset}:")

@@ -4,7 +4,7 @@ r"""Prints what was measured as a table and writes it as one page with pictures.
 
 Reads results.jsonl, artifacts and sensitivity in OUTPUT; writes OUTPUT/report/index.html, which
 needs no network, and accuracy_vs_size and accuracy_vs_latency as .svg and .png beside it.
---page=FILE writes the page alone, to FILE.
+--output_file=FILE writes the page alone, to FILE.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from scripts.common import cli
 
 FLAGS = flags.FLAGS
 cli.define_output()
-flags.DEFINE_string("page", None, "write only the page, to this .html")
+flags.DEFINE_string("output_file", None, "write only the page, to this .html")
 flags.DEFINE_bool("open", False, "show the page in the browser")
 
 
@@ -37,8 +37,8 @@ def main(argv: list[str]) -> None:
     more, problems = extras(found, output)
     for problem in problems:
         cli.complain(problem)
-    if FLAGS.page:
-        page = Path(FLAGS.page).resolve()
+    if FLAGS.output_file:
+        page = Path(FLAGS.output_file).resolve()
         build.write_page(found, output, page, more)
     else:
         page = build.write(found, output, more).resolve()

@@ -43,7 +43,6 @@ flags.DEFINE_float("max_ms", None, "only with at most that latency there")
 flags.DEFINE_string("sort", "name", f"sort by: {', '.join(_KEYS)}")
 flags.DEFINE_bool("descending", False, "largest first")
 flags.DEFINE_bool("json", False, "print one JSON array, one object a model")
-flags.adopt_module_key_flags(source_flags)
 
 
 def main(argv: list[str]) -> None:

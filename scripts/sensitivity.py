@@ -2,7 +2,7 @@
 
     python -m scripts.sensitivity --run=RUN --what=sparsity --uniform=0.8 --plan=plan.json
     python -m scripts.compress --run=RUN --scheme=prune --plan=plan.json
-    python -m scripts.sensitivity --run=RUN --what=bits --target_bytes=90000 --picture=scan.svg
+    python -m scripts.sensitivity --run=RUN --what=bits --target_bytes=90000 --chart=scan.svg
 
 One layer at a time is changed, to each level: sparsity (the smallest weights become zero), bits
 (2 to that power clusters) or rank (its share of the largest rank that saves weights). Each time the
@@ -41,7 +41,7 @@ flags.DEFINE_integer("images", 2000, "validation images, the same in each run", 
 flags.DEFINE_float("uniform", None, "a level of the scan: all layers alike, to compare with")
 flags.DEFINE_float("target_bytes", None, "wanted size (default: that of the uniform recipe)")
 flags.DEFINE_string("plan", None, "write the proposal to this file, for scripts.compress --plan")
-flags.DEFINE_string("picture", None, "write the scan to this .svg")
+flags.DEFINE_string("chart", None, "write the scan to this .svg")
 flags.DEFINE_string("markdown", None, "write the scan and the comparison to this .md")
 flags.DEFINE_bool("json", False, "print one JSON object instead of a table")
 
@@ -70,10 +70,10 @@ def main(_: list[str]) -> int:
 def _write(found: SensitivityReport) -> None:
     if FLAGS.plan:
         write_text(Path(FLAGS.plan), json.dumps(found.plan(), indent=1) + "\n")
-    if FLAGS.picture:
-        write_text(Path(FLAGS.picture), found.svg())
+    if FLAGS.chart:
+        write_text(Path(FLAGS.chart), found.svg())
     if FLAGS.markdown:
-        picture = Path(FLAGS.picture) if FLAGS.picture else None
+        picture = Path(FLAGS.chart) if FLAGS.chart else None
         write_text(Path(FLAGS.markdown), found.markdown(picture))
 
 

@@ -45,8 +45,6 @@ flags.DEFINE_string(
     "init_from", None, "public weights, a FILE.net, a run or a checkpoint to start from"
 )
 flags.DEFINE_string("strategy", "none", f"of tf.distribute: {', '.join(STRATEGIES)}")
-flags.adopt_module_key_flags(recipe_flags)  # --help shows them too
-flags.adopt_module_key_flags(cli)
 
 
 def main(_: list[str]) -> None:

@@ -1,7 +1,7 @@
 """Compares artifacts with the Keras networks that they were made from, on real test images.
 
     python -m scripts.verify
-    python -m scripts.verify --models=squeezenet_v1_1-fashion_mnist-pruned-int8 --layers
+    python -m scripts.verify --artifact=squeezenet_v1_1-fashion_mnist-pruned-int8 --layers
     python -m scripts.verify --runtime=litert --max_relative=int8:0.1 --json
 
 Each artifact runs in every TFLite runtime that is installed, with XNNPACK and with plain kernels,
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 FLAGS = flags.FLAGS
 cli.define_output()
-flags.DEFINE_list("models", [], "artifact names (default: every artifact)")
+flags.DEFINE_list("artifact", [], "artifact names (default: every artifact)")
 flags.DEFINE_integer("images", 200, "test images, the same in each run", lower_bound=1)
 flags.DEFINE_list(
     "runtime", [], f"of {', '.join(runtime.RUNTIMES)} (default: all that are installed)"
@@ -62,7 +62,7 @@ flags.DEFINE_list(
     + ")",
 )
 flags.DEFINE_bool("layers", False, "print every layer's error, of sound artifacts too")
-flags.DEFINE_float("timeout_s", 600, "for one case; a child that takes longer is ended", 1)
+flags.DEFINE_float("timeout_secs", 600, "for one case; a child that takes longer is ended", 1)
 flags.DEFINE_bool("all", False, "check every artifact, and its accuracy, against its manifest")
 flags.DEFINE_bool("json", False, "print one JSON object instead of tables")
 
@@ -72,7 +72,7 @@ def main(_: list[str]) -> int:
     if FLAGS.all:
         from scripts.verify_all import verify_all
 
-        return verify_all(cli.output(), FLAGS.models, FLAGS.timeout_s)
+        return verify_all(cli.output(), FLAGS.artifact, FLAGS.timeout_secs)
     delegates = cli.choices("delegate", runtime.DELEGATES)
     limits = changed(FLAGS.max_relative, FLAGS.min_agreement)
     subjects = _subjects()
@@ -99,7 +99,7 @@ def _subjects() -> list[Subject]:
     from converters.parity.layers import Subject
 
     found = []
-    for candidate in candidates(FLAGS.models, cli.output() / "artifacts"):
+    for candidate in candidates(FLAGS.artifact, cli.output() / "artifacts"):
         if candidate.artifact is None:
             raise ZooError(
                 "the .tflite has no manifest, so its Keras network is unknown",
@@ -120,7 +120,7 @@ def _runners() -> list[Sandbox]:
     found = []
     for name in dict.fromkeys(FLAGS.runtime or runtime.RUNTIMES):
         try:
-            found.append(Sandbox(name, FLAGS.timeout_s))
+            found.append(Sandbox(name, FLAGS.timeout_secs))
         except ZooError as error:
             if FLAGS.runtime:
                 raise

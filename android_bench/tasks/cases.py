@@ -72,7 +72,7 @@ def candidates(wanted: Sequence[str], folder: Path) -> list[RequestedFile]:
             raise ZooError(
                 "no artifact to measure",
                 where=folder,
-                remedy="run python -m scripts.convert first, or name files with --models",
+                remedy="run python -m scripts.convert first, or name files with --artifact",
             )
         return [_candidate(path) for path in paths]
     return [_candidate(_resolve(name, folder)) for name in dict.fromkeys(wanted)]

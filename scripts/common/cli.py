@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 a problem that the line on stderr tells, 2 wrong flags, 13
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from absl import app, flags
 
+from scripts.common import console, help
 from zoo.errors import UnknownNameError, ZooError, one_line
 
 FLAGS = flags.FLAGS
@@ -54,6 +56,12 @@ def cache() -> Path:
     from zoo.io import cache
 
     return cache.folder()
+
+
+def former_flag(former: str, name: str) -> None:
+    """Still reads a flag under a former name, since commands in manifests have it."""
+    flags.DEFINE_alias(former, name)
+    help.hide(former)
 
 
 def say(text: str) -> None:
@@ -105,19 +113,22 @@ def file_name(value: str, flag: str) -> str:
 
 
 def _parse(argv: list[str]) -> list[str]:
+    if help.asked_for(argv[1:]):
+        with contextlib.suppress(BrokenPipeError):
+            print(help.text(_program()), flush=True)
+        sys.exit(0)
     try:
-        return app.parse_flags_with_usage(argv) if _asks_help(argv) else FLAGS(argv)
+        return app.parse_flags_with_usage(argv) if "--helpfull" in argv[1:] else FLAGS(argv)
     except flags.Error as error:
-        program = Path(argv[0]).stem
-        print(
-            f"error: {one_line(error)} | to do: see python -m scripts.{program} --help",
-            file=sys.stderr,
-        )
+        complain(f"{one_line(error)} | to do: see {_program()} --help")
         sys.exit(2)
 
 
-def _asks_help(argv: list[str]) -> bool:
-    return any(a.lstrip("-").split("=")[0] in ("help", "helpfull", "helpshort") for a in argv[1:])
+def _program() -> str:
+    """What the user typed to run this command."""
+    spec = sys.modules["__main__"].__spec__
+    name = spec.name.removeprefix("scripts.") if spec else Path(sys.argv[0]).stem
+    return f"{console.PROGRAM} {name}" if console.used() else f"python -m scripts.{name}"
 
 
 def _refusal(error: OSError) -> ZooError:

@@ -1,16 +1,66 @@
-"""What the installed console commands run: `zoo-list` is `python -m scripts.list`."""
+"""The command `zoo`: `zoo train --epochs=3` is `python -m scripts.train --epochs=3`."""
 
 from __future__ import annotations
 
+import ast
 import runpy
 import sys
 from pathlib import Path
 
-PREFIX = "zoo-"
+from zoo.errors import UnknownNameError
+
+PROGRAM = "zoo"
+_SCRIPTS = Path(__file__).parents[1]
+GROUPS = {
+    "Find a model": ("list", "describe", "search", "recommend", "download"),
+    "Use it": ("classify", "inspect"),
+    "Train": ("data", "train", "explore"),
+    "Compress": ("compress", "sensitivity", "pack", "unpack", "deep_compression"),
+    "Convert": ("convert", "verify", "evaluate", "build"),
+    "Measure": ("phone", "benchmark", "report"),
+    "Publish": ("publish", "verify_all"),
+    "All of it": ("demo",),
+}
+_runs = False
+
+
+def used() -> bool:
+    """Whether this process was started as `zoo`, not as `python -m scripts.NAME`."""
+    return _runs
+
+
+def summary(name: str) -> str:
+    """The first line of a command's docstring, which is not imported for that."""
+    tree = ast.parse((_SCRIPTS / f"{name}.py").read_text(encoding="utf-8"))
+    return (ast.get_docstring(tree) or "").partition("\n")[0]
+
+
+def overview() -> str:
+    """All commands in groups, a line each."""
+    lines = [
+        "Small convolutional networks as TFLite files, trained, compressed and measured on phones.",
+        "",
+        f"usage: {PROGRAM} COMMAND [FLAGS]     {PROGRAM} COMMAND --help",
+    ]
+    width = max(len(name) for names in GROUPS.values() for name in names)
+    for title, names in GROUPS.items():
+        lines += ["", f"{title}:", *(f"  {name:<{width}}  {summary(name)}" for name in names)]
+    return "\n".join(lines)
 
 
 def run() -> None:
-    """Runs the script that this program is named after."""
-    name = Path(sys.argv[0]).name.removesuffix(".exe").removeprefix(PREFIX).replace("-", "_")
-    # As __main__, so that result lines hold the command in the form that the README uses.
+    """Runs the command that the first argument names."""
+    global _runs
+    name, *rest = sys.argv[1:] or ["--help"]
+    if name in ("--help", "-h", "help"):
+        print(overview())
+        return
+    known = {name for names in GROUPS.values() for name in names}
+    name = name.replace("-", "_")
+    if name not in known:
+        print(f"error: {UnknownNameError('command', name, known)}", file=sys.stderr)
+        sys.exit(2)
+    _runs = True
+    sys.argv[1:] = rest
+    # As __main__, so that result lines hold the command in a form that works without installing.
     runpy.run_module(f"scripts.{name}", run_name="__main__", alter_sys=True)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import typing
+from collections.abc import Sequence
 
 from absl import flags
 
+from scripts.common import help
 from zoo.catalog import DEFAULT_RECIPE, RECIPES, recipe
 from zoo.errors import ZooError
 from zoo.schema.recipe import Recipe
@@ -30,17 +33,39 @@ _NOT_NEGATIVE = {
 }  # fmt: skip
 
 
-def define(only: tuple[str, ...] = ()) -> None:
+def define(only: tuple[str, ...] = (), default: str = DEFAULT_RECIPE) -> None:
     """Defines --recipe and one flag for each field (of `only`, where given) that has a help text.
 
     A flag's default is None, which stands for "as the recipe says".
+
+    Args:
+        only: names of fields.
+        default: recipe whose values --help shows; "" where they are those of the run.
     """
-    flags.DEFINE_string("recipe", None, f"starting point for the flags below: {', '.join(RECIPES)}")
+    first = f"default: {default}" if default else "default: that of the run"
+    flags.DEFINE_string("recipe", None, f"recipe to start from: {', '.join(RECIPES)} ({first})")
+    shown = RECIPES.get(_named(sys.argv[1:]) or default) or RECIPES.get(default)
     types = typing.get_type_hints(Recipe)
     for field in dataclasses.fields(Recipe):
         if "help" in field.metadata and (not only or field.name in only):
-            help = f"{field.metadata['help']} {_shown(field)}"
-            _DEFINE[types[field.name]](field.name, None, help)
+            value = f"default: {_words(getattr(shown, field.name))}" if shown else first
+            _DEFINE[types[field.name]](field.name, None, f"{field.metadata['help']} ({value})")
+            help.group(field.metadata["group"], field.name)
+
+
+def _named(arguments: Sequence[str]) -> str | None:
+    """The value of --recipe, before the flags are parsed."""
+    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        name, equals, value = word.lstrip("-").partition("=")
+        if name == "recipe" and word.startswith("-"):
+            return value if equals else following
+    return None
+
+
+def _words(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "none" if value == "" else str(value)
 
 
 def chosen(default: Recipe) -> Recipe:
@@ -78,15 +103,3 @@ def _check(chosen: Recipe) -> None:
             continue
         if not right:
             raise ZooError("a value out of range", where=f"--{name}", expected=expected, got=value)
-
-
-def _shown(field: dataclasses.Field) -> str:
-    """The default recipe's value, and those of recipes that have another one."""
-    usual = getattr(RECIPES[DEFAULT_RECIPE], field.name)
-    others = {
-        name: getattr(row, field.name)
-        for name, row in RECIPES.items()
-        if getattr(row, field.name) != usual
-    }
-    shown = "".join(f"; {name} {value}" for name, value in others.items())
-    return f"({'none' if usual == '' else usual}{shown})"

@@ -18,7 +18,7 @@ FLAGS = flags.FLAGS
 def define() -> None:
     """Defines the flags."""
     flags.DEFINE_multi_string("source", [], "address of a release, or its folder; in order")
-    flags.DEFINE_float("timeout_s", 30.0, "how long a server may be silent", lower_bound=0.1)
+    flags.DEFINE_float("timeout_secs", 30.0, "how long a server may be silent", lower_bound=0.1)
     flags.DEFINE_list("redirect_hosts", [], "other hosts that a server may point to, by https")
 
 
@@ -33,4 +33,4 @@ def chosen() -> list[ReleaseSource]:
         if not (local.CLONE / INDEX).is_file():
             raise ZooError("no source", remedy="give --source=URL, or set MODEL_ZOO_SOURCE")
         named = [str(local.CLONE)]
-    return [source(name, FLAGS.timeout_s, tuple(FLAGS.redirect_hosts)) for name in named]
+    return [source(name, FLAGS.timeout_secs, tuple(FLAGS.redirect_hosts)) for name in named]

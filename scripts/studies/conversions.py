@@ -36,8 +36,8 @@ from zoo.runtime.sandbox import Sandbox
 Rows = dict[tuple[str, str], CoverageRow]
 FLAGS = flags.FLAGS
 cli.define_output()
-flags.DEFINE_list("models", None, "catalog names (default: all)")
-flags.DEFINE_list("precisions", list(precisions.PRECISIONS), "which")
+flags.DEFINE_list("model", None, "catalog names (default: all)")
+flags.DEFINE_list("precision", list(precisions.PRECISIONS), "which")
 flags.DEFINE_string("images", None, "an uncompressed .tar or a folder of JPEGs named by synset")
 flags.DEFINE_string("markdown", None, "write the table to this file")
 flags.DEFINE_bool("table_only", False, "convert nothing, only make the table")
@@ -45,8 +45,8 @@ flags.DEFINE_bool("table_only", False, "convert nothing, only make the table")
 
 def main(_: list[str]) -> None:
     """Adds the missing rows, then writes the table."""
-    models = cli.choices("models", MODELS) if FLAGS.models else list(MODELS)
-    wanted = cli.choices("precisions", precisions.PRECISIONS)
+    models = cli.choices("model", MODELS) if FLAGS.model else list(MODELS)
+    wanted = cli.choices("precision", precisions.PRECISIONS)
     log = cli.output() / "conversions.jsonl"
     rows = _read(log)
     if not FLAGS.table_only:

@@ -43,13 +43,13 @@ flags.DEFINE_list(
     "networks whose precisions are compared",
 )  # fmt: skip
 flags.DEFINE_integer("turns", 9, "turns of each file, in random order", lower_bound=3)
-flags.DEFINE_float("seconds", 0.3, "seconds of each file in each turn", lower_bound=0.01)
+flags.DEFINE_float("secs", 0.3, "seconds of each file in each turn", lower_bound=0.01)
 flags.DEFINE_string("markdown", None, "write the tables to this file")
 
 
 def main(_: list[str]) -> None:
     """Prints both tables."""
-    models = cli.choices("models", MODELS)
+    models = cli.choices("model", MODELS)
     peers = cli.choices("peers", _PEERS) if FLAGS.peers else []
     import_tensorflow()
     lines = [
@@ -101,7 +101,7 @@ def _against_peer(name: str, precision: str, folder: Path, runner: Sandbox) -> s
     ours = _written(folder, f"{name}-{precision}", _conversions(name).flatbuffer(precision))
     plain = _written(folder, f"{name}-{precision}-plain", _plain(name, precision))
     (found,) = latency_ratios.measure(
-        plain, [ours], runner, FLAGS.turns, FLAGS.seconds, lambda _: None
+        plain, [ours], runner, FLAGS.turns, FLAGS.secs, lambda _: None
     )
     return str(found)
 
@@ -121,7 +121,7 @@ def _precisions(name: str, folder: Path, runner: Sandbox) -> list[str]:
         except ZooError as error:
             refused[precision] = one_line(error, 120)
     found = latency_ratios.measure(
-        base, list(files.values()), runner, FLAGS.turns, FLAGS.seconds, lambda _: None
+        base, list(files.values()), runner, FLAGS.turns, FLAGS.secs, lambda _: None
     )
     told = dict(zip(files, map(str, found), strict=True)) | refused
     return [told[precision] for precision in _PRECISIONS]

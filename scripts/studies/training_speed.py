@@ -1,9 +1,9 @@
 """How fast the networks build and train on this machine.
 
     python -m scripts.studies.training_speed --what=build
-    python -m scripts.studies.training_speed --what=step --models=resnet20,mobilenet_v2_cse_mix
-    python -m scripts.studies.training_speed --what=fit --models=resnet20,squeezenet_v1_1
-    python -m scripts.studies.training_speed --what=pipeline --models=resnet20
+    python -m scripts.studies.training_speed --what=step --model=resnet20,mobilenet_v2_cse_mix
+    python -m scripts.studies.training_speed --what=fit --model=resnet20,squeezenet_v1_1
+    python -m scripts.studies.training_speed --what=pipeline --model=resnet20
 
 `build` times the building of each model at its published size. `step` times training steps of each
 model against its twin: the same network where tf_keras has a plain layer in the place of each of
@@ -47,7 +47,7 @@ flags.DEFINE_string(
 )
 flags.DEFINE_string("data_dir", "", "fit, pipeline: of that data set, where it needs one")
 flags.DEFINE_string("recipe", "short", "fit, pipeline: whose augmentation and batch size")
-flags.DEFINE_list("models", [], "catalog names (default: all for build; three for step)")
+flags.DEFINE_list("model", [], "catalog names (default: all for build; three for step)")
 flags.DEFINE_integer("image_size", 32, "height and width for step, in pixels")
 flags.DEFINE_integer("batch_size", 64, "images a training step")
 flags.DEFINE_integer("steps", 2, "steps in one turn")
@@ -73,7 +73,7 @@ def main(_: list[str]) -> None:
     if FLAGS.turns < 2:
         raise ZooError("too small", where="--turns", expected="2 or more")
     default = tuple(catalog.MODELS) if what == "build" else _STEP_MODELS
-    specs = [catalog.model_spec(name) for name in FLAGS.models or default]
+    specs = [catalog.model_spec(name) for name in FLAGS.model or default]
     import_tensorflow()
     if what == "build":
         cli.say("| model | input | seconds to build |\n|---|---|---|")

@@ -56,7 +56,7 @@ def test_phones_and_this_computer(command, without, tmp_path):
             ("phone", "connect", phone.serial),
             ("phone", "doctor", phone.serial, "--sample_secs=2", tool),
             ("benchmark", f"--device=host,{phone.serial}", "--delegate=xnnpack",
-             f"--models={tmp_path / 'tiny.tflite'}", output, tool, *quick),
+             f"--artifact={tmp_path / 'tiny.tflite'}", output, tool, *quick),
             ("report", output),
             ("list", "--dataset=CIFAR-10"),
         )  # fmt: skip

@@ -36,7 +36,7 @@ def benchmark(command, adb, tmp_path):
     binary = stand_in_binary(tmp_path)
 
     def run(*flags):
-        shared = [f"--models={tmp_path / 'tiny.tflite'}", f"--benchmark_binary={binary}", *QUICK]
+        shared = [f"--artifact={tmp_path / 'tiny.tflite'}", f"--benchmark_binary={binary}", *QUICK]
         done = command("benchmark", f"--output={tmp_path / 'o'}", *shared, *flags, **adb.env)
         records, problems = read_records(tmp_path / "o" / "results.jsonl")
         assert problems == []
@@ -74,7 +74,7 @@ def test_a_phone_that_leaves_costs_only_its_own_rows(benchmark, phones):
 
 def test_unknown_phone_names_those_attached(benchmark, phones, command, adb, tmp_path):
     done = command(
-        "benchmark", f"--models={tmp_path / 'tiny.tflite'}", "--device=127.0.0.1:1", **adb.env
+        "benchmark", f"--artifact={tmp_path / 'tiny.tflite'}", "--device=127.0.0.1:1", **adb.env
     )
     assert done.returncode == 1
     assert "unknown phone" in done.stderr
@@ -121,7 +121,7 @@ def test_cores(benchmark, phones):
 
 def test_plan_and_dry_run(benchmark, phones, command, adb, tmp_path):
     one, _ = phones
-    shared = (f"--output={tmp_path / 'o'}", f"--models={tmp_path / 'tiny.tflite'}")
+    shared = (f"--output={tmp_path / 'o'}", f"--artifact={tmp_path / 'tiny.tflite'}")
     flags = (f"--device=host,{one.serial}", "--delegate=none,xnnpack", "--energy")
     plan = command("benchmark", *shared, *flags, "--plan", **adb.env)
     assert plan.returncode == 0, plan.stderr
@@ -149,7 +149,7 @@ def test_plan_and_dry_run(benchmark, phones, command, adb, tmp_path):
 )
 def test_bad_flags(command, tmp_path, flag, message):
     tiny_model(tmp_path / "tiny.tflite")
-    done = command("benchmark", f"--models={tmp_path / 'tiny.tflite'}", flag)
+    done = command("benchmark", f"--artifact={tmp_path / 'tiny.tflite'}", flag)
     assert done.returncode != 0
     assert message in done.stderr
     assert done.stderr.count("\n") <= 6

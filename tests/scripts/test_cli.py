@@ -11,6 +11,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.support.processes import HANG_S
 from tests.support.tiny_tflite import tiny_model
+from zoo.catalog import RECIPES
 from zoo.io.stderr import quiet
 
 
@@ -72,14 +73,40 @@ def test_a_mistake_of_ours_is_a_traceback(mistake):
     assert "Traceback" in done.stderr
 
 
-def test_a_console_command_is_the_script_it_is_named_after():
-    code = (
-        "import sys; sys.argv[0] = '/bin/zoo-list'; import scripts.common.console as it; it.run()"
-    )
-    words = [sys.executable, "-c", code, "--name=resnet20", "--json"]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=HANG_S)
+def zoo(*words):
+    code = "import sys; sys.argv[0] = '/bin/zoo'; import scripts.common.console as it; it.run()"
+    words = [sys.executable, "-c", code, *words]
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=HANG_S)
+
+
+def test_zoo_runs_the_script_of_a_command():
+    done = zoo("list", "--name=resnet20", "--json")
     assert done.returncode == 0, done.stderr
     assert '"name": "resnet20"' in done.stdout
+
+
+@pytest.mark.parametrize("words", [(), ("--help",), ("help",), ("-h",)])
+def test_zoo_tells_all_commands(words):
+    done = zoo(*words)
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = re.findall(r"^  (\w+) +(\S.*[.:`])$", done.stdout, re.MULTILINE)
+    scripts = {path.stem for path in (ROOT / "scripts").glob("[!_]*.py")}
+    assert sorted(name for name, _ in rows) == sorted(scripts)
+    assert max(map(len, done.stdout.splitlines())) <= 120
+
+
+@pytest.mark.parametrize("word", ["trian", "common", "../train", "train.py", "--epochs=3"])
+def test_zoo_knows_no_other_command(word):
+    done = zoo(word)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: unknown command {word!r} | expected: one of ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_zoo_calls_commands_as_they_were_typed():
+    told = zoo("list", "--help")
+    assert told.returncode == 0 and "zoo list --helpfull" in told.stdout
+    assert "to do: see zoo list --help" in zoo("list", "--nam=x").stderr
 
 
 def test_what_a_library_writes_to_stderr_is_dropped_and_only_then(capfd):
@@ -91,10 +118,36 @@ def test_what_a_library_writes_to_stderr_is_dropped_and_only_then(capfd):
 
 @pytest.mark.parametrize(
     ("name", "flag"),
-    [("compress", "--prune_sparsity"), ("train", "--learning_rate"), ("explore", "--epochs")],
-)
-def test_help_has_the_fields_of_a_recipe(command, name, flag):
-    assert re.search(rf"^ *{flag}: ", command(name, "--help").stdout, re.MULTILINE)
+    [
+        ("compress", "--prune_sparsity=NUMBER"), ("train", "--learning_rate=NUMBER"),
+        ("explore", "--epochs=N"), ("train", "--output=TEXT"), ("search", "--source=TEXT"),
+        ("train", "--[no]flip"), ("benchmark", "--tool=tflite|litert"),
+    ],
+)  # fmt: skip
+def test_help_has_the_flags_that_commands_share(command, name, flag):
+    told = command(name, "--help")
+    assert told.returncode == 0
+    assert told.stdout.splitlines().count(f"  {flag}") == 1
+
+
+def test_help_shows_the_defaults_of_the_recipe_that_is_named(command):
+    def epochs(*words):
+        text = command("train", "--help", *words).stdout
+        return re.search(r"--epochs=N\n.* \(default: (\d+)\)", text)[1]
+
+    assert epochs() == str(RECIPES["fashion_mnist_demo"].epochs)
+    assert (
+        epochs("--recipe=strong") == epochs("--recipe", "strong") == str(RECIPES["strong"].epochs)
+    )
+    assert epochs("--recipe=nothing") == epochs()
+
+
+@pytest.mark.parametrize("name", ["convert", "benchmark", "compress"])
+def test_former_flags_are_read_and_not_shown(command, name):
+    former = {"convert": "precisions", "benchmark": "models", "compress": "rate_precisions"}[name]
+    assert f"--{former}" not in command(name, "--help").stdout
+
+    assert "nknown command line flag" not in command(name, f"--{former}=nothing").stderr
 
 
 def test_a_demo_ends_with_the_stage_that_fails(command, tmp_path):

@@ -15,7 +15,7 @@ def output(command, tmp_path_factory):
     folder = tmp_path_factory.mktemp("rate")
     for name, *flags in (
         ("train", "--recipe=digits_quick", "--image_size=16", "--width=0.25"),
-        ("convert", f"--run={RUN}", "--precisions=float32"),
+        ("convert", f"--run={RUN}", "--precision=float32"),
         ("compress", f"--run={RUN}", "--scheme=rate", "--rate_ratio=10"),
     ):
         done = command(name, *flags, f"--output={folder}")

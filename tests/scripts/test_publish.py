@@ -318,7 +318,7 @@ def test_verify_all_measures_again(command, release, tmp_path):
 def test_a_downloaded_model_is_benchmarked_by_name(command, release, tmp_path):
     shutil.copytree(release / "artifacts", tmp_path / "models" / "artifacts")
     done = command(
-        "benchmark", f"--models={RUN}-int8", "--device=host", "--runtime=litert", "--dry_run",
+        "benchmark", f"--artifact={RUN}-int8", "--device=host", "--runtime=litert", "--dry_run",
         f"--output={tmp_path / 'output'}", MODEL_ZOO_CACHE=str(tmp_path),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

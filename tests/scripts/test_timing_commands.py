@@ -52,7 +52,7 @@ def lines(done):
 
 
 def test_steps_against_the_twins(command):
-    flags = ("--what=step", "--models=shiftresnet20_e1", "--image_size=8")
+    flags = ("--what=step", "--model=shiftresnet20_e1", "--image_size=8")
     head, _, row = lines(command("studies.training_speed", *flags, *SHORT))
     assert head.count("|") == row.count("|") == 5
     pattern = rf"\| shiftresnet20_e1 \| {RATIO} \| {RATIO} \| {RATIO} – {RATIO} \|"
@@ -61,7 +61,7 @@ def test_steps_against_the_twins(command):
 
 @pytest.mark.slow
 def test_fit_against_plain_fit(command):
-    flags = ("--what=fit", "--models=shiftresnet20_e1", "--dataset=digits", "--recipe=digits_quick")
+    flags = ("--what=fit", "--model=shiftresnet20_e1", "--dataset=digits", "--recipe=digits_quick")
     *_, row = lines(command("studies.training_speed", *flags, *SHORT))
     assert re.fullmatch(rf"\| shiftresnet20_e1 \| {RATIO} \| {RATIO} \| {RATIO} – {RATIO} \|", row)
 
@@ -69,7 +69,7 @@ def test_fit_against_plain_fit(command):
 def test_the_pipeline_alone(command):
     flags = (
         "--what=pipeline",
-        "--models=shiftresnet20_e1",
+        "--model=shiftresnet20_e1",
         "--dataset=digits",
         "--recipe=digits_quick",
     )
@@ -80,7 +80,7 @@ def test_the_pipeline_alone(command):
 
 
 def test_the_time_to_build(command):
-    *_, row = lines(command("studies.training_speed", "--what=build", "--models=squeezenet_v1_1"))
+    *_, row = lines(command("studies.training_speed", "--what=build", "--model=squeezenet_v1_1"))
     assert re.fullmatch(r"\| squeezenet_v1_1 \| 227×227×3 \| \d+\.\d \|", row)
 
 

@@ -18,7 +18,7 @@ def test_the_table_has_what_was_measured(command, digits, tmp_path):
     output = f"--output={tmp_path}"
     none = command("studies.training_table", output)
     assert none.returncode == 1 and "no results yet" in none.stderr
-    done = command("convert", f"--run={run}", "--precisions=float16,int8", output)
+    done = command("convert", f"--run={run}", "--precision=float16,int8", output)
     assert done.returncode == 0, done.stderr
     assert command("studies.training_table", output).stdout.count("not scored") == 2
     done = command(

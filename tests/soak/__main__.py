@@ -62,7 +62,7 @@ class Soak:
                 tiny_model(path, image_size=8 + number)
             paths.append(str(path))
         flags = [
-            f"--models={','.join(paths)}", f"--output={self.folder / 'output'}",
+            f"--artifact={','.join(paths)}", f"--output={self.folder / 'output'}",
             f"--benchmark_binary={self.binary}", "--threads=1,2", "--processes=1",
             f"--session={session}", *more,
             f"--recovery_secs={max(2.0, 60 * self.arguments.scale):g}",

@@ -197,7 +197,7 @@ class _Rounding:
             where=node.layer.name,
             expected=expected,
             got=type(node.layer).__name__,
-            remedy="convert it with --precisions=int8, which calibrates instead of training",
+            remedy="convert it with --precision=int8, which calibrates instead of training",
         )
 
 

@@ -23,15 +23,15 @@ class Budget:
 
     Attributes:
         max_ms: of latency.
-        max_mb: of the download, 10⁶ bytes.
+        max_kb: of the download, 10³ bytes.
         max_mj: net energy of an inference.
-        min_accuracy: share of test images, 0 to 1.
+        min_top1: share of test images, 0 to 1.
     """
 
     max_ms: float | None = None
-    max_mb: float | None = None
+    max_kb: float | None = None
     max_mj: float | None = None
-    min_accuracy: float | None = None
+    min_top1: float | None = None
 
 
 @dataclass(frozen=True)
@@ -183,9 +183,10 @@ def _excluded(candidate: Choice, budget: Budget) -> str:
         return f"no latency: {candidate.failure}"
     if candidate.accuracy is None:
         return "not scored on its test images"
+    size_kb = None if candidate.size_mb is None else 1e3 * candidate.size_mb
     limits: Mapping[str, tuple[float | None, float | None, str]] = {
         "max_ms": (candidate.latency_ms, budget.max_ms, "ms"),
-        "max_mb": (candidate.size_mb, budget.max_mb, "MB"),
+        "max_kb": (size_kb, budget.max_kb, "kB"),
         "max_mj": (candidate.energy_mj, budget.max_mj, "mJ"),
     }
     for flag, (value, limit, unit) in limits.items():
@@ -195,11 +196,8 @@ def _excluded(candidate: Choice, budget: Budget) -> str:
             return f"--{flag}={limit:g}, but it is not known"
         if value > limit:
             return f"{value:.3g} {unit}, above --{flag}={limit:g}"
-    if budget.min_accuracy is not None and candidate.accuracy < budget.min_accuracy:
-        return (
-            f"{100 * candidate.accuracy:.2f} % right, below "
-            f"--min_accuracy={100 * budget.min_accuracy:g}"
-        )
+    if budget.min_top1 is not None and candidate.accuracy < budget.min_top1:
+        return f"{100 * candidate.accuracy:.2f} % right, below --min_top1={100 * budget.min_top1:g}"
     return ""
 
 

@@ -12,9 +12,15 @@ from pydantic import ConfigDict
 
 STRATEGIES = ("none", "mirrored", "multi_worker", "tpu")  # of `scripts.train --strategy`
 
+# Groups of fields, as --help shows them.
+_DATA, _NETWORK, _LENGTH = "Data", "Network", "Length of training"
+_OPTIMIZER, _AUGMENTATION, _TEACHER = "Optimizer", "Augmentation", "Distillation"
+_SHIFTS, _PRUNING, _CLUSTERING = "Learned shifts", "Pruning", "Clustering"
+_LOW_RANK, _QAT = "Low rank", "Quantization-aware training"
 
-def _recipe(default: Any, help: str) -> Any:
-    return field(default=default, metadata={"help": help})
+
+def _field(default: Any, group: str, help: str) -> Any:
+    return field(default=default, metadata={"group": group, "help": help})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,94 +30,130 @@ class Recipe:
     __pydantic_config__ = ConfigDict(extra="forbid")  # run.json and manifests hold recipes
 
     name: str
-    model: str = _recipe("squeezenet_v1_1", "catalog name of the architecture")
-    dataset: str = _recipe(
+    model: str = _field("squeezenet_v1_1", _NETWORK, "architecture, by its name in the catalog")
+    width: float = _field(1.0, _NETWORK, "factor for the number of channels of every layer")
+    batch_norm: bool = _field(
+        True, _NETWORK, "add batch normalization to networks whose paper has none"
+    )
+    dropout: float = _field(0.5, _NETWORK, "dropout rate before the classifier")
+    freeze: bool = _field(False, _NETWORK, "train only the classifier; use with --init_from")
+    dataset: str = _field(
         "fashion_mnist",
-        "fashion_mnist, cifar10_jpeg, digits; cifar10, cifar100, imagenette, imagenet by "
-        "tensorflow_datasets; image_folder",
+        _DATA,
+        "fashion_mnist, cifar10_jpeg or digits; cifar10, cifar100, imagenette or imagenet (through "
+        "tensorflow_datasets); image_folder for your own images",
     )
-    data_dir: str = _recipe(
-        "", "image_folder: the folder; those of tensorflow_datasets: where it keeps its data"
+    data_dir: str = _field(
+        "", _DATA, "folder of image_folder, or where tensorflow_datasets keeps its data"
     )
-    skip_broken: bool = _recipe(
-        False, "leave pictures out that can't be decoded, naming them; else stop"
+    skip_broken: bool = _field(
+        False, _DATA, "skip images that can't be decoded and list them, instead of stopping"
     )
-    image_size: int = _recipe(32, "height and width that images are brought to, in pixels")
-    width: float = _recipe(1.0, "multiplies the channels of every layer")
-    batch_norm: bool = _recipe(True, "batch normalization also where the paper has none")
-    dropout: float = _recipe(0.5, "rate of dropout before the classifier")
-    validation_images: int = _recipe(
-        5000, "images split off the training set to choose by; 0: a tenth"
+    image_size: int = _field(32, _DATA, "height and width of the input, in pixels")
+    validation_images: int = _field(
+        5000, _DATA, "images held out of the training split for validation; 0 for a tenth of it"
     )
-    epochs: int = _recipe(10, "epochs; a checkpoint is written after each")
-    epoch_images: int = _recipe(0, "images an epoch; 0 means the whole training split")
-    batch_size: int = _recipe(64, "images a training step")
-    learning_rate: float = _recipe(0.05, "peak learning rate of SGD")
-    momentum: float = _recipe(0.9, "of SGD")
-    nesterov: bool = _recipe(True, "Nesterov's form of the momentum")
-    warmup: float = _recipe(0.2, "share of the steps with a linearly rising rate")
-    decay: str = _recipe(
-        "cosine", "how the rate falls after that: cosine, linear (both to 0), steps or exponential"
+    seed: int = _field(1, _DATA, "seed of the weights, the order of images and the augmentation")
+    epochs: int = _field(10, _LENGTH, "number of epochs; a checkpoint is written after each")
+    epoch_images: int = _field(
+        0, _LENGTH, "training images per epoch; 0 for the whole training split"
     )
-    decay_at: str = _recipe("0.5,0.75", "steps: shares of the training after which it falls")
-    decay_factor: float = _recipe(
-        0.1, "what it is multiplied by: steps, at each share; exponential, each epoch"
+    batch_size: int = _field(64, _LENGTH, "images per training step")
+    bfloat16: bool = _field(
+        False, _LENGTH, "compute in bfloat16 where oneDNN supports it; weights stay float32"
     )
-    weight_decay: float = _recipe(5e-4, "decay of kernels, times the learning rate")
-    coupled_decay: bool = _recipe(
-        False, "add the decay to the gradients, so that it goes through the momentum, as Caffe does"
+    learning_rate: float = _field(0.05, _OPTIMIZER, "peak learning rate of SGD")
+    momentum: float = _field(0.9, _OPTIMIZER, "momentum of SGD")
+    nesterov: bool = _field(True, _OPTIMIZER, "use Nesterov momentum")
+    warmup: float = _field(
+        0.2, _OPTIMIZER, "share of all steps during which the learning rate rises linearly"
     )
-    label_smoothing: float = _recipe(0.0, "share of each label that is spread over all classes")
-    ema: float = _recipe(
-        0.0, "what a moving average of the weights keeps each step; 0 is none, else it is stored"
+    decay: str = _field(
+        "cosine",
+        _OPTIMIZER,
+        "how the learning rate falls after the warmup: cosine, linear, steps or exponential",
     )
-    bfloat16: bool = _recipe(
-        False,
-        "CPU: compute in bfloat16 what oneDNN can; the weights stay float32",
+    decay_at: str = _field(
+        "0.5,0.75", _OPTIMIZER, "--decay=steps: shares of all steps at which the rate falls"
     )
-    flip: bool = _recipe(True, "mirror training images at random")
-    crop: int = _recipe(0, "pixels of zeros around training images, of which a part is cut out")
-    crop_area: float = _recipe(
-        0.35, "pictures of any size: least share of the area that is cut out; 1 is the middle"
+    decay_factor: float = _field(
+        0.1, _OPTIMIZER, "factor of each fall: per step of --decay_at, or per epoch if exponential"
     )
-    erase: float = _recipe(0.0, "chance that a part of a training image is replaced by noise")
-    mixup: float = _recipe(0.0, "alpha of the Beta distribution that images are mixed by; 0 is not")
-    randaugment: float = _recipe(0.0, "strength of RandAugment's two operations, 0 to 1; 0 is none")
-    teacher: str = _recipe(
-        "", "a finished run, a checkpoint or an artifact whose outputs are learned too"
+    weight_decay: float = _field(
+        5e-4, _OPTIMIZER, "weight decay of kernels, multiplied by the learning rate"
     )
-    distill: str = _recipe("kd", "how they are: kd (Hinton 2015) or dkd (Zhao 2022)")
-    distill_weight: float = _recipe(0.9, "kd: weight of the teacher against the labels' 1 - weight")
-    distill_temperature: float = _recipe(4.0, "that both networks' logits are divided by")
-    dkd_alpha: float = _recipe(1.0, "dkd: weight of the target class")
-    dkd_beta: float = _recipe(8.0, "dkd: weight of the other classes")
-    freeze: bool = _recipe(False, "train the classifier only, on what --init_from gives the others")
-    shift_rate: float = _recipe(
-        0.0, "multiplies the learning rate of learned shifts; 0 is the layer's own, from its paper"
+    coupled_decay: bool = _field(
+        False, _OPTIMIZER, "add the weight decay to the gradients (L2, as in Caffe)"
     )
-    shift_freeze: float = _recipe(0.5, "share of the steps after which sparse shifts stay")
-    seed: int = _recipe(1, "seeds the weights, the order of images and the augmentation")
-    prune_sparsity: float = _recipe(0.6, "share of zeros in each pruned convolution kernel")
-    prune_pattern: str = _recipe(
-        "any", "which weights go together: any, 2:4, 1x4, 4x1 or xnnpack (see above)"
+    label_smoothing: float = _field(
+        0.0, _OPTIMIZER, "share of each label that is spread over all classes"
     )
-    prune_epochs: int = _recipe(3, "epochs of fine-tuning while pruning")
-    prune_learning_rate: float = _recipe(0.02, "peak learning rate while pruning")
-    cluster_count: int = _recipe(32, "values a kernel may have, zero included: 2 to 256")
-    cluster_per_channel: bool = _recipe(False, "that many values in each filter instead")
-    cluster_epochs: int = _recipe(3, "epochs of fine-tuning the clusters")
-    cluster_learning_rate: float = _recipe(0.01, "peak learning rate of fine-tuning the clusters")
-    low_rank_keep: float = _recipe(
-        0.5, "share of the parameters of the convolutions and dense layers to keep"
+    ema: float = _field(
+        0.0, _OPTIMIZER, "decay per step of an average of the weights, which is saved; 0 for none"
     )
-    low_rank_energy: float = _recipe(
-        0.0, "instead: share of each kernel's squared singular values to keep"
+    flip: bool = _field(True, _AUGMENTATION, "mirror training images at random")
+    crop: int = _field(
+        0, _AUGMENTATION, "pixels of zero padding from which images are cropped at random"
     )
-    low_rank_rank: int = _recipe(0, "instead: the rank of every kernel")
-    low_rank_spatial: bool = _recipe(False, "split k×k into k×1 and 1×k, else into k×k and 1×1")
-    low_rank_epochs: int = _recipe(3, "epochs of fine-tuning the split layers")
-    low_rank_learning_rate: float = _recipe(0.02, "peak learning rate of the split layers")
-    qat_epochs: int = _recipe(2, "epochs of quantization-aware fine-tuning")
-    qat_learning_rate: float = _recipe(0.005, "peak learning rate of quantization-aware training")
+    crop_area: float = _field(
+        0.35,
+        _AUGMENTATION,
+        "images of any size: least share of the area that a random crop keeps; 1 for center crops",
+    )
+    erase: float = _field(
+        0.0, _AUGMENTATION, "probability that a rectangle of an image is replaced by noise"
+    )
+    mixup: float = _field(
+        0.0, _AUGMENTATION, "alpha of mixup's Beta distribution; 0 turns mixup off"
+    )
+    randaugment: float = _field(
+        0.0, _AUGMENTATION, "strength of RandAugment's two operations, 0 to 1; 0 turns it off"
+    )
+    teacher: str = _field(
+        "", _TEACHER, "finished run, checkpoint or artifact whose outputs are learned as well"
+    )
+    distill: str = _field("kd", _TEACHER, "loss: kd (Hinton 2015) or dkd (Zhao 2022)")
+    distill_weight: float = _field(
+        0.9, _TEACHER, "kd: weight of the teacher; the labels have the rest"
+    )
+    distill_temperature: float = _field(
+        4.0, _TEACHER, "temperature that the logits of both networks are divided by"
+    )
+    dkd_alpha: float = _field(1.0, _TEACHER, "dkd: weight of the target class")
+    dkd_beta: float = _field(8.0, _TEACHER, "dkd: weight of the other classes")
+    shift_rate: float = _field(
+        0.0, _SHIFTS, "factor for the learning rate of shifts; 0 for the one in the layer's paper"
+    )
+    shift_freeze: float = _field(
+        0.5, _SHIFTS, "share of all steps after which sparse shifts are no longer trained"
+    )
+    prune_sparsity: float = _field(
+        0.6, _PRUNING, "share of weights set to zero in each pruned kernel"
+    )
+    prune_pattern: str = _field("any", _PRUNING, "any, 2:4, 1x4, 4x1 or xnnpack (see above)")
+    prune_epochs: int = _field(3, _PRUNING, "epochs of fine-tuning while pruning")
+    prune_learning_rate: float = _field(0.02, _PRUNING, "peak learning rate while pruning")
+    cluster_count: int = _field(
+        32, _CLUSTERING, "distinct values per kernel, including zero: 2 to 256"
+    )
+    cluster_per_channel: bool = _field(
+        False, _CLUSTERING, "count the distinct values per filter, not per kernel"
+    )
+    cluster_epochs: int = _field(3, _CLUSTERING, "epochs of fine-tuning")
+    cluster_learning_rate: float = _field(0.01, _CLUSTERING, "peak learning rate")
+    low_rank_keep: float = _field(
+        0.5, _LOW_RANK, "share of the parameters of convolutions and dense layers to keep"
+    )
+    low_rank_energy: float = _field(
+        0.0, _LOW_RANK, "instead: share of each kernel's squared singular values to keep"
+    )
+    low_rank_rank: int = _field(0, _LOW_RANK, "instead: rank of every kernel")
+    low_rank_spatial: bool = _field(
+        False, _LOW_RANK, "split k×k kernels into k×1 and 1×k instead of k×k and 1×1"
+    )
+    low_rank_epochs: int = _field(3, _LOW_RANK, "epochs of fine-tuning")
+    low_rank_learning_rate: float = _field(0.02, _LOW_RANK, "peak learning rate")
+    qat_epochs: int = _field(2, _QAT, "epochs of fine-tuning")
+    qat_learning_rate: float = _field(0.005, _QAT, "peak learning rate")
     expected_accuracy: float | None = None
     cost: str = ""

@@ -85,7 +85,7 @@ def test_unknown_artifact_names_the_nearest(digits):
 
 def test_command_writes_rows_and_says_that_there_is_no_phone(command, digits, tmp_path):
     shutil.copytree(digits / "artifacts", tmp_path / "artifacts")
-    flags = [f"--models={PRUNED}-int8", "--device=all", "--processes=1", "--min_secs=0"]
+    flags = [f"--artifact={PRUNED}-int8", "--device=all", "--processes=1", "--min_secs=0"]
     with AdbServer() as adb:
         done = command("benchmark", f"--output={tmp_path}", *flags, **adb.env)
     assert done.returncode == 0, done.stderr

@@ -137,7 +137,7 @@ def test_an_untrained_quantizer_is_refused():
 
 
 def test_impossible_precision(command, digits):
-    done = command("convert", f"--run={RUN}", "--precisions=int8_qat", f"--output={digits}")
+    done = command("convert", f"--run={RUN}", "--precision=int8_qat", f"--output={digits}")
     assert done.returncode == 1
     assert "scheme=qat" in done.stderr
 
@@ -162,7 +162,7 @@ def test_jobs_convert_several_runs_at_a_time(command, digits, tmp_path):
     names = ("squeezenet_v1_1-digits", RUN)
     for name in names:
         shutil.copytree(digits / "runs" / name, tmp_path / "runs" / name)
-    flags = (f"--run={','.join(names)}", "--precisions=float32,int8", "--jobs=2")
+    flags = (f"--run={','.join(names)}", "--precision=float32,int8", "--jobs=2")
     done = command("convert", *flags, "--raw_input", f"--output={tmp_path}")
     assert done.returncode == 0, done.stderr
     records, problems = read_records(tmp_path / "results.jsonl")

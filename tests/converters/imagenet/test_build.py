@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(
 
 def build(command, folder, pictures):
     done = command(
-        "build", f"--weights_file={REAL}", f"--images={pictures}", "--precisions=float16,int8",
+        "build", f"--weights_file={REAL}", f"--images={pictures}", "--precision=float16,int8",
         MODEL_ZOO_CACHE=str(folder),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -63,7 +63,7 @@ def test_the_manifest_says_where_it_is_from(command, tmp_path):
 
 def test_int8_without_pictures_is_refused(command, tmp_path):
     done = command(
-        "build", f"--weights_file={REAL}", "--precisions=int8", f"--into={tmp_path / 'into'}"
+        "build", f"--weights_file={REAL}", "--precision=int8", f"--into={tmp_path / 'into'}"
     )
     assert done.returncode == 1
     assert re.fullmatch(r"error: int8 is calibrated with pictures.*--images.*\n", done.stderr)

@@ -79,7 +79,7 @@ def test_converted_weights_score_as_in_keras(command, sample, tmp_path):
         members = [member for member in tar if member.isreg()][::20]
         chosen = [(member.name, tar.extractfile(member).read()) for member in members]
     every = tar_of(tmp_path / "some.tar", chosen)
-    result = score(command, every, "--precisions=float16,int8", f"--keep={tmp_path}")
+    result = score(command, every, "--precision=float16,int8", f"--into={tmp_path}")
     half, whole = result["converted"]["float16"], result["converted"]["int8"]
     kept = tmp_path / "squeezenet_v1_0-int8.tflite"
     assert kept.stat().st_size == whole["bytes"]

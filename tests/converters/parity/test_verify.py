@@ -445,7 +445,7 @@ def test_command_prints_tables(output, reference, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("flag", "why"),
     [
-        ("--models=no-such-artifact", "unknown artifact"),
+        ("--artifact=no-such-artifact", "unknown artifact"),
         ("--runtime=nonsense", "unknown --runtime 'nonsense'"),
         ("--delegate=gpu", "unknown --delegate 'gpu'"),
         ("--min_agreement=int8:7", "not a limit"),

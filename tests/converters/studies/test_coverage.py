@@ -17,12 +17,12 @@ def test_the_command_goes_on_where_it_stopped(command, tmp_path):
     if not PICTURES.exists():
         pytest.skip(f"the pictures are not at {PICTURES}")
     flags = (
-        "--models=sslresnet20_e6",
+        "--model=sslresnet20_e6",
         f"--images={PICTURES}",
         f"--output={tmp_path}",
         f"--markdown={tmp_path / 'table.md'}",
     )
-    first = command("studies.conversions", *flags, "--precisions=float32,int8_qat")
+    first = command("studies.conversions", *flags, "--precision=float32,int8_qat")
     assert first.returncode == 0, first.stderr
     log = tmp_path / "conversions.jsonl"
     rows = [CoverageRow.model_validate(json.loads(line)) for line in log.read_text().splitlines()]
@@ -32,7 +32,7 @@ def test_the_command_goes_on_where_it_stopped(command, tmp_path):
         assert row.on["litert"].relative < most
         assert row.gpu_refusals == ()
 
-    again = command("studies.conversions", *flags, "--precisions=float32,float16,int8_qat")
+    again = command("studies.conversions", *flags, "--precision=float32,float16,int8_qat")
     assert again.returncode == 0, again.stderr
     assert len(log.read_text().splitlines()) == 3
     table = (tmp_path / "table.md").read_text()
@@ -91,7 +91,7 @@ def test_every_refusal_has_its_reason():
 def test_the_speed_command_keeps_what_is_written_by_hand(command, tmp_path):
     page = tmp_path / "speed.md"
     page.write_text("# Old\n\n## Why\n\nBecause.\n")
-    flags = ("--peers=", "--models=resnet20", "--turns=3", "--seconds=0.01", f"--markdown={page}")
+    flags = ("--peers=", "--model=resnet20", "--turns=3", "--secs=0.01", f"--markdown={page}")
     done = command("studies.converted_speed", *flags)
     assert done.returncode == 0, done.stderr
     (row,) = (line for line in page.read_text().splitlines() if line.startswith("| resnet20"))

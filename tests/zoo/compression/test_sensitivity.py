@@ -312,7 +312,7 @@ def test_a_plan_that_compress_takes(command, digits, tmp_path):
     plan, svg, page = (tmp_path / name for name in ("plan.json", "scan.svg", "scan.md"))
     done = command(
         "sensitivity", f"--output={tmp_path}", f"--run={run}", "--images=40", "--uniform=0.9",
-        f"--plan={plan}", f"--picture={svg}", f"--markdown={page}", "--json",
+        f"--plan={plan}", f"--chart={svg}", f"--markdown={page}", "--json",
     )  # fmt: skip
     found = json.loads(done.stdout.splitlines()[-1])
     better = found["proposed"]["nats"] <= found["uniform"]["nats"]

@@ -222,7 +222,7 @@ def test_train_convert_and_score_a_folder(command, folder, tmp_path_factory):
     )  # fmt: skip
     assert again.returncode == 1 and re.search("another data_sha256", again.stderr), again.stderr
     (folder / "cat" / "late.jpg").unlink()
-    converted = command("convert", "--run=own", "--precisions=float32,int8", output)
+    converted = command("convert", "--run=own", "--precision=float32,int8", output)
     assert converted.returncode == 0, converted.stderr
     timed = command("benchmark", "--device=host", "--min_secs=0.01", "--processes=1", output)
     assert timed.returncode == 0, timed.stderr + timed.stdout
@@ -238,7 +238,7 @@ def test_train_convert_and_score_a_folder(command, folder, tmp_path_factory):
     (folder / "cat").rename(folder / "zebra")
     with pytest.raises(ZooError, match=r"other classes.*cat, frog, ship.*got: frog, ship, zebra"):
         score.pictures()
-    renamed = command("convert", "--run=own", "--precisions=float32", output)
+    renamed = command("convert", "--run=own", "--precision=float32", output)
     assert renamed.returncode == 1 and renamed.stderr.count("\n") == 1
     assert re.search(r"another labels,.*digest.*expected: labels=\('cat'", renamed.stderr)
     # What only continues from the weights needs no pictures.

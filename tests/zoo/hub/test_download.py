@@ -107,7 +107,7 @@ def test_it_goes_on_after_kill_9(tmp_path):
     with serving(released(), stall) as server:
         command = (
             "scripts.download", NAME, f"--source={server.address}", f"--into={tmp_path}",
-            f"--timeout_s={processes.HANG_S}",
+            f"--timeout_secs={processes.HANG_S}",
         )  # fmt: skip
         process = processes.start(*command)
         processes.until(sent.is_set, process)
@@ -373,7 +373,7 @@ def test_two_processes_want_the_same(tmp_path):
     with serving(released()) as server:
         command = (
             "scripts.download", NAME, f"--source={server.address}", f"--into={tmp_path}",
-            f"--timeout_s={processes.HANG_S}",
+            f"--timeout_secs={processes.HANG_S}",
         )  # fmt: skip
         both = [processes.start(*command) for _ in range(2)]
         assert [process.wait(processes.HANG_S) for process in both] == [0, 0]

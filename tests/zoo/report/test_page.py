@@ -148,7 +148,7 @@ def test_page_loads_nothing_and_links_only_to_its_folder(folder):
 
 def test_the_page_alone_can_lie_anywhere(folder, tmp_path):
     page = tmp_path / "site" / "zoo.html"
-    done = command(folder, f"--page={page}")
+    done = command(folder, f"--output_file={page}")
     assert done.returncode == 0, done.stderr
     assert done.stdout.rstrip().endswith(f"Page: {page}")
     assert [path.name for path in page.parent.iterdir()] == ["zoo.html"]

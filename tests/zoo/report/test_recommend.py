@@ -60,16 +60,16 @@ def test_the_front():
     ("budget", "front", "lost", "reason"),
     [
         (Budget(max_ms=2.5), ["quick", "twin"], "large", "9 ms, above --max_ms=2.5"),
-        (Budget(max_mb=0.5), ["small"], "quick", "0.72 MB, above --max_mb=0.5"),
+        (Budget(max_kb=500), ["small"], "quick", "720 kB, above --max_kb=500"),
         (
-            Budget(min_accuracy=0.92),
+            Budget(min_top1=0.92),
             ["large", "worse"],
             "small",
             "90.00 % right, below --min",
         ),
         (Budget(max_mj=5), [], "large", "--max_mj=5, but it is not known"),
         # What a budget excludes does not beat others.
-        (Budget(max_mb=0.85, max_ms=2.9), ["quick", "twin", "worse"], "small", "3 ms, above"),
+        (Budget(max_kb=850, max_ms=2.9), ["quick", "twin", "worse"], "small", "3 ms, above"),
     ],
 )
 def test_budgets(budget, front, lost, reason):
@@ -167,7 +167,7 @@ def test_the_command(command, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "  best: quick (litert, XNNPACK, 1 thread): 91.00 %, 2.000 ms, 0.720 MB" in done.stdout
     assert "small (litert, XNNPACK, 1 thread): 3 ms, above --max_ms=2.5" in done.stdout
-    none = command("recommend", f"--output={tmp_path}", "--max_mb=0.01")
+    none = command("recommend", f"--output={tmp_path}", "--max_kb=0.01")
     assert (none.returncode, none.stderr) == (1, "")
     assert "nothing keeps within the budget" in none.stdout
     both = command("recommend", f"--output={tmp_path}", "--fps=30", "--max_ms=9")
