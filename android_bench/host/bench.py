@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import platform
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
-from pydantic import ValidationError
-
-from android_bench.host.worker import ANSWER, ScoreRequest, TimingRequest
+from android_bench.host.worker import ScoreAnswer, ScoreRequest, TimingAnswer, TimingRequest
 from android_bench.power import rapl
 from android_bench.power.energy import Window
 from android_bench.power.gauge import PowerProblem
@@ -27,20 +22,18 @@ from zoo import runtime
 from zoo.errors import ZooError, one_line
 from zoo.io.log import Log
 from zoo.io.provenance import Provenance
+from zoo.runtime.child import Child
 from zoo.schema.artifact import Artifact
-from zoo.schema.base import Strict
 from zoo.schema.measurement import (
     Accuracy,
     Configuration,
     Device,
     Energy,
-    Latency,
     Measurement,
-    Placement,
 )
 
-_WORKER = "android_bench.host.worker"
 _TIMEOUT_S = 900  # scoring 10,000 images on plain int8 kernels of an old runtime takes minutes
+A = TypeVar("A", TimingAnswer, ScoreAnswer)
 
 
 @dataclass(frozen=True)
@@ -90,13 +83,10 @@ def measure(
             if metering is not None and task.number == 1:
                 answer, energy, no_energy = _metered(case, timing, metering, powercap)
             else:
-                answer = ask(_WORKER, _request(case, timing), case.path)
-            latency = Latency.model_validate(answer["latency"])
-            placement = Placement.model_validate(answer["placement"])
+                answer = _ask(case, _request(case, timing), TimingAnswer)
+            latency, placement = answer.latency, answer.placement
         except ZooError as error:
             reasons = (str(error),)
-        except (KeyError, ValidationError) as error:
-            latency, energy, reasons = None, None, (f"an answer that can't be: {one_line(error)}",)
         yield Measurement(
             **provenance.fields(),
             **task.fields,
@@ -122,11 +112,8 @@ def score(case: Case, artifact: Artifact, provenance: Provenance) -> Accuracy:
     try:
         wanted = test_split(artifact)
         request = _request(case, HostTiming()).model_copy(update={"score": wanted})
-        found = ask(_WORKER, request, case.path)
-        top1, images = float(found["top1"]), int(found["images"])
-        placement = Placement.model_validate(found["placement"])
-    except (KeyError, TypeError, ValueError) as error:
-        reasons = (f"an answer that can't be: {one_line(error)}",)
+        found = _ask(case, request, ScoreAnswer)
+        top1, images, placement = found.top1, found.images, found.placement
     except ZooError as error:
         reasons = (str(error),)
     return Accuracy(
@@ -171,30 +158,28 @@ def test_split(artifact: Artifact) -> ScoreRequest:
 
 def _metered(
     case: Case, timing: HostTiming, metering: Metering, powercap: Path
-) -> tuple[dict, Energy | None, str | None]:
+) -> tuple[TimingAnswer, Energy | None, str | None]:
     """The worker's answer, and its energy or why there is none.
 
     Raises:
-        ZooError: as `ask` does.
+        ZooError: the model is refused, or the worker crashed, hung, or answered nonsense.
     """
     try:
         recording = rapl.Recording(rapl.Rapl(powercap))
     except PowerProblem as problem:  # what can't be metered is not run for a minute
-        return ask(_WORKER, _request(case, timing), case.path), None, str(problem)
+        return _ask(case, _request(case, timing), TimingAnswer), None, str(problem)
     longer = replace(timing, min_secs=max(timing.min_secs, metering.load_s))
     with recording:
         start_s = time.monotonic()
         time.sleep(metering.idle_s)
         idle = Window(start_s, time.monotonic())
-        answer = ask(_WORKER, _request(case, longer), case.path)
+        answer = _ask(case, _request(case, longer), TimingAnswer)
         end_s = time.monotonic()
         time.sleep(metering.idle_s + rapl.SETTLING_S)
         after = Window(end_s, time.monotonic())
     try:
-        began_s, ended_s = map(float, answer["inferences"])
-        load = Window(began_s, ended_s)
-        runs = int(answer["latency"]["runs"])
-        return answer, rapl.energy(recording, idle, load, after, runs), None
+        load = Window(*answer.inferences)
+        return answer, rapl.energy(recording, idle, load, after, answer.latency.runs), None
     except PowerProblem as problem:
         return answer, None, str(problem)
 
@@ -212,43 +197,10 @@ def _request(case: Case, timing: HostTiming) -> TimingRequest:
     )
 
 
-def ask(module: str, request: Strict, where: Path) -> dict:
-    """One worker process, from start to answer.
-
-    Args:
-        module: that is run; it ends in `host_worker.reply`.
-        request: what it is given.
-        where: the model, for messages.
-
-    Raises:
-        ZooError: the model is refused, or the worker crashed, hung, or answered nonsense.
-    """
-    with subprocess.Popen(
-        [sys.executable, "-m", module],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd=Path(__file__).parents[2],  # where the packages lie, installed or not
-    ) as worker:
-        try:
-            out, err = worker.communicate(request.model_dump_json().encode(), timeout=_TIMEOUT_S)
-        except subprocess.TimeoutExpired as error:
-            raise ZooError("the worker hung", got=f"no answer in {_TIMEOUT_S} s") from error
-        finally:
-            worker.kill()
-    lines = [line for line in out.decode(errors="replace").splitlines() if ANSWER in line]
-    if worker.returncode or not lines:
-        code = worker.returncode
-        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        raise ZooError(
-            "the worker process died",
-            where=where.name,
-            got=f"{how}; {one_line(err.decode(errors='replace')[-300:])}",
-        )
-    found = json.loads(lines[-1].partition(ANSWER)[2])
-    if "error" in found:
-        raise ZooError(found["error"])
-    return found
+def _ask(case: Case, request: TimingRequest, kind: type[A]) -> A:
+    name = f"the process with {case.configuration.runtime}"
+    with Child("android_bench.host.worker", name=name, timeout_s=_TIMEOUT_S) as child:
+        return child.ask(request, kind, case.path.name)
 
 
 def _with_version(configuration: Configuration) -> Configuration:

@@ -1,32 +1,28 @@
-"""Runs one case in a process of its own: reads a request as JSON from stdin, answers on stdout.
+"""Runs one case in a process of its own, `python -m android_bench.host.worker`.
 
-A process a case keeps peak memory honest, and a crashing kernel costs one row, not the run.
-Started by `android_bench.host.bench`, `python -m android_bench.host.worker`.
+That keeps peak memory honest, and a crashing kernel costs one row, not the run. Started by
+`android_bench.host.bench`, by the protocol of `zoo.runtime.child`.
 """
 
 from __future__ import annotations
 
-import json
 import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 
-from zoo import data
+from zoo import data, runtime
 from zoo.data.split import Split
 from zoo.errors import ZooError
 from zoo.io.files import MAX_MODEL_BYTES, read_bytes
-from zoo.runtime import interpreter as runtime
+from zoo.runtime.child import serve
 from zoo.schema.artifact import PixelMean, PixelStd, TensorInfo
 from zoo.schema.base import Strict
-from zoo.schema.measurement import Latency
-
-ANSWER = "host_worker answer: "
+from zoo.schema.measurement import Latency, Placement
 
 
 class TimingRequest(Strict):
@@ -79,7 +75,23 @@ class ScoreRequest(Strict):
 TimingRequest.model_rebuild()
 
 
-def answer(request: TimingRequest) -> dict[str, object]:
+class TimingAnswer(Strict):
+    """`inferences`: when all that counts of them began and ended, by `time.monotonic`."""
+
+    placement: Placement
+    latency: Latency
+    inferences: tuple[float, float]
+
+
+class ScoreAnswer(Strict):
+    """Top-1 accuracy, 0 to 1, on so many images."""
+
+    placement: Placement
+    top1: float
+    images: int
+
+
+def answer(request: TimingRequest) -> TimingAnswer | ScoreAnswer:
     """Loads the model, checks its hash, and times or scores it."""
     path = Path(request.path)
     content = read_bytes(path, "the model", MAX_MODEL_BYTES, "name an existing .tflite")
@@ -91,12 +103,12 @@ def answer(request: TimingRequest) -> dict[str, object]:
     began = time.perf_counter_ns()
     net = runtime.load(content, request.runtime, request.delegate, request.threads, path.name)
     init_us = (time.perf_counter_ns() - began) / 1e3
-    result: dict[str, object] = {"placement": net.placement().model_dump()}
+    placement = net.placement()
     if request.score is not None:
         top1, images = score(net, request.score)
-        return {**result, "top1": top1, "images": images}
+        return ScoreAnswer(placement=placement, top1=top1, images=images)
     latency, inferences = measure(net, request, init_us, before_kb)
-    return {**result, "latency": latency.model_dump(), "inferences": inferences}
+    return TimingAnswer(placement=placement, latency=latency, inferences=inferences)
 
 
 def measure(
@@ -162,15 +174,5 @@ def _random_input(tensor: TensorInfo) -> np.ndarray:
     return random.standard_normal(tensor.shape[1:]).astype(dtype)
 
 
-def reply(answer_to: Callable[[bytes], dict[str, object]]) -> int:
-    """Answers the request on stdin; a user-facing problem is an answer too, under `error`."""
-    try:
-        result = answer_to(sys.stdin.buffer.read())
-    except ZooError as error:
-        result = {"error": str(error)}
-    print(ANSWER + json.dumps(result), flush=True)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(reply(lambda text: answer(TimingRequest.model_validate_json(text))))
+    sys.exit(serve(lambda line: answer(TimingRequest.model_validate_json(line))))

@@ -8,16 +8,19 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
-from pydantic import ValidationError
 
 from android_bench.host import bench
 from android_bench.outputs.compare import byte_size, values
-from android_bench.outputs.reference_worker import Answer, Request
+from android_bench.outputs.reference_worker import OutputAnswer, OutputRequest
 from android_bench.tasks.cases import Case, candidates
-from zoo.errors import ZooError, one_line
+from zoo.errors import ZooError
 from zoo.io.files import sha256_of
 from zoo.io.log import Log
+from zoo.runtime.child import Child
 from zoo.schema.artifact import TensorInfo
+
+_WORKER = "android_bench.outputs.reference_worker"
+_TIMEOUT_S = 900.0  # some pictures through plain kernels
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ class References:
         folder.mkdir()
         (found,) = candidates([str(case.path)], case.path.parent)
         images = self.pictures.images
-        request = Request(
+        request = OutputRequest(
             path=str(case.path.resolve()),  # the worker starts in another folder
             sha256=case.sha256,
             folder=str(folder),
@@ -109,12 +112,8 @@ class References:
             split=bench.test_split(found.artifact) if found.artifact else None,
             pictures=None if found.artifact or images is None else str(images.resolve()),
         )
-        try:
-            answer = Answer.model_validate(
-                bench.ask("android_bench.outputs.reference_worker", request, case.path)
-            )
-        except ValidationError as error:
-            raise ZooError("an answer that can't be", got=one_line(error)) from error
+        with Child(_WORKER, name="the process with litert", timeout_s=_TIMEOUT_S) as child:
+            answer = child.ask(request, OutputAnswer, case.path.name)
         numbers = range(1, answer.images + 1)
         try:
             raw = [(folder / f"output-{number}").read_bytes() for number in numbers]

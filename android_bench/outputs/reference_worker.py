@@ -1,7 +1,8 @@
 """Chooses pictures, makes a model's inputs of them and computes what it should say, on the host.
 
 In a process of its own, as LiteRT crashes on some files and decoding JPEGs needs TensorFlow.
-Started by `android_bench.outputs.reference`; files go into the folder that the request names.
+Started by `android_bench.outputs.reference`, by the protocol of `zoo.runtime.child`; files go into
+the folder that the request names.
 """
 
 from __future__ import annotations
@@ -14,18 +15,19 @@ from pathlib import Path
 
 import numpy as np
 
-from android_bench.host.worker import ScoreRequest, reply
+from android_bench.host.worker import ScoreRequest
 from zoo import data, runtime
 from zoo.data import imagenet as images
 from zoo.errors import ZooError
 from zoo.io.files import MAX_MODEL_BYTES, read_bytes
+from zoo.runtime.child import serve
 from zoo.schema.artifact import TensorInfo
 from zoo.schema.base import Strict
 
 MOST_INPUT_BYTES = 64 * 2**20  # a picture of 4,700 × 1,200 pixels as float32
 
 
-class Request(Strict):
+class OutputRequest(Strict):
     """Which pictures: `split` names a data set, else `pictures` is a tar or folder of JPEGs."""
 
     path: str
@@ -37,7 +39,7 @@ class Request(Strict):
     pictures: str | None
 
 
-class Answer(Strict):
+class OutputAnswer(Strict):
     """`input-N` and `output-N` lie in the folder; `pictures` says in words which were taken."""
 
     images: int
@@ -47,7 +49,7 @@ class Answer(Strict):
     output: TensorInfo
 
 
-def answer(request: Request) -> dict[str, object]:
+def answer(request: OutputRequest) -> OutputAnswer:
     """Writes inputs and outputs.
 
     Raises:
@@ -75,16 +77,16 @@ def answer(request: Request) -> dict[str, object]:
         output = net.interpreter.get_tensor(net.output["index"])
         Path(request.folder, f"input-{count}").write_bytes(tensor.tobytes())
         Path(request.folder, f"output-{count}").write_bytes(output.tobytes())
-    return Answer(
+    return OutputAnswer(
         images=count,
         pictures=told,
         reference=f"litert {runtime.version('litert')}, plain kernels",
         input_shape=net.inputs()[0].shape,
         output=net.outputs()[0].model_copy(update={"shape": tuple(output.shape)}),
-    ).model_dump(mode="json")
+    )
 
 
-def _of_split(net: runtime.Net, request: Request) -> tuple[str, Iterator[np.ndarray]]:
+def _of_split(net: runtime.Net, request: OutputRequest) -> tuple[str, Iterator[np.ndarray]]:
     wanted = request.split
     if wanted is None:
         raise ZooError(
@@ -99,7 +101,7 @@ def _of_split(net: runtime.Net, request: Request) -> tuple[str, Iterator[np.ndar
     return f"{wanted.dataset}/test", (net.quantized(picture) for picture in pictures)
 
 
-def _decoded(request: Request) -> list[np.ndarray]:
+def _decoded(request: OutputRequest) -> list[np.ndarray]:
     """A seeded choice of the JPEGs, uint8 (height, width, 3) each."""
     draw = random.Random(request.seed)  # noqa: S311
     kept: list[images.Picture] = []
@@ -148,4 +150,4 @@ def _in_range(pixels: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    sys.exit(reply(lambda text: answer(Request.model_validate_json(text))))
+    sys.exit(serve(lambda line: answer(OutputRequest.model_validate_json(line))))

@@ -56,11 +56,11 @@ def run() -> None:
         print(overview())
         return
     known = {name for names in GROUPS.values() for name in names}
-    name = name.replace("-", "_")
-    if name not in known:
+    script = name.replace("-", "_")
+    if script not in known:
         print(f"error: {UnknownNameError('command', name, known)}", file=sys.stderr)
         sys.exit(2)
     _runs = True
     sys.argv[1:] = rest
     # As __main__, so that result lines hold the command in a form that works without installing.
-    runpy.run_module(f"scripts.{name}", run_name="__main__", alter_sys=True)
+    runpy.run_module(f"scripts.{script}", run_name="__main__", alter_sys=True)

@@ -30,7 +30,7 @@ def test_a_place_that_is_refused_is_one_line(command, tmp_path, place, said):
     (tmp_path / "a_file").touch()
     (tmp_path / "a_folder" / "sub").mkdir(parents=True)
     tiny_model(tmp_path / "tiny.tflite")
-    done = command("pack", str(tmp_path / "tiny.tflite"), f"--output={tmp_path / place}")
+    done = command("pack", str(tmp_path / "tiny.tflite"), f"--output_file={tmp_path / place}")
     assert done.returncode == 1
     assert re.fullmatch(f"error: the system refuses a file.*{said}.*\n", done.stderr)
 
@@ -75,8 +75,8 @@ def test_a_mistake_of_ours_is_a_traceback(mistake):
 
 def zoo(*words):
     code = "import sys; sys.argv[0] = '/bin/zoo'; import scripts.common.console as it; it.run()"
-    words = [sys.executable, "-c", code, *words]
-    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=HANG_S)
+    command = [sys.executable, "-c", code, *words]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANG_S)
 
 
 def test_zoo_runs_the_script_of_a_command():
@@ -133,7 +133,8 @@ def test_help_has_the_flags_that_commands_share(command, name, flag):
 def test_help_shows_the_defaults_of_the_recipe_that_is_named(command):
     def epochs(*words):
         text = command("train", "--help", *words).stdout
-        return re.search(r"--epochs=N\n.* \(default: (\d+)\)", text)[1]
+        (shown,) = re.findall(r"--epochs=N\n.* \(default: (\d+)\)", text)
+        return shown
 
     assert epochs() == str(RECIPES["fashion_mnist_demo"].epochs)
     assert (

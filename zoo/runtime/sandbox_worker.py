@@ -1,14 +1,11 @@
 """The child of `zoo.runtime.sandbox`: runs `.tflite` files, one request after the other.
 
-`python -m zoo.runtime.sandbox_worker RUNTIME` reads a request a line on stdin and answers each
-with a line on what was stdout at the start, both JSON; arrays go through files that the request
-names. Stdout itself is turned into stderr, since the runtimes' C++ may write there. Ends with its
-stdin.
+`python -m zoo.runtime.sandbox_worker RUNTIME` speaks the protocol of `zoo.runtime.child`; arrays go
+through files that a request names.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -21,11 +18,11 @@ from pydantic import Field
 from zoo import runtime
 from zoo.errors import ZooError
 from zoo.io.files import MAX_MODEL_BYTES, read_bytes
+from zoo.runtime.child import serve
 from zoo.runtime.interpreter import interpreter
 from zoo.schema.base import Strict
 from zoo.schema.measurement import Placement
 
-MAX_LINE_BYTES = 4 * 2**20  # names of all tensors of a large network: some 100 kB
 _WARM_UP_SHARE = 0.25
 
 
@@ -43,12 +40,8 @@ class Request(Strict):
 
 
 class Answer(Strict):
-    """What came of it; `error` is set where the runtime refused.
+    """What came of it; `names` are those of the arrays `0`, `1`… in the `.npz`, for `tensors`."""
 
-    `names` are those of the arrays `0`, `1`… in the `.npz`, for `tensors`.
-    """
-
-    error: str | None = None
     placement: Placement | None = None
     names: tuple[str, ...] = ()
 
@@ -171,19 +164,5 @@ def _dequantized(value: np.ndarray, details: dict[str, Any]) -> np.ndarray:
     return ((value.astype(np.float64) - zero_points) * scales).astype(np.float32)
 
 
-def main(argv: list[str]) -> int:
-    """Answers requests until stdin ends."""
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    while line := sys.stdin.buffer.readline(MAX_LINE_BYTES):
-        try:
-            found = answer(Request.model_validate_json(line), argv[1])
-        except ZooError as error:
-            found = Answer(error=str(error))
-        answers.write(found.model_dump_json().encode() + b"\n")
-        answers.flush()
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv))
+    sys.exit(serve(lambda line: answer(Request.model_validate_json(line), sys.argv[1])))

@@ -301,7 +301,7 @@ def worker_runs() -> bool:
     pid = os.getpid()
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         with suppress(OSError):  # it has just ended
-            if b"host_worker" in Path(f"/proc/{child}/cmdline").read_bytes():
+            if b"android_bench.host.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
                 return True
     return False
 

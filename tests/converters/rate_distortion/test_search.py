@@ -185,5 +185,5 @@ def test_which_images_say_how_much_a_layer_matters(monkeypatch):
         monkeypatch.setattr(conversions, "IMAGES", most)
         chosen = conversions.pictures(dataset)
         assert len(chosen) == count
-        ends = dataset.normalise(dataset.train.images[[0, every - 1]])
+        ends = dataset.normalize(dataset.train.images[[0, every - 1]])
         assert np.array_equal(chosen[[0, -1]], ends), "from the whole of the split"

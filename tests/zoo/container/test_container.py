@@ -239,15 +239,15 @@ def test_unpacking_needs_little(tmp_path):
 def test_commands(command, tmp_path):
     model = tiny_model(tmp_path / "tiny.tflite")
     box, back = tmp_path / "tiny.ztfl", tmp_path / "back.tflite"
-    done = command("pack", str(model), f"--output={box}")
+    done = command("pack", str(model), f"--output_file={box}")
     assert done.returncode == 0, done.stderr
     assert f"{model.stat().st_size:,} bytes" in done.stdout and "zip (deflate)" in done.stdout
     assert f"{box.stat().st_size:,} bytes" in done.stdout
-    done = command("unpack", str(box), f"--output={back}")
+    done = command("unpack", str(box), f"--output_file={back}")
     assert done.returncode == 0, done.stderr
     assert back.read_bytes() == model.read_bytes()
     box.write_bytes(box.read_bytes()[:-1])
-    done = command("unpack", str(box), f"--output={tmp_path / 'other'}")
+    done = command("unpack", str(box), f"--output_file={tmp_path / 'other'}")
     assert done.returncode == 1 and done.stderr.count("\n") == 1
     assert "damaged" in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(

@@ -280,6 +280,6 @@ def test_nothing_is_handed_out_by_the_command(command, tmp_path, good):
     data = bytearray(good[1])
     data[20] ^= 1  # the SHA-256: all else is right
     box.write_bytes(with_crc(bytes(data)))
-    done = command("unpack", str(box), f"--output={tmp_path / 'out'}")
+    done = command("unpack", str(box), f"--output_file={tmp_path / 'out'}")
     assert done.returncode == 1 and "not the file that was packed" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["box"]

@@ -19,7 +19,7 @@ from tests.support.processes import HANG_S
 from tests.support.tiny_tflite import tiny_model
 from zoo import runtime
 from zoo.errors import ZooError
-from zoo.runtime import sandbox
+from zoo.runtime import child as protocol
 from zoo.runtime.sandbox import Sandbox, unique
 
 IMAGES = np.random.default_rng(3).standard_normal((4, 16, 16, 1)).astype(np.float32)
@@ -37,7 +37,7 @@ def _installed(name):
 def patience():
     """A child may take as long as it takes to end by itself."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sandbox, "_GOODBYE_S", float(HANG_S))
+        patch.setattr(protocol, "_GOODBYE_S", float(HANG_S))
         yield
 
 
@@ -112,7 +112,7 @@ def test_latency(runner, tiny):
 
 def test_a_refused_file_costs_nothing(runner, tiny, tmp_path):
     runner.placement(tiny)
-    child = runner._child.pid
+    child = runner.child.process.pid
     other = tmp_path / "other.tflite"
     content = tiny.read_bytes()
     other.write_bytes(content[:4] + b"ELSE" + content[8:])
@@ -129,7 +129,7 @@ def test_a_refused_file_costs_nothing(runner, tiny, tmp_path):
     with pytest.raises(ZooError, match="a request that can't be"):
         runner.outputs(tiny, IMAGES, threads=0)
     runner.placement(tiny)
-    assert runner._child.pid == child
+    assert runner.child.process.pid == child
 
 
 def cut(content):
@@ -161,7 +161,7 @@ def processor_s(pid):
 def test_a_crash_is_an_error_here(tiny):
     with Sandbox("litert", HANG_S) as runner, ThreadPoolExecutor(1) as pool:
         runner.placement(tiny)
-        child = runner._child.pid
+        child = runner.child.process.pid
         idle_s = processor_s(child)
         call = pool.submit(runner.latency_us, tiny, "none", 1, 3600.0)
         while processor_s(child) < idle_s + 0.1:
@@ -176,27 +176,27 @@ def test_a_crash_is_an_error_here(tiny):
 def test_a_killed_child_is_replaced(tiny):
     with Sandbox("litert", HANG_S) as runner:
         runner.placement(tiny)
-        old = runner._child
+        old = runner.child.process
         old.kill()
         old.wait()
         runner.placement(tiny)
-        assert runner._child.pid != old.pid
-        os.kill(runner._child.pid, signal.SIGSTOP)
-        runner.timeout_s = 0.3
-        hung = runner._child
+        assert runner.child.process.pid != old.pid
+        os.kill(runner.child.process.pid, signal.SIGSTOP)
+        runner.child.timeout_s = 0.3
+        hung = runner.child.process
         assert hung is not None
         with pytest.raises(ZooError, match=r"litert hung.*no answer in 0.3 s"):
             runner.placement(tiny)
         assert hung.returncode == -signal.SIGKILL
-        runner.timeout_s = HANG_S
+        runner.child.timeout_s = HANG_S
         assert runner.placement(tiny).level == "full"
 
 
 def test_nothing_is_left(tiny):
     with Sandbox("litert", HANG_S) as runner:
-        assert runner._child is None
+        assert runner.child.process is None
         runner.outputs(tiny, IMAGES)
-        child, folder = runner._child, runner._place()
+        child, folder = runner.child.process, runner.child.folder()
         assert folder.stat().st_mode & 0o077 == 0
         assert [p.name for p in folder.glob("result*")] == []
     assert child is not None
@@ -210,10 +210,10 @@ def test_nothing_is_left(tiny):
 def test_a_child_ends_with_its_parent(tiny):
     code = f"""
 from pathlib import Path
-from zoo.runtime.sandbox import Runner
-runner = Runner("litert", {HANG_S})
+from zoo.runtime.sandbox import Sandbox
+runner = Sandbox("litert", {HANG_S})
 runner.placement(Path({str(tiny)!r}))
-print(runner._child.pid, flush=True)
+print(runner.child.process.pid, flush=True)
 import os
 os.kill(os.getpid(), 9)
 """
