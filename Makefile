@@ -1,12 +1,12 @@
-# make demo   set up and run the whole chain: train, prune, QAT, convert, score, time, report
-# make test   set up what is missing and run the tests: ten minutes on two cores
-# make test-all  the others too: every family with every scheme, every make of phone, fuzzing
-# make coverage  make test's coverage of the code, and the files that it covers least
-# make lint   ruff, mypy, import-linter
-# make setup  only .venv with the locked dependencies
-# make lock   resolve the dependencies anew (after an edit of pyproject.toml)
-# make sampler  build the program that samples on phones
-# make clean  remove what the above made, but not the cache of downloads
+# make demo   set up, then run the whole chain: train, prune, QAT, convert, score, time, report
+# make test   set up, then run the tests that every change needs: ten minutes on two cores
+# make test-all  all tests: also every family with every scheme, all phones, fuzzing
+# make coverage  line coverage of make test, and the ten least covered files
+# make lint   ruff, mypy, import-linter, codespell
+# make setup  create .venv with the locked dependencies
+# make lock   update the lock files after a change of pyproject.toml
+# make sampler  build the sampler that runs on phones
+# make clean  remove all of the above except cached downloads
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -46,6 +46,7 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/codespell -D - -D tests/support/spelling.txt
 
 setup: $(STAMP)
 

@@ -1,1 +1,1 @@
-"""Timing models on this computer and on phones, and reporting it. Never imports TensorFlow."""
+"""Benchmarks models on this computer and on phones. Never imports TensorFlow."""

@@ -1,4 +1,4 @@
-"""What waiting on a phone goes by."""
+"""The clock that all waiting on a phone uses."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import time
 
 
 class Clock:
-    """This computer's time: limits are reckoned with it, and pauses made.
+    """The host's monotonic clock: measures timeouts and sleeps.
 
-    All that waits for a phone goes by the clock of its `Adb`, so that whoever has another time (a
-    phone that lives faster, a computer that is slower) gives another one.
+    All code that waits for a phone uses the clock of its `Adb`, so a different clock can be passed
+    in for simulated phones or slow computers.
     """
 
     def now(self) -> float:
-        """Seconds since some moment; never falls."""
+        """Returns seconds since an arbitrary moment; never decreases."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Lets so much of it pass."""
+        """Blocks for `seconds` of this clock's time."""
         time.sleep(seconds)

@@ -1,1 +1,1 @@
-"""Keras to TFLite: the only user of tf.lite."""
+"""Converts Keras networks to TFLite; the only package that uses `tf.lite`."""

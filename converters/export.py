@@ -1,4 +1,4 @@
-"""From a finished run to `.tflite` files, their manifests and a result line each."""
+"""Exports a finished run as `.tflite` files with manifests and result lines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from converters.conversion.from_keras import CALIBRATION_IMAGES, Conversions
 from converters.conversion.manifest import card_of, describe
 from converters.conversion.quantize import Calibration
 from converters.packing.pack import packed_size
-from converters.rate_distortion.conversions import RateConversions, pictures
+from converters.rate_distortion.conversions import RateConversions, sample_images
 from zoo import data, runs
 from zoo.io.files import write_bytes, write_text
 from zoo.io.log import Log
@@ -28,30 +28,36 @@ from zoo.schema.run import Run
 
 def write(
     run: Run,
-    wanted: Sequence[str],
+    requested: Sequence[str],
     output: Path,
     provenance: Provenance,
     log: Log,
     raw_input: bool = False,
     ratio: float | None = None,
 ) -> list[Artifact]:
-    """Converts a run to each precision: OUTPUT/artifacts/NAME.tflite and NAME.json.
+    """Converts a run to each requested precision.
+
+    Writes OUTPUT/artifacts/NAME.tflite and NAME.json, and appends to OUTPUT/results.jsonl.
 
     Args:
-        run: finished.
-        wanted: precisions.
-        output: the --output folder.
-        provenance: goes into the manifest and the result line.
-        log: gets a line for each file.
-        raw_input: take pixels.
-        ratio: first quantize for rate and distortion, so that the float32 file's container is that
-            many times smaller than the file; the artifacts' scheme then ends with `rate`.
+        run: Finished run.
+        requested: Precisions, see `converters.conversion.precisions`.
+        output: The --output folder.
+        provenance: Written to the manifests and the result lines.
+        log: Called with one line per file.
+        raw_input: Take uint8 pixels as input and normalize them inside the graph.
+        ratio: If set, first apply rate–distortion quantization, such that the container of the
+            float32 file is this many times smaller than the file. The scheme of the artifacts then
+            ends with `rate`.
+
+    Returns:
+        The manifests, in the order of `requested`.
 
     Raises:
-        ZooError: a precision that the run can't have, missing data, a refusing converter. Files
-            written before stay; none is half-written.
+        ZooError: if the run does not support a precision, its data is missing, or the converter
+            fails. Files that are already written stay; no file is left half-written.
     """
-    for precision in wanted:
+    for precision in requested:
         precisions.check(run, precision, raw_input)
     dataset = data.of_run(run)
     model = runs.keras_model(run, output / "runs" / run.name)
@@ -75,18 +81,18 @@ def write(
         conversions = RateConversions(
             model,
             calibration,
-            pictures(dataset),
+            sample_images(dataset),
             ratio,
             measure=lambda content: packed_size(metadata.attach(content, card_for("float32"))),
             log=log,
         )
-    made = []
-    for precision in wanted:
-        began = time.monotonic()
-        told = card_for(precision)
-        content = metadata.attach(conversions.flatbuffer(precision), told)
-        seconds = round(time.monotonic() - began, 1)
-        artifact = describe(content, run, precision, told, provenance)
+    artifacts = []
+    for precision in requested:
+        start = time.monotonic()
+        card = card_for(precision)
+        content = metadata.attach(conversions.flatbuffer(precision), card)
+        seconds = round(time.monotonic() - start, 1)
+        artifact = describe(content, run, precision, card, provenance)
         folder = output / "artifacts"
         write_bytes(folder / f"{artifact.name}.tflite", content)
         write_text(folder / f"{artifact.name}.json", artifact.model_dump_json(indent=1) + "\n")
@@ -107,8 +113,8 @@ def write(
             f"{artifact.gzip_bytes / 1000:.0f} kB, {sum(artifact.operators.values())} operators, "
             f"converted in {seconds:.1f} s"
         )
-        made.append(artifact)
-    return made
+        artifacts.append(artifact)
+    return artifacts
 
 
 def _calibration(dataset: data.Dataset, raw_input: bool) -> Calibration:

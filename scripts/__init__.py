@@ -1,1 +1,1 @@
-"""Command-line tools: flags and one call each."""
+"""Command-line tools: each one defines flags and calls a library function."""

@@ -1,15 +1,19 @@
-"""Measures `.tflite` files on this computer, on phones, or on both.
+"""Measures .tflite files on this computer and on phones: latency, accuracy and energy.
 
-    python -m scripts.benchmark                                  every artifact, this computer
-    python -m scripts.benchmark --device=all                     and every phone that adb lists
-    python -m scripts.benchmark --device=R58M123 --delegate=gpu  one phone, one delegate
-    python -m scripts.benchmark --device=R58M123 --energy        with the energy of an inference
-    python -m scripts.benchmark --artifact=my.tflite --runtime=litert,tflite_runtime --threads=1,2
+    zoo benchmark                                   every artifact, on this computer
+    zoo benchmark --device=all                      also on every phone that adb lists
+    zoo benchmark --device=R58M123 --delegate=gpu   one phone, one delegate
+    zoo benchmark --device=R58M123 --energy         also the energy per inference
+    zoo benchmark --artifact=my.tflite --runtime=litert,tflite_runtime --threads=1,2
 
-On this computer, artifacts are also scored on their whole test split, through the same runtime.
-Each process of a case appends one line to OUTPUT/results.jsonl, a failed one too, with its reason;
-the exit code is 1 where any case failed. The processes of all cases run in a seeded random order.
-The same command, run again, goes on with what has no good line yet; --session=NAME measures anew.
+A case is a file in one configuration (device, runtime, delegate, threads, cores). Each case is
+measured in several processes, and the processes of all cases run in a seeded random order. Each
+process appends one line to OUTPUT/results.jsonl, with the reason if it failed. On this computer,
+artifacts are also scored on their whole test split with the same runtime. The exit code is 1 if a
+case failed.
+
+The same command again continues with the processes that have no valid line yet; --session=NAME
+measures everything again.
 """
 
 from __future__ import annotations
@@ -25,7 +29,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from scripts.common import cli
+from scripts.common import cli, help
 from zoo import runtime
 from zoo.errors import ZooError
 from zoo.io.provenance import Provenance
@@ -43,60 +47,94 @@ FLAGS = flags.FLAGS
 cli.define_output()
 _PHONE_DELEGATES = ("xnnpack", "none", "gpu")
 _LITERT_DELEGATES = ("xnnpack", "gpu")
-flags.DEFINE_list("artifact", [], "artifact names or .tflite paths (default: every artifact)")
+flags.DEFINE_list(
+    "artifact", [], "artifact names or .tflite paths (default: every artifact in OUTPUT/artifacts)"
+)
 cli.former_flag("models", "artifact")
 flags.DEFINE_list(
-    "device", ["host"], "host, adb serials, or all: this computer and every phone that adb lists"
+    "device",
+    ["host"],
+    "host (this computer), serials of phones, or all: this computer and every phone adb lists",
 )
 flags.DEFINE_list("runtime", ["litert"], f"on this computer: {', '.join(runtime.RUNTIMES)}")
 flags.DEFINE_list(
     "delegate",
     [],
-    "of xnnpack and none (or cpu), on phones also gpu, nnapi, external:LIBRARY?NAME:VALUE "
-    "(default: xnnpack and none, on phones gpu too)",
+    "xnnpack and none (or cpu, the same); on phones also gpu, nnapi and "
+    "external:LIBRARY?NAME:VALUE (default: xnnpack and none, on phones also gpu)",
 )
-flags.DEFINE_list("threads", ["1"], "numbers of CPU threads")
-flags.DEFINE_list("cores", [""], "on phones: big, little, prime, or masks such as f0")
-flags.DEFINE_integer("num_runs", 50, "inferences a process, at least", lower_bound=1)
-flags.DEFINE_float("min_secs", 0.5, "seconds a process measures, at least", lower_bound=0)
-flags.DEFINE_integer("processes", 3, "processes a case; figures are medians over them", 1)
-flags.DEFINE_bool("energy", False, "energy too, in the first process of each case")
-# A window of 30 s is the least, and the tool's last second is left out.
-flags.DEFINE_float("energy_secs", 60, "seconds of inferences for --energy", lower_bound=32)
+flags.DEFINE_list("threads", ["1"], "numbers of CPU threads; each one is measured")
+flags.DEFINE_list(
+    "cores", [""], "on phones: big, little, prime, or masks such as f0 (default: any core)"
+)
+flags.DEFINE_integer("num_runs", 50, "minimum number of inferences per process", lower_bound=1)
 flags.DEFINE_float(
-    "idle_secs", 20, "seconds of rest before and after them, for --energy", lower_bound=5
+    "min_secs", 0.5, "minimum duration of the measurement per process, in seconds", lower_bound=0
 )
-flags.DEFINE_bool("op_profile", False, "on phones: which operators take the time, no latency")
-flags.DEFINE_bool("verify_outputs", False, "on phones: compare outputs with this computer's too")
-flags.DEFINE_integer("verify_images", 8, "pictures for --verify_outputs", lower_bound=1)
-flags.DEFINE_string(
-    "images", None, "pictures for files without a manifest: a .tar or folder of JPEGs"
+flags.DEFINE_integer("processes", 3, "processes per case; results are medians over them", 1)
+flags.DEFINE_bool("energy", False, "also measure energy, in the first process of each case")
+# At least a window of 30 s; the tool's last second is not part of it.
+flags.DEFINE_float(
+    "energy_secs", 60, "duration of the energy measurement, in seconds", lower_bound=32
 )
 flags.DEFINE_float(
-    "sustained_minutes", 0, "on phones: inference after inference for so long, as a curve", 0
+    "idle_secs", 20, "duration of the idle periods before and after it, in seconds", lower_bound=5
 )
+flags.DEFINE_bool("op_profile", False, "profile the time per operator instead of the latency")
 flags.DEFINE_bool(
-    "fixed_performance", False, "on phones: Android's fixed performance mode meanwhile"
+    "verify_outputs", False, "on phones: also compare the outputs with those of this computer"
+)
+flags.DEFINE_integer("verify_images", 8, "number of images for --verify_outputs", lower_bound=1)
+flags.DEFINE_string(
+    "images", None, "images for files without a manifest: a .tar or a folder of JPEGs"
 )
 flags.DEFINE_float(
-    "start_c", 38, "on phones: a process starts at this battery temperature (°C), at most"
+    "sustained_minutes",
+    0,
+    "duration of a sustained run, which records latency over time, in minutes; 0 for none",
+    0,
 )
-flags.DEFINE_float("cool_down_secs", 300, "seconds to wait for --start_c", 0)
-flags.DEFINE_bool("accuracy", True, "score artifacts on their test split, on this computer")
-flags.DEFINE_string("session", "", "a name; under another one all is measured anew")
-flags.DEFINE_integer("seed", 1, "of the order")
-flags.DEFINE_bool("plan", False, "only print what would be measured, and how long it takes")
-flags.DEFINE_bool("dry_run", False, "only print the phone's commands")
-flags.DEFINE_float("recovery_secs", 60, "how long to wait for a phone that left", lower_bound=0)
-flags.DEFINE_enum("tool", "tflite", ["tflite", "litert"], "whose benchmark_model to download")
-flags.DEFINE_string("benchmark_binary", None, "benchmark_model for the phone (default: download)")
-flags.DEFINE_string("adb", None, "the adb client (default: the one on PATH, else adbutils' own)")
+flags.DEFINE_bool("fixed_performance", False, "turn on Android's fixed performance mode")
+flags.DEFINE_float("start_c", 38, "highest battery temperature at which a process starts, in °C")
+flags.DEFINE_float(
+    "cool_down_secs", 300, "longest wait for the battery to cool to --start_c, in seconds", 0
+)
+flags.DEFINE_bool("accuracy", True, "on this computer: score artifacts on their test split")
+flags.DEFINE_string("session", "", "any name; a new one measures everything again")
+flags.DEFINE_integer("seed", 1, "seed of the random order and of the images of --verify_outputs")
+flags.DEFINE_bool("plan", False, "only print what would be measured and how long it would take")
+flags.DEFINE_bool("dry_run", False, "only print the commands that would run on the phone")
+flags.DEFINE_float(
+    "recovery_secs", 60, "longest wait for a disconnected phone, in seconds", lower_bound=0
+)
+flags.DEFINE_enum(
+    "tool",
+    "tflite",
+    ["tflite", "litert"],
+    "benchmark_model to download: TensorFlow Lite's or LiteRT's",
+)
+flags.DEFINE_string(
+    "benchmark_binary", None, "path of your own benchmark_model (default: download)"
+)
+flags.DEFINE_string("adb", None, "path of adb (default: adb on PATH, else the one in adbutils)")
+help.group(
+    "What is measured", "artifact", "device", "runtime", "delegate", "threads", "cores", "accuracy"
+)
+help.group("How long", "num_runs", "min_secs", "processes")
+help.group("Energy", "energy", "energy_secs", "idle_secs")
+help.group(
+    "Phones", "op_profile", "sustained_minutes", "fixed_performance", "start_c",
+    "cool_down_secs", "recovery_secs", "tool", "benchmark_binary", "adb",
+)  # fmt: skip
+help.group("Outputs", "verify_outputs", "verify_images", "images")
 
 
 def main(_: list[str]) -> int:
-    """Measures by the flags; 1 where a case failed."""
+    """Measures all cases; returns 1 if one failed."""
     if FLAGS.op_profile and FLAGS.sustained_minutes:
-        raise ZooError("--op_profile and --sustained_minutes are two runs", remedy="give one")
+        raise ZooError(
+            "--op_profile and --sustained_minutes can't be combined", remedy="pass only one of them"
+        )
     _delegates(())
     for name in FLAGS.runtime:
         runtime.version(name)
@@ -112,38 +150,38 @@ def main(_: list[str]) -> int:
     else:
         failed += sum(_on_phone(files, phone) for phone in phones)
     if failed:
-        cli.say(f"{failed} case(s) failed; each is a row with its reason in results.jsonl")
+        cli.say(f"{failed} case(s) failed; see the reasons in results.jsonl")
     return 1 if failed else 0
 
 
 def _phones() -> list[Attached]:
-    """The phones meant by --device; adb is not asked where none is."""
-    wanted = [name for name in FLAGS.device if name != "host"]
-    if not wanted:
+    """Returns the phones of --device; does not need adb if there are none."""
+    requested = [name for name in FLAGS.device if name != "host"]
+    if not requested:
         return []
     from android_bench.adb.client import Adb
     from android_bench.session.session import attached_phones
 
-    every = "all" in wanted
+    all_phones = "all" in requested
     try:
-        return attached_phones(Adb(FLAGS.adb), "all" if every else ",".join(wanted))
+        return attached_phones(Adb(FLAGS.adb), "all" if all_phones else ",".join(requested))
     except ZooError as error:
-        if not every:
+        if not all_phones:
             raise
         cli.say(f"phones: {error.what}; measuring on this computer only")
         return []
 
 
 def _threads() -> list[int]:
-    found = [int(text) if text.isdecimal() else 0 for text in FLAGS.threads]
-    if not found or not all(1 <= number <= 256 for number in found):
+    numbers = [int(text) if text.isdecimal() else 0 for text in FLAGS.threads]
+    if not numbers or not all(1 <= number <= 256 for number in numbers):
         raise ZooError(
-            "impossible numbers of threads",
+            "invalid number of threads",
             where="--threads",
-            expected="numbers from 1 to 256, with commas between",
+            expected="numbers from 1 to 256, separated by commas",
             got=",".join(FLAGS.threads),
         )
-    return found
+    return numbers
 
 
 def _delegates(default: tuple[str, ...]) -> list[str]:
@@ -169,8 +207,8 @@ def _on_host(files: list[RequestedFile]) -> int:
     cases = [f.case(r, d, t) for f in files for r, d, t in configurations]
     timing = bench.HostTiming(FLAGS.num_runs, FLAGS.min_secs, 0.2)
     metering = _metering()
-    asked = asdict(timing) | ({"metering": asdict(metering)} if metering else {})
-    tasks = _tasks(cases, bench.device().name, asked)
+    settings = asdict(timing) | ({"metering": asdict(metering)} if metering else {})
+    tasks = _tasks(cases, bench.device().name, settings)
     recorder = _recorder()
     if FLAGS.plan or FLAGS.dry_run:
         process_s = 1.5 + timing.warmup_secs + timing.min_secs
@@ -183,15 +221,15 @@ def _on_host(files: list[RequestedFile]) -> int:
     if not FLAGS.accuracy:
         return failed
     unscored = recorder.unscored((f.sha256, r) for f in files for r in FLAGS.runtime)
-    scored = [
+    to_score = [
         (f.case(r, delegates[0], 1), f.artifact)
         for f in files
         for r in FLAGS.runtime
         if f.artifact and (f.sha256, r) in unscored
     ]
-    # Scoring is not timed, so it may use every core; timing above never shares the machine.
+    # Scoring is not timed, so it may use all cores; nothing else runs during the timing above.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        scores = pool.map(lambda pair: bench.score(pair[0], pair[1], provenance), scored)
+        scores = pool.map(lambda pair: bench.score(pair[0], pair[1], provenance), to_score)
         return failed + sum(map(recorder.score, scores))
 
 
@@ -204,25 +242,25 @@ def _on_phone(files: list[RequestedFile], phone: Attached) -> int:
     delegates = _delegates(_PHONE_DELEGATES if FLAGS.tool == "tflite" else _LITERT_DELEGATES)
     configurations = [(d, t, c) for d in delegates for t in _threads() for c in FLAGS.cores]
     cases = [f.case("benchmark_model", d, t, c) for f in files for d, t, c in configurations]
-    own = Path(FLAGS.benchmark_binary) if FLAGS.benchmark_binary else None
+    custom = Path(FLAGS.benchmark_binary) if FLAGS.benchmark_binary else None
     options = _options()
-    asked = {**asdict(options), "tool": FLAGS.benchmark_binary or FLAGS.tool}
+    settings = {**asdict(options), "tool": FLAGS.benchmark_binary or FLAGS.tool}
     identity = _identity(phone)
-    tasks = _tasks(cases, identity, asked)
+    tasks = _tasks(cases, identity, settings)
     if FLAGS.plan or FLAGS.dry_run:
-        _plan(f"on the phone {phone.serial}", tasks, options.expected_s, options)
+        _plan(f"on phone {phone.serial}", tasks, options.expected_s, options)
         return 0
     recorder = _recorder()
     with ExitStack() as stack:
         compared, references = [], None
         if FLAGS.verify_outputs:
             compared = recorder.uncompared(cases, identity)
-            references = stack.enter_context(References(_pictures()))
+            references = stack.enter_context(References(_output_images()))
         rows = session.measure_on_phone(
             Adb(FLAGS.adb),
             phone.serial,
             _pending(tasks),
-            lambda abi: binary.benchmark_binary(own, abi, cli.cache(), tool=FLAGS.tool),
+            lambda abi: binary.benchmark_binary(custom, abi, cli.cache(), tool=FLAGS.tool),
             Provenance.here(),
             options,
             cli.say,
@@ -233,7 +271,7 @@ def _on_phone(files: list[RequestedFile], phone: Attached) -> int:
 
 
 def _identity(phone: Attached) -> str:
-    """The phone's id; of what adb calls it, where it can't be reached."""
+    """Returns the id of a phone, computed from its name in adb if it does not respond."""
     from android_bench.adb.client import Adb
     from android_bench.phone.phone import Phone
     from zoo.schema.device import device_id
@@ -244,7 +282,7 @@ def _identity(phone: Attached) -> str:
         return device_id(phone.serial)
 
 
-def _pictures() -> OutputImages:
+def _output_images() -> OutputImages:
     from android_bench.outputs.reference import OutputImages
 
     images = Path(FLAGS.images) if FLAGS.images else None
@@ -270,25 +308,25 @@ def _options() -> RunOptions:
 
 
 def _on_several(phones: list[Attached]) -> int:
-    """One process a phone, so that Ctrl-C reaches each; how many of them failed."""
-    words = [sys.executable, "-m", "scripts.benchmark", *sys.argv[1:]]
-    started = [subprocess.Popen([*words, f"--device={phone.serial}"]) for phone in phones]
+    """Runs one process per phone, so that Ctrl-C reaches each; returns how many failed."""
+    command = [sys.executable, "-m", "scripts.benchmark", *sys.argv[1:]]
+    children = [subprocess.Popen([*command, f"--device={phone.serial}"]) for phone in phones]
     try:
-        return sum(process.wait() != 0 for process in started)
+        return sum(child.wait() != 0 for child in children)
     finally:
-        for process in started:
-            process.wait()  # Ctrl-C reaches them too, and they tidy their phones up
+        for child in children:
+            child.wait()  # after Ctrl-C, children clean up their phones
 
 
-def _tasks(cases: list[Case], device_id: str, asked: dict[str, object]) -> list[Task]:
+def _tasks(cases: list[Case], device_id: str, settings: dict[str, object]) -> list[Task]:
     from android_bench.tasks.schedule import schedule
 
-    # How patiently a phone is waited for does not change what is measured.
-    patience = ("tolerance_s", "recovery_s", "cool_down_s")
-    told = {k: v for k, v in asked.items() if k not in patience}
-    told["session"] = FLAGS.session
-    processes = 1 if told.get("sustaining") or told.get("profiling") else FLAGS.processes
-    return schedule(cases, processes, device_id, told, FLAGS.seed)
+    # Timeouts do not change the results, so they are not part of a task's identity.
+    timeouts = ("tolerance_s", "recovery_s", "cool_down_s")
+    relevant = {k: v for k, v in settings.items() if k not in timeouts}
+    relevant["session"] = FLAGS.session
+    processes = 1 if relevant.get("sustaining") or relevant.get("profiling") else FLAGS.processes
+    return schedule(cases, processes, device_id, relevant, FLAGS.seed)
 
 
 def _recorder() -> Recorder:
@@ -301,8 +339,8 @@ def _pending(tasks: list[Task]) -> list[Task]:
     todo = _recorder().pending(tasks)
     if len(todo) < len(tasks):
         cli.say(
-            f"{len(tasks) - len(todo)} of {len(tasks)} processes are measured already; "
-            "--session=NAME measures anew"
+            f"{len(tasks) - len(todo)} of {len(tasks)} processes are already measured; "
+            "--session=NAME measures them again"
         )
     return todo
 
@@ -313,7 +351,7 @@ def _plan(
     expected_s: Callable[[Task], float],
     options: RunOptions | None = None,
 ) -> None:
-    """Prints the cases and how long they take; the phone's commands too, if asked for."""
+    """Prints the cases and their minimum duration, and with --dry_run the phone's commands."""
     from android_bench.session.options import tool_command
     from android_bench.tasks.recorder import how
     from android_bench.tools.tool import TOOLS
@@ -321,16 +359,16 @@ def _plan(
     todo = _recorder().pending(tasks)
     seconds = sum(map(expected_s, todo))
     cli.say(
-        f"{len({task.key for task in tasks})} cases {where}, {len(tasks)} processes in all, "
-        f"{len(todo)} of them to be run: {seconds / 60:.1f} minutes or more"
+        f"{len({task.key for task in tasks})} cases {where}, {len(tasks)} processes, "
+        f"{len(todo)} of them to run: at least {seconds / 60:.1f} minutes"
     )
     for task in sorted(tasks, key=lambda task: (task.case.model, task.key, task.number)):
         case = task.case
         if options and FLAGS.dry_run:
             metered = options.metering is not None and task.number == 1
             cores = f"taskset ({case.configuration.cores}) " if case.configuration.cores else ""
-            line = TOOLS[FLAGS.tool]
-            command = tool_command(options, case, "benchmark_model", case.path.name, metered, line)
+            tool = TOOLS[FLAGS.tool]
+            command = tool_command(options, case, "benchmark_model", case.path.name, metered, tool)
             cli.say(f"  {cores}{command}")
         elif task.number == 1:
             cli.say(f"  {case.model} {case.precision}: {how(case.configuration)}")

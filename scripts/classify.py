@@ -1,11 +1,12 @@
-"""Names what is in pictures, by a released model. Needs no TensorFlow.
+"""Classifies images with a released model.
 
-    python -m scripts.classify resnet20-fashion_mnist-int8 docs/ankle_boot.png
-    python -m scripts.classify mine-int8 a.jpg b.png --top=3 --json
+    zoo classify resnet20-fashion_mnist-int8 docs/ankle_boot.png
+    zoo classify mine-int8 a.jpg b.png --top=3 --json
 
-The model is a downloaded one (python -m scripts.download), or of a clone's own release. Pictures
-may have any size; how they are scaled and normalized is told by the model's manifest. Exit code 1
-where a picture can't be read; the others are classified all the same.
+The first argument is the name of a downloaded model (see `zoo download`) or of one in the clone's
+own release. Images may have any size; they are scaled and normalized as the model's manifest says.
+The exit code is 1 if an image can't be read; the other images are still classified. Needs no
+TensorFlow.
 """
 
 from __future__ import annotations
@@ -22,33 +23,37 @@ from zoo.io.stderr import quiet
 from zoo.runtime.interpreter import DELEGATES
 
 FLAGS = flags.FLAGS
-flags.DEFINE_integer("top", 5, "how many classes", lower_bound=1)
-flags.DEFINE_integer("threads", 1, "CPU threads", lower_bound=1)
-flags.DEFINE_string("delegate", "xnnpack", f"{', '.join(DELEGATES)}")
-flags.DEFINE_bool("json", False, "print one JSON object, picture → classes")
+flags.DEFINE_integer(
+    "top", 5, "number of classes to print per image, most probable first", lower_bound=1
+)
+flags.DEFINE_integer("threads", 1, "number of CPU threads", lower_bound=1)
+flags.DEFINE_string("delegate", "xnnpack", f"one of {', '.join(DELEGATES)}")
+flags.DEFINE_bool("json", False, "print one JSON object that maps images to classes")
 
 
 def main(argv: list[str]) -> int:
-    """Classifies each picture."""
+    """Classifies each image; returns 1 if one can't be read."""
     if len(argv) < 3:
-        raise ZooError("a model and a picture are needed", expected="MODEL PICTURE…", got=argv[1:])
+        raise ZooError(
+            "a model and at least one image are required", expected="MODEL IMAGE…", got=argv[1:]
+        )
     with quiet():
         model = zoo.load(argv[1], threads=FLAGS.threads, delegate=FLAGS.delegate)
-    found, failed = {}, False
-    for picture in argv[2:]:
+    classes, failed = {}, False
+    for image in argv[2:]:
         try:
-            guesses = model.classify(picture, FLAGS.top)
+            guesses = model.classify(image, FLAGS.top)
         except ZooError as error:
             cli.complain(error)
             failed = True
             continue
-        found[picture] = [asdict(guess) for guess in guesses]
+        classes[image] = [asdict(guess) for guess in guesses]
         if not FLAGS.json:
-            cli.say(f"{picture}:")
+            cli.say(f"{image}:")
             for guess in guesses:
                 cli.say(f"  {100 * guess.probability:5.1f} %  {guess.label}")
     if FLAGS.json:
-        cli.say(json.dumps(found, indent=1))
+        cli.say(json.dumps(classes, indent=1))
     return int(failed)
 
 

@@ -1,31 +1,33 @@
-"""Compresses a trained run by one scheme, with fine-tuning; resumable like scripts.train.
+"""Compresses a trained run: low rank, pruning, clustering, QAT or rate-distortion quantization.
 
-    python -m scripts.compress --run=RUN --scheme=prune --prune_sparsity=0.7
-    python -m scripts.compress --run=RUN --scheme=prune --layers=conv1:0.3,fire2_squeeze1x1:0.5
-    python -m scripts.compress --run=RUN-pruned --scheme=cluster --cluster_count=16
-    python -m scripts.compress --run=RUN-pruned-clustered --scheme=qat
+    zoo compress --run=RUN --scheme=prune --prune_sparsity=0.7
+    zoo compress --run=RUN --scheme=prune --layers=conv1:0.3,fire2_squeeze1x1:0.5
+    zoo compress --run=RUN-pruned --scheme=cluster --cluster_count=16
+    zoo compress --run=RUN-pruned-clustered --scheme=qat
 
-low_rank splits layers in two thin ones (SVD); RUN-low_rank. By size, energy or rank.
+Schemes, in the order in which they can follow each other:
+
+low_rank splits layers into two smaller ones (SVD), to a given size, energy or rank; RUN-low_rank.
 prune sets small weights to zero; RUN-pruned. --prune_pattern is any (the smallest weights of a
     kernel), 2:4 (two of four neighboring input channels), 1x4 or 4x1 (blocks of filters × input
     channels), or xnnpack (the 1×1 convolutions that XNNPACK can run sparse).
-cluster gives each kernel few distinct values; RUN-clustered.
-qat trains for int8; RUN-qat. pqat, cqat and pcqat are qat that insists on a pruned run, a clustered
-    one, or both.
+cluster limits the number of distinct values per kernel; RUN-clustered.
+qat trains for int8; RUN-qat. pqat, cqat and pcqat are the same but require a pruned run, a
+    clustered run, or one that is both.
 
-rate needs no fine-tuning: codes and steps of least error for their entropy, so that the download
-    container (scripts.pack) is --rate_ratio times smaller than the float32 file; leaves artifacts
-    OUTPUT/artifacts/RUN-rate-PRECISION.tflite of a run that is not qat.
+Each of these fine-tunes the network and preserves zeros, clusters and ranks of earlier schemes. The
+saved weights are from the epoch with the best validation accuracy among those that reach the goal.
+The same command again resumes an interrupted run.
 
-The others follow each other in this order. What an earlier one made stays so: zeros, clusters,
-ranks.
-The weights kept are the best epoch's by validation, among those in which the goal is reached.
+rate needs no fine-tuning: it quantizes the weights with the least error for their entropy, until
+    the download container (`zoo pack`) is --rate_ratio times smaller than the float32 file. Writes
+    OUTPUT/artifacts/RUN-rate-PRECISION.tflite. RUN must not be a qat run.
 
-A plan gives a value for each layer, and leaves alone the layers that it does not name:
-{"format": 1, "what": "sparsity", "layers": {"conv1": 0.3}}, or "clusters" or "rank". --layers
-changes some layers' values. 0 leaves a layer alone.
+A plan has a value for some layers and leaves the others unchanged, as does a value of 0:
+{"format": 1, "what": "sparsity", "layers": {"conv1": 0.3}}. "what" may also be "clusters" or
+"rank". --layers sets or overrides the values of some layers.
 
-Leaves OUTPUT/runs/RUN-… (weights, run.json, epochs.csv, tensorboard/) and one line in
+Writes OUTPUT/runs/RUN-… (weights, run.json, epochs.csv, tensorboard/) and one line in
 OUTPUT/results.jsonl.
 """
 
@@ -36,7 +38,7 @@ from pathlib import Path
 from absl import flags
 
 from converters.conversion import precisions
-from scripts.common import cli, recipe_flags
+from scripts.common import cli, help, recipe_flags
 from zoo import runs
 from zoo.compression import schemes
 from zoo.errors import ZooError
@@ -46,14 +48,21 @@ from zoo.schema.run import Run
 
 FLAGS = flags.FLAGS
 cli.define_output()
-flags.DEFINE_string("run", None, "name of the run to start from, under OUTPUT/runs")
-flags.DEFINE_string("scheme", None, ", ".join((*schemes.NAMES, "rate")))
-flags.DEFINE_string("name", None, "name of the new run (default: see above)")
-flags.DEFINE_string("plan", None, "JSON file with a value for each layer")
-flags.DEFINE_list("layers", [], "LAYER:VALUE,… for some layers")
-flags.DEFINE_float("rate_ratio", 12, "rate: float32 file over container", lower_bound=1)
-flags.DEFINE_list("precision", ["float32", "int8"], "rate: precisions to convert to")
+flags.DEFINE_string("run", None, "name of the run to compress, in OUTPUT/runs")
+flags.DEFINE_string("scheme", None, f"one of {', '.join((*schemes.NAMES, 'rate'))}")
+flags.DEFINE_string(
+    "name", None, "name of the new run (default: RUN with the suffix of the scheme)"
+)
+flags.DEFINE_string(
+    "plan", None, "JSON file with a value per layer, for example from zoo sensitivity"
+)
+flags.DEFINE_list("layers", [], "values of some layers, LAYER:VALUE,…")
+flags.DEFINE_float(
+    "rate_ratio", 12, "size of the float32 file divided by the size of the container", lower_bound=1
+)
+flags.DEFINE_list("precision", ["float32", "int8"], "precisions to convert to")
 cli.former_flag("rate_precisions", "precision")
+help.group("Rate-distortion quantization (--scheme=rate)", "rate_ratio", "precision")
 recipe_flags.define(
     only=(
         "epoch_images",
@@ -77,13 +86,13 @@ recipe_flags.define(
 
 def main(_: list[str]) -> None:
     """Compresses --run by --scheme."""
-    given = cli.choice("scheme", (*schemes.NAMES, "rate"))
+    requested = cli.choice("scheme", (*schemes.NAMES, "rate"))
     run = cli.file_name(cli.required("run"), "--run")
     parent = runs.load(cli.output() / "runs" / run)
-    if given == "rate":
+    if requested == "rate":
         _rate(parent)
         return
-    scheme = schemes.following(parent, given)
+    scheme = schemes.following(parent, requested)
     name = cli.file_name(FLAGS.name or f"{run}-{schemes.SCHEMES[scheme].suffix}", "--name")
     plan = Path(FLAGS.plan) if FLAGS.plan else None
     per_layer = schemes.per_layer(scheme, plan, FLAGS.layers)
@@ -100,17 +109,17 @@ def _rate(run: Run) -> None:
     for flag in ("name", "plan", "layers"):
         if FLAGS[flag].present:
             raise ZooError(
-                "rate finds each layer's values itself, and names its files after the run",
+                "--scheme=rate chooses the values per layer and the file names itself",
                 where=f"--{flag}",
-                remedy="leave the flag out; --rate_ratio sets the size",
+                remedy="remove the flag; --rate_ratio sets the size",
             )
-    wanted = cli.choices("precision", precisions.PRECISIONS)
-    for precision in wanted:
+    names = cli.choices("precision", precisions.PRECISIONS)
+    for precision in names:
         precisions.check(run, precision)
     import_tensorflow()
     from converters import export
 
-    export.write(run, wanted, cli.output(), Provenance.here(), cli.say, ratio=FLAGS.rate_ratio)
+    export.write(run, names, cli.output(), Provenance.here(), cli.say, ratio=FLAGS.rate_ratio)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
-"""Makes a data set or public weights available on this machine and checks them; trains nothing.
+"""Downloads and checks a dataset or public weights.
 
-python -m scripts.data --dataset=fashion_mnist
-python -m scripts.data --dataset=cifar10_jpeg --archive=cifar10_jpeg.tar.xz
-python -m scripts.data --dataset=imagenette --data_dir=FOLDER
-python -m scripts.data --dataset=image_folder --data_dir=FOLDER
-python -m scripts.data --weights=squeezenet_v1_0_deep_compressed
+    zoo data --dataset=fashion_mnist
+    zoo data --dataset=cifar10_jpeg --archive=cifar10_jpeg.tar.xz
+    zoo data --dataset=imagenette --data_dir=FOLDER
+    zoo data --dataset=image_folder --data_dir=FOLDER
+    zoo data --weights=squeezenet_v1_0_deep_compressed
 
-A folder of your own pictures is looked through, and broken ones are named; nothing is copied.
-With --weights alone no data set is fetched. Weights are kept in $MODEL_ZOO_CACHE/weights (without
-that variable ~/.cache/mobile-model-zoo/weights) and their SHA-256 is checked at each use.
+The images of your own image_folder are decoded, and broken ones are listed; nothing is copied. With
+--weights alone, no dataset is downloaded. Weights are stored in $MODEL_ZOO_CACHE/weights (default:
+~/.cache/mobile-model-zoo/weights), and their SHA-256 is checked whenever they are used.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from zoo.pretrained import public
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("dataset", "fashion_mnist", f"one of {', '.join(data.DATASETS)}")
-flags.DEFINE_string("archive", None, "the pictures of cifar10_jpeg, which has no public address")
 flags.DEFINE_string(
-    "data_dir", "", "folder of image_folder, or where tensorflow_datasets keeps its data"
+    "archive", None, "cifar10_jpeg: path of its .tar.xz, which has no public address"
 )
+flags.DEFINE_string("data_dir", "", "folder of your images, or data folder of tensorflow_datasets")
 flags.DEFINE_string("weights", None, f"public weights: {', '.join(public.WEIGHTS)}")
 
 
 def main(_: list[str]) -> None:
-    """Fetches --weights, --dataset or both."""
+    """Downloads the weights, the dataset, or both."""
     row = None if FLAGS.weights is None else public.public_weights(FLAGS.weights)
     if row is None or FLAGS["dataset"].present:
         archive = None if FLAGS.archive is None else Path(FLAGS.archive)

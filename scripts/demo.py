@@ -1,10 +1,10 @@
-"""The main job from end to end: train, prune, QAT, convert, score, time, report.
+"""Runs the whole chain: train, prune, QAT, convert, score, time and report.
 
-    make demo
-    make demo DEMO_FLAGS=--dataset=digits
+    zoo demo
+    zoo demo --dataset=digits
 
-Each stage is the same command that a user types, run in a process of its own; a demo that was
-interrupted goes on where it stopped.
+Each stage is a command of its own, printed before it runs. The same command again resumes an
+interrupted demo. `make demo` also sets up the environment; DEMO_FLAGS=… passes flags.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from zoo.catalog import RECIPES
 from zoo.errors import ZooError
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("output", "output/demo", "folder for everything that the demo writes")
+flags.DEFINE_string("output", "output/demo", "folder of everything that the demo writes")
 flags.DEFINE_string("dataset", "fashion_mnist", f"one of {', '.join(data.DATASETS)}")
 _RECIPES = {"fashion_mnist": "fashion_mnist_demo", "digits": "digits_quick"}
 
 
 def main(_: list[str]) -> int:
-    """Runs every stage; the code of the first one that failed."""
+    """Runs all stages; returns the exit code of the first one that failed, else 0."""
     cli.choice("dataset", data.DATASETS)
     began = time.monotonic()
     recipe = RECIPES[_RECIPES[_available()]]
@@ -49,7 +49,7 @@ def main(_: list[str]) -> int:
         cli.say(f"\n── {number}/{len(chain)} · {minutes:.1f} min · python {' '.join(arguments)}")
         code = _run(arguments)
         worst = worst or code
-        # A failed case is a row in the report, so a benchmark's 1 does not end the demo.
+        # Exit code 1 of the benchmark means a failed case, which the report shows, so continue.
         if code and not (script == "benchmark" and code == 1):
             return code
     cli.say(f"done in {(time.monotonic() - began) / 60:.1f} minutes")
@@ -57,7 +57,7 @@ def main(_: list[str]) -> int:
 
 
 def _available() -> str:
-    """--dataset, or digits where Fashion-MNIST can't be had; one line says so."""
+    """Returns --dataset, or "digits" with a message if it is not available."""
     try:
         data.fetch(FLAGS.dataset, cli.say)
     except ZooError as error:
@@ -69,7 +69,7 @@ def _available() -> str:
 
 
 def _run(arguments: list[str]) -> int:
-    """Runs a stage with our terminal; Ctrl-C reaches it too, so wait for it to tidy up."""
+    """Runs a stage in this terminal; after Ctrl-C, which it receives too, waits for its cleanup."""
     with subprocess.Popen([sys.executable, *arguments], cwd=Path.cwd()) as stage:
         try:
             return stage.wait()

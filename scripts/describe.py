@@ -1,11 +1,11 @@
-"""Describes one model of the catalog: its layers, its paper, and where its structure comes from.
+"""Describes a model of the catalog: its layers, paper and the source of its structure.
 
-    python -m scripts.describe --model=squeezenet_v1_1
-    python -m scripts.describe --model=mobilenet_v2_cse_mix --preset=cifar100
-    python -m scripts.describe --model=resnet50 --input_shape=64x64x3 --classes=5 --width=0.5
+    zoo describe --model=squeezenet_v1_1
+    zoo describe --model=mobilenet_v2_cse_mix --preset=cifar100
+    zoo describe --model=resnet50 --input_shape=64x64x3 --classes=5 --width=0.5
 
-Builds the network, which takes a few seconds. Without --preset and --input_shape it is the
-published one.
+Without --preset and --input_shape, the network is the published one. It is built for this, which
+takes a few seconds.
 """
 
 from __future__ import annotations
@@ -28,17 +28,21 @@ if TYPE_CHECKING:
     from zoo.models.macs import LayerCount
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("model", None, "catalog name, see scripts.list")
-flags.DEFINE_string("preset", None, f"input and classes of: {', '.join(catalog.PRESETS)}")
-flags.DEFINE_string("input_shape", None, "HEIGHTxWIDTHxCHANNELS, 96x96x1 say")
-flags.DEFINE_integer("classes", None, "number of logits")
-flags.DEFINE_float("width", 1.0, "multiplies the channels of every layer")
-flags.DEFINE_bool("batch_norm", False, "batch normalization also where the paper has none")
-flags.DEFINE_bool("include_top", True, "with the classifier; without it, the feature maps")
-flags.DEFINE_bool("all_layers", False, "also the layers that neither compute nor move anything")
+flags.DEFINE_string("model", None, "name in the catalog, see zoo list")
+flags.DEFINE_string("preset", None, f"input shape and classes of {', '.join(catalog.PRESETS)}")
+flags.DEFINE_string("input_shape", None, "HEIGHTxWIDTHxCHANNELS, for example 96x96x1")
+flags.DEFINE_integer("classes", None, "number of classes")
+flags.DEFINE_float("width", 1.0, "factor for the number of channels of every layer, at most 8")
+flags.DEFINE_bool("batch_norm", False, "add batch normalization to networks whose paper has none")
+flags.DEFINE_bool(
+    "include_top", True, "include the classifier; without it, the output is the last feature map"
+)
+flags.DEFINE_bool(
+    "all_layers", False, "also list layers that conversion folds away or that only change the shape"
+)
 flags.DEFINE_bool("json", False, "print one JSON object")
 
-# Folded into their neighbors by conversion, or only a change of shape: hidden by default.
+# Folded into other layers by conversion, or only a change of shape; not listed by default.
 _MINOR = ("BatchNormalization", "ReLU", "PReLU", "Activation", "Dropout", "Reshape", "Rescaling")
 
 
@@ -75,19 +79,21 @@ def _config(spec: ModelSpec) -> ModelConfig:
             raise UnknownNameError("--preset", FLAGS.preset, catalog.PRESETS)
         input_shape, classes = catalog.PRESETS[FLAGS.preset]
     if FLAGS.input_shape:
-        found = re.fullmatch(r"(\d{1,4})[x×](\d{1,4})[x×](\d{1,2})", FLAGS.input_shape)
-        if not found:
+        match = re.fullmatch(r"(\d{1,4})[x×](\d{1,4})[x×](\d{1,2})", FLAGS.input_shape)
+        if not match:
             raise ZooError(
-                "not a shape", where="--input_shape", expected="32x32x3", got=FLAGS.input_shape
+                "invalid shape", where="--input_shape", expected="32x32x3", got=FLAGS.input_shape
             )
-        height, width, channels = map(int, found.groups())
+        height, width, channels = map(int, match.groups())
         input_shape = (height, width, channels)
     if FLAGS.classes is not None:
         classes = FLAGS.classes
     if classes < 1:
         raise ZooError("too few classes", where="--classes", expected="1 or more", got=classes)
     if not 0 < FLAGS.width <= 8:
-        raise ZooError("no such width", where="--width", expected="over 0 to 8", got=FLAGS.width)
+        raise ZooError(
+            "width out of range", where="--width", expected="above 0, at most 8", got=FLAGS.width
+        )
     return ModelConfig(
         model=spec.name,
         input_shape=input_shape,
@@ -123,7 +129,7 @@ def _layers(title: str, rows: list[LayerCount]) -> object:
     hidden = () if FLAGS.all_layers else _MINOR
     table = Table(title=title, show_footer=True)
     shown = [row for row in rows if row.kind not in hidden]
-    left = [row for row in rows if row.kind in hidden]
+    omitted = [row for row in rows if row.kind in hidden]
     total = [
         f"{len(rows)} layers",
         "",
@@ -144,13 +150,13 @@ def _layers(title: str, rows: list[LayerCount]) -> object:
             f"{row.trainable:,}",
             f"{row.macs:,}",
         )
-    if left:
+    if omitted:
         table.add_row(
-            f"({len(left)} more: --all_layers)",
+            f"({len(omitted)} more: --all_layers)",
             "batch norm, activations",
             "",
-            f"{sum(row.parameters for row in left):,}",
-            f"{sum(row.trainable for row in left):,}",
+            f"{sum(row.parameters for row in omitted):,}",
+            f"{sum(row.trainable for row in omitted):,}",
             "0",
         )
     return table

@@ -1,25 +1,24 @@
-"""Trains many points of a network's design space, or of a recipe's, and compares them.
+"""Trains many variants of a network or a recipe and compares them.
 
-    python -m scripts.explore --what=squeeze_ratio
-    python -m scripts.explore --model=shiftresnet20_e3 --grid=expansion=1,3,6,9 --jobs=2
-    python -m scripts.explore --recipe=digits_quick --search=learning_rate=0.01:0.3:log --trials=12
-
---what takes an exploration of SqueezeNet's paper, squeeze_ratio, expand3x3 (the share of 3×3
-filters) or bypass, of squeezenet_v1_0 unless --model is given; or any argument or field that has a
-closed list of values. --grid (each combination, where there are several) and --search (Optuna
-draws --trials points) take any argument of the model's builder and any field of a recipe, also
-model and dataset. What all points share is given by the flags of scripts.train, as --init_from:
-
-    python -m scripts.explore --model=resnet20 --dataset=image_folder --data_dir=FOLDER \\
+    zoo explore --what=squeeze_ratio
+    zoo explore --model=shiftresnet20_e3 --grid=expansion=1,3,6,9 --jobs=2
+    zoo explore --recipe=digits_quick --search=learning_rate=0.01:0.3:log --trials=12
+    zoo explore --model=resnet20 --dataset=image_folder --data_dir=FOLDER \\
         --init_from=resnet20-fashion_mnist --search=learning_rate=0.001:0.1:log
 
-Ray starts the trainings, each in a process of its own: --jobs at a time on this computer, where it
-listens on 127.0.0.1 only, or on the cluster at --address, whose machines must share the --output
-folder and have this package. The same command again goes on where it stopped, also after kill -9:
-finished runs are not trained again, failed ones are tried again.
+--what runs an experiment of the SqueezeNet paper: squeeze_ratio, expand3x3 (the share of 3×3
+filters) or bypass, with squeezenet_v1_0 unless --model is given. It may also be any argument or
+field with a closed list of values. --grid trains all combinations of the given values, --search
+lets Optuna choose --trials points. Both take any argument of the model's builder and any field of a
+recipe, including model and dataset. The flags of `zoo train` apply to all points.
 
-Leaves the runs under OUTPUT/runs, and table.md, table.csv, picture.svg and the trainers' logs in
-OUTPUT/explore/NAME. The exit code is 1 where a point failed; the others are finished all the same.
+Ray trains each point in its own process: --jobs at a time on this computer, where Ray listens only
+on 127.0.0.1, or on the cluster at --address, whose machines need this package and a shared --output
+folder. The same command again resumes, also after kill -9: finished runs are not repeated, failed
+ones are.
+
+Writes the runs to OUTPUT/runs, and table.md, table.csv, chart.svg and the training logs to
+OUTPUT/explore/NAME. The exit code is 1 if a point failed; the others are still trained.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from pathlib import Path
 from absl import flags
 from filelock import FileLock, Timeout
 
-from scripts.common import cli, recipe_flags
+from scripts.common import cli, help, recipe_flags
 from zoo import data
 from zoo.catalog import DEFAULT_RECIPE, RECIPES, arguments, build, model_spec
 from zoo.data import image_folder, registry
@@ -47,33 +46,37 @@ from zoo.sweeps.trial import Job
 FLAGS = flags.FLAGS
 cli.define_output()
 recipe_flags.define()
-flags.DEFINE_string("what", None, f"{', '.join(axes.PRESETS)}, or an argument with few values")
-flags.DEFINE_multi_string("grid", [], "NAME=VALUE,VALUE; may be given several times")
-flags.DEFINE_multi_string("search", [], "NAME=LOW:HIGH or NAME=LOW:HIGH:log; likewise")
-flags.DEFINE_integer("trials", 12, "points that --search draws", lower_bound=1)
-flags.DEFINE_list("arguments", [], "of the builder that all points have: NAME:VALUE,…")
-flags.DEFINE_string("init_from", None, "as of scripts.train, for all of them")
-flags.DEFINE_string("strategy", "none", "none, or mirrored over the GPUs that a training takes")
+flags.DEFINE_string(
+    "what", None, f"{', '.join(axes.PRESETS)}, or an argument with a closed list of values"
+)
+flags.DEFINE_multi_string("grid", [], "values to combine, NAME=VALUE,VALUE,…")
+flags.DEFINE_multi_string("search", [], "range to search, NAME=LOW:HIGH or NAME=LOW:HIGH:log")
+flags.DEFINE_integer("trials", 12, "number of points that --search trains", lower_bound=1)
+flags.DEFINE_list("arguments", [], "builder arguments of all points, NAME:VALUE,…")
+flags.DEFINE_string("init_from", None, "initial weights of all points, as in zoo train")
+flags.DEFINE_string("strategy", "none", "none, or mirrored: use all GPUs of a training run")
 flags.DEFINE_string("name", None, "name of the sweep (default: MODEL-DATASET-AXES)")
-flags.DEFINE_integer("jobs", 1, "trainings at a time", lower_bound=1)
-flags.DEFINE_float("gpus", 0.0, "GPUs that a training takes, or its share of one", lower_bound=0)
-flags.DEFINE_string("address", "", "of a running Ray cluster (default: Ray is started here)")
+flags.DEFINE_integer("jobs", 1, "number of training runs in parallel", lower_bound=1)
+flags.DEFINE_float("gpus", 0.0, "GPUs per training run; below 1, a share of one GPU", lower_bound=0)
+flags.DEFINE_string("address", "", "address of a running Ray cluster (default: start Ray here)")
+help.group("Points", "what", "grid", "search", "trials", "arguments", "init_from")
+help.group("Execution", "strategy", "jobs", "gpus", "address")
 
 
 def main(_: list[str]) -> int:
-    """Trains, or goes on, then writes the table and the picture."""
+    """Trains the points that are missing, then writes the table and the chart."""
     where = ray_cluster.RayCluster(FLAGS.address, FLAGS.jobs, FLAGS.gpus)
     ray_cluster.load(where)
     recipe = recipe_flags.chosen(RECIPES[DEFAULT_RECIPE])
-    recipe = dataclasses.replace(recipe, name=FLAGS.recipe or DEFAULT_RECIPE)  # not the sweep's
+    recipe = dataclasses.replace(recipe, name=FLAGS.recipe or DEFAULT_RECIPE)
     if FLAGS.what in axes.PRESETS and not FLAGS.model:
         recipe = dataclasses.replace(recipe, model="squeezenet_v1_0")
     model_spec(recipe.model)
     data.check_name(recipe.dataset)
-    given = arguments.pairs(FLAGS.arguments)
+    shared = arguments.pairs(FLAGS.arguments)
     strategy = cli.choice("strategy", ("none", "mirrored"))
-    import_tensorflow()  # the builder knows its arguments
-    sweep, preset = axes.sweep(recipe, FLAGS.what, FLAGS.grid, FLAGS.search, given)
+    import_tensorflow()  # needed for the signatures of the builders
+    sweep, preset = axes.sweep(recipe, FLAGS.what, FLAGS.grid, FLAGS.search, shared)
     sweep = dataclasses.replace(sweep, start=_start(sweep, strategy))
     name = cli.file_name(FLAGS.name or sweep.name, "--name")
     output = cli.output().resolve()
@@ -84,19 +87,19 @@ def main(_: list[str]) -> int:
             points = tune.run(job, where, FLAGS.trials, cli.say)
             return _write(table.rows(points, output, preset, _count), job)
     except Timeout as error:
-        raise ZooError("this sweep is running already", where=job.folder) from error
+        raise ZooError("this sweep is already running", where=job.folder) from error
 
 
 def _start(sweep: Sweep, strategy: str) -> Shared:
-    recipe, apart = sweep.recipe, {axis.name for axis in sweep.axes}
-    own = [] if sweep.searched else [sweep.point(values).name for values in sweep.grid()]
+    recipe, varied = sweep.recipe, {axis.name for axis in sweep.axes}
+    names = [] if sweep.searched else [sweep.point(values).name for values in sweep.grid()]
     init_sha256 = teacher_sha256 = data_sha256 = None
     if FLAGS.init_from:
-        init_sha256 = initial.load(FLAGS.init_from, cli.output(), own).sha256
-    if recipe.teacher and "teacher" not in apart:
-        found = resolve.find("--teacher", recipe.teacher, cli.output(), own)
-        teacher_sha256 = resolve.sha256(found)
-    if recipe.dataset == "image_folder" and not apart & {"dataset", "data_dir"}:
+        init_sha256 = initial.load(FLAGS.init_from, cli.output(), names).sha256
+    if recipe.teacher and "teacher" not in varied:
+        teacher = resolve.find("--teacher", recipe.teacher, cli.output(), names)
+        teacher_sha256 = resolve.sha256(teacher)
+    if recipe.dataset == "image_folder" and not varied & {"dataset", "data_dir"}:
         data_sha256 = image_folder.scan(registry.folder(recipe.data_dir)).digest
     return Shared(FLAGS.init_from or "", init_sha256, strategy, teacher_sha256, data_sha256)
 
@@ -110,14 +113,14 @@ def _count(config: ModelConfig) -> tuple[int, int]:
 
 def _write(rows: list[table.SweepRow], job: Job) -> int:
     title = f"Exploration of {job.sweep.recipe.model} on {job.sweep.recipe.dataset}"
-    drawn = ""
+    chart_file = ""
     if any(row.accuracy is not None for row in rows):
         try:
-            write_text(job.folder / "picture.svg", chart.svg(rows, job.sweep.axes, title))
-            drawn = "picture.svg"
+            write_text(job.folder / "chart.svg", chart.svg(rows, job.sweep.axes, title))
+            chart_file = "chart.svg"
         except ImportError:
-            cli.say("no picture without: pip install 'mobile-model-zoo[report]'")
-    page = table.markdown(rows, title, " ".join(Provenance.here().command), drawn)
+            cli.say("no chart; to draw it, pip install 'mobile-model-zoo[report]'")
+    page = table.markdown(rows, title, " ".join(Provenance.here().command), chart_file)
     write_text(job.folder / "table.md", page)
     write_text(job.folder / "table.csv", table.as_csv(rows))
     cli.say(page)

@@ -1,14 +1,14 @@
-"""Tells what a .tflite holds, where it runs and what it costs. Needs no TensorFlow.
+"""Shows what a .tflite file contains, where it runs and what it costs.
 
-    python -m scripts.inspect model.tflite
-    python -m scripts.inspect output/artifacts/*.tflite --require_full_delegation
-    python -m scripts.inspect model.tflite --tensors
-    python -m scripts.inspect model.tflite --json
+    zoo inspect model.tflite
+    zoo inspect output/artifacts/*.tflite --require_full_delegation
+    zoo inspect model.tflite --tensors
+    zoo inspect model.tflite --json
 
-Any file does, ours or not. It is run once, in a child process, to see which nodes XNNPACK takes;
-everything else is read from the file. Exit code 1 where a file can't be read or LiteRT can't run
-it (the others are still reported), or, with --require_full_delegation, where XNNPACK does not take
-a whole graph in one partition.
+Works with any .tflite file. To see which nodes XNNPACK takes, the file is run once in a child
+process; everything else is read from the file. The exit code is 1 if a file can't be read or run by
+LiteRT (the other files are still reported), or, with --require_full_delegation, if XNNPACK does not
+take the whole graph in one partition. Needs no TensorFlow.
 """
 
 from __future__ import annotations
@@ -30,67 +30,75 @@ from zoo.runtime.sandbox import Sandbox
 FLAGS = flags.FLAGS
 _RUN_LIMIT_S = 60.0
 
-flags.DEFINE_bool("json", False, "print one JSON array, one object a file that could be read")
-flags.DEFINE_bool("tensors", False, "list every tensor: shape, type, scales, zero points")
-flags.DEFINE_bool("run", True, "load the file with LiteRT to see what XNNPACK takes")
+flags.DEFINE_bool("json", False, "print one JSON array with an object per readable file")
+flags.DEFINE_bool("tensors", False, "list all tensors: shape, type, scales, zero points")
+flags.DEFINE_bool("run", True, "run the file with LiteRT to see what XNNPACK takes")
 flags.DEFINE_bool(
     "require_full_delegation",
     False,
-    "exit with 1 unless XNNPACK takes every file whole, in one partition",
+    "exit with 1 unless XNNPACK takes each graph whole, in one partition",
 )
-flags.DEFINE_string("chip", "snapdragon_865_gpu", f"for the roofline estimate: {', '.join(CHIPS)}")
+flags.DEFINE_string(
+    "chip", "snapdragon_865_gpu", f"chip of the roofline estimate: {', '.join(CHIPS)}"
+)
 
 
 def main(argv: list[str]) -> int:
-    """Inspects each file; a bad one costs an error line, not the others."""
+    """Inspects each file; returns 1 if one fails, after inspecting the others."""
     files = list(dict.fromkeys(argv[1:]))
     if not files:
-        raise ZooError("no file is named", remedy="python -m scripts.inspect FILE.tflite")
+        raise ZooError("at least one file is required", remedy="run zoo inspect FILE.tflite")
     if FLAGS.require_full_delegation and not FLAGS.run:
-        raise ZooError("--require_full_delegation with --norun", remedy="leave --norun out")
+        raise ZooError(
+            "--require_full_delegation can't be combined with --norun", remedy="remove --norun"
+        )
     chip(FLAGS.chip)
     failed = False
-    found: list[Inspection] = []
+    inspections: list[Inspection] = []
     with Sandbox("litert", timeout_s=_RUN_LIMIT_S) as runner:
         for file in files:
             try:
-                one = _inspect(Path(file), runner)
+                inspection = _inspect(Path(file), runner)
             except ZooError as error:
                 cli.complain(error)
                 failed = True
                 continue
-            found.append(one)
+            inspections.append(inspection)
             if not FLAGS.json:
-                cli.say(text(one) + ("\n" if file != files[-1] else ""))
-            if one.problem:
-                cli.complain(one.problem)
+                cli.say(text(inspection) + ("\n" if file != files[-1] else ""))
+            if inspection.problem:
+                cli.complain(inspection.problem)
                 failed = True
-            elif FLAGS.require_full_delegation and not one.fully_delegated:
-                cli.complain(_not_full(one))
+            elif FLAGS.require_full_delegation and not inspection.fully_delegated:
+                cli.complain(_not_full(inspection))
                 failed = True
     if FLAGS.json:
-        cli.say(json.dumps([one.as_json() for one in found], indent=1))
+        cli.say(json.dumps([inspection.as_json() for inspection in inspections], indent=1))
     return int(failed)
 
 
 def _inspect(path: Path, runner: Sandbox) -> Inspection:
-    content = read_bytes(path, "the model", MAX_MODEL_BYTES, "name an existing .tflite file")
-    one = inspect(content, str(path), FLAGS.chip, FLAGS.tensors)
-    del content  # the child reads the file itself: don't hold gigabytes twice
+    content = read_bytes(path, "the model", MAX_MODEL_BYTES, "pass an existing .tflite file")
+    inspection = inspect(content, str(path), FLAGS.chip, FLAGS.tensors)
+    del content  # the child process reads the file again; avoid two copies in memory
     if not FLAGS.run:
-        return one
+        return inspection
     try:
-        return dataclasses.replace(one, placement=runner.placement(path))
+        return dataclasses.replace(inspection, placement=runner.placement(path))
     except ZooError as error:
-        return dataclasses.replace(one, problem=str(error))
+        return dataclasses.replace(inspection, problem=str(error))
 
 
-def _not_full(one: Inspection) -> ZooError:
-    where = one.placement
-    got = f"{where.delegated} of {where.nodes} nodes in {where.partitions}" if where else "none"
+def _not_full(inspection: Inspection) -> ZooError:
+    got = "none"
+    if placement := inspection.placement:
+        got = (
+            f"{placement.delegated} of {placement.nodes} nodes in "
+            f"{placement.partitions} partition(s)"
+        )
     return ZooError(
         "not fully delegated to XNNPACK",
-        where=one.file,
+        where=inspection.file,
         expected="all nodes in 1 partition",
         got=got,
     )

@@ -1,12 +1,13 @@
-"""Lists the catalog's models, sorted and filtered. Needs no TensorFlow.
+"""Lists the models of the catalog, with filters and sorting.
 
-    python -m scripts.list
-    python -m scripts.list --sort=macs --max_parameters=500e3
-    python -m scripts.list --dataset=CIFAR-10 --sort=top1 --descending
-    python -m scripts.list --name=shift --json
+    zoo list
+    zoo list --sort=macs --max_parameters=500e3
+    zoo list --dataset=CIFAR-10 --sort=top1 --descending
+    zoo list --name=shift --json
 
 Parameters, MACs and size are those of the published network, at its input shape and number of
-classes. top-1 is what the authors published, never ours: see scripts.describe for the source.
+classes. top-1 is the accuracy that the authors published, not one measured here; `zoo describe`
+shows its source. Needs no TensorFlow.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Callable
 
 from absl import flags
 
-from scripts.common import cli
+from scripts.common import cli, help
 from zoo.catalog import MODELS
 from zoo.errors import UnknownNameError, ZooError
 from zoo.schema.model import ModelSpec
@@ -35,28 +36,30 @@ _KEYS: dict[str, Callable[[ModelSpec], float | str]] = {
 _FAMILIES = sorted({spec.family for spec in MODELS.values()})
 _DATASETS = sorted({p.dataset for spec in MODELS.values() for p in spec.published})
 
-flags.DEFINE_string("name", None, "only models whose name contains this")
-flags.DEFINE_list("family", [], f"only these families: {', '.join(_FAMILIES)}")
-flags.DEFINE_string("dataset", None, f"only models with a published accuracy on: {_DATASETS}")
-flags.DEFINE_float("max_parameters", None, "only models with at most so many, 500e3 say")
-flags.DEFINE_float("max_macs", None, "only models with at most so many multiply-accumulates")
-flags.DEFINE_string("sort", None, f"sort by: {', '.join(_KEYS)} (default: the catalog's order)")
-flags.DEFINE_bool("descending", False, "largest first")
-flags.DEFINE_bool("json", False, "print one JSON array, one object a model")
+flags.DEFINE_string("name", None, "text that the model's name contains")
+flags.DEFINE_list("family", [], f"families: {', '.join(_FAMILIES)}")
+flags.DEFINE_string("dataset", None, f"dataset with a published accuracy: {', '.join(_DATASETS)}")
+flags.DEFINE_float("max_parameters", None, "maximum number of parameters, for example 500e3")
+flags.DEFINE_float("max_macs", None, "maximum number of multiply-accumulates")
+flags.DEFINE_string("sort", None, f"sort by {', '.join(_KEYS)} (default: order of the catalog)")
+flags.DEFINE_bool("descending", False, "reverse the order")
+flags.DEFINE_bool("json", False, "print one JSON array with an object per model")
+help.group("Filters", "name", "family", "dataset", "max_parameters", "max_macs")
+help.group("Output", "sort", "descending", "json")
 
 
 def main(_: list[str]) -> None:
     """Prints the models that pass the filters."""
-    specs = _sorted([spec for spec in MODELS.values() if _wanted(spec)])
+    specs = _sorted([spec for spec in MODELS.values() if _matches(spec)])
     if FLAGS.json:
         cli.say(json.dumps([_row(spec) for spec in specs], indent=1))
     elif not specs:
-        raise ZooError("no model passes the filters", remedy="see python -m scripts.list")
+        raise ZooError("no model passes the filters", remedy="see all models with zoo list")
     else:
         _table(specs)
 
 
-def _wanted(spec: ModelSpec) -> bool:
+def _matches(spec: ModelSpec) -> bool:
     for family in FLAGS.family:
         if family not in _FAMILIES:
             raise UnknownNameError("--family", family, _FAMILIES)
@@ -78,9 +81,9 @@ def _sorted(specs: list[ModelSpec]) -> list[ModelSpec]:
         raise UnknownNameError("--sort", FLAGS.sort, _KEYS)
     if FLAGS.sort == "top1" and not FLAGS.dataset:
         raise ZooError(
-            "accuracies on different data sets can't be compared",
+            "accuracies on different datasets are not comparable",
             where="--sort=top1",
-            remedy=f"say on which, --dataset={_DATASETS[0]} for example",
+            remedy=f"pass a dataset, for example --dataset={_DATASETS[0]}",
         )
     return sorted(specs, key=_KEYS[FLAGS.sort], reverse=FLAGS.descending)
 
@@ -97,8 +100,10 @@ def _table(specs: list[ModelSpec]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"{len(specs)} models", caption="top-1 %: as published, on that data set")
-    for figures in (
+    table = Table(
+        title=f"{len(specs)} models", caption="top-1 %: as published, on the named dataset"
+    )
+    for heading in (
         "model",
         "input → classes",
         "trainable",
@@ -106,9 +111,9 @@ def _table(specs: list[ModelSpec]) -> None:
         "M MACs",
         "float32 MB",
     ):
-        table.add_column(figures, justify="left" if figures == "model" else "right", no_wrap=True)
-    for words in ("published top-1 %", "paper"):  # these wrap in a narrow terminal
-        table.add_column(words, min_width=14)
+        table.add_column(heading, justify="left" if heading == "model" else "right", no_wrap=True)
+    for heading in ("published top-1 %", "paper"):  # these wrap in a narrow terminal
+        table.add_column(heading, min_width=14)
     for spec in specs:
         table.add_row(
             spec.name,
@@ -120,7 +125,7 @@ def _table(specs: list[ModelSpec]) -> None:
             ", ".join(f"{p.top1:g} {p.dataset}" for p in spec.published) or "none",
             spec.paper.split(",")[0],
         )
-    # Piped output has no width of its own; a table must not be cut there.
+    # Piped output has no width; make it wide enough that no cell is cut.
     console = Console()
     (console if console.is_terminal else Console(width=180)).print(table)
 

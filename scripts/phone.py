@@ -1,15 +1,15 @@
-"""Phones before they are measured: which there are, reaching them by Wi-Fi, what they can tell.
+"""Lists phones, connects them over Wi-Fi, and checks what can be measured on them.
 
-    python -m scripts.phone list                          every phone that adb knows
-    python -m scripts.phone doctor                        what can be measured on each, and why not
-    python -m scripts.phone doctor SERIAL                 on one
-    python -m scripts.phone connect --usb=SERIAL          from the cable to Wi-Fi, for energy
-    python -m scripts.phone connect HOST[:PORT]           a phone that listens on the network
-    python -m scripts.phone pair HOST:PORT [CODE]         Android 11+: Wireless debugging, pairing
+    zoo phone list                     every phone that adb knows
+    zoo phone doctor                   what can be measured on each phone, and the reason if not
+    zoo phone doctor SERIAL            the same for one phone
+    zoo phone connect --usb=SERIAL     switch a phone from USB to Wi-Fi, for energy measurements
+    zoo phone connect HOST[:PORT]      connect a phone that listens on the network
+    zoo phone pair HOST:PORT [CODE]    pair a phone with Android 11+ (Wireless debugging)
 
-`list` ends with exit code 1 where no phone is usable, `doctor` where latency can't be measured on
-one of them. The doctor changes nothing on a phone and leaves nothing there. Without CODE, `pair`
-asks for it.
+`doctor` changes nothing on a phone and leaves no files there. `pair` prompts for the code if it is
+not given. The exit code is 1 if `list` finds no usable phone, or if `doctor` finds one on which
+latency can't be measured.
 """
 
 from __future__ import annotations
@@ -22,30 +22,36 @@ from pathlib import Path
 
 from absl import flags
 
-from scripts.common import cli
+from scripts.common import cli, help
 from zoo.errors import UnknownNameError, ZooError
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("usb", None, "connect: serial of a phone on a cable, to go on by Wi-Fi")
-flags.DEFINE_integer("port", 5555, "connect: where the phone listens", 1, 65535)
-flags.DEFINE_float("wait_secs", 15, "connect: for the key dialog on the phone", lower_bound=0)
-flags.DEFINE_float("sample_secs", 5, "doctor: of the battery's gauge", 2, 600)
-flags.DEFINE_bool("json", False, "list, doctor: print JSON")
-flags.DEFINE_string("benchmark_binary", None, "doctor: your own benchmark_model")
-flags.DEFINE_string("adb", None, "the adb client (default: the one on PATH, else adbutils' own)")
+flags.DEFINE_string("usb", None, "serial of the USB phone that is switched to Wi-Fi")
+flags.DEFINE_integer("port", 5555, "port that the phone listens on", 1, 65535)
+flags.DEFINE_float(
+    "wait_secs", 15, "longest wait for the prompt on the phone, in seconds", lower_bound=0
+)
+flags.DEFINE_float("sample_secs", 5, "how long the battery gauge is sampled, in seconds", 2, 600)
+flags.DEFINE_bool("json", False, "list and doctor: print JSON")
+flags.DEFINE_string(
+    "benchmark_binary", None, "path of your own benchmark_model (default: download)"
+)
+flags.DEFINE_string("adb", None, "path of adb (default: adb on PATH, else the one in adbutils)")
+help.group("For connect", "usb", "port", "wait_secs")
+help.group("For doctor", "sample_secs", "benchmark_binary")
 
 
 def main(argv: list[str]) -> int:
-    """Runs the sub-command."""
+    """Runs the subcommand."""
     command, words = (argv[1], argv[2:]) if len(argv) > 1 else ("", [])
     if not command:
         raise ZooError(
-            "no sub-command",
+            "a subcommand is required",
             expected=", ".join(COMMANDS),
-            remedy="see python -m scripts.phone --help",
+            remedy="see zoo phone --help",
         )
     if command not in COMMANDS:
-        raise UnknownNameError("sub-command", command, COMMANDS)
+        raise UnknownNameError("subcommand", command, COMMANDS)
     return COMMANDS[command](words)
 
 
@@ -76,13 +82,11 @@ def _list(words: list[str]) -> int:
         cells = [row[key].ljust(widths[key]) for key in ("serial", "id", "state", "model")]
         cli.say("  ".join([*cells, row["problem"]]).rstrip())
     if not usable:
-        what = "none of the phones is usable" if rows else "no phone is attached"
+        if rows:
+            raise ZooError("no attached phone is usable", remedy="fix the problems listed above")
         raise ZooError(
-            what,
-            remedy="see above"
-            if rows
-            else "connect one by USB with USB debugging on, or run "
-            "python -m scripts.phone connect HOST:PORT",
+            "no phone is attached",
+            remedy="connect one over USB with USB debugging on, or run zoo phone connect HOST:PORT",
         )
     return 0
 
@@ -99,9 +103,7 @@ def _connect(words: list[str]) -> int:
         usb = attached_phones(adb, FLAGS.usb)[0]
         phone = wireless.over_usb(adb, usb, FLAGS.port, wait_s=FLAGS.wait_secs, log=cli.say)
         cli.say(f"connected: {phone.serial} ({device_id(phone.serial)})")
-        cli.say(
-            f"Unplug the cable now: energy is measured on battery only, --device={phone.serial}"
-        )
+        cli.say(f"unplug the cable, then measure energy on battery with --device={phone.serial}")
         return 0
     _expect(words, 1, 1, "connect HOST[:PORT], or connect --usb=SERIAL")
     address = wireless.parse_address(words[0], FLAGS.port)
@@ -116,19 +118,17 @@ def _pair(words: list[str]) -> int:
 
     _expect(words, 1, 2, "pair HOST:PORT [CODE]", secret=True)
     address = wireless.parse_address(words[0])
-    code = words[1] if len(words) > 1 else _asked()
+    code = words[1] if len(words) > 1 else _prompted_code()
     wireless.pair(Adb(FLAGS.adb), address, code)
     cli.say(f"paired with {address}")
-    cli.say(
-        "Now: python -m scripts.phone connect HOST:PORT, with the port under Wireless debugging"
-    )
+    cli.say("next: zoo phone connect HOST:PORT, with the port shown under Wireless debugging")
     return 0
 
 
-def _asked() -> str:
+def _prompted_code() -> str:
     if not sys.stdin.isatty():
-        raise ZooError("no pairing code", expected="pair HOST:PORT CODE")
-    return getpass.getpass("Pairing code (not shown): ").strip()
+        raise ZooError("a pairing code is required", expected="pair HOST:PORT CODE")
+    return getpass.getpass("Pairing code (hidden): ").strip()
 
 
 def _doctor(words: list[str]) -> int:
@@ -138,24 +138,24 @@ def _doctor(words: list[str]) -> int:
     from android_bench.session.session import attached_phones
 
     adb = Adb(FLAGS.adb)
-    own = Path(FLAGS.benchmark_binary) if FLAGS.benchmark_binary else None
-    found = []
+    binary = Path(FLAGS.benchmark_binary) if FLAGS.benchmark_binary else None
+    diagnoses = []
     for phone in attached_phones(adb, ",".join(words) or "all"):
-        diagnosis = examine(adb, phone, cli.cache(), tool=own, sample_s=FLAGS.sample_secs)
-        found.append(diagnosis)
+        diagnosis = examine(adb, phone, cli.cache(), tool=binary, sample_s=FLAGS.sample_secs)
+        diagnoses.append(diagnosis)
         if not FLAGS.json:
             cli.say("\n".join([heading(diagnosis), *diagnosis.lines(), ""]))
     if FLAGS.json:
-        cli.say(json.dumps([diagnosis.to_json() for diagnosis in found], indent=2))
-    return 0 if all(diagnosis.measurable for diagnosis in found) else 1
+        cli.say(json.dumps([diagnosis.to_json() for diagnosis in diagnoses], indent=2))
+    return 0 if all(diagnosis.measurable for diagnosis in diagnoses) else 1
 
 
 def _expect(words: list[str], least: int, most: int, usage: str, secret: bool = False) -> None:
     if not least <= len(words) <= most:
         raise ZooError(
             "wrong arguments",
-            expected=f"python -m scripts.phone {usage}",
-            got=f"{len(words)} of them" if secret else " ".join(words) or "none",
+            expected=f"zoo phone {usage}",
+            got=f"{len(words)} arguments" if secret else " ".join(words) or "none",
         )
 
 

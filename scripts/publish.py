@@ -1,21 +1,19 @@
-"""Turns finished runs into a release: files to download, manifests, model cards and an index.
+"""Builds a release from finished runs: files, manifests, model cards, a page and an index.
 
-    python -m scripts.publish --run=resnet20-fashion_mnist --release=release
+    zoo publish --run=resnet20-fashion_mnist --release=release
     python -m http.server --directory release
 
-index.html is the page of scripts.report, to choose a model by.
+Publishes the artifacts of each run from OUTPUT/artifacts, its weights from OUTPUT/runs, and their
+result lines. index.html is the page of `zoo report`. An artifact is refused, with the reason, if
+its manifest does not match the file, a scale is implausible, XNNPACK does not take the whole graph,
+or its test accuracy (measure it with `zoo benchmark`) is too far below that of float32. The others
+are still published, and the exit code is 1.
 
-Takes the artifacts of each run from OUTPUT/artifacts and its weights from OUTPUT/runs, with the
-result lines about them. An artifact is refused, with the reason, where its manifest is not what the
-file says, a scale is absurd, XNNPACK does not take the whole graph, or its test accuracy, which
-scripts.benchmark must have measured, is too far below float32's. The others are published all the
-same, and the exit code is 1.
-
-A release is a folder of plain files that any web server, hub or GitHub release can hold, and an
---output folder too: scripts.report, training_table and benchmark read it. Publishing again changes
-nothing; publishing a run again replaces it, with --precision only what that names and what was made
-of other weights. Without --run everything is made anew from what the release has. It is changed as
-a whole: where publishing fails or is interrupted, the release stays as it was.
+A release is a folder of plain files for any web server, hub or GitHub release. It also serves as an
+--output folder of `zoo report` and `zoo benchmark`. Publishing a run again replaces its files, or
+with --precision only those precisions and files made from other weights; if nothing changed, the
+result is identical. Without --run, everything is rebuilt from the files of the release. If
+publishing fails or is interrupted, the release remains unchanged.
 """
 
 from __future__ import annotations
@@ -43,85 +41,89 @@ from zoo.schema.run import Run
 
 FLAGS = flags.FLAGS
 cli.define_output()
-flags.DEFINE_list("run", [], "names of finished runs, under OUTPUT/runs")
+flags.DEFINE_list("run", [], "names of the runs to publish, in OUTPUT/runs")
 flags.DEFINE_string("release", "release", "folder of the release")
 flags.DEFINE_list(
     "precision",
     [],
-    "only these of each run; its others in the release stay (default: all that were converted)",
+    "publish only these precisions and keep the others in the release (default: all)",
 )
-flags.DEFINE_bool("checkpoint", True, "publish the weights to train on from, too")
+flags.DEFINE_bool("checkpoint", True, "also publish the weights for further training")
 flags.DEFINE_integer(
-    "container_from", 8_000_000, "files of so many bytes are published packed alone", lower_bound=0
+    "container_from",
+    8_000_000,
+    "size from which files are published only packed, in bytes",
+    lower_bound=0,
 )
 
 
 def main(_: list[str]) -> int:
-    """Publishes."""
+    """Publishes the runs; returns 1 if an artifact was refused."""
     source, target = cli.output(), Path(FLAGS.release)
     report.need_packages()
-    build.manifests(target)  # names what is wrong before anything is copied
+    build.manifests(target)  # raises for an invalid manifest before anything is copied
     with staged(target) as folder:
         refused = _publish(source, folder)
         if not (folder / "artifacts").is_dir():
             raise ZooError(
                 "nothing to publish",
                 where=target,
-                remedy="give --run, or the --release that there is",
+                remedy="pass --run, or an existing --release",
             )
         merge(source, folder, *build.manifests(folder))
         measured = measured_in(folder)
-        made = build.complete(
+        index = build.complete(
             folder, measured, FLAGS.container_from, lambda: _page(folder), cli.say
         )
-    total = sum(entry.download.bytes for entry in made.entries)
-    cli.say(f"{len(made.entries)} files to download, {total / 1e6:.1f} MB → {target}")
+    total = sum(entry.download.bytes for entry in index.entries)
+    cli.say(f"{len(index.entries)} files to download, {total / 1e6:.1f} MB → {target}")
     return 1 if refused else 0
 
 
 def _publish(source: Path, folder: Path) -> bool:
-    """Takes the runs that were named; whether anything was refused."""
+    """Copies the runs into the release; returns whether anything was refused."""
     refused = False
     measured = measured_in(source) if FLAGS.run else {}
     for name in dict.fromkeys(FLAGS.run):
         run = runs.load(source / "runs" / cli.file_name(name, "--run"))
         if run.name != name:
             raise ZooError(
-                "the run's description names another run",
+                "run.json names another run",
                 where=source / "runs" / name,
                 expected=name,
                 got=run.name,
-                remedy="give the folder its name back, or train again",
+                remedy="rename the folder to that name, or train again",
             )
-        for line in _take(run, source, folder, measured):
-            cli.complain(line)
+        for reason in _take(run, source, folder, measured):
+            cli.complain(reason)
             refused = True
     return refused
 
 
 def _take(run: Run, source: Path, target: Path, measured: dict[str, FileMeasurements]) -> list[str]:
-    own = [
-        each
-        for each in build.manifests(source)[0]
-        if each.parent_run == run.name and each.precision in (FLAGS.precision or [each.precision])
+    artifacts = [
+        artifact
+        for artifact in build.manifests(source)[0]
+        if artifact.parent_run == run.name
+        and artifact.precision in (FLAGS.precision or [artifact.precision])
     ]
-    if not own:
+    if not artifacts:
         raise ZooError(
             "the run has no artifact",
             where=source / "artifacts",
-            remedy=f"python -m scripts.convert --run={run.name}",
+            remedy=f"run zoo convert --run={run.name}",
         )
-    build.forget(target, run, own, FLAGS.precision)
+    build.forget(target, run, artifacts, FLAGS.precision)
     for what in ("sparsity", "bits", "rank"):
         _scan(f"{run.name}-{what}.json", source, target)
-    refused = build.take(source, target, run, own, measured, cli.say)
+    refused = build.take(source, target, run, artifacts, measured, cli.say)
     if FLAGS.checkpoint and "qat" not in run.scheme:
         _checkpoint(run, source, target)
     return refused
 
 
 def _scan(name: str, source: Path, target: Path) -> None:
-    """The run's sensitivity scan goes with it; that of an earlier training goes away."""
+    """Publishes a sensitivity scan of the run, or removes that of an earlier training."""
     scan, published = (folder / "sensitivity" / name for folder in (source, target))
     if scan.is_file():
         write_bytes(published, scan.read_bytes())
@@ -130,11 +132,11 @@ def _scan(name: str, source: Path, target: Path) -> None:
 
 
 def _page(target: Path) -> None:
-    found = report.load(target)
-    more, problems = extras(found, target)
+    results = report.load(target)
+    more, problems = extras(results, target)
     for problem in problems:
         cli.complain(problem)
-    report.write_page(found, target, target / "index.html", more)
+    report.write_page(results, target, target / "index.html", more)
 
 
 def _checkpoint(run: Run, source: Path, target: Path) -> None:
@@ -146,13 +148,13 @@ def _checkpoint(run: Run, source: Path, target: Path) -> None:
     name = f"{run.name}{local.CHECKPOINT}"
     path = target / "checkpoints" / f"{name}{checkpoint.SUFFIX}"
     write_bytes(path, content)
-    told = Checkpoint(
+    manifest = Checkpoint(
         name=name,
         run=run.name,
         model=run.config.model,
         dataset=run.dataset,
         scheme=run.scheme,
-        parameters=sum(array.size for each in initial.weights.values() for array in each),
+        parameters=sum(array.size for arrays in initial.weights.values() for array in arrays),
         sha256=sha256(content).hexdigest(),
         bytes=len(content),
         run_sha256=run.weights_sha256,
@@ -161,7 +163,7 @@ def _checkpoint(run: Run, source: Path, target: Path) -> None:
         validation_accuracy=run.validation_accuracy,
         versions=run.versions,
     )
-    write_text(path.with_suffix(".json"), told.model_dump_json(indent=1) + "\n")
+    write_text(path.with_suffix(".json"), manifest.model_dump_json(indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-r"""Prints what was measured as a table and writes it as one page with pictures.
+"""Prints the results as a table and writes them as an HTML page with charts.
 
-    python -m scripts.report --output=output --open
+    zoo report --output=output --open
 
-Reads results.jsonl, artifacts and sensitivity in OUTPUT; writes OUTPUT/report/index.html, which
-needs no network, and accuracy_vs_size and accuracy_vs_latency as .svg and .png beside it.
---output_file=FILE writes the page alone, to FILE.
+Reads results.jsonl, artifacts/ and sensitivity/ in OUTPUT. Writes OUTPUT/report/index.html, which
+needs no network, and the charts accuracy_vs_size and accuracy_vs_latency as .svg and .png beside
+it. --output_file=FILE writes only the page, to FILE.
 """
 
 from __future__ import annotations
@@ -19,34 +19,34 @@ from scripts.common import cli
 
 FLAGS = flags.FLAGS
 cli.define_output()
-flags.DEFINE_string("output_file", None, "write only the page, to this .html")
-flags.DEFINE_bool("open", False, "show the page in the browser")
+flags.DEFINE_string("output_file", None, "write only the page, to this .html file")
+flags.DEFINE_bool("open", False, "open the page in a browser")
 
 
 def main(argv: list[str]) -> None:
-    """Prints the table, writes the page, says where it is."""
+    """Prints the table, writes the page and prints its path."""
     from converters.release.page_inputs import extras
     from zoo.report import build
     from zoo.report.terminal import print_report
 
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a Latin-1 terminal shows ? for –
+        sys.stdout.reconfigure(errors="replace")  # prints ? for – on a Latin-1 terminal
     output = cli.output()
-    found = build.load(output)
-    print_report(found, sys.stdout)
-    more, problems = extras(found, output)
+    results = build.load(output)
+    print_report(results, sys.stdout)
+    more, problems = extras(results, output)
     for problem in problems:
         cli.complain(problem)
     if FLAGS.output_file:
         page = Path(FLAGS.output_file).resolve()
-        build.write_page(found, output, page, more)
+        build.write_page(results, output, page, more)
     else:
-        page = build.write(found, output, more).resolve()
+        page = build.write(results, output, more).resolve()
     if FLAGS.open:
         import webbrowser
 
         if not webbrowser.open(page.as_uri()):
-            cli.say("No browser could be started; open the page by hand.")
+            cli.say("could not start a browser; open the page yourself")
     cli.say(f"\nPage: {page}")
 
 

@@ -1,14 +1,14 @@
-"""Finds released models by what they must do. Needs no TensorFlow, and no network in a clone.
+"""Finds released models by name, dataset, precision, size, accuracy or latency.
 
-    python -m scripts.search
-    python -m scripts.search fashion --max_kb=400 --min_top1=93
-    python -m scripts.search --dataset=cifar10_jpeg --precision=int8 --sort=top1 --descending
-    python -m scripts.search --device="Pixel 7" --max_ms=5
+    zoo search
+    zoo search fashion --max_kb=400 --min_top1=93
+    zoo search --dataset=cifar10_jpeg --precision=int8 --sort=top1 --descending
+    zoo search --device="Pixel 7" --max_ms=5
 
-Words are looked for in the names. Size is that of the download. Accuracy is top-1 on the whole test
-set of the data the network was trained on, measured on the very file; latency is the best that was
-measured on --device, so that figures of different devices are never mixed. python -m
-scripts.download NAME fetches what was found.
+Shows the models whose names contain all of the given words. Size is the download size. Accuracy is
+top-1 of the released file on the whole test set of its dataset. Latency is the lowest one measured
+on --device, since latencies of different devices are not comparable. `zoo download NAME` downloads
+a model. Needs no TensorFlow, and in a clone no network.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 
 from absl import flags
 
-from scripts.common import cli, source_flags
+from scripts.common import cli, help, source_flags
 from zoo.errors import UnknownNameError, ZooError
 from zoo.hub import index
 from zoo.schema.release import Entry
@@ -32,21 +32,27 @@ _KEYS: dict[str, Callable[[Entry], float | str]] = {
 
 FLAGS = flags.FLAGS
 source_flags.define()
-flags.DEFINE_list("task", [], "only for these tasks")
-flags.DEFINE_list("dataset", [], "only trained on these")
-flags.DEFINE_list("model", [], "only of these catalog names")
-flags.DEFINE_list("precision", [], "only these; checkpoint is the weights to train on from")
-flags.DEFINE_float("max_kb", None, "only downloads of at most so many kilobytes")
-flags.DEFINE_float("min_top1", None, "only with so many per cent of top-1 or more")
-flags.DEFINE_string("device", None, "whose latencies; needed where several were measured")
-flags.DEFINE_float("max_ms", None, "only with at most that latency there")
-flags.DEFINE_string("sort", "name", f"sort by: {', '.join(_KEYS)}")
-flags.DEFINE_bool("descending", False, "largest first")
-flags.DEFINE_bool("json", False, "print one JSON array, one object a model")
+flags.DEFINE_list("task", [], "tasks of the models")
+flags.DEFINE_list("dataset", [], "datasets the models were trained on")
+flags.DEFINE_list("model", [], "names in the catalog, see zoo list")
+flags.DEFINE_list("precision", [], "precisions; checkpoint is the weights for further training")
+flags.DEFINE_float("max_kb", None, "maximum download size, in kilobytes")
+flags.DEFINE_float("min_top1", None, "minimum top-1 accuracy, in percent")
+flags.DEFINE_string(
+    "device", None, "device whose latencies are used; needed if several were measured"
+)
+flags.DEFINE_float("max_ms", None, "maximum latency on --device, in milliseconds")
+flags.DEFINE_string("sort", "name", f"sort by {', '.join(_KEYS)}")
+flags.DEFINE_bool("descending", False, "reverse the order")
+flags.DEFINE_bool("json", False, "print one JSON array with an object per model")
+help.group(
+    "Filters", "task", "dataset", "model", "precision", "max_kb", "min_top1", "device", "max_ms"
+)
+help.group("Output", "sort", "descending", "json")
 
 
 def main(argv: list[str]) -> None:
-    """Prints what passes the filters."""
+    """Prints the models that pass the filters."""
     if FLAGS.sort not in _KEYS:
         raise UnknownNameError("--sort", FLAGS.sort, _KEYS)
     entries = index.index(source_flags.chosen()).entries
@@ -56,35 +62,39 @@ def main(argv: list[str]) -> None:
             if value not in known:
                 raise UnknownNameError(f"--{flag}", value, known)
     _device(entries)
-    found = [entry for entry in entries if _wanted(entry, argv[1:])]
-    found.sort(key=_KEYS[FLAGS.sort], reverse=FLAGS.descending)
+    matches = [entry for entry in entries if _matches(entry, argv[1:])]
+    matches.sort(key=_KEYS[FLAGS.sort], reverse=FLAGS.descending)
     if FLAGS.json:
         import json
 
-        cli.say(json.dumps([entry.model_dump(mode="json") for entry in found], indent=1))
-    elif not found:
-        raise ZooError("no model passes the filters", remedy="see python -m scripts.search")
+        cli.say(json.dumps([entry.model_dump(mode="json") for entry in matches], indent=1))
+    elif not matches:
+        raise ZooError("no model passes the filters", remedy="see all models with zoo search")
     else:
-        _table(found)
+        _table(matches)
 
 
 def _device(entries: Sequence[Entry]) -> None:
-    """Settles whose latencies are meant."""
+    """Checks --device, and sets it if only one device was measured."""
     known = sorted({device for entry in entries for device in entry.latency_us})
     if FLAGS.device is None and len(known) == 1:
         FLAGS.device = known[0]
     elif FLAGS.device is not None and FLAGS.device not in known:
         raise UnknownNameError("--device", FLAGS.device, known)
     elif FLAGS.device is None and (FLAGS.max_ms is not None or FLAGS.sort == "latency"):
-        raise ZooError("whose latency?", where="--device", expected=", ".join(known) or "none was")
+        raise ZooError(
+            "--device is required for latencies",
+            expected=f"one of {', '.join(known)}" if known else None,
+            got=None if known else "a release without latencies",
+        )
 
 
 def _latency_ms(entry: Entry) -> float | None:
-    found = entry.latency_us.get(FLAGS.device) if FLAGS.device else None
-    return None if found is None else found / 1e3
+    latency_us = entry.latency_us.get(FLAGS.device) if FLAGS.device else None
+    return None if latency_us is None else latency_us / 1e3
 
 
-def _wanted(entry: Entry, words: Sequence[str]) -> bool:
+def _matches(entry: Entry, words: Sequence[str]) -> bool:
     latency = _latency_ms(entry)
     return (
         all(word.lower() in entry.name.lower() for word in words)

@@ -1,26 +1,29 @@
-"""Trains a model of the catalog by a recipe; the same command again goes on where it stopped.
+"""Trains a model of the catalog by a recipe, and resumes interrupted runs.
 
-    python -m scripts.train --recipe=fashion_mnist_demo
-    python -m scripts.train --dataset=digits --recipe=digits_quick --epochs=20 --name=my_digits
-    python -m scripts.train --model=squeezenet_v1_0 --nobatch_norm --learning_rate=0.004 \\
+    zoo train --recipe=fashion_mnist_demo
+    zoo train --dataset=digits --recipe=digits_quick --epochs=20 --name=my_digits
+    zoo train --recipe=own_pictures --data_dir=FOLDER --name=mine
+    zoo train --model=squeezenet_v1_0 --nobatch_norm --learning_rate=0.004 \\
         --init_from=squeezenet_v1_0_deep_compressed
+    zoo train --model=squeezenet_v1_0 --arguments=squeeze_ratio:0.25,bypass:simple
 
---arguments trains another point of a network's design space (scripts.explore: many of them):
+The same command again resumes after the last finished epoch. Writes OUTPUT/runs/NAME (weights,
+run.json, epochs.csv) and one line in OUTPUT/results.jsonl.
 
-    python -m scripts.train --model=squeezenet_v1_0 --arguments=squeeze_ratio:0.25,bypass:simple
+--init_from starts from weights of the same architecture: public weights by name (downloaded once by
+`zoo data --weights=NAME`), a Deep Compression FILE.net, a finished run by name or folder, or a
+released checkpoint or artifact (resnet20-fashion_mnist or a FILE.safetensors; an artifact stands
+for its run). If the number of classes differs, the classifier is initialized randomly; the first
+layer is adapted to the images of the dataset, including grayscale ones. --freeze trains only the
+classifier.
 
---init_from starts from other weights of the same architecture: public ones by name (python -m
-scripts.data --weights=NAME fetches them), a Deep Compression FILE.net, a finished run by its name
-under OUTPUT/runs or its folder, or what a release has of one (resnet20-fashion_mnist, a
-FILE.safetensors, or an artifact, which stands for the run that it was made from). The classifier
-starts afresh where the number of classes differs; the first layer is adapted to the data set's
-pictures, also to gray ones. --freeze trains the classifier alone. --teacher learns from a network's
-outputs besides the labels: a finished run or what a release has of one, of the same pictures.
+--teacher also learns from the outputs of another network: a finished run, or a released checkpoint
+or artifact, with the same images and classes.
 
---strategy spreads it over devices (mirrored), machines (multi_worker: the same command on each,
-with TF_CONFIG, and an --output that they share) or a TPU.
+--arguments trains another point of the network's design space; `zoo explore` trains many of them.
 
-Leaves OUTPUT/runs/NAME (weights, run.json, epochs.csv) and one line in OUTPUT/results.jsonl.
+--strategy trains on several devices (mirrored), on several machines (multi_worker: the same command
+on each, with TF_CONFIG and a shared --output), or on a TPU.
 """
 
 from __future__ import annotations
@@ -39,31 +42,37 @@ from zoo.training import tf_config
 FLAGS = flags.FLAGS
 cli.define_output()
 recipe_flags.define()
-flags.DEFINE_string("name", None, "name of the run (default: MODEL-DATASET, and the arguments)")
-flags.DEFINE_list("arguments", [], "of the network's builder, instead of its row's: NAME:VALUE,…")
-flags.DEFINE_string(
-    "init_from", None, "public weights, a FILE.net, a run or a checkpoint to start from"
+flags.DEFINE_string("name", None, "name of the run (default: MODEL-DATASET and the arguments)")
+flags.DEFINE_list(
+    "arguments", [], "arguments of the network's builder that override the catalog, NAME:VALUE,…"
 )
-flags.DEFINE_string("strategy", "none", f"of tf.distribute: {', '.join(STRATEGIES)}")
+flags.DEFINE_string(
+    "init_from",
+    None,
+    "initial weights: public weights, a FILE.net, a run, a checkpoint or an artifact",
+)
+flags.DEFINE_string("strategy", "none", f"one of {', '.join(STRATEGIES)} (see above)")
 
 
 def main(_: list[str]) -> None:
-    """Trains by the flags."""
+    """Trains the model, or resumes its training."""
     recipe = recipe_flags.chosen(RECIPES[DEFAULT_RECIPE])
     spec = model_spec(recipe.model)
     data.check_name(recipe.dataset)
-    given = arguments.pairs(FLAGS.arguments)
-    default = "-".join(filter(None, (recipe.model, recipe.dataset, arguments.in_name(given))))
+    overrides = arguments.pairs(FLAGS.arguments)
+    default = "-".join(filter(None, (recipe.model, recipe.dataset, arguments.in_name(overrides))))
     name = cli.file_name(FLAGS.name or default, "--name")
     strategy = cli.choice("strategy", STRATEGIES)
     place = tf_config.place() if strategy == "multi_worker" else None
-    found = initial.find(FLAGS.init_from, cli.output(), [name]) if FLAGS.init_from else None
+    source = initial.find(FLAGS.init_from, cli.output(), [name]) if FLAGS.init_from else None
     import_tensorflow()
     from zoo.training import distributed, stages
 
-    distribution = distributed.distribution(strategy, place, cli.say)  # before anything is computed
-    start = initial.read(found) if found else None
-    point = arguments.parse(spec, given)
+    distribution = distributed.distribution(
+        strategy, place, cli.say
+    )  # before TensorFlow computes anything
+    start = initial.read(source) if source else None
+    point = arguments.parse(spec, overrides)
     stages.train(recipe, cli.output(), name, Provenance.here(), cli.say, start, point, distribution)
 
 

@@ -1,9 +1,9 @@
-"""Restores the file in a container of scripts.pack, byte for byte.
+"""Restores the file in a container written by `zoo pack`, byte for byte.
 
-    python -m scripts.unpack model.ztfl --output_file=model.tflite
+    zoo unpack model.ztfl --output_file=model.tflite
 
-Nothing is written unless the restored file's SHA-256 is the packed one's. Needs NumPy and
-constriction, neither TensorFlow nor LiteRT.
+The file is written only if its SHA-256 is that of the packed file. Needs NumPy and constriction,
+but neither TensorFlow nor LiteRT.
 """
 
 from __future__ import annotations
@@ -18,17 +18,21 @@ from zoo.errors import ZooError
 from zoo.io.files import atomic_path
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("output_file", None, "the file to write")
-flags.DEFINE_integer("limit", unpack.DEFAULT_LIMIT, "bytes that the file may have", lower_bound=0)
+flags.DEFINE_string("output_file", None, "file to write")
+flags.DEFINE_integer(
+    "limit", unpack.DEFAULT_LIMIT, "maximum size of the file, in bytes", lower_bound=0
+)
 
 
 def main(argv: list[str]) -> None:
     """Unpacks the file."""
     if len(argv) != 2:
-        raise ZooError("give one file to unpack", expected="FILE --output_file=FILE", got=argv[1:])
+        raise ZooError(
+            "exactly one file is required", expected="FILE --output_file=FILE", got=argv[1:]
+        )
     source, target = Path(argv[1]), Path(cli.required("output_file"))
     if not source.is_file():
-        raise ZooError("there is no such container", where=source)
+        raise ZooError("no such file", where=source)
     try:
         with (
             source.open("rb") as stream,
@@ -37,8 +41,10 @@ def main(argv: list[str]) -> None:
         ):
             size = unpack.unpack(stream, out, FLAGS.limit)
     except OSError as error:
-        raise ZooError("cannot unpack", where=source, got=error.strerror) from error
-    cli.say(f"{source}: {source.stat().st_size:,} bytes → {target}: {size:,} bytes, SHA-256 right")
+        raise ZooError("cannot unpack the file", where=source, got=error.strerror) from error
+    cli.say(
+        f"{source}: {source.stat().st_size:,} bytes → {target}: {size:,} bytes, SHA-256 verified"
+    )
 
 
 if __name__ == "__main__":

@@ -1,24 +1,22 @@
-"""Compares artifacts with the Keras networks that they were made from, on real test images.
+"""Compares .tflite files with their Keras networks, or with their manifests, on test images.
 
-    python -m scripts.verify
-    python -m scripts.verify --artifact=squeezenet_v1_1-fashion_mnist-pruned-int8 --layers
-    python -m scripts.verify --runtime=litert --max_relative=int8:0.1 --json
+    zoo verify
+    zoo verify --artifact=squeezenet_v1_1-fashion_mnist-pruned-int8 --layers
+    zoo verify --runtime=litert --max_relative=int8:0.1 --json
+    zoo verify --output=release --all
 
-Each artifact runs in every TFLite runtime that is installed, with XNNPACK and with plain kernels,
-in a child process. Printed are the differences of the logits (largest, mean, relative to what the
-logits say, in dB), how often the largest logit is the same, both accuracies on the same images,
-and how many of the graph's nodes the delegate took.
+Runs each artifact in a child process, in every installed TFLite runtime, with XNNPACK and with
+plain kernels. Prints the errors of the logits (largest, mean, relative, SQNR in dB), the share of
+images with the same top-1 class, both accuracies on these images, and the number of nodes that the
+delegate took. The exit code is 1 if a precision exceeds a limit or a case failed.
 
-With --all, which needs no runs, every artifact of --output, packed or not, is looked at again and
-scored again on its whole test set: each must be what its manifest says, within 0.1 point of the
-accuracy there. A manifest without one, as converting leaves it, is told as such. What can't be read
-is a row with its reason like the others.
+If a limit is exceeded, the first layer at which the error jumps is named: its signal-to-noise ratio
+is more than 10 dB below the worst of its inputs, or falls below 10 dB. The reference is the float32
+artifact of the same run, or else the layers of the Keras network.
 
-    python -m scripts.verify --output=release --all
-
-The exit code is 1 where a precision breaks a limit, or a case failed. Then the first layer whose
-error jumps is named: its signal-to-noise ratio is over 10 dB below the worst of its inputs', or
-falls below 10 dB. Reference is the float32 artifact of the same run, else Keras' layers.
+--all needs no runs: it checks every artifact in --output, packed or not, against its manifest, and
+measures its accuracy on the whole test set, which must be within 0.1 points of the manifest's.
+Artifacts without an accuracy in the manifest, such as new conversions, are reported as such.
 """
 
 from __future__ import annotations
@@ -41,38 +39,40 @@ if TYPE_CHECKING:
 
 FLAGS = flags.FLAGS
 cli.define_output()
-flags.DEFINE_list("artifact", [], "artifact names (default: every artifact)")
-flags.DEFINE_integer("images", 200, "test images, the same in each run", lower_bound=1)
+flags.DEFINE_list("artifact", [], "artifact names (default: every artifact in OUTPUT/artifacts)")
+flags.DEFINE_integer("images", 200, "number of test images; always the same ones", lower_bound=1)
 flags.DEFINE_list(
-    "runtime", [], f"of {', '.join(runtime.RUNTIMES)} (default: all that are installed)"
+    "runtime", [], f"any of {', '.join(runtime.RUNTIMES)} (default: all that are installed)"
 )
-flags.DEFINE_list("delegate", list(runtime.DELEGATES), "xnnpack, or none for plain kernels")
+flags.DEFINE_list("delegate", list(runtime.DELEGATES), "xnnpack, none (plain kernels) or both")
 flags.DEFINE_list(
     "max_relative",
     [],
-    "PRECISION:LIMIT of the relative error (default: "
+    "maximum relative error of the logits, PRECISION:LIMIT,… (default: "
     + ", ".join(f"{name}:{limits.relative:g}" for name, limits in LIMITS.items())
     + ")",
 )
 flags.DEFINE_list(
     "min_agreement",
     [],
-    "PRECISION:LIMIT of the share with the same largest logit (default: "
+    "minimum share of images with the same top-1 class, PRECISION:LIMIT,… (default: "
     + ", ".join(f"{name}:{limits.agreement:g}" for name, limits in LIMITS.items())
     + ")",
 )
-flags.DEFINE_bool("layers", False, "print every layer's error, of sound artifacts too")
-flags.DEFINE_float("timeout_secs", 600, "for one case; a child that takes longer is ended", 1)
-flags.DEFINE_bool("all", False, "check every artifact, and its accuracy, against its manifest")
+flags.DEFINE_bool("layers", False, "print the error of every layer, even if no limit is exceeded")
+flags.DEFINE_float(
+    "timeout_secs", 600, "timeout per case, in seconds; then the child process is stopped", 1
+)
+flags.DEFINE_bool("all", False, "check every artifact and its accuracy against its manifest")
 flags.DEFINE_bool("json", False, "print one JSON object instead of tables")
 
 
 def main(_: list[str]) -> int:
-    """Prints a row a case; 1 where a limit is broken or a case failed."""
+    """Prints one row per case; returns 1 if a limit is exceeded or a case failed."""
     if FLAGS.all:
-        from scripts.verify_all import verify_all
+        from scripts.common.verify_release import verify_release
 
-        return verify_all(cli.output(), FLAGS.artifact, FLAGS.timeout_secs)
+        return verify_release(cli.output(), FLAGS.artifact, FLAGS.timeout_secs)
     delegates = cli.choices("delegate", runtime.DELEGATES)
     limits = changed(FLAGS.max_relative, FLAGS.min_agreement)
     subjects = _subjects()
@@ -82,12 +82,12 @@ def main(_: list[str]) -> int:
         from converters.parity import show, verify
 
         plan = verify.VerifyPlan(cli.output(), FLAGS.images, delegates, limits, FLAGS.layers)
-        found = list(verify.verify(subjects, runners, plan, _progress))
+        results = list(verify.verify(subjects, runners, plan, _progress))
     if FLAGS.json:
-        cli.say(show.as_json(found))
+        cli.say(show.as_json(results))
     else:
-        show.tables(found, sys.stdout, FLAGS.layers)
-    return 1 if show.wrong(found) else 0
+        show.tables(results, sys.stdout, FLAGS.layers)
+    return 1 if show.wrong(results) else 0
 
 
 def _progress(text: str) -> None:
@@ -98,17 +98,17 @@ def _subjects() -> list[Subject]:
     from android_bench.tasks.cases import candidates
     from converters.parity.layers import Subject
 
-    found = []
+    subjects = []
     for candidate in candidates(FLAGS.artifact, cli.output() / "artifacts"):
         if candidate.artifact is None:
             raise ZooError(
-                "the .tflite has no manifest, so its Keras network is unknown",
+                "the file has no manifest, so its Keras network is unknown",
                 where=candidate.path,
-                remedy="name artifacts of scripts.convert",
+                remedy="pass artifacts of zoo convert with --artifact",
             )
-        found.append(Subject(candidate.path, candidate.artifact))
-    # Artifacts of one run one after the other: its network is then rebuilt once.
-    return sorted(found, key=lambda subject: subject.artifact.parent_run)
+        subjects.append(Subject(candidate.path, candidate.artifact))
+    # Grouped by run, so that the network of each run is rebuilt only once.
+    return sorted(subjects, key=lambda subject: subject.artifact.parent_run)
 
 
 def _runners() -> list[Sandbox]:
@@ -117,15 +117,15 @@ def _runners() -> list[Sandbox]:
     for name in FLAGS.runtime:
         if name not in runtime.RUNTIMES:
             raise UnknownNameError("--runtime", name, runtime.RUNTIMES)
-    found = []
+    runners = []
     for name in dict.fromkeys(FLAGS.runtime or runtime.RUNTIMES):
         try:
-            found.append(Sandbox(name, FLAGS.timeout_secs))
+            runners.append(Sandbox(name, FLAGS.timeout_secs))
         except ZooError as error:
             if FLAGS.runtime:
                 raise
             _progress(f"{name}: skipped | {error}")
-    return found
+    return runners
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Fixtures that several test modules share."""
+"""Hooks of pytest, and fixtures shared by all test modules."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from tests.support import processes
 from tests.support.once import made_once
 
 ROOT = processes.ROOT
-# Of ImageNet, one a class: no part of the project, what needs them skips without.
+# ImageNet images, one per class. Not part of the project; tests that need them skip without them.
 PICTURES = ROOT.parent / "shared" / "data" / "imagenet_sample_1000.tar"
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-# Their tests share nothing, so that they fill all processes evenly to the end; a file's usually
-# share fixtures or built networks.
+# Files whose tests share nothing and are therefore distributed over all processes. The tests of
+# other files usually share fixtures or networks.
 _SPREAD = ("test_architectures.py", "test_catalog.py")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keeps each file's tests in one process, but for those of `_SPREAD`, and orders the files.
+    """Keeps the tests of each file in one process, except for `_SPREAD`, and orders the files.
 
-    One that needs the digits comes first and makes them, the others that do come late, or all
-    processes would wait for the first. Else by the files' names, so that those that wait for phones
-    are among those that compute.
+    The first file is one that uses the `digits` fixture and so creates its folder. The other users
+    come late, because otherwise all processes would wait for the first. The rest is ordered by file
+    name, which mixes tests that wait for phones with tests that compute.
     """
     users = sorted({item.path.name for item in items if "digits" in _fixtures(item)})
 
@@ -59,11 +59,11 @@ _first: list[tuple[Exception, str]] = []
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
-    """Seeds each test, and tells a failure of a fixture that many tests share once.
+    """Seeds each test, and reports the failure of a shared fixture only once.
 
-    The first of them fails with it, the others are skipped.
+    The first test that uses the fixture fails, and the others are skipped.
     """
-    if "tf_keras" in sys.modules:  # the same random weights in whatever order
+    if "tf_keras" in sys.modules:  # the same random weights in any order of the tests
         sys.modules["tf_keras"].utils.set_random_seed(1)
     try:
         yield
@@ -76,9 +76,9 @@ def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
 
 
 def pytest_collection_finish() -> None:
-    """Makes a seed give the same weights whichever files are run.
+    """Makes a seed give the same weights regardless of which files are run.
 
-    `zoo.training.loop` sets this switch when it is imported, and from then on they are others.
+    `zoo.training.loop` sets this switch when it is imported, which changes the random numbers.
     """
     if "tf_keras" in sys.modules:
         sys.modules["tf_keras"].backend.experimental.enable_tf_random_generator()
@@ -89,12 +89,12 @@ settings.register_profile("few", settings.get_profile("all"), max_examples=20)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """One command server for a test run, whatever number of processes share the tests.
+    """Starts one command server per test run, and loads the hypothesis profile.
 
-    And fewer examples of properties in make test.
+    `make test` runs fewer examples of each property.
     """
-    # A script's background ignores Ctrl-C, and nohup the end of a terminal: what tests start would
-    # do so too, but for a handler of ours, which it doesn't inherit.
+    # A background job of a script ignores SIGINT, and nohup ignores SIGHUP. Child processes inherit
+    # ignored signals but not handlers, so a handler keeps them from ignoring these signals.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
@@ -118,9 +118,9 @@ def command() -> Run:
 
 @pytest.fixture(scope="session")
 def digits(command: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The output folder of a real, tiny chain on digits: trained, pruned, QAT, converted.
+    """Output folder of a small real chain on digits: train, prune, QAT, convert.
 
-    One folder for all the processes that share the tests; nobody writes into it afterwards.
+    All test processes share this folder, so tests must not write into it.
     """
     return made_once(tmp_path_factory, "digits", partial(_make_digits, command))
 

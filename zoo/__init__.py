@@ -1,4 +1,4 @@
-"""Mobile model zoo: small networks to download and run, and what they are trained and built with.
+"""Mobile model zoo: small pretrained image classifiers, and the tools that train and convert them.
 
 import zoo
 
@@ -17,9 +17,10 @@ __all__ = ["list_models", "load"]
 
 
 def list_models() -> list[str]:
-    """Names of the models on this computer: downloaded ones, and a clone's own release.
+    """Returns the names of the models on this computer.
 
-    `python -m scripts.download --source=URL --all` adds those of a release.
+    These are the downloaded ones and, in a clone, those of its `release` folder.
+    `python -m scripts.download --source=URL --all` adds the models of a release.
     """
     from zoo.hub import local
 
@@ -27,15 +28,15 @@ def list_models() -> list[str]:
 
 
 def load(name: str, *, threads: int = 1, delegate: str = "xnnpack") -> Classifier:
-    """A model that is ready to classify pictures, its file's SHA-256 checked.
+    """Loads a model that is ready to classify images, after checking its file's SHA-256.
 
     Args:
-        name: as `list_models` tells, `squeezenet_v1_1-fashion_mnist-int8` say.
-        threads: CPU threads.
-        delegate: `xnnpack`, or `none` for LiteRT's plain kernels.
+        name: Name as in `list_models`, for example `squeezenet_v1_1-fashion_mnist-int8`.
+        threads: Number of CPU threads.
+        delegate: `xnnpack`, or `none` for LiteRT's built-in kernels.
 
     Raises:
-        zoo.errors.ZooError: there is no such model here, or its file is damaged.
+        zoo.errors.ZooError: if there is no such model on this computer, or its file is damaged.
     """
     from zoo.hub import local
     from zoo.hub.classifier import Classifier

@@ -1,11 +1,11 @@
-"""Pictures by Vega-Lite. Needs vl-convert."""
+"""Charts drawn by Vega-Lite. Needs vl-convert."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"  # an identifier, never fetched
+SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"  # only an identifier, never fetched
 # Okabe & Ito 2008: distinguishable with any color vision, and dark enough on white.
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 
@@ -18,13 +18,15 @@ def svg(
     values: Sequence[Mapping[str, Any]],
     layer: Sequence[Mapping[str, Any]],
 ) -> str:
-    """An SVG of layers, on white.
+    """Renders a layered chart on a white background as SVG.
 
     Args:
-        title, subtitle: above it; the latter a line each.
-        width, height: of the plot itself, in pixels.
-        values: that the layers draw which have no other.
-        layer: Vega-Lite's.
+        title: Chart title.
+        subtitle: Lines below the title.
+        width: Width of the plot area, in pixels.
+        height: Height of the plot area, in pixels.
+        values: Data rows of the layers that don't have their own.
+        layer: Vega-Lite layer specifications.
     """
     import vl_convert
 

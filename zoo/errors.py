@@ -1,4 +1,4 @@
-"""Errors that a user can act on: one line that says what, where, expected, got and what to do."""
+"""Errors that a user can act on: one line with what, where, expected, got and what to do."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable
 
 
 class ZooError(Exception):
-    """A problem that the user can mend; command-line tools print it as one line and exit with 1.
+    """A problem that the user can fix; command-line tools print it as one line and exit with 1.
 
     Attributes:
-        what: what went wrong, as a short clause.
-        where: the file, flag or device concerned.
-        expected: what would have been right.
-        got: what was found.
-        remedy: what to do about it, as an imperative.
+        what: What went wrong, as a short clause.
+        where: File, flag or device concerned.
+        expected: What would have been valid.
+        got: Actual value or state.
+        remedy: What to do about it, as an imperative.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class ZooError(Exception):
 
     @property
     def problem(self) -> str:
-        """One line without the remedy."""
+        """The message on one line, without the remedy."""
         named = (("where: ", self.where), ("expected: ", self.expected), ("got: ", self.got))
         parts = [self.what, *(name + value for name, value in named if value is not None)]
         return " | ".join(one_line(part) for part in parts)
@@ -44,7 +44,8 @@ class ZooError(Exception):
         return self.problem if remedy is None else f"{self.problem} | {remedy}"
 
     def __reduce__(self) -> tuple[Callable[..., ZooError], tuple[str | None, ...]]:
-        # From a worker process, where what subclasses are made of does not matter any more.
+        # Constructors of subclasses take other arguments, so errors from worker processes are
+        # unpickled as plain ZooErrors.
         return _rebuilt, (self.what, self.where, self.expected, self.got, self.remedy)
 
 
@@ -55,19 +56,25 @@ def _rebuilt(
 
 
 class UnknownNameError(ZooError):
-    """A name that is not in a closed list; says what is allowed and the nearest names."""
+    """A name that is not in a closed list; the message has the allowed and the closest names.
+
+    Args:
+        kind: What the name stands for, for example "model".
+        name: The unknown name.
+        allowed: All valid names.
+    """
 
     def __init__(self, kind: str, name: str, allowed: Iterable[str]):
         allowed = sorted(allowed)
-        near = difflib.get_close_matches(name, allowed, n=3, cutoff=0.5)
+        matches = difflib.get_close_matches(name, allowed, n=3, cutoff=0.5)
         super().__init__(
             f"unknown {kind} {name!r}",
             expected=f"one of {', '.join(allowed)}",
-            remedy=f"did you mean {' or '.join(near)}?" if near else None,
+            remedy=f"did you mean {' or '.join(matches)}?" if matches else None,
         )
 
 
 def one_line(text: object, limit: int = 600) -> str:
-    """`text` without line breaks or other control characters, cut to `limit` characters."""
+    """Returns `text` without line breaks and control characters, cut to `limit` characters."""
     flat = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"

@@ -1,12 +1,12 @@
-"""Run folders: what a stage leaves for the next one.
+"""Run folders: the results that one stage hands to the next.
 
-    OUTPUT/runs/NAME/run.json      what it is; written last, so a folder with it is complete
-    OUTPUT/runs/NAME/best.h5       weights of the epoch that validated best
-    OUTPUT/runs/NAME/start.h5      of qat: the weights that it started with
-    OUTPUT/runs/NAME/plan.json     the flags it was started with; a resumed run must match
+    OUTPUT/runs/NAME/run.json      description; written last, so a folder that has it is complete
+    OUTPUT/runs/NAME/best.h5       weights of the epoch with the best validation accuracy
+    OUTPUT/runs/NAME/start.h5      qat only: the initial weights
+    OUTPUT/runs/NAME/plan.json     flags that it was started with; a resumed run must match
     OUTPUT/runs/NAME/epochs.csv, checkpoints/, tensorboard/
 
-Weights alone are stored, never serialized code: the network is rebuilt from the catalog.
+Only weights are stored, never serialized code: the network is rebuilt from the catalog.
 """
 
 from __future__ import annotations
@@ -31,25 +31,26 @@ if TYPE_CHECKING:
 
 
 def load(folder: Path) -> Run:
-    """The finished run in a folder, with its weights' hash checked.
+    """Reads the finished run in a folder and checks the hash of its weights.
 
     Raises:
-        ZooError: no such run, unfinished, damaged, or weights of another hash.
+        ZooError: if there is no such run, it is unfinished or damaged, or the hash of its weights
+            differs.
     """
     remedy = "run python -m scripts.train first, or name a finished run with --run"
     if not folder.is_dir():
-        near = sorted(p.parent.name for p in folder.parent.glob("*/run.json"))
+        finished = sorted(p.parent.name for p in folder.parent.glob("*/run.json"))
         raise ZooError(
             "no such run",
             where=folder,
-            expected=f"one of {', '.join(near)}" if near else None,
+            expected=f"one of {', '.join(finished)}" if finished else None,
             remedy=remedy,
         )
     if not (folder / "run.json").exists():
         raise ZooError(
             "the run is not finished",
             where=folder,
-            remedy="run the command that started it again: it goes on from its last epoch",
+            remedy="run the same command again to resume after the last epoch",
         )
     run = read_model(folder / "run.json", Run, "the run's description", remedy)
     weights = folder / Path(run.weights).name
@@ -66,19 +67,23 @@ def load(folder: Path) -> Run:
 
 
 def begin(folder: Path, plan: dict[str, object]) -> bool:
-    """Prepares a run folder for this plan.
+    """Prepares a run folder for a new or a resumed run.
+
+    Args:
+        folder: The run folder; it is created if it is missing.
+        plan: Flags and inputs that determine the run, as JSON values.
 
     Returns:
-        True where the run is finished already and nothing is left to do.
+        True if the run is already finished.
 
     Raises:
-        ZooError: the folder holds a run with another plan, or one that can't be read.
+        ZooError: if the folder contains a run with a different or an unreadable plan.
     """
     path = folder / "plan.json"
     text = json.dumps(plan, indent=1, sort_keys=True) + "\n"
     if path.exists():
         old, new = _plan(path), json.loads(text)
-        # A plan of an earlier version lacks the fields that it did not know.
+        # Plans written by earlier versions lack the fields that were added since.
         for field in dataclasses.fields(Recipe):
             if field.name in new and field.default is not dataclasses.MISSING:
                 old.setdefault(field.name, field.default)
@@ -86,11 +91,11 @@ def begin(folder: Path, plan: dict[str, object]) -> bool:
         if differing:
             first = differing[0]
             raise ZooError(
-                f"the folder holds a run with another {', '.join(differing)}",
+                f"the folder contains a run with different {', '.join(differing)}",
                 where=folder,
                 expected=f"{first}={old.get(first)!r}",
                 got=f"{first}={new.get(first)!r}",
-                remedy="give the flags it was started with, another --name, or delete the folder",
+                remedy="use the flags of that run, choose another --name, or delete the folder",
             )
     else:
         write_text(path, text)
@@ -100,10 +105,10 @@ def begin(folder: Path, plan: dict[str, object]) -> bool:
 def _plan(path: Path) -> dict[str, object]:
     remedy = f"delete {path.parent} and run the command again"
     try:
-        found = json.loads(read_bytes(path, "the run's plan", 2**20, remedy))
-        if isinstance(found, dict):
-            return found
-        problem = "no object"
+        plan = json.loads(read_bytes(path, "the run's plan", 2**20, remedy))
+        if isinstance(plan, dict):
+            return plan
+        problem = "not a JSON object"
     except ValueError as error:
         problem = str(error)
     raise ZooError("the run's plan is not valid", where=path, got=problem, remedy=remedy)
@@ -111,9 +116,9 @@ def _plan(path: Path) -> dict[str, object]:
 
 @contextmanager
 def beginning(folder: Path) -> Iterator[None]:
-    """Within, an error undoes `begin` where nothing has come of it: no checkpoint yet.
+    """Undoes `begin` if the block raises a `ZooError` before there is a checkpoint.
 
-    Else the plan would refuse the mended command.
+    Otherwise the stored plan would reject the corrected command.
     """
     try:
         yield
@@ -123,17 +128,17 @@ def beginning(folder: Path) -> Iterator[None]:
 
 
 def _forget(folder: Path) -> None:
-    begun = [folder / "plan.json", folder / "start.h5"]
-    if all(path in begun or path.is_dir() for path in folder.rglob("*")):
-        for path in begun:
+    initial = [folder / "plan.json", folder / "start.h5"]
+    if all(path in initial or path.is_dir() for path in folder.rglob("*")):
+        for path in initial:
             path.unlink(missing_ok=True)
         for empty in (folder / "checkpoints", folder / "tensorboard", folder):
-            with suppress(OSError):  # none, or another worker was faster
+            with suppress(OSError):  # missing, or already removed by another worker
                 empty.rmdir()
 
 
 def save(folder: Path, run: Run) -> None:
-    """Marks a run as finished."""
+    """Writes `run.json`, which marks the run as finished."""
     write_text(folder / "run.json", run.model_dump_json(indent=1) + "\n")
 
 
@@ -141,7 +146,8 @@ def keras_model(run: Run, folder: Path) -> tf_keras.Model:
     """Rebuilds the run's network and loads its weights. Imports TensorFlow.
 
     Raises:
-        ZooError: the weights do not fit the network, or those that it started with were replaced.
+        ZooError: if the weights do not fit the network, or the initial weights of a qat run are
+            missing or were replaced.
     """
     model = build(run.config)
     if run.low_rank is not None:
@@ -158,31 +164,31 @@ def keras_model(run: Run, folder: Path) -> tf_keras.Model:
 
 
 def _start(run: Run, folder: Path) -> Path:
-    again = "delete the run's folder and run the command that made it again"
+    remedy = "delete the run's folder and repeat the command that created it"
     if run.start is None:
-        raise ZooError("an earlier version made this qat run", where=folder, remedy=again)
+        raise ZooError("an earlier version created this qat run", where=folder, remedy=remedy)
     path = folder / Path(run.start).name
-    read_bytes(path, "the weights that the run started with", 2**30, again)
+    read_bytes(path, "the initial weights of the run", 2**30, remedy)
     if sha256_of(path) != run.start_sha256:
         raise ZooError(
-            "the weights that the run started with are damaged or were replaced",
+            "the initial weights of the run are damaged or were replaced",
             where=path,
             expected=f"sha256 {run.start_sha256}",
-            remedy=again,
+            remedy=remedy,
         )
     return path
 
 
 def save_weights(model: tf_keras.Model, path: Path) -> None:
-    """Writes HDF5 weights, as `model.save_weights` does, in one step.
+    """Atomically writes weights as HDF5, in the format of `model.save_weights`.
 
-    The file is made in memory: where the disk is full, HDF5 itself brings the process down.
+    The file is assembled in memory, since the HDF5 library crashes the process on a full disk.
 
     Raises:
-        OSError: it can't be written; what was there before still is.
+        OSError: if the file can't be written; an existing file is left unchanged.
     """
     import h5py
-    from tf_keras.src.saving.legacy import hdf5_format  # no public name takes an open file
+    from tf_keras.src.saving.legacy import hdf5_format  # no public API takes an open file
 
     content = io.BytesIO()
     with h5py.File(content, "w") as file:
@@ -191,10 +197,10 @@ def save_weights(model: tf_keras.Model, path: Path) -> None:
 
 
 def load_weights(model: tf_keras.Model, path: Path) -> None:
-    """Loads HDF5 weights.
+    """Loads HDF5 weights into a model.
 
     Raises:
-        ZooError: unreadable, or of another network.
+        ZooError: if the file is unreadable or belongs to another network.
     """
     try:
         model.load_weights(path)

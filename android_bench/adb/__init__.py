@@ -1,1 +1,1 @@
-"""The adb client, over USB and Wi-Fi, and links that break."""
+"""The adb client: runs commands on phones over USB and Wi-Fi and recovers lost links."""

@@ -1,9 +1,9 @@
-"""The adb client as a subprocess: each call bounded in time and output, nothing of it left behind.
+"""Runs the adb client as a child process, with limits on time and output.
 
-Why a subprocess and no Python client: the real client's behavior on lost links, keys and old
-phones is known and maintained, and a call costs about 10 ms. The adb server is the user's own (it
-holds the keys that the phones know) unless the environment names another; it is never killed,
-since that would drop wireless links.
+A child process is used instead of a Python client because the official client handles lost links,
+keys and old phones, and a call costs only about 10 ms. The adb server is the user's own, whose keys
+the phones already accept, unless the environment selects another. The server is never killed, as
+that would drop wireless links.
 """
 
 from __future__ import annotations
@@ -25,14 +25,17 @@ from android_bench.clock import Clock
 from zoo.errors import ZooError, one_line
 
 MAX_OUTPUT_BYTES = 4 * 2**20
-_LOOK_S = 0.25  # whether a silent call has ended, or its time is over
-DEVICES_TIMEOUT_S = 20.0  # includes starting the server, about 3 s on a slow computer
+_POLL_S = 0.25  # how often a silent call is checked for its end and its timeout
+DEVICES_TIMEOUT_S = 20.0  # includes starting the adb server: about 3 s on a slow computer
 
-# What `adb devices` says instead of `device`: the reason and what to do about it.
+# States of `adb devices` other than `device`: state → (reason, remedy).
 BAD_STATES: Mapping[str, tuple[str, str]] = {
-    "offline": ("device offline", "replug the phone, or disconnect and connect it again"),
-    "unauthorized": ("device unauthorized", "unlock the phone and accept the key dialog on it"),
-    "authorizing": ("device is still authorizing", "accept the key dialog on the phone, then wait"),
+    "offline": ("device offline", "replug the phone, or disconnect and reconnect it"),
+    "unauthorized": ("device unauthorized", "unlock the phone and accept the USB debugging prompt"),
+    "authorizing": (
+        "device is still authorizing",
+        "accept the USB debugging prompt on the phone, then wait",
+    ),
     "connecting": ("device is still connecting", "wait a few seconds and run again"),
     "no permissions": (
         "no permissions for the USB device",
@@ -54,11 +57,14 @@ _DETAIL = re.compile(r"(?<!\S)(\w+):(\S+)")
 
 @dataclass(frozen=True)
 class Completed:
-    """What an adb call did.
+    """Result of an adb call.
 
     Attributes:
-        arguments: of adb.
-        returncode: None where it was killed; `killed_for` says why.
+        arguments: Arguments passed to adb.
+        returncode: Exit code; None if adb was killed.
+        stdout: Standard output, decoded.
+        stderr: Standard error, decoded.
+        killed_for: Reason why adb was killed; empty if it was not.
     """
 
     arguments: tuple[str, ...]
@@ -70,7 +76,7 @@ class Completed:
 
 @dataclass(frozen=True)
 class Attached:
-    """One row of `adb devices -l`; `details` holds its `key:value` words, such as `model`."""
+    """One row of `adb devices -l`; `details` holds its `key:value` pairs, for example `model`."""
 
     serial: str
     state: str
@@ -78,18 +84,18 @@ class Attached:
 
     @property
     def usable(self) -> bool:
-        """Whether adb would run commands on it."""
+        """Whether adb can run commands on the device."""
         return self.state == "device"
 
     @property
     def refusal(self) -> tuple[str, str] | None:
-        """Why it is not usable, and what to do; None where it is usable."""
+        """(reason, remedy) if the device is not usable, else None."""
         unknown = (f"device is in state {one_line(self.state, 60)!r}", "replug the phone")
         return None if self.usable else BAD_STATES.get(self.state, unknown)
 
     @property
     def problem(self) -> str:
-        """Both in one clause; empty where it is usable."""
+        """`reason: remedy`; empty if the device is usable."""
         return ": ".join(self.refusal or ())
 
 
@@ -97,13 +103,14 @@ class Adb:
     """The adb client.
 
     Args:
-        path: the executable; without it the system's, else the one that adbutils bundles.
-        server_port: of the adb server; without it the environment decides (usually 5037).
-        env: the environment of every call; without it this process's own.
-        clock: what all waiting for phones goes by.
+        path: Path or name of the executable. Default: adb on the PATH, else the one that adbutils
+            bundles.
+        server_port: Port of the adb server. Default: set by the environment, usually 5037.
+        env: Environment variables of every call. Default: those of this process.
+        clock: Clock for all timeouts and pauses. Default: this computer's.
 
     Raises:
-        ZooError: there is no adb.
+        ZooError: if there is no adb executable.
     """
 
     def __init__(
@@ -127,13 +134,18 @@ class Adb:
         typed: str = "",
         clock: Clock | None = None,
     ) -> Completed:
-        """Runs `adb ARGUMENTS`; a call that takes too long or prints too much is killed whole.
+        """Runs `adb ARGUMENTS`; kills adb and its children if it takes too long or prints too much.
 
-        `typed`, at most a line, is its standard input: other users of this computer see arguments.
-        The limit is by `clock`, the client's unless given.
+        Args:
+            *arguments: Arguments of adb.
+            timeout_s: Timeout in seconds.
+            limit_bytes: Limit on stdout and stderr together.
+            typed: Standard input, at most one line. For secrets, as other users of this computer
+                can see the arguments.
+            clock: Clock of the timeout. Default: the client's.
 
         Raises:
-            ZooError: adb can't be started.
+            ZooError: if adb cannot be started.
         """
         try:
             process = subprocess.Popen(
@@ -142,14 +154,14 @@ class Adb:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env=self.env,
-                start_new_session=True,  # so that it can be killed with its children
+                start_new_session=True,  # its own process group, killed together with its children
             )
         except OSError as error:
             raise ZooError(
                 "cannot start adb",
                 where=self.path,
                 got=error.strerror,
-                remedy="pip install --force-reinstall adbutils, or give --adb=PATH",
+                remedy="pip install --force-reinstall adbutils, or pass --adb=PATH",
             ) from error
         try:
             if process.stdin is not None:
@@ -169,69 +181,73 @@ class Adb:
         )
 
     def devices(self) -> list[Attached]:
-        """Every phone that the adb server knows, whatever its state.
+        """Lists the phones attached to the adb server, in any state.
 
         Raises:
-            ZooError: the adb server can't be reached or started.
+            ZooError: if the adb server cannot be reached or started.
         """
-        # The server is this computer's, whatever time a phone has.
+        # The server runs in real time even if `self.clock` is simulated.
         done = self.run("devices", "-l", timeout_s=DEVICES_TIMEOUT_S, clock=Clock())
         if done.returncode != 0:
             raise ZooError(
-                "adb can't list phones",
+                "adb can't list the phones",
                 where=self.path,
                 got=done.killed_for or done.stderr or f"exit code {done.returncode}",
-                remedy="run `adb devices` by hand; check ANDROID_ADB_SERVER_PORT and the adb log",
+                remedy="run `adb devices`; check ANDROID_ADB_SERVER_PORT and the adb log",
             )
         return parse_devices(done.stdout)
 
 
 def parse_devices(text: str) -> list[Attached]:
-    """The rows of `adb devices -l`; lines of another form (`* daemon started…`) are left out."""
-    found: list[Attached] = []
+    """Parses the output of `adb devices -l`; skips other lines (`* daemon started…`)."""
+    devices: list[Attached] = []
     started = False
     for line in text.splitlines():
         if line.startswith("List of devices"):
             started = True
         elif started and line.strip() and not line.startswith("*"):
-            row = _ROW.fullmatch(line.strip())
-            if row is not None:
-                details = dict(_DETAIL.findall(row["more"]))
-                found.append(Attached(row["serial"], row["state"], details))
-            else:  # a state that a later adb invented
+            match = _ROW.fullmatch(line.strip())
+            if match is not None:
+                details = dict(_DETAIL.findall(match["more"]))
+                devices.append(Attached(match["serial"], match["state"], details))
+            else:  # a state introduced by a newer adb
                 serial, _, state = line.strip().partition(" ")
-                found.append(Attached(serial, state.strip()[:60] or "unknown"))
-    return found
+                devices.append(Attached(serial, state.strip()[:60] or "unknown"))
+    return devices
 
 
 def _executable(path: Path | str | None) -> str:
-    remedy = "pip install adbutils (it bundles adb), or give --adb=PATH"
+    remedy = "pip install adbutils (it bundles adb), or pass --adb=PATH"
     if path is not None:
-        found = shutil.which(str(path))
-        if found is None:
-            raise ZooError("no adb there, or not executable", where=path, remedy=remedy)
-        return found
-    # Where adbutils looks first, without importing it, which takes half a second.
+        executable = shutil.which(str(path))
+        if executable is None:
+            raise ZooError("adb not found or not executable", where=path, remedy=remedy)
+        return executable
+    # Checks the same locations as adbutils without importing it, which takes half a second.
     if not os.environ.get("ADBUTILS_ADB_PATH"):
         package = importlib.util.find_spec("adbutils")
-        places = package.submodule_search_locations if package is not None else None
-        bundled = Path(*places, "binaries", "adb") if places else None
-        found = shutil.which("adb") or (shutil.which(bundled) if bundled else None)
-        if found is not None:
-            return str(found)
+        folders = package.submodule_search_locations if package is not None else None
+        bundled = Path(*folders, "binaries", "adb") if folders else None
+        executable = shutil.which("adb") or (shutil.which(bundled) if bundled else None)
+        if executable is not None:
+            return str(executable)
     import adbutils
 
     try:
         return adbutils.adb_path()
-    except adbutils.AdbError as error:  # neither on the PATH nor in this platform's wheel
+    except adbutils.AdbError as error:  # neither on the PATH nor in the wheel for this platform
         raise ZooError("adb is not installed", remedy=remedy) from error
 
 
 def _drain(
     process: subprocess.Popen[bytes], clock: Clock, timeout_s: float, limit_bytes: int
 ) -> tuple[bytes, bytes, str]:
-    """Reads both streams until the process ends: (stdout, stderr, why it must be killed or "")."""
-    assert process.stdout is not None and process.stderr is not None  # noqa: S101 - PIPE was asked
+    """Reads both streams until the process ends.
+
+    Returns:
+        stdout, stderr and the reason to kill the process, which is empty if it has ended.
+    """
+    assert process.stdout is not None and process.stderr is not None  # noqa: S101 - both are PIPE
     streams: dict[IO[bytes], bytearray] = {process.stdout: bytearray(), process.stderr: bytearray()}
     killed_for = ""
     deadline = clock.now() + timeout_s
@@ -239,12 +255,12 @@ def _drain(
         for stream in streams:
             selector.register(stream, selectors.EVENT_READ)
         while selector.get_map():
-            left_s = deadline - clock.now()
-            if left_s <= 0:
-                killed_for = "no end within the time limit"
+            remaining_s = deadline - clock.now()
+            if remaining_s <= 0:
+                killed_for = "timed out"
                 break
-            ready = selector.select(min(left_s, _LOOK_S))
-            # A server that this call started may hold the pipes open for ever.
+            ready = selector.select(min(remaining_s, _POLL_S))
+            # An adb server started by this call may keep the pipes open forever.
             if not ready and process.poll() is not None:
                 break
             for key, _ in ready:
@@ -259,10 +275,10 @@ def _drain(
     if not killed_for:
         while process.poll() is None:
             if clock.now() >= deadline:
-                killed_for = "no end within the time limit"
+                killed_for = "timed out"
                 break
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(_LOOK_S)
+                process.wait(_POLL_S)
     return bytes(streams[process.stdout]), bytes(streams[process.stderr]), killed_for
 
 

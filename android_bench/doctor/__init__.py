@@ -1,1 +1,1 @@
-"""What can be measured on a phone, what can't, and how to mend it; nothing on it is changed."""
+"""Checks what can be measured on a phone and how to fix the rest; never changes its settings."""

@@ -1,4 +1,4 @@
-"""What the readings of a phone mean for measuring on it; each check looks at one thing."""
+"""Checks that turn a phone's readings into findings; one finding per `Check`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zoo.errors import ZooError
 
 LOW_PERCENT = 20
 HOT_C = 38.0
-_LEAST_MB, _ENOUGH_MB = 50.0, 200.0  # the tool has about 10 MB, a large model 240
+_LEAST_MB, _ENOUGH_MB = 50.0, 200.0  # the tool takes about 10 MB, a large model 240 MB
 _BUSY = 0.2
 _SHELL_V2_SDK, _FIXED_SDK = 24, 30
 _THROTTLED, _SEVERE = 1, 3  # thermal status
@@ -22,16 +22,16 @@ _SOFTWARE_GPU = re.compile(r"swiftshader|llvmpipe|emulator|softpipe", re.IGNOREC
 
 
 def software(details: Mapping[str, str], features: Sequence[str]) -> list[Check]:
-    """Android, and what adb can do with it."""
+    """Checks the Android version and whether adb reports exit codes."""
     sdk = int(details["sdk"]) if details["sdk"].isdigit() else None
-    told = f"{details['android_release']} (SDK {details['sdk']}), {details['fingerprint']}"
-    checks = [Check("Android", "ok", told)]
+    version = f"{details['android_release']} (SDK {details['sdk']}), {details['fingerprint']}"
+    checks = [Check("Android", "ok", version)]
     if "shell_v2" in features:
         checks.append(Check("exit codes", "ok", "shell_v2"))
     else:
         old = sdk is not None and sdk < _SHELL_V2_SDK
-        why = "as before Android 7" if old else "adb does not say so"
-        found = f"no shell_v2, {why}; commands carry their own marks"
+        why = "which needs Android 7" if old else "or adb does not report it"
+        found = f"no shell_v2, {why}; exit codes are read from the output"
         checks.append(Check("exit codes", "note", found))
     return checks
 
@@ -42,7 +42,14 @@ def processors(
     refused: Mapping[str, str],
     facts: Facts,
 ) -> list[Check]:
-    """Chip, clocks, cores and GPU; `refused` is why no mask selects some of the cores."""
+    """Checks chip, clocks, cores and GPU.
+
+    Args:
+        details: From `Phone.probe`.
+        clusters: The CPU clusters.
+        refused: Reason for each of little, big and prime that can't be selected.
+        facts: From `parse_facts`.
+    """
     chip = known([details[key] for key in ("soc_manufacturer", "soc", "platform", "abi")])
     checks = [Check("chip", "ok", f"{chip}; {details['clusters']}")]
     unread = [c.cores for c in clusters if not (c.max_khz and c.now_khz and c.limit_khz)]
@@ -52,37 +59,45 @@ def processors(
         if c.max_khz and c.limit_khz and c.limit_khz < c.max_khz
     ]
     if not clusters or unread:
-        told = f"not readable: {'; '.join(unread) or 'no policy'}"
-        checks.append(Check("clocks", "note", f"{told}; rows won't tell throttling"))
+        found = f"not readable: {'; '.join(unread) or 'no policy'}"
+        checks.append(Check("clocks", "note", f"{found}; rows won't show throttling"))
     elif capped:
-        remedy = "let it cool, end its battery saver"
+        remedy = "let it cool and turn off battery saver"
         checks.append(Check("clocks", "note", f"capped: {'; '.join(capped)}", remedy, GOALS))
     else:
-        checks.append(Check("clocks", "ok", "readable, none is capped"))
-    taken = [name for name in ("little", "big", "prime") if name not in refused]
-    found = f"--cores takes {', '.join(taken) or 'a mask only'}"
-    told = "; ".join(f"{name}: {why}" for name, why in refused.items())
-    checks.append(Check("cores", "note" if told else "ok", found + (f"; {told}" if told else "")))
+        checks.append(Check("clocks", "ok", "readable, none capped"))
+    accepted = [name for name in ("little", "big", "prime") if name not in refused]
+    found = f"--cores accepts {', '.join(accepted) or 'only a mask'}"
+    rest = "; ".join(f"{name}: {why}" for name, why in refused.items())
+    checks.append(Check("cores", "note" if rest else "ok", found + (f"; {rest}" if rest else "")))
     return [*checks, _gpu(facts)]
 
 
 def _gpu(facts: Facts) -> Check:
     if _SOFTWARE_GPU.search(f"{facts.gpu} {facts.driver}"):
-        found = f"{facts.gpu} is software"
+        found = f"{facts.gpu} is a software renderer"
         return Check("graphics", "problem", found, "measure on a real phone", ("GPU",))
     if not facts.gpu and not facts.opencl:
-        found = "the phone names neither a GPU nor an OpenCL library"
-        return Check("graphics", "unknown", found, "try --delegate=gpu: its row tells", ("GPU",))
-    library = "OpenCL is there" if facts.opencl else "no OpenCL library seen, perhaps OpenGL only"
-    named = ", ".join(filter(None, (facts.gpu or "not named", facts.driver, library)))
-    return Check("graphics", "ok" if facts.opencl else "note", named, concerns=("GPU",))
+        found = "the phone reports neither a GPU nor an OpenCL library"
+        remedy = "try --delegate=gpu and check its result"
+        return Check("graphics", "unknown", found, remedy, ("GPU",))
+    library = "OpenCL available" if facts.opencl else "no OpenCL library found, maybe OpenGL only"
+    parts = ", ".join(filter(None, (facts.gpu or "unnamed GPU", facts.driver, library)))
+    return Check("graphics", "ok" if facts.opencl else "note", parts, concerns=("GPU",))
 
 
 def resources(facts: Facts, busy: float | None, running: int, tool: str | ZooError) -> list[Check]:
-    """Storage, other work on the phone, and where `benchmark_model` comes from."""
+    """Checks storage, other load on the phone, and the source of `benchmark_model`.
+
+    Args:
+        facts: From `parse_facts`.
+        busy: CPU load, 0 to 1; None if not reported.
+        running: Number of benchmark jobs that run on the phone.
+        tool: Source of the executable, or why there is none.
+    """
     checks = []
     if facts.free_mb is None:
-        checks.append(Check("storage", "note", "not told", concerns=GOALS))
+        checks.append(Check("storage", "note", "not reported", concerns=GOALS))
     else:
         enough = facts.free_mb >= _ENOUGH_MB
         level: CheckLevel = "ok" if enough else "note" if facts.free_mb >= _LEAST_MB else "problem"
@@ -93,38 +108,38 @@ def resources(facts: Facts, busy: float | None, running: int, tool: str | ZooErr
     else:
         checks.append(Check("benchmark_model", "ok", tool))
     if running:
-        found = f"{running} job(s) of ours run on the phone, not of this computer's present ones"
-        remedy = "let another computer finish; what a killed run left, the next one ends"
+        found = f"{running} benchmark job(s) running, from another computer or a killed run"
+        remedy = "wait for the other computer; the next run ends leftover jobs"
         checks.append(Check("other runs", "note", found, remedy, GOALS))
     else:
         checks.append(Check("other runs", "ok", "none"))
     if busy is None:
-        checks.append(Check("load", "note", "not told"))
+        checks.append(Check("load", "note", "not reported"))
     else:
         loaded = busy > _BUSY
-        remedy = "close apps, wait for updates to end" if loaded else ""
-        found = f"{100 * busy:.0f} % of the cores busy over a second"
+        remedy = "close apps and wait for updates to finish" if loaded else ""
+        found = f"{100 * busy:.0f} % CPU load over 1 s"
         checks.append(Check("load", "note" if loaded else "ok", found, remedy, GOALS))
     return checks
 
 
 def condition(state: Mapping[str, str], facts: Facts) -> list[Check]:
-    """Battery, temperature and screen."""
+    """Checks battery level, temperature and screen."""
     checks = []
     level, battery_c = _float(state["battery_percent"]), _float(state["battery_c"])
     low = level is not None and level < LOW_PERCENT
-    found = "not told" if level is None else f"{level:.0f} %"
+    found = "not reported" if level is None else f"{level:.0f} %"
     checks.append(_noted("battery level", found, low, "charge it, then unplug it", level is None))
     hot = battery_c is not None and battery_c >= HOT_C
-    found = "not told" if battery_c is None else f"{battery_c:.1f} °C"
+    found = "not reported" if battery_c is None else f"{battery_c:.1f} °C"
     remedy = f"let it cool below {HOT_C:.0f} °C, out of its case"
     checks.append(_noted("battery temperature", found, hot, remedy, battery_c is None))
     checks.append(_thermal(state["thermal_status"]))
     if facts.screen_on is None:
-        checks.append(Check("screen", "note", "not told"))
+        checks.append(Check("screen", "note", "not reported"))
     else:
         on = facts.screen_on
-        remedy = "switch it off" if on else ""
+        remedy = "turn it off" if on else ""
         concerns: tuple[Goal, ...] = ("energy",)
         checks.append(
             Check("screen", "note" if on else "ok", "on" if on else "off", remedy, concerns)
@@ -134,7 +149,7 @@ def condition(state: Mapping[str, str], facts: Facts) -> list[Check]:
 
 def _thermal(status: str) -> Check:
     if status == UNKNOWN:
-        found = "no thermal service, so that throttling shows in the clocks alone"
+        found = "no thermal service; throttling shows only in the clocks"
         return Check("thermal status", "note", found)
     number = int(status[0])
     level: CheckLevel = (
@@ -144,7 +159,7 @@ def _thermal(status: str) -> Check:
 
 
 def power_supply(state: Mapping[str, str], serial: str) -> list[Check]:
-    """Whether the battery is live and alone."""
+    """Checks that the battery readings are live and the phone is not charging."""
     frozen = Meter.refusal({**state, "powered": "none"})
     checks = [
         failed("battery readings", frozen, ("energy",)) if frozen
@@ -159,24 +174,24 @@ def power_supply(state: Mapping[str, str], serial: str) -> list[Check]:
 
 
 def extras(details: Mapping[str, str], facts: Facts) -> list[Check]:
-    """What would help and is not needed."""
+    """Checks optional features: root and the fixed-performance mode."""
     root = {
         "adbd": "adbd runs as root",
-        "su": "there is a su (not tried: it may ask on the screen); not needed",
-        "": "no; not needed, but nodes that are denied stay so",
+        "su": "su found, not run because it may prompt on the screen; not needed",
+        "": "no; not needed, but denied nodes stay unreadable",
     }[facts.root]
     new = details["sdk"].isdigit() and int(details["sdk"]) >= _FIXED_SDK
     has = facts.fixed_performance
-    found = "Android offers it" if has else "not offered" if new else "not before Android 11"
+    found = "supported" if has else "not supported" if new else "requires Android 11"
     return [
         Check("root", "ok" if facts.root == "adbd" else "note", root),
         Check("fixed performance", "ok" if has else "note", found),
     ]
 
 
-def _noted(name: str, found: str, bad: bool, remedy: str, untold: bool) -> Check:
-    concerns = () if untold else GOALS
-    return Check(name, "note" if bad or untold else "ok", found, remedy if bad else "", concerns)
+def _noted(name: str, found: str, bad: bool, remedy: str, unknown: bool) -> Check:
+    concerns = () if unknown else GOALS
+    return Check(name, "note" if bad or unknown else "ok", found, remedy if bad else "", concerns)
 
 
 def _float(text: str) -> float | None:

@@ -1,4 +1,4 @@
-"""What was found on a phone, and what that means for measuring on it."""
+"""Check results of a phone and the verdicts on what can be measured on it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ MAX_FOUND = 300
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        name: of it.
-        level: `problem` prevents what it concerns, `unknown` may, a `note` makes it worse.
-        found: in a clause.
-        remedy: what to do about it, as an imperative.
-        concerns: what it matters for; nothing for a mere remark.
+        name: Name of the check.
+        level: `problem` prevents the goals in `concerns`, `unknown` may prevent them, `note` makes
+            their results worse.
+        found: Finding, as a short clause.
+        remedy: What to do about it, as an imperative; empty if nothing.
+        concerns: Goals that the check affects; empty if it is only informative.
     """
 
     name: str
@@ -34,20 +35,20 @@ class Check:
 
     @property
     def line(self) -> str:
-        """What was found and what to do."""
+        """The finding and its remedy in one line."""
         return self.found + (f" | to do: {self.remedy}" if self.remedy else "")
 
 
 def failed(
     name: str, error: ZooError, concerns: tuple[Goal, ...], level: CheckLevel = "problem"
 ) -> Check:
-    """A check that ended with an error, whose parts it repeats."""
+    """Returns a check with the problem and the remedy of an error."""
     return Check(name, level, one_line(error.problem, MAX_FOUND), error.remedy or "", concerns)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether something can be measured, and the checks that speak against it."""
+    """Whether a goal can be measured, and the findings that limit or prevent it."""
 
     goal: Goal
     answer: Literal["yes", "no", "unknown"]
@@ -55,15 +56,22 @@ class Verdict:
 
     @property
     def line(self) -> str:
-        """One line, as in `energy: no, charging: powered by USB`."""
+        """One line such as `energy: no, charging: the phone is powered by USB`."""
         reasons = "; ".join(self.because)
-        joint = {"yes": ", but ", "no": ", ", "unknown": ", "}[self.answer]
-        return f"{self.goal}: {self.answer}" + (joint + reasons if reasons else "")
+        separator = {"yes": ", but ", "no": ", ", "unknown": ", "}[self.answer]
+        return f"{self.goal}: {self.answer}" + (separator + reasons if reasons else "")
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A phone's checks; `id` is the hash of its serial that result lines have."""
+    """All checks of one phone.
+
+    Attributes:
+        serial: Serial number, as adb reports it.
+        id: Hash of the serial number, as in result rows.
+        name: Manufacturer and model.
+        checks: Checks in the order in which they ran.
+    """
 
     serial: str
     id: str
@@ -71,11 +79,11 @@ class Diagnosis:
     checks: tuple[Check, ...] = field(default=())
 
     def verdict(self, goal: Goal) -> Verdict:
-        """Whether `goal` can be measured."""
+        """Returns the verdict for `goal` from the most severe checks that concern it."""
         for level, answer in (("problem", "no"), ("unknown", "unknown"), ("note", "yes")):
-            found = [c for c in self.checks if goal in c.concerns and c.level == level]
-            if found:
-                because = tuple(f"{check.name}: {check.found}" for check in found)
+            matches = [c for c in self.checks if goal in c.concerns and c.level == level]
+            if matches:
+                because = tuple(f"{check.name}: {check.found}" for check in matches)
                 return Verdict(goal, answer, because)  # type: ignore[arg-type]
         return Verdict(goal, "yes")
 
@@ -85,7 +93,7 @@ class Diagnosis:
         return self.verdict("latency").answer != "no"
 
     def lines(self) -> Iterator[str]:
-        """One aligned line a check, then one a verdict."""
+        """Yields one aligned line per check, an empty line, then one line per verdict."""
         width = max((len(check.name) for check in self.checks), default=0)
         for check in self.checks:
             yield f"  {check.level:<7}  {check.name:<{width}}  {check.line}"
@@ -93,7 +101,7 @@ class Diagnosis:
         yield from (self.verdict(goal).line for goal in GOALS)
 
     def to_json(self) -> dict[str, Any]:
-        """The same as a dictionary."""
+        """Returns the checks and all verdicts as a JSON-serializable dictionary."""
         return {
             **asdict(self),
             "verdicts": {goal: asdict(self.verdict(goal)) for goal in GOALS},
@@ -101,10 +109,10 @@ class Diagnosis:
 
 
 def heading(diagnosis: Diagnosis) -> str:
-    """What stands above a phone's lines."""
+    """Returns the heading above a phone's lines: serial number, id and name."""
     return f"{diagnosis.serial} ({diagnosis.id}): {diagnosis.name}"
 
 
 def known(values: Sequence[str]) -> str:
-    """The values that are known, in one line; `unknown` where none is."""
+    """Joins all values except `unknown` with spaces; returns `unknown` if none is left."""
     return " ".join(value for value in values if value != "unknown") or "unknown"

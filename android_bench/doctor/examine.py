@@ -1,4 +1,4 @@
-"""Examining a phone: reads, pushes a sampler into a folder of its own, and removes it again."""
+"""Examines a phone. Only a sampler is pushed, into a separate folder that is removed again."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from android_bench.tools import binary
 from zoo.errors import ZooError, one_line
 from zoo.schema.device import device_id
 
-OWN_ROOT = f"{ROOT}-doctor"  # so that what a measurement left is seen and not touched
-_FACTS_TIMEOUT_S = 40.0  # some of its services take 10 s on a slow phone
+OWN_ROOT = f"{ROOT}-doctor"  # separate, so leftovers of a measurement are not touched
+_FACTS_TIMEOUT_S = 40.0  # some services take 10 s on a slow phone
 _FEATURES_TIMEOUT_S = 5.0
 _TOLERANCE_S = 5.0
 
@@ -28,38 +28,39 @@ _TOLERANCE_S = 5.0
 def examine(
     adb: Adb, attached: Attached, cache: Path, *, tool: Path | None = None, sample_s: float = 5.0
 ) -> Diagnosis:
-    """What can be measured on a phone; never raises for what is wrong with the phone.
+    """Checks what can be measured on a phone; problems with the phone never raise.
 
     Args:
-        adb: the client.
-        attached: the phone.
-        cache: where `benchmark_model` is kept once it was downloaded; nothing is downloaded here.
-        tool: the user's own one.
-        sample_s: how long the battery's nodes are sampled.
+        adb: The adb client.
+        attached: The phone to examine.
+        cache: Folder with downloaded executables; nothing is downloaded here.
+        tool: The user's own `benchmark_model`; None for the default one.
+        sample_s: How long to sample the battery's nodes, in s.
     """
-    found: list[Check] = []
+    results: list[Check] = []
     name = attached.details.get("model", "unknown")
     if attached.refusal is not None:
-        found.append(Check("adb", "problem", *attached.refusal, concerns=GOALS))
+        results.append(Check("adb", "problem", *attached.refusal, concerns=GOALS))
     else:
-        found.append(Check("adb", "ok", "device"))
+        results.append(Check("adb", "ok", "device"))
         phone = Phone(adb, attached.serial, tolerance_s=_TOLERANCE_S, root=OWN_ROOT)
         with ExitStack() as stack:
             try:
                 stack.enter_context(phone)
             except ZooError as error:
-                found.append(failed("other runs", error, GOALS))
+                results.append(failed("other runs", error, GOALS))
             else:
-                examination = _Examination(phone, found, cache, tool, sample_s)
+                examination = _Examination(phone, results, cache, tool, sample_s)
                 try:
                     name = examination.run() or name
                 except ZooError as error:
-                    found.append(failed("link", error, GOALS))
-    return Diagnosis(attached.serial, device_id(attached.serial), one_line(name, 80), tuple(found))
+                    results.append(failed("link", error, GOALS))
+    identity = device_id(attached.serial)
+    return Diagnosis(attached.serial, identity, one_line(name, 80), tuple(results))
 
 
 class _Examination:
-    """Adds to `found` step by step, so that a phone that leaves midway has told so much."""
+    """Appends to `found` step by step, so results are kept if the phone disconnects midway."""
 
     def __init__(
         self, phone: Phone, found: list[Check], cache: Path, tool: Path | None, sample_s: float
@@ -71,18 +72,18 @@ class _Examination:
         self.sample_s = sample_s
 
     def run(self) -> str:
-        """All steps; returns the phone's name."""
+        """Runs all checks and returns the phone's name."""
         phone, found = self.phone, self.found
         details = phone.probe()
         name = known([details["manufacturer"], details["model"]])
         if details["boot_completed"] != "1":
-            remedy = "wait until it has started, and unlock it once"
+            remedy = "wait until it has booted, then unlock it once"
             found.append(Check("boot", "problem", "not completed", remedy, GOALS))
             return name
         found.append(Check("boot", "ok", "completed"))
         found += checks.software(details, self._features())
-        told = phone.shell(FACTS_COMMAND, _FACTS_TIMEOUT_S).stdout
-        facts = parse_facts(told, details["gpu"])
+        output = phone.shell(FACTS_COMMAND, _FACTS_TIMEOUT_S).stdout
+        facts = parse_facts(output, details["gpu"])
         clusters = phone.clusters()
         found += checks.processors(details, clusters, self._refused(clusters), facts)
         busy = busy_share(phone.shell(LOAD_COMMAND).stdout)
@@ -107,7 +108,7 @@ class _Examination:
             return error
 
     def _refused(self, clusters: Sequence[CpuCluster]) -> dict[str, str]:
-        """Why no mask selects the little, big or prime cores."""
+        """Maps each of little, big and prime that can't be selected to the reason."""
         refused = {}
         for name in ("little", "big", "prime"):
             try:

@@ -1,4 +1,4 @@
-"""What a doctor asks a phone beyond its make and state (`android_bench.phone.probe`)."""
+"""Facts about a phone beyond its make and state (see `android_bench.phone.probe`)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _OPENCL = ("/system/vendor/lib64/libOpenCL.so", "/system/vendor/lib/libOpenCL.so
            "/system/lib64/libOpenCL.so", "/system/lib/libOpenCL.so")  # fmt: skip
 _STAT = "head -n 1 /proc/stat 2>/dev/null"
 
-# Nothing here changes anything: `su` is looked for and not run, since it may ask on the screen.
+# All commands are read-only. `su` is located but not run, because it may prompt on the screen.
 FACTS_COMMAND = (
     "echo @storage; df -k /data/local/tmp 2>/dev/null\n"
     "echo @screen; dumpsys power 2>/dev/null"
@@ -22,21 +22,22 @@ FACTS_COMMAND = (
     "echo @root; id -u; command -v su\n"
     "echo @fixed; cmd power help 2>/dev/null | grep set-fixed-performance-mode | head -n 1\n"
 )
-# By itself, so that the commands above don't count as load.
+# A separate command, so the commands above do not count as load.
 LOAD_COMMAND = f"{_STAT}; sleep 1; {_STAT}"
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the phone told; None or "" where it did not.
+    """Facts reported by a phone; None or "" where it does not report a value.
 
     Attributes:
-        free_mb: of /data, in units of 10⁶ bytes.
-        screen_on: whether the display is.
-        gpu, driver: of the graphics processor, as it calls itself.
-        opencl: where its OpenCL library is.
-        root: `adbd` runs as root, there is a `su`, or neither ("").
-        fixed_performance: whether Android knows that mode.
+        free_mb: Free space in /data, in MB (10⁶ bytes).
+        screen_on: Whether the display is on.
+        gpu: Vendor and name of the GPU.
+        driver: Version string of the GPU driver.
+        opencl: Path of the OpenCL library.
+        root: `adbd` if adbd runs as root, `su` if a su program exists, else "".
+        fixed_performance: Whether Android supports the fixed-performance mode.
     """
 
     free_mb: float | None
@@ -49,7 +50,7 @@ class Facts:
 
 
 def parse_facts(text: str, gles: str = "") -> Facts:
-    """Reads the output of `FACTS_COMMAND`, and what `probe` calls `gpu`; never raises."""
+    """Parses the output of `FACTS_COMMAND` and the `gpu` entry of `probe`; never raises."""
     parts = dict(re.findall(r"^@(\w+)\n(.*?)(?=^@|\Z)", text[:MAX_TEXT], re.MULTILINE | re.DOTALL))
     named = re.fullmatch(r"([^,\n]{1,60}), ([^,\n]{1,80}), ([^\n]{1,200})", gles)
     model = one_line(parts.get("gpu", ""), 80)
@@ -67,22 +68,22 @@ def parse_facts(text: str, gles: str = "") -> Facts:
 
 
 def busy_share(text: str) -> float | None:
-    """How busy the cores were between two first lines of /proc/stat, 0 to 1; None if not told."""
+    """Returns the CPU load, 0 to 1, from the output of `LOAD_COMMAND`; None if malformed."""
     rows = re.findall(r"^cpu +((?:\d{1,18} ?){4,10})$", text[:MAX_TEXT], re.MULTILINE)
     if len(rows) != 2:
         return None
     first, last = ([int(word) for word in row.split()] for row in rows)
     spent = [b - a for a, b in zip(first, last, strict=False)]
-    whole = sum(spent[:8])  # the two behind are counted in the others
+    whole = sum(spent[:8])  # guest times, the last two fields, are included in user and nice
     idle = spent[3] + (spent[4] if len(spent) > 4 else 0)
     return min(max(1 - idle / whole, 0.0), 1.0) if whole > 0 else None
 
 
 def _free_mb(text: str) -> float | None:
-    """Of `df -k`: the column is named, except on Android 6, whose toolbox has another layout."""
-    found = re.search(r"^\S+ +\d+ +\d+ +(\d{1,15}) +\d+% ", text, re.MULTILINE)
-    if found is not None:
-        return int(found[1]) * 1024 / 1e6
+    """Parses `df -k`; Android 6's toolbox prints another layout, with units."""
+    match = re.search(r"^\S+ +\d+ +\d+ +(\d{1,15}) +\d+% ", text, re.MULTILINE)
+    if match is not None:
+        return int(match[1]) * 1024 / 1e6
     old = re.search(r"^/\S+ +[\d.]+[KMGT] +[\d.]+[KMGT] +(\d+(?:\.\d+)?)([KMGT]) +\d+$", text, re.M)
     return float(old[1]) * 1024 ** ("KMGT".index(old[2]) + 1) / 1e6 if old else None
 

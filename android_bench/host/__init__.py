@@ -1,1 +1,1 @@
-"""Timing and scoring `.tflite` files on this computer."""
+"""Times and scores `.tflite` files on this computer."""

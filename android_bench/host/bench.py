@@ -1,4 +1,4 @@
-"""Timing and scoring cases on this computer."""
+"""Times and scores cases on this computer, each in a child process."""
 
 from __future__ import annotations
 
@@ -38,7 +38,13 @@ A = TypeVar("A", TimingAnswer, ScoreAnswer)
 
 @dataclass(frozen=True)
 class HostTiming:
-    """How long a process measures: `benchmark_model`'s rule."""
+    """Run lengths of one process: at least `num_runs` inferences and `min_secs` seconds.
+
+    Attributes:
+        num_runs: Minimum number of timed inferences.
+        min_secs: Minimum duration of the timed run in s.
+        warmup_secs: Duration of the warm-up in s.
+    """
 
     num_runs: int = 50
     min_secs: float = 0.5
@@ -47,7 +53,7 @@ class HostTiming:
 
 @cache
 def device() -> Device:
-    """This computer, by processor; no host name or other identity."""
+    """Returns this computer as a device: its CPU and platform, without the host name."""
     return Device(
         kind="host",
         id="host",
@@ -64,9 +70,15 @@ def measure(
     metering: Metering | None = None,
     powercap: Path = POWERCAP,
 ) -> Iterator[Measurement]:
-    """Runs each task in a process of its own; yields exactly one row a task, failed ones too.
+    """Runs each task in its own process and yields one row per task, also for failures.
 
-    With `metering` the first process of each case tells the energy too, or why there is none.
+    Args:
+        tasks: Tasks to run, in order.
+        timing: Run lengths.
+        provenance: Added to every row.
+        log: Called with each progress message.
+        metering: Energy measurement in the first process of each case; None for none.
+        powercap: Folder with the RAPL counters.
     """
     metered_s = metering.load_s + 2 * metering.idle_s if metering else 0.0
     plain_s = 1.5 + timing.warmup_secs + timing.min_secs
@@ -105,15 +117,15 @@ def measure(
 
 
 def score(case: Case, artifact: Artifact, provenance: Provenance) -> Accuracy:
-    """Scores a case on its data set's whole test split; a failure is a row with its reason."""
+    """Scores a case on the whole test split of its dataset; a failure becomes an invalid row."""
     top1: float | None = None
     images, placement = 0, None
     reasons: tuple[str, ...] = ()
     try:
-        wanted = test_split(artifact)
-        request = _request(case, HostTiming()).model_copy(update={"score": wanted})
-        found = _ask(case, request, ScoreAnswer)
-        top1, images, placement = found.top1, found.images, found.placement
+        split = test_split(artifact)
+        request = _request(case, HostTiming()).model_copy(update={"score": split})
+        answer = _ask(case, request, ScoreAnswer)
+        top1, images, placement = answer.top1, answer.images, answer.placement
     except ZooError as error:
         reasons = (str(error),)
     return Accuracy(
@@ -134,10 +146,10 @@ def score(case: Case, artifact: Artifact, provenance: Provenance) -> Accuracy:
 
 
 def test_split(artifact: Artifact) -> ScoreRequest:
-    """Which pictures a model is scored on, and how they are normalized.
+    """Returns the test split that a model is scored on, and its normalization.
 
     Raises:
-        ZooError: the manifest does not say.
+        ZooError: if the manifest lacks this information.
     """
     try:
         return ScoreRequest(
@@ -152,21 +164,22 @@ def test_split(artifact: Artifact) -> ScoreRequest:
         )
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise ZooError(
-            f"the manifest does not say how to score it: {one_line(error)}", where=artifact.name
+            f"the manifest does not say how to score the model: {one_line(error)}",
+            where=artifact.name,
         ) from error
 
 
 def _metered(
     case: Case, timing: HostTiming, metering: Metering, powercap: Path
 ) -> tuple[TimingAnswer, Energy | None, str | None]:
-    """The worker's answer, and its energy or why there is none.
+    """Returns (timing, energy, None), or (timing, None, reason) if there is no energy.
 
     Raises:
-        ZooError: the model is refused, or the worker crashed, hung, or answered nonsense.
+        ZooError: if the worker rejects the model, crashes, times out or sends an invalid answer.
     """
     try:
         recording = rapl.Recording(rapl.Rapl(powercap))
-    except PowerProblem as problem:  # what can't be metered is not run for a minute
+    except PowerProblem as problem:  # without counters a normal, short run is enough
         return _ask(case, _request(case, timing), TimingAnswer), None, str(problem)
     longer = replace(timing, min_secs=max(timing.min_secs, metering.load_s))
     with recording:

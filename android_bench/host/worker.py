@@ -1,7 +1,7 @@
-"""Runs one case in a process of its own, `python -m android_bench.host.worker`.
+"""Runs one case in a child process, `python -m android_bench.host.worker`.
 
-That keeps peak memory honest, and a crashing kernel costs one row, not the run. Started by
-`android_bench.host.bench`, by the protocol of `zoo.runtime.child`.
+A separate process gives a clean peak memory, and a crashing kernel fails one row instead of the
+whole run. `android_bench.host.bench` starts it with the protocol of `zoo.runtime.child`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,19 @@ from zoo.schema.measurement import Latency, Placement
 
 
 class TimingRequest(Strict):
-    """What to run. `score` is None for timing, else what the accuracy needs."""
+    """The case to run.
+
+    Attributes:
+        path: Absolute path of the model.
+        sha256: SHA-256 of the model.
+        runtime: Name of the TFLite runtime, for example `litert`.
+        delegate: `xnnpack` or `none`.
+        threads: Number of threads.
+        num_runs: Minimum number of timed inferences.
+        min_secs: Minimum duration of the timed run in s.
+        warmup_secs: Duration of the warm-up in s.
+        score: The test split to score; None to time the model.
+    """
 
     path: str
     sha256: str
@@ -40,7 +52,17 @@ class TimingRequest(Strict):
 
 
 class ScoreRequest(Strict):
-    """A data set's test split, and the pixel statistics and classes of the model's training."""
+    """The test split of a dataset, and how the model normalizes it.
+
+    Attributes:
+        dataset: Name of the dataset.
+        image_size: Height and width of the images in pixels.
+        validation_images: Size of the validation split of the training.
+        data_dir: Folder of the user's dataset; empty for a published one.
+        skip_broken: Whether to skip images that can't be decoded.
+        mean, std: Pixel statistics of the training.
+        labels: Class names of the model.
+    """
 
     dataset: str
     image_size: int
@@ -51,32 +73,39 @@ class ScoreRequest(Strict):
     std: PixelStd
     labels: tuple[str, ...]
 
-    def pictures(self) -> Split:
-        """The test split.
+    def load_split(self) -> Split:
+        """Loads the test split.
 
         Raises:
-            ZooError: it can't be had, or the user's folder has other classes by now.
+            ZooError: if the dataset is not available, or the classes of the user's folder differ
+                from the model's.
         """
-        found = data.load(
+        dataset = data.load(
             self.dataset, self.image_size, self.validation_images, self.data_dir, self.skip_broken
         )
-        # Published sets have the same classes by whatever names.
-        if self.dataset == "image_folder" and found.labels != self.labels:
+        # The classes of published datasets are fixed, even if their names differ.
+        if self.dataset == "image_folder" and dataset.labels != self.labels:
             raise ZooError(
-                "the pictures have other classes than the model",
+                "the classes of the images differ from the model's",
                 where=self.data_dir,
                 expected=", ".join(self.labels),
-                got=", ".join(found.labels),
-                remedy="name the folders as they were, or train again",
+                got=", ".join(dataset.labels),
+                remedy="restore the folder names, or train the model again",
             )
-        return found.test
+        return dataset.test
 
 
 TimingRequest.model_rebuild()
 
 
 class TimingAnswer(Strict):
-    """`inferences`: when all that counts of them began and ended, by `time.monotonic`."""
+    """Timing result.
+
+    Attributes:
+        placement: Which part of the graph the delegate ran.
+        latency: Statistics of this process.
+        inferences: Start and end of the timed inferences, by `time.monotonic` in s.
+    """
 
     placement: Placement
     latency: Latency
@@ -84,7 +113,13 @@ class TimingAnswer(Strict):
 
 
 class ScoreAnswer(Strict):
-    """Top-1 accuracy, 0 to 1, on so many images."""
+    """Scoring result.
+
+    Attributes:
+        placement: Which part of the graph the delegate ran.
+        top1: Top-1 accuracy, 0 to 1.
+        images: Number of images.
+    """
 
     placement: Placement
     top1: float
@@ -92,7 +127,11 @@ class ScoreAnswer(Strict):
 
 
 def answer(request: TimingRequest) -> TimingAnswer | ScoreAnswer:
-    """Loads the model, checks its hash, and times or scores it."""
+    """Loads the model and times or scores it.
+
+    Raises:
+        ZooError: if the model's hash differs from the request, or it can't be loaded or run.
+    """
     path = Path(request.path)
     content = read_bytes(path, "the model", MAX_MODEL_BYTES, "name an existing .tflite")
     if (got := sha256(content).hexdigest()) != request.sha256:
@@ -114,11 +153,17 @@ def answer(request: TimingRequest) -> TimingAnswer | ScoreAnswer:
 def measure(
     net: runtime.Net, request: TimingRequest, init_us: float, before_kb: int
 ) -> tuple[Latency, tuple[float, float]]:
-    """Times `invoke` alone on random input, with benchmark_model's rule for warm-up and runs.
+    """Times `invoke` on random input, with the warm-up and run lengths of benchmark_model.
+
+    Args:
+        net: The loaded model.
+        request: Run lengths.
+        init_us: Time to load the model in µs.
+        before_kb: Peak memory of the process before loading, in KiB.
 
     Returns:
-        the times, and when all that counts of them began and ended by `time.monotonic`, which the
-        processes of a computer share.
+        The statistics, and start and end of the timed inferences by `time.monotonic` in s, a clock
+        that all processes of a computer share.
     """
     net.set_input(_random_input(net.inputs()[0]))
     first_us = _invoke_us(net)
@@ -150,12 +195,12 @@ def measure(
     return latency, (began_s, ended_s)
 
 
-def score(net: runtime.Net, wanted: ScoreRequest) -> tuple[float, int]:
-    """Top-1 accuracy, 0 to 1, over the whole test split, one image after the other."""
-    split = wanted.pictures()
+def score(net: runtime.Net, request: ScoreRequest) -> tuple[float, int]:
+    """Returns (top-1 accuracy, number of images) over the whole test split, with batch size 1."""
+    split = request.load_split()
     right = 0
     for image, label in zip(split.images, split.labels, strict=True):
-        right += int(np.argmax(net.run(data.normalize(image, wanted.mean, wanted.std)))) == label
+        right += int(np.argmax(net.run(data.normalize(image, request.mean, request.std)))) == label
     return right / len(split), len(split)
 
 

@@ -1,1 +1,1 @@
-"""Whether a phone's outputs are those of the host."""
+"""Compares the outputs of phones with those of the host."""

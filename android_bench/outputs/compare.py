@@ -1,4 +1,4 @@
-"""A phone's outputs against this computer's. Pure functions; the phone's bytes may be any."""
+"""Compares a phone's outputs with the host's. The phone's bytes are untrusted."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from zoo.schema.artifact import TensorInfo
 
 @dataclass(frozen=True)
 class Comparison:
-    """How far two lists of outputs, of the same pictures, are apart.
+    """The difference between the host's and the phone's outputs for the same images.
 
     Attributes:
-        top1_agreement: share of the pictures with the same class on top; None where an output is
-            no list of classes.
-        largest_difference: of all values, in what the output is in once dequantized.
-        relative_difference: the same, as a share of the range of the host's values; None where
-            they are all equal.
+        top1_agreement: Share of images with the same top-1 class, 0 to 1; None if the output is
+            not a vector of class scores.
+        largest_difference: Largest absolute difference of any dequantized output value.
+        relative_difference: `largest_difference` divided by the range of the host's values; None
+            if these are all equal.
     """
 
     top1_agreement: float | None
@@ -30,38 +30,45 @@ class Comparison:
 
 
 def byte_size(tensor: TensorInfo) -> int:
-    """Bytes of a tensor's values.
+    """Returns the size of a tensor in bytes.
 
     Raises:
-        ZooError: they are no numbers.
+        ZooError: if its dtype is not numeric.
     """
     return _dtype(tensor).itemsize * math.prod(tensor.shape)
 
 
 def values(raw: bytes, tensor: TensorInfo) -> np.ndarray:
-    """Raw bytes → dequantized values, float64, flat.
+    """Converts little-endian bytes to dequantized values, float64 (n,).
 
     Raises:
-        ZooError: as many bytes as the tensor can't have, or values that are NaN or infinite.
+        ZooError: if the size does not match the tensor, or a value is NaN or infinite.
     """
     if len(raw) != byte_size(tensor):
         raise ZooError(
-            "an output of a wrong size",
+            "unexpected output size",
             expected=f"{byte_size(tensor)} bytes",
             got=f"{len(raw)} bytes",
         )
-    found = np.frombuffer(raw, _dtype(tensor).newbyteorder("<")).astype(np.float64)
-    if wild := int((~np.isfinite(found)).sum()):
-        raise ZooError("an output holds NaN or infinity", got=f"{wild} of {found.size} values")
+    numbers = np.frombuffer(raw, _dtype(tensor).newbyteorder("<")).astype(np.float64)
+    if invalid := int((~np.isfinite(numbers)).sum()):
+        raise ZooError(
+            "the output contains NaN or infinity", got=f"{invalid} of {numbers.size} values"
+        )
     if tensor.scale is None:
-        return found
-    return (found - (tensor.zero_point or 0)) * tensor.scale
+        return numbers
+    return (numbers - (tensor.zero_point or 0)) * tensor.scale
 
 
 def compare(
     host: Sequence[np.ndarray], phone: Sequence[np.ndarray], tensor: TensorInfo
 ) -> Comparison:
-    """Compares the outputs of the same pictures, as `values` gives them; at least one."""
+    """Compares the outputs of the same images.
+
+    Args:
+        host, phone: Dequantized outputs from `values`, one per image, at least one.
+        tensor: The output tensor.
+    """
     expected, got = np.stack(host), np.stack(phone)
     largest = float(np.abs(expected - got).max())
     span = float(expected.max() - expected.min())
@@ -72,7 +79,7 @@ def compare(
 
 
 def is_list_of_classes(tensor: TensorInfo) -> bool:
-    """Whether an output is one vector, of which the largest value is the answer."""
+    """Whether an output is a single vector of class scores."""
     return max(tensor.shape, default=0) == math.prod(tensor.shape) > 1
 
 
@@ -82,5 +89,5 @@ def _dtype(tensor: TensorInfo) -> np.dtype:
     except TypeError:
         dtype = np.dtype(object)
     if dtype.kind not in "fiu":
-        raise ZooError("an output that is no numbers", where=tensor.name, got=tensor.dtype)
+        raise ZooError("the output is not numeric", where=tensor.name, got=tensor.dtype)
     return dtype

@@ -1,4 +1,4 @@
-"""What this computer says to some pictures: inputs as files, and outputs to compare with."""
+"""Reference outputs of the host: input files for the phone, and outputs to compare with."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from zoo.runtime.child import Child
 from zoo.schema.artifact import TensorInfo
 
 _WORKER = "android_bench.outputs.reference_worker"
-_TIMEOUT_S = 900.0  # some pictures through plain kernels
+_TIMEOUT_S = 900.0  # all images of a model, with plain kernels
 
 
 @dataclass(frozen=True)
 class OutputImages:
-    """Which pictures are run on a phone.
+    """The images for which outputs are compared.
 
     Attributes:
-        count: of the test split of the data set that a manifest names; all of a smaller one.
-        seed: of the choice.
-        images: a tar or folder of JPEGs for files without a manifest.
+        count: Number of images to draw from the model's test split; all if it has fewer.
+        seed: Seed of the random draw.
+        images: A tar or folder of JPEGs for models without a manifest.
     """
 
     count: int = 8
@@ -40,15 +40,15 @@ class OutputImages:
 
 @dataclass(frozen=True)
 class OutputReference:
-    """What this computer computes with LiteRT's plain kernels.
+    """Inputs and outputs of a model on the host, computed with LiteRT's plain kernels.
 
     Attributes:
-        inputs: files with the raw bytes of the input tensor, and their SHA-256.
-        input_shape: with the batch axis.
-        output: the output tensor.
-        outputs: its dequantized values for each input.
-        pictures: which they are, in words.
-        runtime: what computed the outputs.
+        inputs: Files with the raw bytes of the input tensor, and their SHA-256.
+        input_shape: Shape of the input, including the batch axis.
+        output: The output tensor.
+        outputs: Dequantized output values for each input, float64 (n,).
+        pictures: Description of the images.
+        runtime: Runtime that computed the outputs, with its version.
     """
 
     inputs: tuple[tuple[Path, str], ...]
@@ -60,13 +60,13 @@ class OutputReference:
 
 
 class References:
-    """References by file, each computed once: `with References(Pictures()) as references`.
+    """Computes and caches one reference per model: `with References(OutputImages()) as refs`.
 
-    The inputs are files in a folder that goes with the `with` block.
+    The input files are in a temporary folder that is deleted at the end of the `with` block.
     """
 
-    def __init__(self, pictures: OutputImages):
-        self.pictures = pictures
+    def __init__(self, selection: OutputImages):
+        self.selection = selection
         self._folder = tempfile.TemporaryDirectory(prefix="mobile_model_zoo-")
         self._known: dict[str, OutputReference | ZooError] = {}
 
@@ -82,13 +82,13 @@ class References:
         self._folder.cleanup()
 
     def of(self, case: Case, log: Log = lambda _: None) -> OutputReference:
-        """The reference of a case's file.
+        """Returns the reference of a case's model.
 
         Raises:
-            ZooError: there are no pictures for it, or this computer can't run it.
+            ZooError: if there are no images for the model, or the host can't run it.
         """
         if case.sha256 not in self._known:
-            log(f"computing what {case.model} {case.precision} should say")
+            log(f"computing the reference outputs of {case.model} {case.precision}")
             try:
                 self._known[case.sha256] = self._compute(case)
             except ZooError as error:
@@ -101,25 +101,25 @@ class References:
     def _compute(self, case: Case) -> OutputReference:
         folder = Path(self._folder.name, case.sha256)
         folder.mkdir()
-        (found,) = candidates([str(case.path)], case.path.parent)
-        images = self.pictures.images
+        (file,) = candidates([str(case.path)], case.path.parent)
+        images = self.selection.images
         request = OutputRequest(
             path=str(case.path.resolve()),  # the worker starts in another folder
             sha256=case.sha256,
             folder=str(folder),
-            count=self.pictures.count,
-            seed=self.pictures.seed,
-            split=bench.test_split(found.artifact) if found.artifact else None,
-            pictures=None if found.artifact or images is None else str(images.resolve()),
+            count=self.selection.count,
+            seed=self.selection.seed,
+            split=bench.test_split(file.artifact) if file.artifact else None,
+            pictures=None if file.artifact or images is None else str(images.resolve()),
         )
         with Child(_WORKER, name="the process with litert", timeout_s=_TIMEOUT_S) as child:
             answer = child.ask(request, OutputAnswer, case.path.name)
         numbers = range(1, answer.images + 1)
         try:
             raw = [(folder / f"output-{number}").read_bytes() for number in numbers]
-            outputs = tuple(values(one, answer.output) for one in raw)
+            outputs = tuple(values(content, answer.output) for content in raw)
         except ZooError as error:
-            raise ZooError(f"this computer gives nothing to compare with: {error}") from error
+            raise ZooError(f"the host's outputs can't be compared: {error}") from error
         inputs = [folder / f"input-{number}" for number in numbers]
         return OutputReference(
             inputs=tuple((path, sha256_of(path)) for path in inputs),
@@ -132,5 +132,5 @@ class References:
 
 
 def output_bytes(reference: OutputReference) -> int:
-    """Bytes of all outputs."""
+    """Returns the total size of the outputs for all images, in bytes."""
     return byte_size(reference.output) * len(reference.inputs)

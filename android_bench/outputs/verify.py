@@ -1,12 +1,11 @@
-"""Whether a phone computes what this computer computes: real pictures through benchmark_model.
+"""Compares a phone's outputs with the host's, by running real images through benchmark_model.
 
-For each picture the tool runs once, in one job of the phone: `--input_layer_value_files` gives it
-the raw input tensor, `--output_filepath` takes the raw output tensors, one after the other, after
-the last inference. Older builds don't know the latter, warn, and go on; and no word is said where
-the file can't be opened.
+One job on the phone runs the tool once per image: `--input_layer_value_files` passes the raw input
+tensor, and `--output_filepath` saves the raw output tensors after the last inference. Older builds
+do not support `--output_filepath` and only warn. If the file can't be opened, no build reports it.
 
-How far the outputs are apart is a number, not a verdict: a GPU computes in half precision. No
-output, one of a wrong size, NaN, or a run that was not the delegate's is a failure.
+The difference of the outputs is a figure, not a verdict, because GPUs compute in half precision. A
+missing output, a wrong size, NaN, or a run without the requested delegate is a failure.
 """
 
 from __future__ import annotations
@@ -32,16 +31,22 @@ from zoo.errors import ZooError
 from zoo.io.log import Log
 from zoo.schema.measurement import Agreement, Placement
 
-# The tool goes by the order of inputs and only warns of a name that is not the model's. So no name
-# from a file gets into a flag, where `:` and `,` mean something.
+# The tool matches inputs by position and only warns about unknown names. A fixed name keeps names
+# from the model, which may contain `:` or `,`, out of the flags.
 _INPUT = "input"
-_OUTPUT = "output"  # in the job's folder
-_OUTPUTS = "outputs"  # all of them, as text: adb's shell changes line ends on Android 6
+_OUTPUT = "output"  # file in the job's folder
+_OUTPUTS = "outputs"  # all outputs as text, because adb's shell changes line ends on Android 6
 
 
 @dataclass(frozen=True)
 class OutputCheck:
-    """What a phone's run of all pictures is worth: a comparison, or reasons why there is none."""
+    """Result of running all images on a phone.
+
+    Attributes:
+        placement: Which part of the graph the delegate ran; None if unknown.
+        comparison: Comparison with the host; None if a run failed.
+        reasons: Why there is no comparison.
+    """
 
     placement: Placement | None
     comparison: Comparison | None
@@ -59,23 +64,23 @@ def agreements_on_phone(
     recovery_s: float = 60.0,
     log: Log = lambda _: None,
 ) -> Iterator[Agreement]:
-    """Yields one row per case, in order, whatever goes wrong; the phone's lock is held.
+    """Yields one row per case, in order, also for failures.
 
     Args:
-        phone: that is ready.
-        rows: makes its rows.
-        cases: with `benchmark_model` as their runtime.
-        binary: the tool for this phone.
-        references: what this computer says.
-        timeout_s: limit of all pictures of a case.
-        recovery_s: how long a lost phone is waited for, before the rest is given up.
-        log: gets a line for each case.
+        phone: A locked phone that is ready.
+        rows: Builds the rows.
+        cases: Cases with the runtime `benchmark_model`.
+        binary: The benchmark executable for this phone.
+        references: Outputs of the host.
+        timeout_s: Time limit for all images of a case.
+        recovery_s: How long to wait for a lost phone before the remaining cases are skipped.
+        log: Called with a progress message for each case.
     """
     gone = ""
     for number, case in enumerate(cases, start=1):
         if gone:
             yield rows.agreement(
-                case, valid=False, reasons=(f"not run, the phone is gone: {gone}",)
+                case, valid=False, reasons=(f"not run because the phone is gone: {gone}",)
             )
             continue
         delegate = case.configuration.delegate
@@ -83,7 +88,7 @@ def agreements_on_phone(
         log(f"phone {phone.id}: {what}")
         try:
             reference = references.of(case, log)
-            found = verify_on_phone(phone, case, binary, reference, timeout_s)
+            check = verify_on_phone(phone, case, binary, reference, timeout_s)
         except PhoneLost as lost:
             if not phone.wait_ready(recovery_s):
                 gone = rows.clean(reason_of(lost))
@@ -91,31 +96,31 @@ def agreements_on_phone(
         except ZooError as error:
             yield rows.agreement(case, valid=False, reasons=(reason_of(error),))
         else:
-            yield _row(rows, case, reference, found)
+            yield _row(rows, case, reference, check)
 
 
 def verify_on_phone(
     phone: Phone, case: Case, binary: Binary, reference: OutputReference, timeout_s: float = 300.0
 ) -> OutputCheck:
-    """Runs every picture on the phone and compares the outputs.
+    """Runs all images on the phone and compares the outputs.
 
     Raises:
-        PhoneLost: the phone dropped out for longer than its link tolerates.
-        ZooError: a file can't be pushed, the outputs are too large, or no end within `timeout_s`.
+        PhoneLost: if the phone is unreachable for longer than its link tolerates.
+        ZooError: if a file can't be pushed, the outputs are too large, or `timeout_s` is exceeded.
     """
     if output_bytes(reference) * hexdump.TEXT_BYTES > FILE_BYTES:
         raise ZooError(
-            "the outputs are too large to be fetched from the phone",
+            "the outputs are too large to fetch from the phone",
             expected=f"at most {int(FILE_BYTES / hexdump.TEXT_BYTES)} bytes",
             got=output_bytes(reference),
-            remedy="run fewer pictures",
+            remedy="use fewer images",
         )
     if tool_of(binary.path) is not TFLITE:
         raise ZooError(
-            "this tool takes no pictures",
+            "this benchmark tool does not accept images",
             expected="TFLite's benchmark_model",
             got="LiteRT's",
-            remedy="--tool=tflite",
+            remedy="pass --tool=tflite",
         )
     tool = phone.push(binary.path, binary.sha256, executable=True)
     graph = phone.push(case.path, case.sha256)
@@ -133,10 +138,10 @@ def verify_on_phone(
 
 
 def _job(command: str, inputs: Sequence[str], mark: str) -> str:
-    """The pictures one after the other, up to the first that fails.
+    """Returns a shell script that runs the tool on each image, up to the first failure.
 
-    Marks tell what belongs to which: `begin-MARK` before each run's lines in both streams and
-    before its output, `end-MARK CODE` after its lines.
+    `begin-MARK` precedes each run's lines in both streams and its output; `end-MARK CODE` follows
+    its lines in stdout.
     """
     return (
         f"for picture in {' '.join(map(quote, inputs))}; do\n"
@@ -150,16 +155,23 @@ def _job(command: str, inputs: Sequence[str], mark: str) -> str:
 
 
 def judge(done: JobResult, mark: str, reference: OutputReference, delegate: str) -> OutputCheck:
-    """Judges the job; never raises, whatever the phone printed."""
+    """Parses and checks the job's output, which is untrusted; never raises.
+
+    Args:
+        done: Result of the job.
+        mark: The random mark that separates the runs.
+        reference: Outputs of the host.
+        delegate: Name of the requested delegate.
+    """
     count = len(reference.inputs)
     runs = _runs(done, mark, delegate)
     texts = done.files.get(_OUTPUTS, "").split(f"begin-{mark}\n")[1:]
     outputs = []
     for number in range(count):
-        which = f"picture {number + 1} of {count}"
+        which = f"image {number + 1} of {count}"
         placement = runs[number].placement if number < len(runs) else None
         if number >= len(runs):
-            return OutputCheck(None, None, (f"{which}: the run left no trace (cut off?)",))
+            return OutputCheck(None, None, (f"{which}: the run's output is missing or truncated",))
         if problems := runs[number].problems:
             return OutputCheck(placement, None, tuple(map(_explained, problems)))
         if number >= len(texts):
@@ -169,42 +181,42 @@ def judge(done: JobResult, mark: str, reference: OutputReference, delegate: str)
         except ZooError as error:
             return OutputCheck(placement, None, (f"{which}: {error}",))
     if len({run.placement for run in runs}) > 1:
-        return OutputCheck(None, None, ("the runs of the pictures were placed differently",))
+        return OutputCheck(None, None, ("the node placement differed between the images",))
     return OutputCheck(runs[0].placement, compare(reference.outputs, outputs, reference.output))
 
 
 def _runs(done: JobResult, mark: str, delegate: str) -> list[ToolResult]:
-    """Each run of the tool, judged as strictly as one that is timed."""
+    """Parses each run of the tool, as strictly as a timed run."""
     block = rf"^begin-{mark}\n(.*?)^end-{mark} (\d{{1,3}})$"
-    found = re.findall(block, done.stdout, re.MULTILINE | re.DOTALL)
+    matches = re.findall(block, done.stdout, re.MULTILINE | re.DOTALL)
     errors = done.stderr.split(f"begin-{mark}\n")[1:]
-    errors += [""] * (len(found) - len(errors))
+    errors += [""] * (len(matches) - len(errors))
     return [
         TFLITE.parse(stdout, stderr, int(code), delegate)
-        for (stdout, code), stderr in zip(found, errors, strict=False)
+        for (stdout, code), stderr in zip(matches, errors, strict=False)
     ]
 
 
 def _explained(problem: str) -> str:
     if "does not know a flag" in problem and "--output_filepath" in problem:
         return (
-            "this build of benchmark_model can't save outputs: it does not know --output_filepath; "
-            "give a newer one with --benchmark_binary"
+            "this build of benchmark_model can't save outputs: it has no --output_filepath; "
+            "pass a newer one with --benchmark_binary"
         )
     return problem
 
 
-def _row(rows: PhoneRows, case: Case, reference: OutputReference, found: OutputCheck) -> Agreement:
-    told = found.comparison
+def _row(rows: PhoneRows, case: Case, reference: OutputReference, check: OutputCheck) -> Agreement:
+    comparison = check.comparison
     return rows.agreement(
         case,
-        placement=found.placement,
+        placement=check.placement,
         reference=reference.runtime,
         pictures=reference.pictures,
         images=len(reference.inputs),
-        top1_agreement=told.top1_agreement if told else None,
-        largest_difference=told.largest_difference if told else None,
-        relative_difference=told.relative_difference if told else None,
-        valid=told is not None,
-        reasons=found.reasons,
+        top1_agreement=comparison.top1_agreement if comparison else None,
+        largest_difference=comparison.largest_difference if comparison else None,
+        relative_difference=comparison.relative_difference if comparison else None,
+        valid=comparison is not None,
+        reasons=check.reasons,
     )

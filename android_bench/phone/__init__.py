@@ -1,1 +1,1 @@
-"""One phone: its facts, state, settings, lock and running jobs."""
+"""A single phone: properties, state, settings, locks and jobs."""

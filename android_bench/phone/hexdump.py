@@ -1,4 +1,7 @@
-"""Bytes from a phone as text: Android 6 changes line ends, and not every phone has base64."""
+"""Transfers bytes from a phone as hex text.
+
+Android 6 changes line endings in binary output, and not every phone has base64.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,20 @@ from shlex import quote
 
 from zoo.errors import ZooError
 
-TEXT_BYTES = 3.2  # for a byte, as `od` prints it
+TEXT_BYTES = 3.2  # characters per byte in the output of `od`
 
 
 def dump(path: str) -> str:
-    """A shell command that prints a file for `read`."""
+    """Returns the shell command that prints a file in the format of `read`."""
     return f"od -An -v -tx1 {quote(path)}"
 
 
 def read(text: str) -> bytes:
-    """What `dump` printed, in bytes; its columns may have any space between.
+    """Decodes the output of the `dump` command; columns may be separated by any whitespace.
 
     Raises:
-        ZooError: it is nothing of the kind.
+        ZooError: if the text is not hexadecimal bytes.
     """
     if re.fullmatch(r"(?:\s*[0-9a-f]{2})*\s*", text) is None:
-        raise ZooError("bytes arrived garbled from the phone", expected="hexadecimal digits")
+        raise ZooError("data from the phone was garbled", expected="hexadecimal digits")
     return bytes.fromhex(text)

@@ -1,9 +1,10 @@
-"""Long commands that run on a phone by themselves, whatever becomes of the link.
+"""Runs long commands on a phone detached from adb, so they survive a lost link.
 
-A lost link kills what adb's shell runs. A job is therefore started in a session of its own, and its
-folder on the phone tells the rest: `boot` (the boot id it was started under), `pid` (also its
-process group), `out`, `err`, and `rc`, written last and by renaming. A missing `rc` under another
-boot id means a reboot; without its process it means that the phone killed it.
+A lost link kills the processes of adb's shell, so each job runs in its own session and keeps its
+state in a folder on the phone: `boot` (boot id at its start), `pid` (also its process group),
+`out`, `err` and `rc` (exit code), which is written last and atomically. If `rc` is missing, a
+changed boot id means that the phone rebooted, and a missing process means that the phone killed
+the job.
 """
 
 from __future__ import annotations
@@ -23,20 +24,24 @@ from android_bench.adb.link import (
     ShellResult,
 )
 
-OUTPUT_BYTES = 2**18  # collected of each stream, from its end: that is where results are
-FILE_BYTES = 3 * 2**20  # of a file, from its beginning
-_FILE_BLOCKS = 2**17  # of 512 bytes: what a tool gone wild may write before it is stopped
+OUTPUT_BYTES = 2**18  # kept from the end of each stream, where the results are
+FILE_BYTES = 3 * 2**20  # kept from the beginning of each file
+_FILE_BLOCKS = 2**17  # limit on the size of a file that a job writes, in 512-byte blocks
 _POLL_TIMEOUT_S = 10.0
 _FILE_TIMEOUT_S = 60.0
-_POLL_S = (0.2, 2.0)  # first and longest pause; each poll costs the phone some processes
-_GRACE_S = 60.0  # the phone's own time limit comes this much after ours
+_POLL_S = (0.2, 2.0)  # first and longest pause; each poll starts a few processes on the phone
+_GRACE_S = 60.0  # the phone's own timeout is this much later than the host's
 
 
 @dataclass(frozen=True)
 class JobResult:
-    """A finished job: its exit code (128 + the signal's number if it was killed) and output.
+    """Result of a finished job.
 
-    `files` are those in its folder that were asked for, by name; "" for one that is not there.
+    Attributes:
+        exit_code: Exit code; 128 + signal number if the job was killed.
+        stdout: Last `OUTPUT_BYTES` of standard output.
+        stderr: Last `OUTPUT_BYTES` of standard error.
+        files: Contents of the requested files by name; "" for a missing file.
     """
 
     exit_code: int
@@ -46,7 +51,12 @@ class JobResult:
 
 
 class Jobs:
-    """Starts, follows and ends jobs on one phone; `root` is a folder of ours on it."""
+    """Starts, polls and kills jobs on one phone.
+
+    Args:
+        link: Link to the phone.
+        root: Folder on the phone for all of our files; jobs are in its subfolder `jobs`.
+    """
 
     def __init__(self, link: Link, root: str):
         self.link = link
@@ -55,18 +65,19 @@ class Jobs:
     def run(
         self, command: str, timeout_s: float, files: Sequence[str] = (), least_s: float = 0.0
     ) -> JobResult:
-        """Runs a shell command line in a job folder and waits for its end.
+        """Runs a shell command line in a job folder and waits until it ends.
 
         Args:
-            command: leaves its `files`, if any, in the folder that it is started in.
-            timeout_s: its limit.
-            files: names of those that are collected besides its output.
-            least_s: what it takes if all goes well; until then the phone is left alone.
+            command: Command line; its working directory is the job folder.
+            timeout_s: Timeout in seconds.
+            files: Names of files in the job folder to collect as well.
+            least_s: Expected minimum duration in seconds. The phone is not polled until then, to
+                leave the measurement undisturbed.
 
         Raises:
-            PhoneProblem: no end within `timeout_s`, or the phone killed it.
-            PhoneRebooted: the phone was restarted meanwhile.
-            PhoneLost: the phone dropped out for longer than the link tolerates.
+            PhoneProblem: if the job times out or the phone kills it.
+            PhoneRebooted: if the phone reboots during the job.
+            PhoneLost: if the phone is lost for longer than the link tolerates.
         """
         try:
             job = self.start(command, timeout_s)
@@ -79,23 +90,23 @@ class Jobs:
                 if clock.now() > deadline:
                     self.kill_all()
                     raise PhoneProblem(
-                        f"no end within {timeout_s:g} s; killed on the phone",
-                        remedy="raise the time limit, or measure a smaller model",
+                        f"timed out after {timeout_s:g} s; killed on the phone",
+                        remedy="raise the timeout, or measure a smaller model",
                     )
             return self.collect(job, files)
         except PhoneRebooted:
             raise
         except PhoneLost as lost:
-            raise PhoneLost(f"left in mid-run: {lost.what}", lost.call) from lost
+            raise PhoneLost(f"phone lost during the run: {lost.what}", lost.call) from lost
 
     def start(self, command: str, timeout_s: float) -> str:
         """Starts a job and returns its folder on the phone."""
 
         def attempt() -> str:
-            # If the link broke in mid-start, the earlier try is swept before the next.
+            # Ends the job of an earlier attempt whose link broke during the start.
             self.kill_all()
             folder = f"{self.folder}/job-{secrets.token_hex(6)}"
-            # Two calls: a start that is overtaken by a sweep finds its folder gone and gives up.
+            # Two calls: a delayed start script finds its folder removed by `kill_all` and exits.
             for script in (_make_script(folder), _start_script(folder, command, timeout_s)):
                 done = self.link.shell(script)
                 if done.code != 0:
@@ -109,7 +120,13 @@ class Jobs:
         return self.link.patiently(attempt)
 
     def poll(self, job: str) -> bool:
-        """Whether the job has ended; raises as `run` does."""
+        """Returns whether the job has ended.
+
+        Raises:
+            PhoneProblem: if the phone killed the job or its storage is full.
+            PhoneRebooted: if the phone rebooted during the job.
+            PhoneLost: if the phone is lost for longer than the link tolerates.
+        """
         script = (
             f"cd {quote(job)} 2>/dev/null || {{ echo swept; exit; }}\n"
             f'if [ -f rc ]; then echo done; elif [ "$({BOOT_ID})" != "$(cat boot)" ]; then\n'
@@ -119,34 +136,34 @@ class Jobs:
         )
         word = self._shell(script).stdout.strip()
         if word == "rebooted":
-            raise PhoneRebooted("the phone rebooted in mid-run")
+            raise PhoneRebooted("the phone rebooted during the run")
         if word == "full":
             raise PhoneProblem(
-                "the phone's storage became full in mid-run",
+                "the phone's storage filled up during the run",
                 remedy="free some storage on the phone",
             )
         if word in ("gone", "swept"):
             raise PhoneProblem(
-                "the phone killed the run, or something removed its folder",
-                remedy="free memory on the phone: close its apps",
+                "the phone killed the run, or its folder was removed",
+                remedy="free memory on the phone: close apps",
             )
         if word not in ("done", "running"):
-            raise PhoneProblem("the phone gave an odd answer about a running job", got=word)
+            raise PhoneProblem("the phone reported an unknown job state", got=word)
         return word == "done"
 
     def running(self) -> int:
-        """How many jobs run on the phone, whoever started them."""
+        """Counts the jobs running on the phone, including those of other sessions and computers."""
         folder = quote(self.folder)
         live = '[ -d "/proc/$p" ] && echo running'
         return self._shell(_each_live(f"{folder}*", live)).stdout.count("running\n")
 
     def collect(self, job: str, files: Sequence[str] = ()) -> JobResult:
-        """The exit code, output and files of a job that has ended; its folder is removed."""
+        """Returns the result of a job that has ended and removes its folder."""
         code, stdout, stderr = (
             self._shell(f"tail -c {OUTPUT_BYTES} {quote(f'{job}/{name}')}").stdout
             for name in ("rc", "out", "err")
         )
-        found = {
+        contents = {
             name: self._shell(
                 f"head -c {FILE_BYTES} {quote(f'{job}/{name}')} 2>/dev/null", _FILE_TIMEOUT_S
             ).stdout
@@ -155,13 +172,13 @@ class Jobs:
         self._shell(f"rm -rf {quote(job)}")
         if re.fullmatch(r"\s*\d{1,3}\s*", code) is None:
             raise PhoneProblem("the exit code of a run is unreadable", got=code[:60] or "empty")
-        return JobResult(int(code), stdout, stderr, found)
+        return JobResult(int(code), stdout, stderr, contents)
 
     def kill_all(self, timeout_s: float = 10.0) -> None:
-        """Ends every job of ours, this session's and any left by an earlier one.
+        """Kills the jobs of this and of earlier sessions, and removes their folders.
 
         Raises:
-            PhoneLost: the phone can't be reached.
+            PhoneLost: if the phone cannot be reached.
         """
         self.link.shell(_kill_script(self.folder), timeout_s)
 
@@ -170,7 +187,10 @@ class Jobs:
 
 
 def _pauses(least_s: float) -> Iterator[float]:
-    """Seconds before each look at a job: one soon, as it may fail to start, then none for long."""
+    """Yields the seconds before each poll.
+
+    The first poll comes early, as the job may fail to start, and the next one after `least_s`.
+    """
     pause_s, longest_s = _POLL_S
     yield pause_s
     if least_s > pause_s:
@@ -186,8 +206,8 @@ def _make_script(folder: str) -> str:
 
 def _start_script(folder: str, command: str, timeout_s: float) -> str:
     job = quote(folder)
-    # The last line ends the whole group: the time limit's `sleep`, and whatever the tool left.
-    # A job whose folder was swept before its pid was on record must not run at all.
+    # The last line kills the process group: the timeout's `sleep` and any children of the tool.
+    # A job whose folder was removed before it wrote its pid must not run, as nothing could kill it.
     inner = (
         f"cd {job} && echo $$ >pid.new && mv pid.new pid || exit 1\n"
         f"ulimit -f {_FILE_BLOCKS}\n"
@@ -199,7 +219,7 @@ def _start_script(folder: str, command: str, timeout_s: float) -> str:
     return (
         f"cd {job} || exit 1\n"
         f"setsid sh -c {quote(inner)} </dev/null >/dev/null 2>&1 &\n"
-        # adb's shell must not end, and hang up, before the job is on its own.
+        # adb's shell must not exit, which sends SIGHUP, before the job is detached.
         f"n=0; until [ -f {job}/pid ]; do\n"
         f"n=$((n+1)); [ -d {job} ] && [ $n -le 50 ] || exit 1\n"
         "sleep 0.1 2>/dev/null || sleep 1; done"
@@ -207,9 +227,9 @@ def _start_script(folder: str, command: str, timeout_s: float) -> str:
 
 
 def _kill_script(folder: str) -> str:
-    # Renamed first, so that a job that is just starting fails to put its pid on record and ends.
+    # Renamed first, so a job that is just starting fails to write its pid and exits.
     jobs = quote(folder)
-    # What still dies must not disturb what is measured next.
+    # Waits until each process is gone, so it does not disturb the next measurement.
     kill = (
         'kill -9 "-$p" 2>/dev/null; n=0\n'
         'while grep -q "${job##*/}" "/proc/$p/cmdline" 2>/dev/null && [ $n -lt 20 ]; do\n'
@@ -220,7 +240,7 @@ def _kill_script(folder: str) -> str:
 
 
 def _each_live(folders: str, action: str) -> str:
-    # A pid whose command line does not name its job belongs to somebody else by now.
+    # A pid whose command line does not contain its job's name was reused by another process.
     return (
         f'now="$({BOOT_ID})"\n'
         f"for job in {folders}/job-*; do\n"

@@ -1,8 +1,8 @@
-"""The phone's own lock: a file that says who is using it, and until when.
+"""A lock on the phone itself: a file with its owner and expiry time.
 
-The lock on this computer can't tell of another computer, nor of one phone that is attached by USB
-and by Wi-Fi at once. A lease ends by itself, since whoever took it may have died; it counts in
-seconds since boot, which nobody sets.
+The lock on this computer covers neither other computers nor a phone that is attached over USB and
+Wi-Fi at once. A lease expires, because its owner may have died. Its expiry time is in seconds since
+boot, as the wall clock may be changed.
 """
 
 from __future__ import annotations
@@ -23,11 +23,15 @@ Shell = Callable[[str], ShellResult]
 
 
 class PhoneTaken(PhoneProblem):
-    """Someone else is using the phone."""
+    """The phone is in use by another benchmark."""
 
 
 class Lease:
-    """A claim to one phone; `shell` runs commands there."""
+    """A lease of one phone.
+
+    Args:
+        shell: Runs a shell command on the phone.
+    """
 
     def __init__(self, shell: Shell):
         self._shell = shell
@@ -35,32 +39,32 @@ class Lease:
         self.owner = f"{_computer()}-{pid}-{_started(pid)}"
 
     def claim(self, seconds: float) -> None:
-        """Takes the phone, or keeps it, for so long from now on.
+        """Takes or extends the lease; it expires `seconds` from now.
 
         Raises:
-            PhoneTaken: someone else has it.
-            PhoneProblem: its storage can't be written.
+            PhoneTaken: if another benchmark holds the lease.
+            PhoneProblem: if the phone's storage cannot be written.
         """
-        said = self._shell(_claim_script(self.owner, seconds, "")).stdout.strip()
-        held = _HELD.fullmatch(said)
+        reply = self._shell(_claim_script(self.owner, seconds, "")).stdout.strip()
+        held = _HELD.fullmatch(reply)
         if held is not None and _is_dead(held[1], int(held[2]), held[3]):
             dead = f"{held[1]}-{held[2]}-{held[3]}"
-            said = self._shell(_claim_script(self.owner, seconds, dead)).stdout.strip()
-            held = _HELD.fullmatch(said)
+            reply = self._shell(_claim_script(self.owner, seconds, dead)).stdout.strip()
+            held = _HELD.fullmatch(reply)
         if held is not None:
-            here = "this computer" if held[1] == _computer() else "another computer"
+            computer = "this computer" if held[1] == _computer() else "another computer"
             raise PhoneTaken(
-                f"another benchmark, on {here}, is using the phone",
-                got=f"its claim ends in {held[4]} s at the latest",
-                remedy="wait for it, or end it",
+                f"another benchmark on {computer} is using the phone",
+                got=f"its lease expires in {held[4]} s at the latest",
+                remedy="wait for it to finish, or end it",
             )
-        if said != "mine":
+        if reply != "mine":
             raise PhoneProblem(
-                "cannot lock the phone", got=said or "no answer", remedy="free some storage on it"
+                "cannot lock the phone", got=reply or "no reply", remedy="free some storage on it"
             )
 
     def release(self) -> None:
-        """Gives the phone back, if it is ours."""
+        """Ends the lease if it is ours."""
         self._shell(
             f"read -r owner rest 2>/dev/null <{PATH} && [ \"$owner\" = {quote(self.owner)} ] &&\n"
             f"rm -f {PATH}; rm -f {PATH}.*; true"
@@ -68,7 +72,7 @@ class Lease:
 
 
 def _claim_script(owner: str, seconds: float, dead: str) -> str:
-    # `set -C` makes the shell create the file only if there is none: of two, one succeeds.
+    # `set -C` makes the shell fail if the file exists, so only one of two claims succeeds.
     return (
         f"lock={PATH}; me={quote(owner)}; dead={quote(dead)}\n"
         "read -r up rest </proc/uptime; up=${up%.*}\n"
@@ -77,7 +81,7 @@ def _claim_script(owner: str, seconds: float, dead: str) -> str:
         "[ ! -f $lock ] || read -r owner until theirs <$lock\n"
         'case "$until" in ""|*[!0-9]*) until=0;; esac\n'
         'if [ "$owner" = "$me" ]; then\n'
-        # Storage that filled up does not take the phone away; the claim only isn't longer.
+        # On full storage the lease is kept but not extended.
         '( echo "$line" >$lock.$$ ) 2>/dev/null && mv $lock.$$ $lock || rm -f $lock.$$\n'
         "echo mine; exit; fi\n"
         'if [ -n "$owner" ] && [ "$owner" != "$dead" ] && [ "$theirs" = "$boot" ] &&\n'
@@ -95,7 +99,7 @@ def _computer() -> str:
 
 
 def _started(pid: int) -> str:
-    """When the process began, so that a later one with its number is not taken for it."""
+    """Returns when a process started, in clock ticks since boot; distinguishes reused pids."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):
@@ -103,7 +107,7 @@ def _started(pid: int) -> str:
 
 
 def _is_dead(computer: str, pid: int, started: str) -> bool:
-    """Whether a claim of this computer is of a process that is no more."""
+    """Returns whether a lease belongs to a process of this computer that no longer runs."""
     if computer != _computer():
         return False
     try:

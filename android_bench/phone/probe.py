@@ -1,7 +1,7 @@
-"""What a phone says about its make: names, cores and clocks, GPU.
+"""Hardware and software of a phone: names, CPU clusters and clocks, GPU.
 
-Every reading is optional. Phones differ in what they let the shell read, so each is parsed by
-itself, checked against its plausible range, bounded in size, and `unknown` where there is none.
+Phones differ in what they let the shell read, so every value is optional: it is parsed on its own,
+checked against a plausible range, limited in length, and `unknown` if missing.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ CLOCKS = (
 PROBE_COMMAND = (
     "".join(f'echo "@{name} $(getprop {prop} 2>/dev/null)"\n' for name, prop in _PROPERTIES.items())
     + 'echo "@battery_saver $(settings get global low_power 2>/dev/null)"\n'
-    # One line of some hundred; it names the maker, the GPU, and the driver's version.
+    # This line contains the GPU's vendor and name and the driver version.
     'echo "@gpu $(dumpsys SurfaceFlinger 2>/dev/null | grep -m 1 "^ *GLES:")"\n' + CLOCKS
 )
 _SAVER = {"0": "off", "1": "on"}
@@ -48,7 +48,15 @@ _KHZ = range(1_000, 20_000_000)
 
 @dataclass(frozen=True)
 class CpuCluster:
-    """Cores that share a clock, from the `first` on; in kHz, None where unreadable."""
+    """CPU cores that share a clock; frequencies are in kHz, None if unreadable.
+
+    Attributes:
+        cores: Core numbers for messages, for example `cores 0,1,2,3`.
+        max_khz: Maximum frequency of the hardware.
+        now_khz: Current frequency.
+        limit_khz: Current frequency limit; lower than `max_khz` when throttled.
+        first: Number of the first core.
+    """
 
     cores: str
     max_khz: int | None
@@ -58,25 +66,25 @@ class CpuCluster:
 
 
 def parse_probe(text: str) -> dict[str, str]:
-    """The make of a phone from the output of `PROBE_COMMAND`; never raises."""
+    """Parses the output of `PROBE_COMMAND` into name → value; never raises."""
     text = text[:MAX_TEXT]
     details = dict.fromkeys(_PROPERTIES, UNKNOWN)
     for name in details:
-        found = re.search(rf"^@{name} (.+)$", text, re.MULTILINE)
-        if found and (value := one_line(found[1], MAX_VALUE)):
+        match = re.search(rf"^@{name} (.+)$", text, re.MULTILINE)
+        if match and (value := one_line(match[1], MAX_VALUE)):
             details[name] = value
     saver = re.search(r"^@battery_saver ([01])$", text, re.MULTILINE)
     details["battery_saver"] = _SAVER[saver[1]] if saver else UNKNOWN
     gpu = re.search(r"^@gpu\s+GLES: (.+)$", text, re.MULTILINE)
     details["gpu"] = (gpu and one_line(gpu[1], MAX_VALUE)) or UNKNOWN
     clusters = parse_clusters(text)
-    named = [f"{c.cores} @ {c.max_khz or UNKNOWN} kHz" for c in clusters]
-    details["clusters"] = one_line("; ".join(named), MAX_VALUE) if named else UNKNOWN
+    labels = [f"{c.cores} @ {c.max_khz or UNKNOWN} kHz" for c in clusters]
+    details["clusters"] = one_line("; ".join(labels), MAX_VALUE) if labels else UNKNOWN
     return details
 
 
 def parse_clusters(text: str) -> list[CpuCluster]:
-    """The `@policy` lines, at most 16; what is no sane frequency becomes None."""
+    """Parses the `@policy` lines, at most 16; implausible frequencies become None."""
     clusters = []
     for row in re.findall(r"^@policy (\d{1,3}\|.*)$", text, re.MULTILINE)[:16]:
         fields = (row.split("|") + [""] * 5)[:5]
@@ -86,39 +94,43 @@ def parse_clusters(text: str) -> list[CpuCluster]:
     return clusters
 
 
-def mask(clusters: Sequence[CpuCluster], wanted: str) -> str:
-    """The hexadecimal mask, as `taskset` takes it, of some of the cores.
+def mask(clusters: Sequence[CpuCluster], cores: str) -> str:
+    """Returns the CPU mask of some of the cores in hexadecimal, as `taskset` takes it.
 
     Args:
-        clusters: of the phone.
-        wanted: `little` (the slowest cluster), `big` (all others), `prime` (the fastest, where it
-            is one core), or a mask.
+        clusters: CPU clusters of the phone.
+        cores: `little` (the slowest cluster), `big` (all other clusters), `prime` (the fastest
+            cluster if it has a single core), or a mask.
 
     Raises:
-        ZooError: the phone has no such cores, does not tell, or it is no mask.
+        ZooError: if `cores` is invalid, or the phone has no such cores or does not report them.
     """
-    if re.fullmatch(r"(0x)?[0-9a-fA-F]{1,16}", wanted) and int(wanted, 16):
-        return f"{int(wanted, 16):x}"
-    if wanted not in ("little", "big", "prime"):
-        raise UnknownNameError("--cores", wanted, ("little", "big", "prime", "a mask such as f0"))
+    if re.fullmatch(r"(0x)?[0-9a-fA-F]{1,16}", cores) and int(cores, 16):
+        return f"{int(cores, 16):x}"
+    if cores not in ("little", "big", "prime"):
+        raise UnknownNameError("--cores", cores, ("little", "big", "prime", "a mask such as f0"))
     known = sorted((c for c in clusters if c.max_khz), key=lambda c: c.max_khz or 0)
     numbers = [[int(n) for n in re.findall(r"\d+", cluster.cores)] for cluster in known]
     if not known or not all(numbers):
-        raise ZooError("the phone does not tell its clusters", remedy="give --cores as a mask")
+        raise ZooError(
+            "the phone does not report its CPU clusters", remedy="pass --cores as a mask"
+        )
     if len(known) == 1:
-        raise ZooError(f"the phone has no {wanted} cores: all are alike", got=known[0].cores)
-    if wanted == "prime" and len(numbers[-1]) != 1:
+        raise ZooError(
+            f"the phone has no {cores} cores: all cores are identical", got=known[0].cores
+        )
+    if cores == "prime" and len(numbers[-1]) != 1:
         raise ZooError(
             "the phone has no prime core",
             got="; ".join(f"{c.cores} @ {c.max_khz} kHz" for c in known),
-            remedy="--cores=big",
+            remedy="use --cores=big",
         )
-    chosen = {"little": numbers[:1], "big": numbers[1:], "prime": numbers[-1:]}[wanted]
+    chosen = {"little": numbers[:1], "big": numbers[1:], "prime": numbers[-1:]}[cores]
     return f"{sum(1 << core for cluster in chosen for core in cluster):x}"
 
 
 def number(text: str, allowed: range) -> int | None:
-    """A whole number, or None where it is none or out of range."""
+    """Parses an integer; None if `text` is not an integer or is out of range."""
     text = text.strip()
     if not re.fullmatch(r"-?[0-9]{1,10}", text):
         return None

@@ -1,7 +1,7 @@
-"""Settings of the phone that a session changes, and how they are sure to be put back.
+"""Changes phone settings for a session and guarantees that they are restored.
 
-What undoes them is written on the phone before anything is changed. It is done when the session
-ends; by a watchdog on the phone, if the session died and its lease ran out; or by the next session.
+A restore script is written to the phone before anything is changed. It runs when the session ends;
+from a watchdog on the phone, if the session died and its lease expired; or from the next session.
 """
 
 from __future__ import annotations
@@ -20,14 +20,21 @@ _WATCH_S = 2
 
 @dataclass(frozen=True)
 class Setting:
-    """One change: shell commands that make and undo it."""
+    """A change of a phone setting.
+
+    Attributes:
+        name: Name in messages.
+        make: Shell command that makes the change.
+        undo: Shell command that reverts it.
+    """
 
     name: str
     make: str
     undo: str
 
 
-# Clocks that the phone can keep up without throttling (Android 11 and later). It can't be asked.
+# Clocks that the phone can sustain without throttling (Android 11 and later). Android has no
+# command to read the current mode.
 FIXED_PERFORMANCE = Setting(
     "fixed performance mode",
     "cmd power set-fixed-performance-mode-enabled true",
@@ -36,13 +43,13 @@ FIXED_PERFORMANCE = Setting(
 
 
 def change(shell: Shell, setting: Setting) -> None:
-    """Makes a change that is undone in any case; the phone must be leased.
+    """Changes a setting for this session; the phone must be leased.
 
     Raises:
-        PhoneProblem: the phone refuses it.
+        PhoneProblem: if the phone does not support the setting.
     """
     undo = f"{setting.undo}\nrm -f {RESTORE}\n"
-    # The watchdog ends with the lease: removed, run out, or of an earlier boot.
+    # The watchdog restores the setting when the lease is removed or expires.
     watchdog = (
         f"while [ -f {RESTORE} ] && read -r owner until boot <{lease.PATH} &&\n"
         "read -r up rest </proc/uptime && [ ${up%.*} -lt ${until:-0} ]; do "
@@ -56,12 +63,12 @@ def change(shell: Shell, setting: Setting) -> None:
     if done.code != 0:
         restore(shell)
         raise PhoneProblem(
-            f"the phone has no {setting.name}",
+            f"the phone does not support {setting.name}",
             got=one_line(done.stderr or done.stdout, 80) or f"exit code {done.code}",
-            remedy="leave it out",
+            remedy="run without it",
         )
 
 
 def restore(shell: Shell) -> None:
-    """Puts back what this or an earlier session changed."""
+    """Reverts the changes of this or an earlier session."""
     shell(f"[ ! -f {RESTORE} ] || sh {RESTORE}")

@@ -1,7 +1,7 @@
-"""A phone's state, read around every run: battery, temperature, clocks.
+"""A phone's state before and after every run: battery, temperature and clocks.
 
-Every reading is optional. Phones differ in what they let the shell read, so each is parsed by
-itself, checked against its plausible range, bounded in size, and `unknown` where there is none.
+Phones differ in what they let the shell read, so every value is optional: it is parsed on its own,
+checked against a plausible range, limited in length, and `unknown` if missing.
 """
 
 from __future__ import annotations
@@ -16,17 +16,18 @@ STATE_COMMAND = (
     "echo @gpu $(cat /sys/class/kgsl/kgsl-3d0/thermal_pwrlevel 2>/dev/null)\n" + CLOCKS
 )
 THERMAL = ("none", "light", "moderate", "severe", "critical", "emergency", "shutdown")
-_SKIN = 3  # the type in Android's thermal HAL
+_SKIN = 3  # TemperatureType::SKIN of Android's thermal HAL
 
 
 def parse_state(text: str) -> dict[str, str]:
-    """A phone's state from the output of `STATE_COMMAND`; never raises.
+    """Parses the output of `STATE_COMMAND`; never raises.
 
     Returns:
-        battery_percent, battery_c (°C), powered (the sources, or `none`), battery_readings (`live`
-        or `frozen`), thermal_status, skin_c (the hottest), gpu_thermal_level (0: not limited, of
-        Adreno GPUs), big_core_khz and big_core_limit_khz (of the fastest cluster), limits_khz (of
-        every cluster): each as text, `unknown` where the phone doesn't tell.
+        Values as text, `unknown` if the phone does not report them: battery_percent, battery_c
+        (°C), powered (power sources, or `none`), battery_readings (`live` or `frozen`),
+        thermal_status, skin_c (hottest skin sensor, °C), gpu_thermal_level (Adreno GPUs only; 0 is
+        not limited), big_core_khz and big_core_limit_khz (fastest cluster), limits_khz (all
+        clusters).
     """
     text = text[:MAX_TEXT]
     state = _battery(_between(text, "@battery", "@thermal"))
@@ -47,15 +48,15 @@ def parse_state(text: str) -> dict[str, str]:
 
 
 def unknown_state() -> dict[str, str]:
-    """The state of a phone that does not tell anything."""
+    """Returns the state with all values unknown."""
     return parse_state("")
 
 
 def _battery(text: str) -> dict[str, str]:
-    # The first hit counts: some makers repeat keys in lower case further down.
+    # The first match is used: some vendors repeat keys further down.
     def read(key: str, allowed: range) -> int | None:
-        found = re.search(rf"^\s*{key}:\s*(-?\d{{1,9}})\s*$", text, re.MULTILINE)
-        return number(found[1], allowed) if found else None
+        match = re.search(rf"^\s*{key}:\s*(-?\d{{1,9}})\s*$", text, re.MULTILINE)
+        return number(match[1], allowed) if match else None
 
     level, scale = read("level", range(0, 10_001)), read("scale", range(1, 10_001))
     percent = None if level is None else round(100 * level / (scale or 100))
@@ -72,17 +73,17 @@ def _battery(text: str) -> dict[str, str]:
 
 
 def _skin_c(thermal: str) -> str:
-    # What is cached is minutes old; the hardware layer is asked anew.
+    # The cached temperatures may be minutes old; those from the HAL are current.
     _, _, now = thermal.partition("Current temperatures from HAL:")
-    found = re.findall(
+    matches = re.findall(
         rf"^\s*Temperature\{{mValue=(-?\d{{1,3}}(?:\.\d{{1,6}})?), mType={_SKIN}, [^\n]*\}}\s*$",
         now[: now.find("Current cooling")] if "Current cooling" in now else now,
         re.MULTILINE,
     )
-    sane = [value for value in map(float, found[:32]) if -20 < value < 120]
-    return f"{max(sane):.1f}" if sane else UNKNOWN
+    plausible = [value for value in map(float, matches[:32]) if -20 < value < 120]
+    return f"{max(plausible):.1f}" if plausible else UNKNOWN
 
 
 def _between(text: str, start: str, end: str) -> str:
-    _, found, rest = text.partition(f"{start}\n")
-    return rest.partition(f"\n{end}")[0] if found else ""
+    _, separator, rest = text.partition(f"{start}\n")
+    return rest.partition(f"\n{end}")[0] if separator else ""

@@ -1,1 +1,1 @@
-"""What a battery gauge tells about power: samples, their unit and sign, energy of a window."""
+"""Power and energy from battery gauges and processor counters: sampling, calibration, results."""

@@ -1,7 +1,7 @@
-"""Energy of an inference from a battery gauge: mean power under load less the idle power around it.
+"""Energy per inference from a battery gauge: mean power under load minus the idle power.
 
-The gauge is slow and coarse, so that windows are long and what counts is the number of readings
-that differ. Nothing is reported that can't be trusted: each refusal says why.
+Gauges are slow and coarse, so the windows are long and only distinct readings are counted. If the
+result is not reliable, a PowerProblem with the reason is raised instead.
 """
 
 from __future__ import annotations
@@ -15,36 +15,36 @@ from android_bench.power.trace import Trace
 from zoo.schema.measurement import Energy
 
 LEAST_WINDOW_S = 30.0
-LEAST_READINGS = 8  # distinct ones under load; half of them in each idle window
-_SETTLING_S = 1.0  # after the load begins or ends, besides the gauge's own delay
-_COVERAGE = 2.0  # standard uncertainties that are reported (about 95 %)
-_MOST_UNCERTAINTY = 0.10  # of the net power, so reported
-_LEAST_SHARE = 0.02  # of the gross power, below which net is a difference of errors
-_ASLEEP_S = 0.5  # that the two clocks may drift apart
-_POSSIBLE_GAP_S = 2.0  # between samples
-_QUIETER = "measure longer, close apps, switch the screen off"
+LEAST_READINGS = 8  # distinct readings under load; half as many in each idle window
+_SETTLING_S = 1.0  # after the load starts or ends, in addition to the gauge's delay
+_COVERAGE = 2.0  # coverage factor: about 95 % confidence
+_MOST_UNCERTAINTY = 0.10  # relative to the net power
+_LEAST_SHARE = 0.02  # of the gross power; a smaller net power is within the errors
+_ASLEEP_S = 0.5  # allowed drift between the two clocks
+_POSSIBLE_GAP_S = 2.0  # longest gap between samples
+_QUIETER = "measure longer, close apps and turn off the screen"
 
 
 @dataclass(frozen=True)
 class Window:
-    """A stretch of time, in seconds since boot."""
+    """A time window, in seconds since boot (phones) or of `time.monotonic()` (RAPL)."""
 
     start_s: float
     end_s: float
 
     @property
     def length_s(self) -> float:
-        """Its length."""
+        """Length of the window in seconds."""
         return self.end_s - self.start_s
 
 
 @dataclass(frozen=True)
 class Battery:
-    """What is known of the battery besides the samples.
+    """State of the battery.
 
     Attributes:
-        percent: now, 0 to 100; None where the phone does not tell.
-        full_uah: charge when full; None likewise.
+        percent: Charge level, 0 to 100; None if unknown.
+        full_uah: Charge when full in µAh; None if unknown.
     """
 
     percent: float | None = None
@@ -53,7 +53,14 @@ class Battery:
 
 @dataclass(frozen=True)
 class Power:
-    """Of a window: the mean and its standard uncertainty, from so many readings."""
+    """Power in a window.
+
+    Attributes:
+        mean_w: Mean power in W.
+        error_w: Standard error of the mean in W.
+        readings: Number of distinct readings.
+        period_s: Seconds between readings.
+    """
 
     mean_w: float
     error_w: float
@@ -63,7 +70,14 @@ class Power:
 
 @dataclass(frozen=True)
 class NetPower:
-    """Under load, idle and the difference; about 95 % lie within ± `uncertainty_w` of that."""
+    """Net power of a load, in W.
+
+    Attributes:
+        gross_w: Mean power under load.
+        idle_w: Mean power without load.
+        net_w: Difference of the two.
+        uncertainty_w: Half-width of the approximate 95 % confidence interval of `net_w`.
+    """
 
     gross_w: float
     idle_w: float
@@ -79,17 +93,18 @@ def energy(
     inference_s: float,
     battery: Battery,
 ) -> Energy:
-    """What one inference takes.
+    """Returns the phone's energy per inference, net of its idle power.
 
     Args:
-        trace: of all three windows.
-        before, after: without a load.
-        load: while nothing but inferences ran, one after the other.
-        inference_s: mean seconds of one of them.
-        battery: for what is told per percent.
+        trace: Samples over all three windows.
+        before: Idle window before the load.
+        load: Window with back-to-back inferences only.
+        after: Idle window after the load.
+        inference_s: Mean latency in seconds.
+        battery: Battery state, for inferences per percent.
 
     Raises:
-        PowerProblem: no energy can be told, or none that could be trusted.
+        PowerProblem: if the energy cannot be determined or is too uncertain.
     """
     _check(trace, before, load, after)
     parts = [_settled(trace, window) for window in (before, load, after)]
@@ -123,14 +138,20 @@ def energy(
 
 
 def net_power(first: Power, loaded: Power, last: Power, *, remedy: str = _QUIETER) -> NetPower:
-    """What a load adds to the idle power before and after it.
+    """Returns the power of a load above the mean idle power before and after it.
+
+    Args:
+        first: Idle power before the load.
+        loaded: Power under load.
+        last: Idle power after the load.
+        remedy: Remedy in error messages.
 
     Raises:
-        PowerProblem: it is within the noise, or too uncertain.
+        PowerProblem: if the net power is within the noise or too uncertain.
     """
     idle_w = (first.mean_w + last.mean_w) / 2
     net_w = loaded.mean_w - idle_w
-    # The idle power under the load lies anywhere between that before and that after.
+    # During the load the idle power is assumed uniform between the values before and after.
     drift_w = abs(last.mean_w - first.mean_w) / np.sqrt(12)
     uncertainty_w = _COVERAGE * float(
         np.sqrt(
@@ -139,13 +160,13 @@ def net_power(first: Power, loaded: Power, last: Power, *, remedy: str = _QUIETE
     )  # fmt: skip
     if net_w <= max(uncertainty_w, _LEAST_SHARE * loaded.mean_w):
         raise PowerProblem(
-            "the power of the inferences is below the noise",
+            "the net power of the inferences is below the noise",
             got=f"{1e3 * net_w:.0f} ± {1e3 * uncertainty_w:.0f} mW of {1e3 * loaded.mean_w:.0f} mW",
             remedy=remedy,
         )
     if uncertainty_w > _MOST_UNCERTAINTY * net_w:
         raise PowerProblem(
-            "the power of the inferences is too uncertain",
+            "the net power of the inferences is too uncertain",
             expected=f"± {100 * _MOST_UNCERTAINTY:.0f} % or less",
             got=f"{1e3 * net_w:.0f} ± {1e3 * uncertainty_w:.0f} mW",
             remedy=remedy,
@@ -171,11 +192,11 @@ def _check(trace: Trace, before: Window, load: Window, after: Window) -> None:
         )
     asleep = np.ptp(trace.boot_s - trace.awake_s) if len(at) else 0.0
     if asleep > _ASLEEP_S:
-        raise PowerProblem("the phone slept while it was measured", got=f"{asleep:.1f} s")
+        raise PowerProblem("the phone slept during the measurement", got=f"{asleep:.1f} s")
 
 
 def _settled(trace: Trace, window: Window) -> Trace:
-    """The window without its beginning, where the gauge still shows what was before."""
+    """Returns the samples of a window without its start, where the gauge shows earlier power."""
     part = trace.part(window.start_s, window.end_s)
     period = distinct(part).period_s if "current_now" in part.columns else float("nan")
     delay = _SETTLING_S + (0.0 if np.isnan(period) else period)
@@ -198,10 +219,10 @@ def _power(gauge: Gauge, part: Trace, name: str) -> Power:
     known = watts[~np.isnan(watts)]
     if (known < 0).any():
         raise PowerProblem(
-            "the battery was charged while it was measured",
+            "the battery was charging during the measurement",
             where=name,
             got=f"{-1e3 * known.min():.0f} mW into the battery",
-            remedy="connect by Wi-Fi and unplug the phone",
+            remedy="connect over Wi-Fi and unplug the phone",
         )
     readings = distinct(part)
     values = watts[readings.rows]
@@ -217,8 +238,8 @@ def _check_distinct(first: Power, loaded: Power, last: Power, load: Window) -> N
         if power.readings < least:
             period = loaded.period_s if loaded.readings else load.length_s
             raise PowerProblem(
-                "the gauge gave too few readings",
-                expected=f"{least} or more that differ",
+                "the gauge returned too few readings",
+                expected=f"at least {least} distinct readings",
                 got=f"{power.readings}",
                 remedy=f"measure for {2 * LEAST_READINGS * period:.0f} s or longer",
             )

@@ -1,9 +1,10 @@
-"""Working out what a gauge's numbers mean: unit, sign, how often it measures.
+"""Calibrates a battery gauge: determines unit and sign of its current, and its update period.
 
-No table of phones: kernels, vendors and versions differ (microamperes by the kernel's ABI,
-milliamperes on some phones; charging positive by Android's HAL, negative on many Qualcomm gauges).
-So both are concluded from what is seen when the phone is idle, then loaded, on battery: a phone
-that works draws more, within what a phone can draw. What fits twice, or not at all, is refused.
+A table of phones would not work, as kernels, vendors and versions differ: the kernel's ABI
+specifies microamperes, but some phones report milliamperes; Android's HAL specifies positive values
+for charging, but many Qualcomm gauges report negative ones. Unit and sign are therefore inferred
+from idle and load on battery: a loaded phone draws more power, within plausible limits. Data that
+fit both units or neither are rejected.
 """
 
 from __future__ import annotations
@@ -16,28 +17,28 @@ import numpy as np
 from android_bench.power.trace import Trace
 from zoo.errors import ZooError
 
-# Watts that a phone can draw: loaded on all sides, and with one core busy and the screen off.
+# Plausible power of a phone, from one busy core with the screen off to everything loaded.
 _LOADED_W = (0.12, 22.0)
 _IDLE_W = (0.004, 12.0)
 _VOLTS = (2.5, 10.0)  # one cell, or two in series
-_CLEAR = 4.0  # standard errors between idle and load, below which nothing can be concluded
-_COUNTER_STEPS = 3  # of the charge counter, fewer say nothing
+_CLEAR = 4.0  # minimum difference of idle and load, in standard errors
+_COUNTER_STEPS = 3  # the charge counter is used if it has more steps
 _COUNTER_TOLERANCE = 0.5
 
 
 class PowerProblem(ZooError):
-    """Why no power can be told."""
+    """The power or energy cannot be determined."""
 
 
 @dataclass(frozen=True)
 class Gauge:
-    """What a reading of the current is.
+    """Units and sign of a gauge's readings.
 
     Attributes:
-        amps: of one unit, 1e-6 or 1e-3.
-        sign: 1 where charging is positive, as Android's HAL has it, else -1.
-        volts: of one unit of the voltage.
-        evidence: what it was concluded from.
+        amps: Amperes per unit of the current: 1e-6 or 1e-3.
+        sign: 1 if charging is positive, as in Android's HAL, else -1.
+        volts: Volts per unit of the voltage: 1e-6 or 1e-3.
+        evidence: Observations that units and sign were inferred from.
     """
 
     amps: float
@@ -46,18 +47,18 @@ class Gauge:
     evidence: tuple[str, ...]
 
     def watts(self, trace: Trace) -> np.ndarray:
-        """(n,) what the battery gives; negative while it is charged."""
+        """Returns the battery's output power in W, float64 (n,); negative while charging."""
         current, voltage = trace.columns["current_now"], trace.columns["voltage_now"]
         return -self.sign * self.amps * self.volts * current * voltage
 
 
 @dataclass(frozen=True, eq=False)
 class Readings:
-    """What a gauge measured anew, each reading until the next one.
+    """Distinct readings of a gauge; each is valid until the next one.
 
     Attributes:
-        held_s: (n,) how long it was the latest.
-        rows: (n,) of the trace.
+        held_s: (n,) seconds until the next distinct reading.
+        rows: (n,) row numbers in the trace.
     """
 
     held_s: np.ndarray
@@ -65,14 +66,14 @@ class Readings:
 
     @property
     def period_s(self) -> float:
-        """How often the gauge measures; NaN where fewer than two readings are whole."""
+        """Median update period of the gauge in seconds; NaN if there are no distinct readings."""
         return float(np.median(self.held_s)) if len(self.held_s) else float("nan")
 
 
 def distinct(trace: Trace) -> Readings:
-    """The readings of the current that differ from the one before.
+    """Returns the readings of the current that differ from the previous one.
 
-    The first and the last are left out: how long they were held is not known.
+    The first and the last reading are omitted, as their durations are unknown.
     """
     current = trace.columns["current_now"]
     known = np.flatnonzero(~np.isnan(current))
@@ -81,85 +82,87 @@ def distinct(trace: Trace) -> Readings:
 
 
 def volts_of(voltage: np.ndarray) -> float:
-    """Volts of one unit, from readings of a battery's voltage.
+    """Infers the unit of the battery's voltage readings; returns volts per unit.
 
     Raises:
-        PowerProblem: no unit makes a battery of it.
+        PowerProblem: if there are no readings or they are not plausible in any unit.
     """
     known = voltage[~np.isnan(voltage)]
     if not len(known):
         raise PowerProblem("the battery's voltage can't be read")
-    fitting = [
+    units = [
         unit for unit in (1e-6, 1e-3) if (_VOLTS[0] < known * unit).all()
         and (known * unit < _VOLTS[1]).all()
     ]  # fmt: skip
-    if not fitting:
+    if not units:
         raise PowerProblem(
-            "the battery's voltage is in no known unit",
+            "the battery's voltage is not plausible in any unit",
             expected="2.5 to 10 V, in µV or mV",
             got=f"{known.min():g} to {known.max():g}",
         )
-    return fitting[0]
+    return units[0]
 
 
 def calibrate(idle: Trace, load: Trace) -> Gauge:
-    """Concludes unit and sign from a phone that was idle and then loaded, on battery.
+    """Infers units and sign from samples of an idle and a loaded phone on battery.
 
     Args:
-        idle: sampled without a load, before and after together or one of them.
-        load: sampled under load.
+        idle: Samples without load, from before the load, after it or both.
+        load: Samples under load.
 
     Raises:
-        PowerProblem: the current can't be read, stands still, does not change with the load, or
-            fits no unit or two.
+        PowerProblem: if the current cannot be read, is constant, does not change with the load, or
+            is plausible in neither or both units.
     """
     for name in ("current_now", "voltage_now"):
         if name not in load.columns or name not in idle.columns:
-            how = load.refused.get(name, "missing")
-            raise PowerProblem(f"the battery's {name.split('_')[0]} can't be read", got=how)
+            reason = load.refused.get(name, "missing")
+            raise PowerProblem(f"the battery's {name.split('_')[0]} can't be read", got=reason)
     volts = volts_of(np.concatenate([idle.columns["voltage_now"], load.columns["voltage_now"]]))
     still, busy = (_level(part) for part in (idle, load))
     rise, uncertainty = busy.mean - still.mean, np.hypot(busy.error, still.error)
     if abs(rise) <= _CLEAR * uncertainty:
         raise PowerProblem(
-            "the current does not change with the load, so that its sign can't be told",
+            "the current does not change with the load, so its sign is unknown",
             got=f"{still.mean:.4g} idle, {busy.mean:.4g} loaded, ± {uncertainty:.2g}",
         )
-    # More is drawn under load: what moved the reading upwards is discharging.
+    # The phone draws more under load, so the sign of the change is the sign of discharging.
     sign: Literal[1, -1] = -1 if rise > 0 else 1
     volt = volts * float(np.nanmedian(load.columns["voltage_now"]))
-    fitting = []
+    candidates = []
     for amps in (1e-6, 1e-3):
         loaded_w, idle_w = (-sign * amps * volt * level.mean for level in (busy, still))
         if _LOADED_W[0] < loaded_w < _LOADED_W[1] and _IDLE_W[0] < idle_w < _IDLE_W[1]:
-            fitting.append(amps)
-    seen = f"{still.mean:.4g} idle, {busy.mean:.4g} loaded, at {volt:.2f} V"
-    if not fitting:
+            candidates.append(amps)
+    observed = f"{still.mean:.4g} idle, {busy.mean:.4g} loaded, at {volt:.2f} V"
+    if not candidates:
         raise PowerProblem(
-            "the current is that of no phone on battery, in no unit",
+            "the current is not plausible for a phone on battery in any unit",
             expected=f"{_LOADED_W[0]} to {_LOADED_W[1]} W under load, in µA or mA, discharging",
-            got=seen,
+            got=observed,
         )
-    evidence = [f"current_now {seen}"]
-    charged = _by_counter(idle, load)
-    if charged is not None:
-        counted, of_rows = charged
+    evidence = [f"current_now {observed}"]
+    charges = _by_counter(idle, load)
+    if charges is not None:
+        counted, integral = charges
         agreeing = [
             amps
-            for amps in fitting
-            if abs(-sign * amps * of_rows - counted) <= _COUNTER_TOLERANCE * counted
+            for amps in candidates
+            if abs(-sign * amps * integral - counted) <= _COUNTER_TOLERANCE * counted
         ]
         if not agreeing:
             raise PowerProblem(
                 "the current and the charge counter contradict each other",
-                expected=f"{counted:.3g} As drawn, as the counter says",
-                got=", ".join(f"{-sign * amps * of_rows:.3g} As" for amps in fitting),
+                expected=f"{counted:.3g} As discharged, according to the counter",
+                got=", ".join(f"{-sign * amps * integral:.3g} As" for amps in candidates),
             )
-        fitting = agreeing
+        candidates = agreeing
         evidence.append(f"the charge counter fell by {counted:.3g} As")
-    if len(fitting) > 1:
-        raise PowerProblem("the current fits two units", expected="µA or mA", got=seen)
-    return Gauge(fitting[0], sign, volts, tuple(evidence))
+    if len(candidates) > 1:
+        raise PowerProblem(
+            "the current is plausible in two units", expected="µA or mA", got=observed
+        )
+    return Gauge(candidates[0], sign, volts, tuple(evidence))
 
 
 @dataclass(frozen=True)
@@ -176,7 +179,7 @@ def _level(trace: Trace) -> _Level:
         raise PowerProblem("the battery's current can't be read, or is always 0")
     if len(readings.rows) < 2:
         raise PowerProblem(
-            "the battery's current stands still",
+            "the battery's current reading does not update",
             got=f"{len(readings.rows)} changes in {np.ptp(trace.boot_s):.0f} s",
             remedy="measure longer",
         )
@@ -186,20 +189,25 @@ def _level(trace: Trace) -> _Level:
 
 
 def standard_error(values: np.ndarray) -> float:
-    """Of the mean of readings that may resemble the ones before them (a first-order process)."""
+    """Returns the standard error of the mean of autocorrelated readings.
+
+    The readings are modeled as a first-order autoregressive process.
+    """
     n = len(values)
-    spread = values - values.mean()
-    square = float((spread**2).sum())
+    deviations = values - values.mean()
+    square = float((deviations**2).sum())
     if n < 2 or square == 0:
         return 0.0
-    rho = min(max(float((spread[1:] * spread[:-1]).sum()) / square, 0.0), 0.95)
+    rho = min(max(float((deviations[1:] * deviations[:-1]).sum()) / square, 0.0), 0.95)
     return float(np.sqrt(square / (n - 1) / n * (1 + rho) / (1 - rho)))
 
 
 def _by_counter(idle: Trace, load: Trace) -> tuple[float, float] | None:
-    """Ampere seconds that the charge counter fell by under load, and unit seconds of the current.
+    """Compares the charge counter with the current under load.
 
-    Counters have steps, of which a few are needed; None where there are not.
+    Returns:
+        Discharge by the counter in ampere seconds, and the time integral of the raw current between
+        the same steps of the counter; None if the counter has too few steps.
     """
     counter = load.columns.get("charge_counter")
     if counter is None or np.isnan(counter).all():
@@ -209,9 +217,9 @@ def _by_counter(idle: Trace, load: Trace) -> tuple[float, float] | None:
     if len(steps) <= _COUNTER_STEPS:
         return None
     first, last = steps[0], steps[-1]
-    fallen = float(counter[first] - counter[last]) * 1e-6 * 3600
+    discharged = float(counter[first] - counter[last]) * 1e-6 * 3600
     part = slice(first, last + 1)
     current, at = load.columns["current_now"][part], load.boot_s[part]
-    sure = ~np.isnan(current)
-    between = (current[sure][1:] + current[sure][:-1]) / 2
-    return fallen, float((between * np.diff(at[sure])).sum())
+    valid = ~np.isnan(current)
+    midpoints = (current[valid][1:] + current[valid][:-1]) / 2
+    return discharged, float((midpoints * np.diff(at[valid])).sum())

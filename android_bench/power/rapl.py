@@ -1,12 +1,13 @@
-"""Energy of the computer's processor by its own counters (RAPL), as Linux's powercap shows them.
+"""Energy of the computer's processor from its RAPL counters in Linux's powercap.
 
     /sys/class/powercap/intel-rapl:0/name                 package-0
-    /sys/class/powercap/intel-rapl:0/energy_uj            microjoules, from an arbitrary start
-    /sys/class/powercap/intel-rapl:0/max_energy_range_uj  where it begins again at 0
+    /sys/class/powercap/intel-rapl:0/energy_uj            microjoules since an arbitrary time
+    /sys/class/powercap/intel-rapl:0/max_energy_range_uj  where the counter wraps to 0
 
-Intel's and AMD's processors have them. Only the packages are counted: cores and memory controllers
-(`intel-rapl:0:0`) are parts of one, and `psys` counts the board besides. Since 2020 only root may
-read them, and virtual machines have none: the usual case is a reason, not a figure.
+Intel and AMD processors have them. Only packages are counted: the domains of cores and memory
+controllers (`intel-rapl:0:0`) are parts of a package, and `psys` includes the rest of the board.
+Since 2020 only root may read the counters, and virtual machines have none, so usually the result is
+a PowerProblem.
 """
 
 from __future__ import annotations
@@ -27,52 +28,58 @@ from zoo.errors import one_line
 from zoo.schema.measurement import Energy
 
 POWERCAP = Path("/sys/class/powercap")
-PERIOD_S = 0.25  # the counters advance every millisecond
-SETTLING_S = 1.0  # after a load, when caches are written back and fans slow down
-_PARTS = 8  # of a window, from whose differences its uncertainty follows
+PERIOD_S = 0.25  # the counters update every millisecond
+SETTLING_S = 1.0  # after a load: caches are written back and fans slow down
+_PARTS = 8  # parts of a window; their variance gives the uncertainty
 _MAX_DIGITS = 20
 _WHAT = "the processor's energy counters can't be read"
 _REMEDY = (
     "run as root, or until the next boot: sudo chmod a+r "
-    "/sys/class/powercap/intel-rapl:*/energy_uj (other users could then spy on its load)"
+    "/sys/class/powercap/intel-rapl:*/energy_uj (lets other users observe the processor's load)"
 )
-_NONE_REMEDY = "sudo modprobe intel_rapl_msr; virtual machines and ARM computers have none"
-_QUIETER = "measure longer, let nothing else run on this computer"
+_NONE_REMEDY = "sudo modprobe intel_rapl_msr; virtual machines and ARM computers have no counters"
+_QUIETER = "measure longer, with nothing else running on this computer"
 
 
 @dataclass(frozen=True)
 class Domain:
-    """A processor package; its counter begins again at 0 after `range_uj` microjoules."""
+    """A processor package.
+
+    Attributes:
+        name: Name of the powercap domain.
+        counter: Path of the energy counter.
+        range_uj: Microjoules at which the counter wraps to 0.
+    """
 
     name: str
     counter: Path
     range_uj: int
 
     def read_uj(self) -> int:
-        """The counter now.
+        """Reads the energy counter in microjoules.
 
         Raises:
-            PowerProblem: it can't be read, or is no number.
+            PowerProblem: if the counter cannot be read or is not a number.
         """
         return _number(self.counter)
 
 
 @dataclass(frozen=True)
 class CounterReading:
-    """Every package's counter, read at the `time.monotonic()` instant `at_s`."""
+    """The counters of all packages in microjoules, read at `time.monotonic()` time `at_s`."""
 
     at_s: float
     uj: tuple[int, ...]
 
 
 class Rapl:
-    """The packages' counters.
+    """The energy counters of all processor packages.
 
     Args:
-        folder: powercap's.
+        folder: Powercap folder in sysfs.
 
     Raises:
-        PowerProblem: there are none, or they can't be read.
+        PowerProblem: if there are no counters or they cannot be read.
     """
 
     def __init__(self, folder: Path = POWERCAP):
@@ -80,25 +87,28 @@ class Rapl:
         self.read()
 
     def read(self) -> CounterReading:
-        """All counters now.
+        """Reads all counters.
 
         Raises:
-            PowerProblem: one can't be read.
+            PowerProblem: if a counter cannot be read.
         """
-        began_s = time.monotonic()
+        start_s = time.monotonic()
         uj = tuple(domain.read_uj() for domain in self.domains)
-        return CounterReading((began_s + time.monotonic()) / 2, uj)
+        return CounterReading((start_s + time.monotonic()) / 2, uj)
 
     def joules(self, first: CounterReading, last: CounterReading) -> float:
-        """What all packages took between two readings, less than one turn of a counter apart."""
-        spent_uj = 0
-        for domain, began, ended in zip(self.domains, first.uj, last.uj, strict=True):
-            spent_uj += ended - began + (domain.range_uj if ended < began else 0)
-        return spent_uj / 1e6
+        """Returns the energy of all packages between two readings.
+
+        Each counter may wrap once between the readings.
+        """
+        total_uj = 0
+        for domain, start_uj, end_uj in zip(self.domains, first.uj, last.uj, strict=True):
+            total_uj += end_uj - start_uj + (domain.range_uj if end_uj < start_uj else 0)
+        return total_uj / 1e6
 
 
 class Recording:
-    """Reads the counters again and again while a `with` block lasts."""
+    """Reads the counters periodically in a thread during a `with` block."""
 
     def __init__(self, rapl: Rapl, period_s: float = PERIOD_S):
         self.rapl = rapl
@@ -122,10 +132,15 @@ class Recording:
         self._thread.join()
 
     def power(self, window: Window, name: str) -> Power:
-        """The mean power in a window of `time.monotonic()`.
+        """Returns the mean power in a window of `time.monotonic()`.
+
+        Args:
+            window: Start and end of the window.
+            name: Name of the window in error messages.
 
         Raises:
-            PowerProblem: too few readings, or counters that stood still or could not be read.
+            PowerProblem: if there are too few readings, or the counters did not change or could not
+                be read.
         """
         if self._problem is not None:
             raise self._problem
@@ -138,14 +153,14 @@ class Recording:
                 got=f"{len(inside)} in {window.length_s:.1f} s",
                 remedy="measure longer",
             )
-        # By parts, since a reading that came late makes the next one look the smaller for it.
+        # Averaged over parts, as a late reading makes the difference to the next one too small.
         edges = np.linspace(0, len(inside) - 1, _PARTS + 1).astype(int)
-        spent = np.cumsum([0.0, *(self.rapl.joules(a, b) for a, b in pairwise(inside))])
-        joules = np.diff(spent[edges])
+        total = np.cumsum([0.0, *(self.rapl.joules(a, b) for a, b in pairwise(inside))])
+        joules = np.diff(total[edges])
         seconds = np.diff([inside[i].at_s for i in edges])
         if not joules.any():
             raise PowerProblem(
-                "the processor's energy counters stand still",
+                "the processor's energy counters do not change",
                 where=name,
                 got=f"no change in {seconds.sum():.1f} s",
                 remedy=_NONE_REMEDY,
@@ -170,16 +185,17 @@ class Recording:
 
 
 def energy(recording: Recording, before: Window, load: Window, after: Window, runs: int) -> Energy:
-    """What one inference takes of the processor, above its idle power around the load.
+    """Returns the processor's energy per inference, net of its idle power.
 
     Args:
-        recording: of all three windows.
-        before, after: without a load; the beginning of `after` is left out.
-        load: while nothing but inferences ran.
-        runs: inferences in it.
+        recording: Counter readings over all three windows.
+        before: Idle window before the load.
+        load: Window with inferences only.
+        after: Idle window after the load; its first `SETTLING_S` seconds are not used.
+        runs: Number of inferences in `load`.
 
     Raises:
-        PowerProblem: no energy can be told, or none that could be trusted.
+        PowerProblem: if the energy cannot be determined or is too uncertain.
     """
     first = recording.power(before, "idle before")
     loaded = recording.power(load, "load")
@@ -202,25 +218,25 @@ def energy(recording: Recording, before: Window, load: Window, after: Window, ru
 
 
 def _packages(folder: Path) -> tuple[Domain, ...]:
-    """The package domains, each once."""
-    found = []
+    """Returns the domains of the processor packages, each once."""
+    domains = []
     try:
-        # Parts of a package have a second number, and a mirror of it is called intel-rapl-mmio.
+        # Parts of a package have a second number, and intel-rapl-mmio mirrors a package.
         paths = sorted(p for p in folder.iterdir() if re.fullmatch(r"intel-rapl:\d+", p.name))
     except OSError as error:
-        told = "no powercap" if isinstance(error, FileNotFoundError) else error.strerror
-        raise PowerProblem(_WHAT, where=folder, got=told, remedy=_NONE_REMEDY) from error
+        reason = "no powercap" if isinstance(error, FileNotFoundError) else error.strerror
+        raise PowerProblem(_WHAT, where=folder, got=reason, remedy=_NONE_REMEDY) from error
     for path in paths:
         if not (name := _text(path / "name")).startswith("package"):
             continue
         range_uj = _number(path / "max_energy_range_uj")
         if range_uj <= 0:
             raise PowerProblem(_WHAT, where=path, got=f"a range of {range_uj} µJ")
-        found.append(Domain(one_line(name, 40), path / "energy_uj", range_uj))
-    if not found:
-        told = "no package among its domains"
-        raise PowerProblem(_WHAT, where=folder, got=told, remedy=_NONE_REMEDY)
-    return tuple(found)
+        domains.append(Domain(one_line(name, 40), path / "energy_uj", range_uj))
+    if not domains:
+        reason = "no package domain"
+        raise PowerProblem(_WHAT, where=folder, got=reason, remedy=_NONE_REMEDY)
+    return tuple(domains)
 
 
 def _number(path: Path) -> int:

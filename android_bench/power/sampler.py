@@ -1,4 +1,4 @@
-"""The programs that sample on the phone: which one, where, and how they are called."""
+"""The sampler programs for phones: files, checksums and command lines."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _HERE = Path(__file__).parent
 SOURCE = _HERE / "sampler.c"
 ARM64 = _HERE / "sampler-arm64"
 BUILD = ("-target", "aarch64-linux-musl", "-Os", "-s", "-static")  # of ziglang 0.17.1
-# Of `make sampler`, which gives the same bytes wherever it is run.
+# Of the reproducible build by `make sampler`.
 ARM64_SHA256 = "b0ddd427f0ef2421490daa5c0f402f51db57bdad36146f055328966e209bc0f4"
 LOOP = _HERE / "sampler.sh"
-# Name → where it may be, the usual place first: gauges of their own are called bms.
+# Node name → candidate paths, the usual one first; separate gauge chips appear as bms.
 _SUPPLY = "/sys/class/power_supply"
 NODES: dict[str, tuple[str, ...]] = {
     name: (f"{_SUPPLY}/battery/{name}", f"{_SUPPLY}/bms/{name}")
@@ -26,12 +26,12 @@ NODES: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Sampler:
-    """A program on this computer that the phone is to run.
+    """A sampler program.
 
     Attributes:
-        kind: `native` or `loop`.
-        path: the file.
-        sha256: of it.
+        kind: `native` (compiled) or `loop` (shell script).
+        path: Path of the program on this computer.
+        sha256: SHA-256 of the file.
     """
 
     kind: str
@@ -39,13 +39,13 @@ class Sampler:
     sha256: str
 
     def command(self, remote: str, period_s: float, limit_s: float, nodes: dict[str, str]) -> str:
-        """The shell command that samples to stdout.
+        """Returns the shell command that samples to stdout.
 
         Args:
-            remote: the file on the phone.
-            period_s: between two rows, 0.01 or more.
-            limit_s: after which it ends by itself.
-            nodes: name → path.
+            remote: Path of the program on the phone.
+            period_s: Sampling period in seconds, at least 0.01.
+            limit_s: Seconds after which the sampler exits.
+            nodes: Node name → path.
         """
         words = [f"{name}={path}" for name, path in nodes.items()]
         if self.kind == "native":
@@ -56,30 +56,30 @@ class Sampler:
 
 
 def native(path: Path = ARM64, sha256: str | None = ARM64_SHA256) -> Sampler:
-    """The program for 64-bit ARM, or another that was built from its source.
+    """Returns the compiled sampler, by default the one for 64-bit ARM.
 
     Args:
-        path: the file.
-        sha256: what it must be; None for one's own.
+        path: Path of the program.
+        sha256: Required SHA-256 of the file; None to accept any.
 
     Raises:
-        ZooError: it is not what it should be.
+        ZooError: if the file cannot be read or has another hash.
     """
     try:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise ZooError("cannot read the sampler", where=path, got=error.strerror) from error
-    if sha256 is not None and found != sha256:
+    if sha256 is not None and digest != sha256:
         raise ZooError(
-            "the sampler is not the one that was built from its source",
+            "the sampler differs from the build of its source",
             where=path,
             expected=f"sha256 {sha256}",
-            got=found,
-            remedy="make sampler, or install the package again",
+            got=digest,
+            remedy="run make sampler, or reinstall the package",
         )
-    return Sampler("native", path, found)
+    return Sampler("native", path, digest)
 
 
 def loop() -> Sampler:
-    """The shell loop, for phones that don't run the program."""
+    """Returns the shell sampler, for phones that cannot run the compiled one."""
     return Sampler("loop", LOOP, hashlib.sha256(LOOP.read_bytes()).hexdigest())

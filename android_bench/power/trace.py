@@ -1,4 +1,4 @@
-"""The sampler's output: readings of a phone's nodes, each row with the time since boot.
+"""The output of the sampler: readings of a phone's sysfs nodes with timestamps.
 
     mmz-sampler 1 native
     node current_now /sys/class/power_supply/battery/current_now
@@ -7,8 +7,8 @@
     start
     81234567890 81234570000 -412000 4101000
 
-A row is the monotonic and the boot-time clock in microseconds (`-` where the sampler has none) and
-a value for each node (`-` where it could not be read just then).
+A row has the monotonic clock (`-` if the sampler has none) and the boot-time clock, both in
+microseconds, and one value per node (`-` if it could not be read).
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ _MAX_NODES = 64
 _HEADER = re.compile(r"mmz-sampler 1 (native|loop)")
 _NODE = re.compile(r"(node|denied|missing) ([a-z0-9_]{1,40}) (\S{1,200})")
 _VALUE = re.compile(r"-?[0-9]{1,18}")
-# What drivers give for a property that the hardware lacks.
+# Value that drivers return for a property that the hardware lacks.
 _UNSUPPORTED = -(2**31)
 
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """What was sampled.
+    """Parsed samples.
 
     Attributes:
-        kind: `native` or `loop`.
-        boot_s: (n,) seconds since boot, suspended time included, rising.
-        awake_s: (n,) likewise without suspended time; NaN where the sampler has no such clock.
-        columns: node name → (n,) readings as the kernel gives them; NaN where there was none.
-        refused: node name → `denied` or `missing`.
-        damaged: rows that could not be read.
+        kind: Kind of sampler, `native` or `loop`.
+        boot_s: (n,) seconds since boot including suspend, non-decreasing.
+        awake_s: (n,) seconds since boot without suspend; NaN if the sampler has no such clock.
+        columns: Node name → (n,) raw readings; NaN for missing values.
+        refused: Node name → `denied` or `missing`, for nodes that cannot be read.
+        damaged: Number of invalid rows.
     """
 
     kind: str
@@ -51,7 +51,7 @@ class Trace:
     damaged: int
 
     def part(self, start_s: float, end_s: float) -> Trace:
-        """The rows from `start_s` to `end_s`, both included."""
+        """Returns the rows from `start_s` to `end_s` in `boot_s`, both inclusive."""
         inside = (self.boot_s >= start_s) & (self.boot_s <= end_s)
         return Trace(
             self.kind,
@@ -64,16 +64,16 @@ class Trace:
 
 
 def parse(text: str) -> Trace:
-    """Reads what a sampler wrote, also where its end was cut off.
+    """Parses the output of a sampler; the end may be truncated.
 
     Raises:
-        ZooError: it is no sampler's output, or its clock ran backwards.
+        ZooError: if the output is invalid or its clock ran backwards.
     """
     lines = text[:MAX_BYTES].split("\n")
-    complete = lines[:-1]  # what follows the last line break was cut off, or is empty
+    complete = lines[:-1]  # drops a truncated last line
     header = _HEADER.fullmatch(complete[0]) if complete else None
     if header is None:
-        raise ZooError("the sampler wrote nothing that can be read", got=one_line(text[:80]))
+        raise ZooError("the sampler's output is unreadable", got=one_line(text[:80]))
     names: list[str] = []
     refused: dict[str, str] = {}
     rows: list[list[float]] = []
@@ -82,13 +82,13 @@ def parse(text: str) -> Trace:
     for line in body:
         if line == "start":
             break
-        found = _NODE.fullmatch(line)
-        if found is None or found[2] in names or len(names) == _MAX_NODES:
+        match = _NODE.fullmatch(line)
+        if match is None or match[2] in names or len(names) == _MAX_NODES:
             raise ZooError("the sampler's list of nodes is damaged", got=one_line(line, 80))
-        if found[1] == "node":
-            names.append(found[2])
+        if match[1] == "node":
+            names.append(match[2])
         else:
-            refused[found[2]] = found[1]
+            refused[match[2]] = match[1]
     else:
         raise ZooError("the sampler ended before its first reading")
     for line in body:
@@ -100,7 +100,7 @@ def parse(text: str) -> Trace:
     table = np.array(rows, np.float64).reshape(-1, 2 + len(names))
     boot_s = table[:, 1] / 1e6
     if (np.diff(boot_s) < 0).any():
-        raise ZooError("the phone's clock ran backwards while it was sampled")
+        raise ZooError("the phone's clock ran backwards during sampling")
     columns = {name: table[:, 2 + i] for i, name in enumerate(names)}
     return Trace(header[1], boot_s, table[:, 0] / 1e6, columns, refused, damaged)
 

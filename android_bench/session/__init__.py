@@ -1,1 +1,1 @@
-"""Measuring one or more phones: which conditions hold, and whether a measurement counts."""
+"""Runs measurements on phones and decides whether each one is valid."""

@@ -1,4 +1,4 @@
-"""How processes of the tool are run on a phone, and the command that does it."""
+"""Run options for the benchmark tool on a phone, and its command line."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from zoo.schema.measurement import Measurement, OperatorProfile, Sustained, Time
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a process of the tool is run: at least `num_runs` inferences and `min_secs` seconds.
+    """How each process of the tool runs: at least `num_runs` inferences and `min_secs` seconds.
 
     Attributes:
-        num_runs: inferences.
-        min_secs: seconds of the regular run.
-        warmup_secs: seconds of running before it.
-        timeout_s: limit of one process of the tool, start and warm-up included.
-        tolerance_s: how long the phone may be out of reach during a run without failing it.
-        recovery_s: how long a lost phone is waited for, once per loss, before the rest is given up.
-        metering: of energy, in the first process of each case; None for none.
-        start_c: battery temperature (°C) at which a process starts, at most.
-        cool_down_s: how long is waited for that, before each process.
-        sustaining: of each case in place of a latency; None for none.
-        profiling: of each case's operators in place of a latency, in one process of it.
-        fixed_performance: whether clocks are held at what the phone can keep up (Android 11).
+        num_runs: Minimum number of timed inferences.
+        min_secs: Minimum duration of the timed run in s.
+        warmup_secs: Duration of the warm-up in s.
+        timeout_s: Time limit of one process, including startup and warm-up.
+        tolerance_s: How long the phone may be unreachable during a run without failing it.
+        recovery_s: How long to wait for a lost phone before the remaining tasks are skipped.
+        metering: Energy measurement in the first process of each case; None for none.
+        start_c: Highest battery temperature in °C at which a process may start.
+        cool_down_s: Maximum time to wait for `start_c` before each process.
+        sustaining: Sustained run of each case instead of a latency; None for none.
+        profiling: Whether to profile each case's operators instead of measuring a latency.
+        fixed_performance: Whether to enable Android's fixed-performance mode (Android 11).
     """
 
     num_runs: int = 50
@@ -46,26 +46,26 @@ class RunOptions:
 
     @property
     def one_process(self) -> bool:
-        """Whether what is asked for takes a single process of each case."""
+        """Whether each case runs in a single process (profiling and sustained runs)."""
         return self.profiling or self.sustaining is not None
 
     @property
     def kind(self) -> type[Timed]:
-        """Of the rows."""
+        """Class of the result rows."""
         if self.sustaining is not None:
             return Sustained
         return OperatorProfile if self.profiling else Measurement
 
     @property
     def longest_s(self) -> float:
-        """Seconds that a process may take before it is given up, at most."""
+        """Maximum seconds per process, including cooling down, before it is aborted."""
         metering, sustaining = self.metering, self.sustaining
         metered_s = metering.load_s + 2 * metering.idle_s if metering else 0.0
         sustained_s = sustaining.whole_s if sustaining else 0.0
         return self.cool_down_s + self.timeout_s + max(metered_s, sustained_s)
 
     def expected_s(self, task: Task) -> float:
-        """Seconds that a process takes at least; pushing, loading and cooling down aside."""
+        """Minimum seconds for a process, without pushing, loading and cooling down."""
         if self.sustaining is not None:
             return 2.0 + self.sustaining.whole_s + self.sustaining.segment_s
         metering = self.metering if task.number == 1 else None
@@ -82,22 +82,22 @@ def tool_command(
     tool: Tool = TFLITE,
     runtime_info: str = "",
 ) -> str:
-    """What the phone's shell is given.
+    """Returns the shell command that runs the tool on the phone.
 
     Args:
-        options: lengths.
-        case: its delegate and threads.
-        binary, graph: paths on the phone.
-        metered: whether energy is measured, which takes longer.
-        tool: whose flags it takes.
-        runtime_info: file that the tool is to export the placement to; empty for none.
+        options: Run lengths and the kind of measurement.
+        case: Supplies the delegate and the number of threads.
+        binary, graph: Paths of the executable and the model on the phone.
+        metered: Whether energy is measured, which takes longer.
+        tool: The tool, which determines the flags.
+        runtime_info: File to which the tool exports the placement; empty for none.
     """
     c = case.configuration
     metering = options.metering if metered else None
     least_s, runs, warmup_secs = options.min_secs, options.num_runs, options.warmup_secs
     if metering is not None:
         least_s = max(least_s, metering.load_s)
-    if options.sustaining is not None:  # one stretch of many: nothing cools down in between
+    if options.sustaining is not None:  # one segment of many, without a pause between them
         least_s, runs, warmup_secs = options.sustaining.segment_s, 1, 0.0
     flags = tool.flags(
         graph,
@@ -105,7 +105,7 @@ def tool_command(
         c.threads,
         num_runs=runs,
         min_secs=least_s,
-        # Both the warm-up and the run may last this long; the rest is for loading.
+        # The limit applies to the warm-up and to the run; the rest of the timeout is for loading.
         max_secs=max(2 * least_s if metering else least_s, 0.45 * options.timeout_s),
         warmup_secs=warmup_secs,
         profile=options.profiling,

@@ -1,7 +1,7 @@
-"""What happened on the phone while the tool ran, noted by the shell that started it.
+"""Conditions on the phone while the tool ran, recorded by the shell that started it.
 
-Right before and right after, the shell reads a few nodes with its own `read`: no other process is
-started, and a limit on the clocks is seen before the phone has cooled down.
+Right before and right after the run, the shell reads a few nodes with its built-in `read`. That
+starts no other process, and it sees a clock limit before the phone has cooled down.
 
     before 8123.45 1700000000.123456 cpu  100 0 50 9000 10 0 5 0 0 0
     limit 0 1804800
@@ -17,11 +17,11 @@ import re
 from dataclasses import dataclass, field
 
 FILE = "watch"
-_TICKS = 100  # a second in /proc/stat, on every Android
+_TICKS = 100  # ticks per second in /proc/stat, the same on every Android
 _MAX_TEXT = 2**14
 _CLUSTERS = "/sys/devices/system/cpu/cpufreq/policy"
 
-# EPOCHREALTIME is a variable of Android's shell; where there is none, whole seconds must do.
+# Android's shell has the variable EPOCHREALTIME; other shells fall back to whole seconds.
 _NOTE = (
     "note() { read -r up rest </proc/uptime; read -r cpu </proc/stat\n"
     'echo "$1 $up ${EPOCHREALTIME:-$(date +%s)} $cpu"\n'
@@ -37,14 +37,14 @@ _TIMES = re.compile(r"\s*(\d{1,6})m(\d{1,2}[.,]\d{1,6})s\s+(\d{1,6})m(\d{1,2}[.,
 
 @dataclass(frozen=True)
 class RunConditions:
-    """What was noted; None and empty where the phone does not tell.
+    """Conditions of one run; None or empty where the phone does not report a value.
 
     Attributes:
-        seconds: that the tool ran, by the clock that nobody sets.
-        clock_jump_s: by which the wall clock, which the tool times with, went astray.
-        clock_step_s: the least that such a jump can be told from.
-        other_cores: cores kept busy by anything but the tool, in the mean.
-        limits: cluster → (kHz before, kHz after) that it was allowed to run at.
+        seconds: Run time of the tool in s, from /proc/uptime, which can't be set.
+        clock_jump_s: Drift of the wall clock, which the tool times with, against the uptime.
+        clock_step_s: Smallest jump that can be distinguished from rounding.
+        other_cores: Mean number of cores kept busy by anything except the tool.
+        limits: Cluster → its clock limit in kHz (before, after) the run.
     """
 
     seconds: float | None = None
@@ -55,18 +55,18 @@ class RunConditions:
 
     @property
     def notes(self) -> dict[str, str]:
-        """For a result row."""
-        found = {}
+        """The run time and the load of other processes, as text for a result row."""
+        notes = {}
         if self.seconds is not None:
-            found["tool_seconds"] = f"{self.seconds:.2f}"
+            notes["tool_seconds"] = f"{self.seconds:.2f}"
         if self.other_cores is not None:
-            found["other_load_cores"] = f"{self.other_cores:.2f}"
-        return found
+            notes["other_load_cores"] = f"{self.other_cores:.2f}"
+        return notes
 
 
 def watched(tool: str) -> str:
-    """A shell command that runs `tool` and leaves notes in the file `FILE`; its code is tool's."""
-    # `times` tells what the children of this shell took: the tool, and nearly nothing else.
+    """Wraps a shell command so that it records its conditions in `FILE`; keeps its exit code."""
+    # `times` prints the CPU time of this shell's child processes, which is nearly all the tool's.
     return (
         f"(\n{_NOTE}note before >{FILE} 2>/dev/null\n{tool}\ncode=$?\n"
         f"{{ note after; times; }} >>{FILE} 2>/dev/null\nexit $code\n)"
@@ -74,7 +74,7 @@ def watched(tool: str) -> str:
 
 
 def parse(text: str) -> RunConditions:
-    """Reads the notes; never raises. What is missing or makes no sense stays untold."""
+    """Parses the content of `FILE`; never raises. Missing or malformed values stay None."""
     lines = text[:_MAX_TEXT].split("\n")
     moments: dict[str, re.Match[str]] = {}
     limits: dict[str, dict[str, int]] = {"before": {}, "after": {}}
@@ -103,7 +103,7 @@ def parse(text: str) -> RunConditions:
     return RunConditions(
         seconds=seconds,
         clock_jump_s=float(end[3]) - float(start[3]) - seconds,
-        # Two roundings of a second; or of a hundredth, and what adjusting the clock may add.
+        # Whole seconds: two roundings. Otherwise: rounding to 10 ms plus clock slewing.
         clock_step_s=1.5 if whole else 0.03 + 1e-3 * seconds,
         other_cores=_other_cores(start[4], end[4], times, seconds),
         limits=both,

@@ -1,4 +1,4 @@
-"""One process of a case on a phone that is ready: run, judged, and made a row of."""
+"""Runs one process of a case on a phone that is ready, validates it and builds its row."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from zoo.io.log import Log
 from zoo.schema.measurement import OperatorTime, Placement, Timed
 
 _COOLING_POLL_S = 5.0
-_INFO, _INFO_TEXT = "info", "info.txt"  # in the job's folder
+_INFO, _INFO_TEXT = "info", "info.txt"  # files in the job's folder
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,14 @@ class PhoneRunner:
     """Runs tasks on a phone.
 
     Attributes:
-        phone: claimed and booted.
-        binary: the benchmark tool.
-        tool: whose build it is.
-        exports: whether it tells in a file which node ran where.
-        options: lengths.
-        rows: makes the rows.
-        judge: of the phone's session.
-        log: gets one line of text for what takes long.
+        phone: A claimed and booted phone.
+        binary: The benchmark executable for this phone.
+        tool: Which tool the executable is (TFLite's or LiteRT's benchmark_model).
+        exports: Whether the executable can export the placement of the nodes to a file.
+        options: Run lengths, timeouts and the kind of measurement.
+        rows: Builds the result rows.
+        judge: Validity checks of the phone's session.
+        log: Called with each progress message.
     """
 
     phone: Phone
@@ -56,11 +56,11 @@ class PhoneRunner:
     log: Log
 
     def run(self, task: Task) -> Timed:
-        """The task's row.
+        """Runs a task and returns its row, which may be invalid.
 
         Raises:
-            PhoneLost: the phone dropped out for longer than its link tolerates.
-            ZooError: the task can't be run.
+            PhoneLost: if the phone is unreachable for longer than its link tolerates.
+            ZooError: if the task can't be run.
         """
         phone, case, binary = self.phone, task.case, self.binary
         program = phone.push(binary.path, binary.sha256, executable=True)
@@ -122,18 +122,18 @@ class PhoneRunner:
         return {"link_losses": str(losses)} if losses else {}
 
     def _profile(self, task: Task, command: str, before: Mapping[str, str]) -> Timed:
-        """Timing each operator slows the run, so that it gives no latency."""
+        """Runs with operator profiling, which slows inference, so the row has no latency."""
         done = self.phone.run(command, self.options.timeout_s)
         delegate = task.case.configuration.delegate
         result = self.tool.parse(done.stdout, done.stderr, done.exit_code, delegate)
         profile = parse_profile(done.stdout) or parse_profile(done.stderr)
         problems = [problem for problem in result.problems if problem != PROFILED]
         if profile is None and not problems:
-            problems = ["benchmark_model printed no whole profile"]
+            problems = ["benchmark_model printed no complete profile"]
         if problems or profile is None:
             placement = result.placement
             return self.rows.failed(task, *problems, placement=placement, before=before)
-        inside = profile.delegate
+        delegate_profile = profile.delegate
         return self.rows.row(
             task,
             placement=result.placement,
@@ -141,12 +141,12 @@ class PhoneRunner:
             valid=True,
             types=_types(profile.graph),
             slowest=_slowest(profile.graph),
-            delegate_types=_types(inside) if inside else (),
-            delegate_slowest=_slowest(inside) if inside else (),
+            delegate_types=_types(delegate_profile) if delegate_profile else (),
+            delegate_slowest=_slowest(delegate_profile) if delegate_profile else (),
         )
 
     def _sustain(
-        self, task: Task, command: str, how: Sustaining, before: Mapping[str, str]
+        self, task: Task, command: str, sustaining: Sustaining, before: Mapping[str, str]
     ) -> Timed:
         phone, delegate = self.phone, task.case.configuration.delegate
         losses = phone.link.losses
@@ -154,54 +154,54 @@ class PhoneRunner:
         try:
             which, remote = pushed(phone, self._native_sampler())
             nodes = sustained.nodes([cluster.first for cluster in phone.clusters()])
-            limit_s = how.whole_s + self.options.timeout_s
-            sample = which.command(remote, how.period_s, limit_s, nodes)
+            limit_s = sustaining.whole_s + self.options.timeout_s
+            sample = which.command(remote, sustaining.period_s, limit_s, nodes)
         except PhoneLost:
             raise
         except ZooError as error:
-            self.log(f"phone {phone.id}: no temperatures: {self.rows.clean(str(error))}")
-        job, mark = sustained.script(command, sample, how)
-        done = phone.run(job, how.whole_s + self.options.timeout_s, sustained.FILES)
-        found = sustained.curve(
+            self.log(f"phone {phone.id}: no temperature log: {self.rows.clean(str(error))}")
+        job, mark = sustained.script(command, sample, sustaining)
+        done = phone.run(job, sustaining.whole_s + self.options.timeout_s, sustained.FILES)
+        curve = sustained.curve(
             done.files[sustained.SEGMENTS],
             mark,
             done.files[sustained.SAMPLES],
             lambda stdout, stderr, code: self.tool.parse(stdout, stderr, code, delegate),
         )
-        problems = self.judge.curve(found, delegate)
+        problems = self.judge.curve(curve, delegate)
         after = phone.link.patiently(phone.state)
         after |= self._losses_since(losses)
         return self.rows.row(
             task,
-            placement=found.results[-1].placement if found.results else None,
+            placement=curve.results[-1].placement if curve.results else None,
             state_before=dict(before),
             state_after=after,
-            points=found.points,
+            points=curve.points,
             valid=not problems,
             reasons=tuple(problems),
-            **sustained.summary(found.points),
+            **sustained.summary(curve.points),
         )
 
     def _cooled_down(self) -> dict[str, str]:
-        """The phone's state, after waiting for a start temperature so far as is allowed."""
+        """Waits up to `cool_down_s` for the start temperature; returns the phone's state."""
         clock = self.phone.adb.clock
         until = clock.now() + self.options.cool_down_s
-        told = False
+        logged = False
         while True:
             state = self.phone.link.patiently(self.phone.state)
             left_s = until - clock.now()
             if left_s <= 0 or cool_enough(state, self.options.start_c):
                 return state
-            if not told:
+            if not logged:
                 celsius, status = state["battery_c"], state["thermal_status"]
                 self.log(
                     f"phone {self.phone.id}: cooling down ({celsius} °C, thermal status {status})"
                 )
-                told = True
+                logged = True
             clock.sleep(min(_COOLING_POLL_S, left_s))
 
     def _meter(self, task: Task, state: Mapping[str, str]) -> tuple[Meter | None, str | None]:
-        """What meters the task's run, or why nothing does; neither where it was not asked for."""
+        """Returns (meter, None), (None, reason), or (None, None) if no energy was requested."""
         metering = self.options.metering
         if metering is None or task.number != 1:
             return None, None
@@ -220,7 +220,7 @@ class PhoneRunner:
 
 
 def _exported(text: str, delegate: str) -> Placement | None:
-    """What the tool exported; one that can't be read says nothing, as that of an older build."""
+    """Parses the exported placement; None if it is missing or malformed (older builds)."""
     try:
         return placement_of(hexdump.read(text), parse_delegate(delegate)) if text.strip() else None
     except ZooError:
@@ -229,16 +229,16 @@ def _exported(text: str, delegate: str) -> Placement | None:
 
 def _types(table: OperatorTable) -> tuple[OperatorTime, ...]:
     return tuple(
-        OperatorTime(type=one.type, count=one.count, avg_ms=one.avg_ms, percent=one.percent)
-        for one in table.types
+        OperatorTime(type=row.type, count=row.count, avg_ms=row.avg_ms, percent=row.percent)
+        for row in table.types
     )
 
 
 def _slowest(table: OperatorTable) -> tuple[OperatorTime, ...]:
     return tuple(
         OperatorTime(
-            type=one.type, name=one.name, count=one.calls, avg_ms=one.avg_ms * one.calls,
-            percent=one.percent,
+            type=row.type, name=row.name, count=row.calls, avg_ms=row.avg_ms * row.calls,
+            percent=row.percent,
         )
-        for one in table.slowest
+        for row in table.slowest
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Measuring on one phone: every task becomes exactly one result row, whatever goes wrong."""
+"""Measures on one phone: every task yields exactly one result row, even if it fails."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ from zoo.io.log import Log
 from zoo.io.provenance import Provenance
 from zoo.schema.measurement import Agreement, Device, Timed
 
-_LEASE_S = 120.0  # for pushing files and waiting for a link, besides what a process takes
+_LEASE_S = 120.0  # added to the time limit of a process, for pushing files and link losses
 
 FindBinary = Callable[[str], Binary]
 
 
-def attached_phones(adb: Adb, wanted: str = "all") -> list[Attached]:
-    """The phones meant by `all`, or by serials with commas between.
+def attached_phones(adb: Adb, selection: str = "all") -> list[Attached]:
+    """Returns the phones selected by `all` or by comma-separated serial numbers.
 
-    `all` includes phones that can't be used now: measuring on them gives rows that say why.
+    `all` includes phones that are not usable; measuring on them yields rows with the reason.
 
     Raises:
-        ZooError: no phone is attached, or not the one that was named.
+        ZooError: if no phone is attached, or a named phone is not attached.
     """
     attached = adb.devices()
     if not attached:
         raise ZooError(
             "no phone is attached",
-            remedy="connect one by USB with USB debugging on, or run `adb connect HOST:PORT`",
+            remedy="connect one over USB with USB debugging on, or run `adb connect HOST:PORT`",
         )
-    if wanted == "all":
+    if selection == "all":
         return attached
     by_serial = {phone.serial: phone for phone in attached}
-    names = list(dict.fromkeys(name.strip() for name in wanted.split(",") if name.strip()))
+    names = list(dict.fromkeys(name.strip() for name in selection.split(",") if name.strip()))
     for name in names:
         if name not in by_serial:
             raise UnknownNameError("phone", name, by_serial)
     if not names:
-        raise UnknownNameError("phone", wanted, ["all", *by_serial])
+        raise UnknownNameError("phone", selection, ["all", *by_serial])
     return [by_serial[name] for name in names]
 
 
@@ -66,24 +66,24 @@ def measure_on_phone(
     compared: Sequence[Case] = (),
     references: References | None = None,
 ) -> Generator[Timed | Agreement, None, None]:
-    """Yields one row per task, in order; a failed one has no latency and says why.
+    """Yields one row per task, in order; a failed row has a reason instead of a latency.
 
-    After them comes one row for each of the cases whose outputs are compared.
+    One row per case in `compared` follows.
 
-    The phone is locked meanwhile; at the end, also on Ctrl-C or when the generator is closed,
-    nothing of ours is left on it (so far as it can be reached). Wrap the generator in
-    `contextlib.closing`, so that an interrupt between two rows ends it at once.
+    The phone is locked until the generator ends. Then, also after Ctrl-C or `close()`, all files
+    and processes of the benchmark are removed from the phone if it is reachable. Wrap the generator
+    in `contextlib.closing` so an interrupt between two rows cleans up immediately.
 
     Args:
-        adb: the client.
-        serial: of the phone; only a hash of it reaches the rows.
-        tasks: of cases with `benchmark_model` as their runtime.
-        find_binary: gives the benchmark executable for a processor, such as `arm64-v8a`.
-        provenance: goes into every row.
-        options: lengths and patience.
-        log: gets one line of text for each step.
-        compared: cases whose outputs are compared with this computer's, after all timing.
-        references: what this computer says; needed where there are such cases.
+        adb: The adb client.
+        serial: Serial number of the phone; rows contain only a hash of it.
+        tasks: Tasks of cases with the runtime `benchmark_model`.
+        find_binary: Returns the benchmark executable for an ABI such as `arm64-v8a`.
+        provenance: Added to every row.
+        options: Run lengths, timeouts and the kind of measurement.
+        log: Called with each progress message.
+        compared: Cases whose outputs are compared with the host's, after all timing.
+        references: Outputs of the host; required if `compared` is not empty.
     """
     rows = PhoneRows(serial, provenance, kind=options.kind)
     phone = Phone(adb, serial, tolerance_s=options.tolerance_s)
@@ -114,14 +114,14 @@ def measure_on_phone(
 
 
 def _check_state(attached: Sequence[Attached], serial: str) -> None:
-    """Raises PhoneLost for a phone in a state that waiting won't mend."""
+    """Raises PhoneLost if the phone is in a state that waiting does not fix."""
     for phone in attached:
         if phone.serial == serial and not phone.usable and phone.state != "offline":
             raise PhoneLost(phone.problem)
 
 
 class _Session:
-    """The phone's side of `measure_on_phone`, with the lock held."""
+    """The part of `measure_on_phone` that runs while the phone is locked."""
 
     def __init__(
         self,
@@ -138,7 +138,7 @@ class _Session:
         self.log = log
 
     def measure(self, tasks: Sequence[Task], runner: PhoneRunner) -> Iterator[Timed]:
-        """One row per task, or fewer and then PhoneLost, if the phone is gone for good."""
+        """Yields one row per task; raises PhoneLost if the phone does not come back."""
         pace = Eta([self.options.expected_s(task) for task in tasks])
         for number, task in enumerate(tasks, start=1):
             case, c = task.case, task.case.configuration
@@ -157,7 +157,7 @@ class _Session:
                 yield self.rows.failed(task, reason)
                 if not back:
                     raise PhoneLost(
-                        f"not measured, the phone is gone: {reason}", lost.call
+                        f"not measured because the phone is gone: {reason}", lost.call
                     ) from lost
                 continue
             except ZooError as error:
@@ -165,10 +165,10 @@ class _Session:
             yield row
 
     def get_ready(self) -> PhoneRunner:
-        """Waits for the phone, claims it, and learns what it is."""
+        """Waits for the phone, claims it, probes it and selects its executable."""
         try:
             self.phone.shell("true", 5.0)
-        except PhoneLost:  # its reason is better than that of a failed reconnection
+        except PhoneLost:  # its message is more specific than that of a failed reconnection
             if not self.phone.wait_ready(min(self.options.recovery_s, 20.0)):
                 raise
         if not self.phone.wait_ready(self.options.recovery_s):
@@ -176,7 +176,7 @@ class _Session:
         patiently = self.phone.link.patiently
         patiently(self.phone.identify)
         self.phone.claim(_LEASE_S)
-        patiently(lambda: settings.restore(self.phone.shell))  # of a session that was killed
+        patiently(lambda: settings.restore(self.phone.shell))  # changed by a killed session
         if self.options.fixed_performance:
             settings.change(self.phone.shell, settings.FIXED_PERFORMANCE)
         details = patiently(self.phone.probe)
@@ -194,17 +194,17 @@ class _Session:
         )
 
     def _after_recovery(self, reason: str) -> str:
-        """Ends what the lost case left running; the reason, if it was a reboot after all."""
+        """Kills leftover jobs; returns the failure reason, corrected if the phone rebooted."""
         link = self.phone.link
-        # A link that has just come back may break once more, which is no further reboot.
+        # The link may break again right after it came back; that must not count as a reboot.
         before, link.boot = link.boot, ""
         try:
             link.patiently(self.phone.jobs.kill_all)
             link.boot = link.patiently(link.boot_id)
         except PhoneLost:
             link.boot = before
-            return reason  # gone again: the next case will say so
+            return reason  # lost again; the next case reports it
         rebooted = link.boot and before and link.boot != before
         if rebooted and "rebooted" not in reason:
-            return f"the phone rebooted in mid-run ({reason})"
+            return f"the phone rebooted during the run ({reason})"
         return reason

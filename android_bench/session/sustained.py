@@ -1,8 +1,8 @@
-"""Inference after inference for minutes: what a phone can keep up, and from when on it can't.
+"""Sustained runs: continuous inference for minutes, to find when a phone starts to throttle.
 
-A ranking at minute 1 need not hold at minute 30. The tool gives no times of single inferences, so
-it is run in stretches, one right after the other, by one job on the phone that needs no link. A
-sampler reads temperature and clocks all the while.
+A ranking at minute 1 may not hold at minute 30. The tool does not report the times of single
+inferences, so one job on the phone, which needs no link, runs the tool in back-to-back segments.
+A sampler records temperature and clocks in parallel.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from android_bench.tools.output import ToolResult
 from zoo.errors import ZooError
 from zoo.schema.measurement import SustainedPoint
 
-SEGMENTS, SAMPLES = FILES = "segments", "samples"  # in the job's folder
+SEGMENTS, SAMPLES = FILES = "segments", "samples"  # files in the job's folder
 SLOWER = 1.10
-_FEW = 3  # stretches that the ends of the curve are the median of
-_OUTPUT_BYTES = 6_000  # kept of each stretch's output; the results are at its end
+_FEW = 3  # segments in the medians at both ends of the curve
+_OUTPUT_BYTES = 6_000  # tail of each segment's output that is kept; it contains the results
 _MOST_SEGMENTS = 2_000
 _CLOCKS = "/sys/devices/system/cpu/cpufreq/policy"
 
 
 @dataclass(frozen=True)
 class Sustaining:
-    """How long inferences go on.
+    """Lengths of a sustained run.
 
     Attributes:
-        minutes: altogether.
-        segment_s: of one run of the tool.
-        period_s: between two samples.
+        minutes: Total duration in minutes.
+        segment_s: Duration of one segment (one run of the tool) in s.
+        period_s: Sampling period in s.
     """
 
     minutes: float = 10.0
@@ -48,19 +48,20 @@ class Sustaining:
 
     @property
     def whole_s(self) -> float:
-        """Seconds altogether, but for the last stretch's overrun."""
+        """Total duration in s, without the overrun of the last segment."""
         return 60 * self.minutes
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """One run of the tool within the job.
+    """One segment of the job, which is one run of the tool.
 
     Attributes:
-        at_s: when it began, in seconds since boot.
-        code: the exit code; stdout, stderr: what it printed.
-        watch: what the shell noted around it.
-        thermal_status: after it; None where the phone does not tell.
+        at_s: Start, in seconds since boot.
+        code: Exit code of the tool.
+        stdout, stderr: Output of the tool, only its tail if it is long.
+        watch: Conditions recorded around the run.
+        thermal_status: Android's thermal status after the run, 0 to 6; None if not reported.
     """
 
     at_s: float
@@ -73,13 +74,13 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Curve:
-    """A sustained run as it went.
+    """The results of a sustained run.
 
     Attributes:
-        points: of the stretches until one failed.
-        results: what the tool said in each, the failed one too.
-        watches: what was noted around each.
-        complete: whether all that ran is here.
+        points: One point per segment, up to the first that failed.
+        results: Parsed output of each segment, including the failed one.
+        watches: Conditions during each segment, including the failed one.
+        complete: Whether the record of the job is complete.
     """
 
     points: tuple[SustainedPoint, ...]
@@ -89,21 +90,25 @@ class Curve:
 
 
 def nodes(first_cores: Sequence[int]) -> dict[str, str]:
-    """Name → path of what is sampled, there or not; `first_cores` are those of each cluster."""
-    found = {"temp": sampler.NODES["temp"][0], "gpuclk": "/sys/class/kgsl/kgsl-3d0/gpuclk"}
-    if first_cores:  # clusters come in order of their cores, the fastest one last
-        found["cur_freq"] = f"{_CLOCKS}{first_cores[-1]}/scaling_cur_freq"
-        found["max_freq"] = f"{_CLOCKS}{first_cores[-1]}/scaling_max_freq"
-    return found
+    """Returns name → path of the nodes to sample, whether or not they exist.
+
+    Args:
+        first_cores: First core of each cluster, in ascending order.
+    """
+    paths = {"temp": sampler.NODES["temp"][0], "gpuclk": "/sys/class/kgsl/kgsl-3d0/gpuclk"}
+    if first_cores:  # the last cluster is the fastest
+        paths["cur_freq"] = f"{_CLOCKS}{first_cores[-1]}/scaling_cur_freq"
+        paths["max_freq"] = f"{_CLOCKS}{first_cores[-1]}/scaling_max_freq"
+    return paths
 
 
 def script(tool: str, sample: str | None, sustaining: Sustaining) -> tuple[str, str]:
-    """The job, and the mark that sets its stretches apart.
+    """Returns the shell script of the job and the random mark that separates its segments.
 
     Args:
-        tool: command of one stretch.
-        sample: command of the sampler; None for none.
-        sustaining: lengths.
+        tool: Shell command of one segment.
+        sample: Shell command of the sampler; None for none.
+        sustaining: Lengths of the run.
     """
     mark = f"stretch-{secrets.token_hex(8)}"
     sampling = f"{sample} >{SAMPLES} 2>/dev/null &\nsampler=$!\n" if sample else ""
@@ -125,70 +130,71 @@ def script(tool: str, sample: str | None, sustaining: Sustaining) -> tuple[str, 
 
 
 def stretches(text: str, mark: str) -> list[Stretch]:
-    """Reads the job's file; one that was cut off is left out."""
-    found = []
+    """Parses the job's `SEGMENTS` file; a truncated segment is skipped."""
+    segments = []
     pattern = re.compile(
         rf"^{mark} begin (?P<at>\d{{1,9}}\.\d\d) (?P<code>\d{{1,3}})\n(?P<watch>.*?)"
         rf"^{mark} out\n(?P<out>.*?)\n{mark} err\n(?P<err>.*?)\n"
         rf"{mark} status[ \t]*(?:Thermal Status: ([0-6]))?[ \t]*\n",
         re.M | re.S,
     )
-    for each in pattern.finditer(text):
-        found.append(
+    for match in pattern.finditer(text):
+        segments.append(
             Stretch(
-                at_s=float(each["at"]),
-                code=int(each["code"]),
-                stdout=each["out"],
-                stderr=each["err"],
-                watch=watch.parse(each["watch"]),
-                thermal_status=int(each[6]) if each[6] else None,
+                at_s=float(match["at"]),
+                code=int(match["code"]),
+                stdout=match["out"],
+                stderr=match["err"],
+                watch=watch.parse(match["watch"]),
+                thermal_status=int(match[6]) if match[6] else None,
             )
         )
-    return found
+    return segments
 
 
 def curve(
     segments: str, mark: str, samples: str, judge: Callable[[str, str, int], ToolResult]
 ) -> Curve:
-    """What the job's files tell.
+    """Builds the curve of a sustained run from the files of its job.
 
     Args:
-        segments, samples: the files; no samples where no sampler ran.
-        mark: of the stretches.
-        judge: reads the tool's output: (stdout, stderr, exit code).
+        segments: Content of the `SEGMENTS` file.
+        mark: The mark that separates the segments, from `script`.
+        samples: Content of the `SAMPLES` file; empty if no sampler ran.
+        judge: Parses the tool's output from (stdout, stderr, exit code).
     """
     try:
         trace = parse_trace(samples) if samples else None
     except ZooError:
-        trace = None  # the times are worth telling without temperatures
+        trace = None  # the latencies are useful without temperatures
     points, results, watches = [], [], []
     start_s: float | None = None
-    found = stretches(segments, mark)
-    for one in found:
-        start_s = one.at_s if start_s is None else start_s
-        result = judge(one.stdout, one.stderr, one.code)
+    parsed = stretches(segments, mark)
+    for segment in parsed:
+        start_s = segment.at_s if start_s is None else start_s
+        result = judge(segment.stdout, segment.stderr, segment.code)
         results.append(result)
-        watches.append(one.watch)
+        watches.append(segment.watch)
         if result.latency is None:
             break
         latency = result.latency
-        seconds = one.watch.seconds
+        seconds = segment.watch.seconds
         inferring_s = latency.runs * latency.avg_us / 1e6
         points.append(
             SustainedPoint(
-                at_s=one.at_s - start_s,
+                at_s=segment.at_s - start_s,
                 latency_us=latency.typical_us,
                 busy=min(1.0, inferring_s / seconds) if seconds else 0.0,
-                thermal_status=one.thermal_status,
-                **_sampled(trace, one.at_s, one.at_s + (seconds or 0.0)),
+                thermal_status=segment.thermal_status,
+                **_sampled(trace, segment.at_s, segment.at_s + (seconds or 0.0)),
             )
         )
-    complete = segments.endswith(f"\n{mark} end {len(found)}\n")
+    complete = segments.endswith(f"\n{mark} end {len(parsed)}\n")
     return Curve(tuple(points), tuple(results), tuple(watches), complete)
 
 
 def summary(points: Sequence[SustainedPoint]) -> dict[str, float | None]:
-    """The figures of a curve: see `zoo.schema.measurement.Sustained`."""
+    """Returns the summary fields of `zoo.schema.measurement.Sustained`; empty without points."""
     if not points:
         return {}
     times = [point.latency_us for point in points]
@@ -219,20 +225,22 @@ def summary(points: Sequence[SustainedPoint]) -> dict[str, float | None]:
 
 
 def _sampled(trace: Trace | None, start_s: float, end_s: float) -> dict[str, float | None]:
-    """What was sampled during a stretch."""
+    """Returns the sampled fields of a `SustainedPoint`; empty without a trace."""
     if trace is None:
         return {}
     part = trace.part(start_s, end_s)
 
-    def told(name: str, how: Callable[[np.ndarray], np.floating], unit: float = 1) -> float | None:
+    def reduced(
+        name: str, reduce: Callable[[np.ndarray], np.floating], unit: float = 1
+    ) -> float | None:
         column = part.columns.get(name, np.empty(0))
         known = column[~np.isnan(column)]
-        return float(how(known)) * unit if len(known) else None
+        return float(reduce(known)) * unit if len(known) else None
 
-    celsius = told("temp", np.median, 0.1)
+    celsius = reduced("temp", np.median, 0.1)
     return {
         "battery_c": celsius if celsius is not None and -40 <= celsius <= 150 else None,
-        "big_core_khz": told("cur_freq", np.mean),
-        "big_core_limit_khz": told("max_freq", np.min),
-        "gpu_hz": told("gpuclk", np.mean),
+        "big_core_khz": reduced("cur_freq", np.mean),
+        "big_core_limit_khz": reduced("max_freq", np.min),
+        "gpu_hz": reduced("gpuclk", np.mean),
     }

@@ -1,8 +1,7 @@
-"""Whether a latency can be trusted: what was odd about the phone before, during and after a run.
+"""Decides whether a latency is valid from the phone's state before, during and after the run.
 
-Each reason makes a row invalid; its numbers stay in the line, for whoever wants to look. Charging
-is no such reason: it keeps the energy from being told, and warms the phone, which is judged by its
-temperature.
+Any reason makes a row invalid, but its figures stay in the row for inspection. Charging alone is
+not a reason: it prevents energy measurements, and its heat is covered by the temperature limits.
 """
 
 from __future__ import annotations
@@ -18,24 +17,24 @@ from zoo.schema.measurement import Latency
 
 LEAST_RUNS = 10
 _MOST_OTHER_CORES = 0.5
-_LEAST_LOOK_S = 0.25  # to tell the load of others, in steps of 10 ms
-_LEAST_STRETCHES = 4
+_LEAST_LOAD_RUN_S = 0.25  # CPU time is counted in ticks of 10 ms; shorter runs are too coarse
+_LEAST_SEGMENTS = 4
 _MOST_REASONS = 8
-_LOW_PERCENT = 15  # where Android's battery saver steps in by itself
+_LOW_PERCENT = 15  # Android turns on battery saver by itself at this level
 _LIMIT_SLACK = 0.99
-# Their inferences are other processes' work, as the phone counts it.
+# These delegates run inference in another process, so its CPU time counts as other load.
 _IN_SERVICES = ("nnapi", "external")
 
 
 @dataclass
 class ValidityChecker:
-    """Judges the runs of one phone's session.
+    """Checks the validity of all runs in one phone's session.
 
     Attributes:
-        start_c: battery temperature (°C) at which a run may start, at most.
-        battery_saver: as the phone said at the beginning: `on`, `off`, `unknown`.
-        highest: cluster → the highest limit (kHz) seen so far: some phones never allow a cluster
-            its whole clock, so that only a change tells.
+        start_c: Highest battery temperature in °C at which a run may start.
+        battery_saver: Battery saver at the start of the session: `on`, `off` or `unknown`.
+        highest: Cluster → highest clock limit in kHz seen so far. Some phones never allow a
+            cluster its maximum clock, so only a drop indicates throttling.
     """
 
     start_c: float
@@ -43,18 +42,18 @@ class ValidityChecker:
     highest: dict[str, int] = field(default_factory=dict)
 
     def before(self, state: Mapping[str, str]) -> list[str]:
-        """Why a run that starts in this state can't be trusted."""
+        """Returns the reasons why a run that starts in this state is invalid."""
         reasons = []
         celsius = _number(state.get("battery_c"))
         if celsius is not None and celsius > self.start_c:
-            reasons.append(f"hot at start: {celsius:g} °C, {self.start_c:g} °C at most")
+            reasons.append(f"hot at start: {celsius:g} °C, limit {self.start_c:g} °C")
         if (level := _thermal(state)) is not None and level > 0:
             reasons.append(f"hot at start: thermal status {state['thermal_status']}")
         if (level := _gpu_level(state)) is not None and level > 0:
-            reasons.append(f"hot at start: the GPU is limited to its level {level}")
+            reasons.append(f"hot at start: GPU limited to power level {level}")
         percent = _number(state.get("battery_percent"))
         if percent is not None and percent < _LOW_PERCENT and state.get("powered") == "none":
-            reasons.append(f"low battery: {percent:g} %, {_LOW_PERCENT} % at least")
+            reasons.append(f"low battery: {percent:g} %, minimum {_LOW_PERCENT} %")
         if self.battery_saver == "on":
             reasons.append("the battery saver is on")
         return reasons
@@ -67,29 +66,29 @@ class ValidityChecker:
         latency: Latency,
         delegate: str,
     ) -> list[str]:
-        """Why a run that gave a latency can't be trusted.
+        """Returns the reasons why a run with a latency is invalid.
 
         Args:
-            before, after: the phone's state.
-            watch: what was noted during it.
-            latency: of it.
-            delegate: that was asked for.
+            before, after: State of the phone before and after the run.
+            watch: Conditions recorded during the run.
+            latency: Measured latency.
+            delegate: Name of the requested delegate.
         """
         reasons = [*self.before(before), *self._throttled(before, after, watch)]
         reasons += _disturbed(watch, delegate)
         if latency.runs < LEAST_RUNS:
-            reasons.append(f"too few runs: {latency.runs}, {LEAST_RUNS} at least")
+            reasons.append(f"too few runs: {latency.runs}, minimum {LEAST_RUNS}")
         return reasons
 
     @staticmethod
-    def curve(found: Curve, delegate: str) -> list[str]:
-        """Why a sustained run can't be trusted; that it slows down is what it is for."""
-        reasons = [] if found.complete else ["the run was not noted to its end"]
-        reasons += [problem for result in found.results for problem in result.problems]
-        for part in found.watches:
+    def curve(curve: Curve, delegate: str) -> list[str]:
+        """Returns the reasons why a sustained run is invalid; slowing down is not one of them."""
+        reasons = [] if curve.complete else ["the record of the run is incomplete"]
+        reasons += [problem for result in curve.results for problem in result.problems]
+        for part in curve.watches:
             reasons += _disturbed(part, delegate)
-        if not reasons and len(found.points) < _LEAST_STRETCHES:
-            reasons.append(f"too few stretches: {len(found.points)}, {_LEAST_STRETCHES} at least")
+        if not reasons and len(curve.points) < _LEAST_SEGMENTS:
+            reasons.append(f"too few segments: {len(curve.points)}, minimum {_LEAST_SEGMENTS}")
         return list(dict.fromkeys(reasons))[:_MOST_REASONS]
 
     def _throttled(
@@ -99,14 +98,15 @@ class ValidityChecker:
         for cluster, (first, last) in sorted(watch.limits.items(), key=lambda item: int(item[0])):
             was = self.highest.get(cluster, 0)
             if last < _LIMIT_SLACK * first:
-                reasons.append(f"throttled: the clock of core {cluster} was cut to {last} kHz")
+                reasons.append(f"throttled: clock limit of core {cluster} dropped to {last} kHz")
             elif last > first / _LIMIT_SLACK:
                 reasons.append(
-                    f"frequency changed: core {cluster} was allowed {first}, then {last} kHz"
+                    f"frequency changed: clock limit of core {cluster} rose from {first} "
+                    f"to {last} kHz"
                 )
             elif first < _LIMIT_SLACK * was:
                 reasons.append(
-                    f"throttled: core {cluster} is allowed {first} kHz, and was {was} kHz"
+                    f"throttled: clock limit of core {cluster} is {first} kHz, was {was} kHz"
                 )
             self.highest[cluster] = max(was, first, last)
         was_level, level = _thermal(before), _thermal(after)
@@ -114,33 +114,33 @@ class ValidityChecker:
             reasons.append(f"throttled: thermal status {after['thermal_status']}")
         was_gpu, gpu = _gpu_level(before), _gpu_level(after)
         if gpu is not None and was_gpu is not None and gpu > was_gpu:
-            reasons.append(f"throttled: the GPU was cut to its level {gpu}")
+            reasons.append(f"throttled: GPU limited to power level {gpu}")
         return reasons
 
 
 def _disturbed(watch: RunConditions, delegate: str) -> list[str]:
-    """What others did to a run."""
+    """Returns the reasons caused by other processes or a wall clock that was set."""
     reasons = []
     jump_s = watch.clock_jump_s
     if jump_s is not None and abs(jump_s) > watch.clock_step_s:
-        reasons.append(f"clock jumped: by {jump_s:+.2f} s during the run")
+        reasons.append(f"clock jumped by {jump_s:+.2f} s during the run")
     other = None if delegate.startswith(_IN_SERVICES) else watch.other_cores
-    looked = watch.seconds is not None and watch.seconds >= _LEAST_LOOK_S
-    if looked and other is not None and other > _MOST_OTHER_CORES:
-        reasons.append(f"other load: {other:.1f} cores, {_MOST_OTHER_CORES:g} at most")
+    long_enough = watch.seconds is not None and watch.seconds >= _LEAST_LOAD_RUN_S
+    if long_enough and other is not None and other > _MOST_OTHER_CORES:
+        reasons.append(f"other load: {other:.1f} cores busy, limit {_MOST_OTHER_CORES:g}")
     return reasons
 
 
 def cool_enough(state: Mapping[str, str], start_c: float) -> bool:
-    """Whether waiting can't make the start any better; true for a phone that does not tell."""
+    """Whether the phone is cool enough to start a run; True if it reports no temperature."""
     return not [
         reason for reason in ValidityChecker(start_c).before(state) if reason.startswith("hot")
     ]
 
 
 def _thermal(state: Mapping[str, str]) -> int | None:
-    found = re.fullmatch(r"([0-6]) \((\w+)\)", state.get("thermal_status", ""))
-    return int(found[1]) if found and found[2] in THERMAL else None
+    match = re.fullmatch(r"([0-6]) \((\w+)\)", state.get("thermal_status", ""))
+    return int(match[1]) if match and match[2] in THERMAL else None
 
 
 def _gpu_level(state: Mapping[str, str]) -> int | None:

@@ -1,1 +1,1 @@
-"""What is to be measured, in which order, and the row that each measurement becomes."""
+"""Defines what to measure and in which order, and builds and records the result rows."""

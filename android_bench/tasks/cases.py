@@ -1,4 +1,4 @@
-"""What is to be measured: a case is one `.tflite` in one configuration."""
+"""Cases to measure: one `.tflite` file in one configuration each."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from zoo.schema.measurement import Configuration
 
 @dataclass(frozen=True)
 class Case:
-    """One `.tflite` to be run in one configuration.
+    """One `.tflite` file in one configuration.
 
     Attributes:
-        path: the file on this computer.
-        model: its name in result lines (the artifact's name, else the file's stem).
-        sha256: of the file.
-        precision: as the manifest says, `unknown` for a file without one.
-        configuration: runtime (`litert`, `tflite_runtime`; on a phone `benchmark_model`), delegate,
-            threads. `runtime_version` is filled in by what runs the case.
+        path: Path of the file on this computer.
+        model: Name in result lines: the artifact's name, else the file's stem.
+        sha256: SHA-256 of the file.
+        precision: Precision from the manifest; `unknown` for a file without one.
+        configuration: Runtime (`litert` or `tflite_runtime`; on a phone `benchmark_model`),
+            delegate and threads. `runtime_version` is empty until the case runs.
     """
 
     path: Path
@@ -36,7 +36,14 @@ class Case:
 
 @dataclass(frozen=True)
 class RequestedFile:
-    """A `.tflite` that was asked for, and its manifest where it has one."""
+    """A requested `.tflite` file.
+
+    Attributes:
+        path: Path of the file on this computer.
+        model: The artifact's name, else the file's stem.
+        sha256: SHA-256 of the file.
+        artifact: Its manifest; None if it has none.
+    """
 
     path: Path
     model: str
@@ -44,7 +51,7 @@ class RequestedFile:
     artifact: Artifact | None
 
     def case(self, runtime: str, delegate: str, threads: int, cores: str = "") -> Case:
-        """This file in one configuration."""
+        """Returns the case of this file in one configuration."""
         return Case(
             path=self.path,
             model=self.model,
@@ -60,22 +67,26 @@ class RequestedFile:
         )
 
 
-def candidates(wanted: Sequence[str], folder: Path) -> list[RequestedFile]:
-    """Resolves artifact names and paths of `.tflite` files; nothing named means every artifact.
+def candidates(requested: Sequence[str], folder: Path) -> list[RequestedFile]:
+    """Resolves artifact names and paths of `.tflite` files.
+
+    Args:
+        requested: Names or paths; empty for all artifacts in `folder`.
+        folder: Folder of the artifacts.
 
     Raises:
-        ZooError: an unknown name, a missing file, or a file that is not what its manifest says.
+        ZooError: if a name is unknown, a file is missing, or a file does not match its manifest.
     """
-    if not wanted:
+    if not requested:
         paths = sorted(folder.glob("*.tflite"))
         if not paths:
             raise ZooError(
                 "no artifact to measure",
                 where=folder,
-                remedy="run python -m scripts.convert first, or name files with --artifact",
+                remedy="run python -m scripts.convert first, or pass files with --artifact",
             )
         return [_candidate(path) for path in paths]
-    return [_candidate(_resolve(name, folder)) for name in dict.fromkeys(wanted)]
+    return [_candidate(_resolve(name, folder)) for name in dict.fromkeys(requested)]
 
 
 def _resolve(name: str, folder: Path) -> Path:
@@ -85,7 +96,7 @@ def _resolve(name: str, folder: Path) -> Path:
     if name in names:
         return folder / f"{name}.tflite"
     try:
-        return local.find(name).path  # a downloaded one
+        return local.find(name).path  # a downloaded artifact
     except UnknownNameError:
         known = {*names, *local.names()}
         raise UnknownNameError("artifact", name, known or ["a path ending in .tflite"]) from None
@@ -97,7 +108,11 @@ def _names(paths: Iterable[Path]) -> list[str]:
 
 def _candidate(path: Path) -> RequestedFile:
     if not path.is_file():
-        raise ZooError("no such .tflite", where=path, remedy="name an existing file or an artifact")
+        raise ZooError(
+            "the .tflite file does not exist",
+            where=path,
+            remedy="pass an existing file or the name of an artifact",
+        )
     digest = sha256_of(path)
     manifest = path.with_suffix(".json")
     if not manifest.exists():
@@ -105,10 +120,10 @@ def _candidate(path: Path) -> RequestedFile:
     artifact = read_model(manifest, Artifact, "the manifest", "convert the model again")
     if artifact.sha256 != digest:
         raise ZooError(
-            "the .tflite is not the one its manifest describes",
+            "the .tflite file does not match its manifest",
             where=path,
             expected=f"sha256 {artifact.sha256}",
             got=digest,
-            remedy="convert the model again, or delete the manifest to measure it unnamed",
+            remedy="convert the model again, or delete the manifest to measure the file without it",
         )
     return RequestedFile(path, artifact.name, digest, artifact)

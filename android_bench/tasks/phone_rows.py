@@ -1,4 +1,4 @@
-"""Result rows of a phone, free of serial numbers."""
+"""Builds result rows of a phone without serial numbers."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from zoo.io.provenance import Provenance
 from zoo.schema.device import device_id
 from zoo.schema.measurement import Agreement, Configuration, Device, Measurement, Placement, Timed
 
-_MIN_SERIAL = 4  # a shorter one would be found in innocent text
+_MIN_SERIAL = 4  # characters; a shorter serial number would match unrelated text
 
 
 @dataclass
 class PhoneRows:
-    """Makes result rows, free of serial numbers.
+    """Builds result rows in which hashes replace serial numbers.
 
     Attributes:
-        serial: of the phone that is measured.
-        provenance: goes into every row.
-        runtime_version: of the benchmark executable, as soon as it is known.
-        runtime: which tool that is, likewise.
-        secret_serials: of other phones, which may stand on the command line.
-        kind: of the rows.
-        device: the phone, so far as it is known by now.
+        serial: Serial number of the measured phone.
+        provenance: Added to every row.
+        runtime_version: Version of the benchmark executable; `unknown` until it is selected.
+        runtime: Name of the benchmark tool; the default until the executable is selected.
+        secret_serials: Serial numbers of other phones, which may appear in the command line.
+        kind: Class of the rows.
+        device: The phone; its name and details are unknown until it is probed.
     """
 
     serial: str
@@ -43,7 +43,7 @@ class PhoneRows:
         self.device = Device(kind="phone", id=device_id(self.serial), name="unknown")
 
     def clean(self, text: str) -> str:
-        """The text with hashes in place of serial numbers."""
+        """Returns the text with all serial numbers replaced by their hashes."""
         for serial in sorted({self.serial, *self.secret_serials}, key=len, reverse=True):
             if len(serial) >= _MIN_SERIAL:
                 text = text.replace(serial, device_id(serial))
@@ -56,7 +56,7 @@ class PhoneRows:
         placement: Placement | None = None,
         before: Mapping[str, str] | None = None,
     ) -> Timed:
-        """A row without figures."""
+        """Returns an invalid row without figures."""
         return self.row(
             task,
             placement=placement,
@@ -66,11 +66,11 @@ class PhoneRows:
         )
 
     def row(self, task: Task, **result: Any) -> Timed:
-        """A row; `result` has the fields of its kind that depend on how it went."""
+        """Returns a row of class `kind`; `result` has the fields that depend on the outcome."""
         return self.kind.model_validate({**self._fields(task.case), **task.fields, **result})
 
     def agreement(self, case: Case, **result: Any) -> Agreement:
-        """A row about outputs; `result` has the fields that depend on how it went."""
+        """Returns a row of an output comparison; `result` has the fields of its outcome."""
         reasons = tuple(one_line(self.clean(reason)) for reason in result.pop("reasons", ()))
         fields = {**self._fields(case), **result, "reasons": reasons}
         return Agreement.model_validate(fields)
@@ -94,5 +94,5 @@ class PhoneRows:
 
 
 def reason_of(error: ZooError) -> str:
-    """What a row says: the clause for a lost phone, everything for what the user can mend."""
+    """Returns the reason for a row: the short clause if the phone was lost, else the full error."""
     return error.what if isinstance(error, PhoneLost) else str(error)

@@ -1,4 +1,4 @@
-"""Results as they come: appended, merged by case, said in a line; and what is still to be done."""
+"""Appends results as they arrive, logs one line per case, and finds what remains to be done."""
 
 from __future__ import annotations
 
@@ -26,29 +26,29 @@ from zoo.schema.processes import one_of
 
 
 class Recorder:
-    """Keeps what is measured in one file.
+    """Records results in one file.
 
     Args:
-        path: of `results.jsonl`.
-        log: gets a line for each case.
+        path: Path of `results.jsonl`.
+        log: Called with one line per case.
     """
 
     def __init__(self, path: Path, log: Log):
-        self._path, self._say = path, log
+        self._path, self._log = path, log
 
     def pending(self, tasks: Sequence[Task]) -> list[Task]:
-        """The tasks without a good line, in their order."""
+        """Returns the tasks without a valid line, in their order."""
         return pending(tasks, self._records())
 
     def processes(self, tasks: Sequence[Task], rows: Iterable[Timed | Agreement]) -> int:
-        """Appends each row; says each case after its last process, and each agreement.
+        """Appends each row; logs each case after its last process, and each agreement.
 
         Args:
-            tasks: all that were asked for.
-            rows: those of the pending ones, in their order, and any agreements.
+            tasks: All requested tasks.
+            rows: Rows of the pending tasks, in their order, and any agreements.
 
         Returns:
-            How many of the cases are not good.
+            Number of cases and agreements that are not valid.
         """
         keys = {task.key for task in tasks}
         known: dict[str, list[Timed]] = {key: [] for key in keys}
@@ -66,11 +66,11 @@ class Recorder:
             known[row.case].append(row)
             left[row.case] -= 1
             if left[row.case] == 0:
-                self._say(said(_whole(known[row.case])))
+                self._log(said(_whole(known[row.case])))
         return failed + sum(not (lines and _whole(lines).valid) for lines in known.values())
 
     def unscored(self, pairs: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
-        """Those (SHA-256 of a file, runtime) of which no good accuracy of this computer is kept."""
+        """Returns the pairs (SHA-256, runtime) without a valid accuracy on this computer."""
         scored = {
             (record.model_sha256, record.configuration.runtime)
             for record in self._records()
@@ -79,7 +79,7 @@ class Recorder:
         return set(pairs) - scored
 
     def uncompared(self, cases: Sequence[Case], device_id: str) -> list[Case]:
-        """One case for each file and delegate whose outputs on a phone were not compared yet."""
+        """Returns one case per file and delegate without a valid comparison on this phone."""
         known = {
             (record.model_sha256, record.configuration.delegate)
             for record in self._records()
@@ -91,9 +91,9 @@ class Recorder:
         return [case for key, case in first.items() if key not in known]
 
     def score(self, row: Accuracy | Agreement) -> int:
-        """Appends and says an accuracy, or how far outputs agree; 1 for a failed one."""
+        """Appends and logs an accuracy or an output comparison; returns 1 if it failed, else 0."""
         append_record(self._path, row)
-        self._say(said(row))
+        self._log(said(row))
         return 0 if row.valid else 1
 
     def _records(self) -> list[Record]:
@@ -101,7 +101,7 @@ class Recorder:
 
 
 def _whole(lines: Sequence[Timed]) -> Measurement | Sustained | OperatorProfile:
-    """A case's lines as one; what is no latency is one process."""
+    """Merges a case's lines; sustained runs and profiles have a single process."""
     last = lines[-1]
     if isinstance(last, (Sustained, OperatorProfile)):
         return last
@@ -109,19 +109,19 @@ def _whole(lines: Sequence[Timed]) -> Measurement | Sustained | OperatorProfile:
 
 
 def said(row: Measurement | Sustained | OperatorProfile | Accuracy | Agreement) -> str:
-    """A result in one line."""
+    """Returns a one-line summary of a result."""
     where = "host" if row.device.kind == "host" else f"{row.device.name} {row.device.id}"
-    what = f"{row.model}, {where}, {how(row.configuration)}"
+    label = f"{row.model}, {where}, {how(row.configuration)}"
     if not row.valid:
-        return f"  FAILED {what}: {'; '.join(row.reasons)}"
+        return f"  FAILED {label}: {'; '.join(row.reasons)}"
     if isinstance(row, Accuracy):
-        return f"  {what}: {100 * (row.top1 or 0):.2f} % of {row.images} test images right"
+        return f"  {label}: {100 * (row.top1 or 0):.2f} % of {row.images} test images correct"
     if isinstance(row, Sustained):
-        return f"  {what}: {curve_in_words(row)}"
+        return f"  {label}: {curve_in_words(row)}"
     if isinstance(row, OperatorProfile):
-        return f"  {what}: {profile_in_words(row)}"
+        return f"  {label}: {profile_in_words(row)}"
     if isinstance(row, Agreement):
-        return f"  {what}: outputs {agreement_of(row)}"
+        return f"  {label}: outputs {agreement_of(row)}"
     words = [] if row.latency is None else [_milliseconds(row.latency)]
     if row.placement and row.placement.nodes:
         words.append(f"{row.placement.delegated}/{row.placement.nodes} nodes delegated")
@@ -129,7 +129,7 @@ def said(row: Measurement | Sustained | OperatorProfile | Accuracy | Agreement) 
         words.append(f"{row.energy.net_mj:.3g} ± {row.energy.net_mj_uncertainty:.2g} mJ")
     elif row.no_energy is not None:
         words.append(f"no energy: {row.no_energy}")
-    return f"  {what}: {', '.join(words)}"
+    return f"  {label}: {', '.join(words)}"
 
 
 def _milliseconds(latency: Latency) -> str:
@@ -141,5 +141,5 @@ def _milliseconds(latency: Latency) -> str:
 
 
 def how(ran: Configuration) -> str:
-    """A configuration in words."""
+    """Returns runtime, delegate and threads in words."""
     return f"{ran.runtime}, {ran.delegate}, {threads_label(ran)}"

@@ -1,7 +1,7 @@
-"""Processes to be run: every case several times, in an order that spreads a slow minute over all.
+"""Schedules the processes of all cases in random order, which spreads slow periods over all cases.
 
-A process is one line of the results. Its key stands for all that was asked for, so that the same
-command, run again, finds what it has measured already.
+Each process becomes one line of the results. Its key covers everything that was requested, so the
+same command, run again, skips the processes that were already measured.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ class Task:
     """One process of a case.
 
     Attributes:
-        case: what is run.
-        key: of the case, the device and how it was asked for.
-        number: of the process, from 1.
-        of: processes of the case.
+        case: The case to run.
+        key: Hash of the case, the device and all requested options.
+        number: Number of the process, from 1.
+        of: Number of processes of the case.
     """
 
     case: Case
@@ -35,15 +35,15 @@ class Task:
 
     @property
     def fields(self) -> dict[str, object]:
-        """What its result line says of it."""
+        """Fields of the task in its result line."""
         return {"case": self.key, "process": self.number, "processes": self.of}
 
 
 class Eta:
-    """How long the rest takes, by how long what is done took.
+    """Estimates the remaining time from the time that the finished tasks took.
 
     Args:
-        expected_s: of each task, in order; right but for a common factor.
+        expected_s: Expected seconds of each task, in order; only their ratios matter.
     """
 
     def __init__(self, expected_s: Sequence[float]):
@@ -51,7 +51,7 @@ class Eta:
         self._started = time.monotonic()
 
     def left(self, done: int) -> str:
-        """`, 12 min left` for the end of a line, when the first `done` tasks are; else nothing."""
+        """Returns for example `, 12 min left`; empty before the first task is done."""
         past_s = sum(self._expected_s[:done])
         if not past_s:
             return ""
@@ -67,14 +67,14 @@ def schedule(
     asked: Mapping[str, object],
     seed: int = 1,
 ) -> list[Task]:
-    """Every process of every case, in a seeded random order.
+    """Returns all processes of all cases in a seeded random order.
 
     Args:
-        cases: what is run.
-        processes: of each.
-        device_id: where.
-        asked: all else that makes two measurements different: lengths, tools, a name.
-        seed: of the order.
+        cases: Cases to run.
+        processes: Number of processes per case.
+        device_id: Id of the device.
+        asked: All other options that distinguish two measurements: run lengths, tools, a name.
+        seed: Seed of the order.
     """
     tasks = [
         Task(case, _key(case, device_id, {**asked, "processes": processes}), number, processes)
@@ -86,7 +86,7 @@ def schedule(
 
 
 def pending(tasks: Sequence[Task], records: Iterable[Record]) -> list[Task]:
-    """The tasks that no line has a good result of, in their order."""
+    """Returns the tasks without a valid result in `records`, in their order."""
     done = {
         (record.case, record.process)
         for record in records
@@ -96,8 +96,8 @@ def pending(tasks: Sequence[Task], records: Iterable[Record]) -> list[Task]:
 
 
 def _key(case: Case, device_id: str, asked: Mapping[str, object]) -> str:
-    ran = case.configuration
+    c = case.configuration
     file = [case.model, case.sha256]
-    what = [device_id, file, ran.runtime, ran.delegate, ran.threads, ran.cores]
-    text = json.dumps([what, sorted(asked.items())], default=str)
+    identity = [device_id, file, c.runtime, c.delegate, c.threads, c.cores]
+    text = json.dumps([identity, sorted(asked.items())], default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

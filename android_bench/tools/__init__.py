@@ -1,1 +1,1 @@
-"""The benchmark tools for phones: their flags and what they print."""
+"""TFLite's and LiteRT's `benchmark_model` for phones: their flags and parsers of their output."""

@@ -1,8 +1,8 @@
-"""The `benchmark_model` executable: given by the user, or downloaded once.
+"""The `benchmark_model` executable: passed by the user or downloaded once.
 
-The download addresses hold the latest builds, whose content changes: there is no hash to pin.
-So the first download is trusted and its SHA-256 recorded beside it with the address and the date;
-every later use verifies the file against that, and every result line carries the hash.
+The download URLs serve the latest builds, whose content changes, so there is no hash to pin. The
+first download is trusted, and its SHA-256, URL and date are recorded next to it. Every later use
+verifies the file against that record, and every result line contains the hash.
 """
 
 from __future__ import annotations
@@ -26,14 +26,20 @@ ADDRESS = (
 )
 LITERT_ADDRESS = "https://storage.googleapis.com/litert/binaries/latest/{platform}/benchmark_model"
 MAX_BYTES = 64 * 2**20
-_TIMEOUT_S = (10.0, 30.0)  # to connect; between two blocks
+_TIMEOUT_S = (10.0, 30.0)  # for connecting; between two blocks of data
 _LOCK_S = 600.0
-_GIVE_ONE = "give a benchmark_model for the phone with --benchmark_binary=PATH"
+_REMEDY = "pass a benchmark_model for the phone with --benchmark_binary=PATH"
 
 
 @dataclass(frozen=True)
 class _Build:
-    """A ready-made executable: its platform in the address, and what its ELF header must say."""
+    """A prebuilt executable.
+
+    Attributes:
+        platform: Platform in the download address.
+        elf_class: Required class in the ELF header: 1 is 32-bit, 2 is 64-bit.
+        machine: Required machine in the ELF header.
+    """
 
     platform: str
     elf_class: int
@@ -42,7 +48,13 @@ class _Build:
 
 @dataclass(frozen=True)
 class _Source:
-    """Where a tool is to be had, and for which processors by Android's names of them."""
+    """Download address of a tool.
+
+    Attributes:
+        address: URL; `{platform}` is replaced.
+        file: Name of the downloaded file; `{platform}` is replaced.
+        builds: Android ABI → build.
+    """
 
     address: str
     file: str
@@ -69,7 +81,7 @@ _SOURCES = {
 
 
 class _Origin(Strict):
-    """`NAME.json` beside a downloaded executable."""
+    """`NAME.json` next to a downloaded executable."""
 
     url: str
     sha256: Sha256
@@ -79,7 +91,7 @@ class _Origin(Strict):
 
 @dataclass(frozen=True)
 class Binary:
-    """An executable on this computer; `source` is its address or `given by the user`."""
+    """An executable on this computer; `source` is its URL or `given by the user`."""
 
     path: Path
     sha256: str
@@ -95,23 +107,23 @@ def benchmark_binary(
     address: str | None = None,
     max_bytes: int = MAX_BYTES,
 ) -> Binary:
-    """The tool to run on phones whose processor is `abi` (`ro.product.cpu.abi`).
+    """Returns the tool for phones with the processor `abi`; downloads it on first use.
 
     Args:
-        path: the user's own executable, of either tool; a script will do.
-        abi: `arm64-v8a` or `armeabi-v7a`.
-        cache: the folder that keeps the download.
-        tool: a key of `TOOLS`, which decides what is downloaded.
-        address: where to download instead; `{platform}` is `android_aarch64` or `android_arm`,
-            for LiteRT's `android_arm64`.
-        max_bytes: a larger download is refused.
+        path: The user's own executable or script, of either tool; None to download it.
+        abi: Android ABI (`ro.product.cpu.abi`): `arm64-v8a` or `armeabi-v7a`.
+        cache: Folder for the download.
+        tool: Key of `TOOLS`: the tool to download.
+        address: Overrides the download URL; `{platform}` is replaced by `android_aarch64` or
+            `android_arm`, for LiteRT by `android_arm64`.
+        max_bytes: Limit on the size of the download.
 
     Raises:
-        ZooError: no such file, an unknown tool, no build for that processor, no network, a file
-            that changed, or another tool than was asked for.
+        ZooError: if `path` is missing, the tool is unknown, there is no build for the processor,
+            the download fails or is the wrong tool, or the downloaded file changed.
     """
     if path is not None:
-        return _own(path)
+        return _user_binary(path)
     source, build = _source(tool, abi)
     target = cache / source.file.format(platform=build.platform)
     url = (address or source.address).format(platform=build.platform)
@@ -123,30 +135,31 @@ def benchmark_binary(
             return _verified(target)
     except Timeout as error:
         raise ZooError(
-            "another process has been downloading benchmark_model for too long",
+            "another process is taking too long to download benchmark_model",
             where=target,
-            remedy=f"end it, or {_GIVE_ONE}",
+            remedy=f"end it, or {_REMEDY}",
         ) from error
 
 
 def where_from(path: Path | None, abi: str, cache: Path, tool: str = "tflite") -> str:
-    """In a clause, where `benchmark_binary` would take the tool; nothing is downloaded.
+    """Returns a clause on where `benchmark_binary` gets the tool; downloads nothing.
 
     Raises:
-        ZooError: no such file, no build for that processor, or a file that changed.
+        ZooError: if `path` is missing, there is no build for the processor, or the downloaded file
+            changed.
     """
     if path is not None:
-        return f"{_own(path).path.name}, given by the user"
+        return f"{_user_binary(path).path.name}, given by the user"
     source, build = _source(tool, abi)
     target = cache / source.file.format(platform=build.platform)
     if not _record(target).exists():
-        return f"{target.name}, to be downloaded by the first measurement"
+        return f"{target.name}, to be downloaded at the first measurement"
     return f"{target.name}, downloaded, sha256 {_verified(target).sha256[:12]}"
 
 
-def _own(path: Path) -> Binary:
+def _user_binary(path: Path) -> Binary:
     if not path.is_file() or path.stat().st_size == 0:
-        raise ZooError("--benchmark_binary is no file, or empty", where=path, remedy=_GIVE_ONE)
+        raise ZooError("--benchmark_binary is not a file or is empty", where=path, remedy=_REMEDY)
     return Binary(path, sha256_of(path), "given by the user")
 
 
@@ -156,22 +169,22 @@ def _source(tool: str, abi: str) -> tuple[_Source, _Build]:
     source = _SOURCES[tool]
     if abi not in source.builds:
         raise ZooError(
-            "no ready-made benchmark_model for this processor",
+            "no prebuilt benchmark_model for this processor",
             expected=f"one of {', '.join(source.builds)}",
             got=abi,
-            remedy=_GIVE_ONE,
+            remedy=_REMEDY,
         )
     return source, source.builds[abi]
 
 
 def _verified(target: Path) -> Binary:
     record = _record(target)
-    again = f"delete {record} to download it anew, or {_GIVE_ONE}"
+    again = f"delete {record} to download it again, or {_REMEDY}"
     origin = read_model(record, _Origin, "the record of benchmark_model's download", again)
     got = sha256_of(target) if target.is_file() else "no file"
     if got != origin.sha256:
         raise ZooError(
-            "benchmark_model is not what was downloaded",
+            "benchmark_model differs from the downloaded file",
             where=target,
             expected=f"sha256 {origin.sha256}",
             got=got,
@@ -185,23 +198,23 @@ def _download(url: str, target: Path, max_bytes: int, build: _Build, tool: Tool)
         size = _fetch(url, temporary, max_bytes)
         with temporary.open("rb") as stream:
             head = stream.read(20)
-        little = len(head) == 20 and head[:4] == b"\x7fELF" and head[5] == 1
-        found = int.from_bytes(head[18:20], "little")
-        if not little or head[4] != build.elf_class or found != build.machine:
+        valid = len(head) == 20 and head[:4] == b"\x7fELF" and head[5] == 1
+        machine = int.from_bytes(head[18:20], "little")
+        if not valid or head[4] != build.elf_class or machine != build.machine:
             raise ZooError(
-                "the download of benchmark_model is no executable for this processor",
+                "the downloaded benchmark_model is not an executable for this processor",
                 where=url,
                 expected=f"an ELF file of class {build.elf_class} for machine {build.machine}",
-                got=f"machine {found}" if little else f"a file that starts with {head[:8]!r}",
-                remedy=_GIVE_ONE,
+                got=f"machine {machine}" if valid else f"a file that starts with {head[:8]!r}",
+                remedy=_REMEDY,
             )
         if (got := tool_of(temporary)) is not tool:
             raise ZooError(
-                "the download is not the tool that was asked for",
+                "the downloaded file is not the requested tool",
                 where=url,
                 expected=tool.name,
                 got=got.name,
-                remedy=_GIVE_ONE,
+                remedy=_REMEDY,
             )
         digest = sha256_of(temporary)
     origin = _Origin(
@@ -210,32 +223,32 @@ def _download(url: str, target: Path, max_bytes: int, build: _Build, tool: Tool)
         bytes=size,
         downloaded_utc=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    # Written last: without it the file beside it counts as not downloaded.
+    # Written last: an executable without a record counts as not downloaded.
     write_text(_record(target), origin.model_dump_json(indent=2) + "\n")
 
 
 def _fetch(url: str, path: Path, max_bytes: int) -> int:
-    """Downloads to `path` and returns the size in bytes."""
-    import requests  # here, since it is rarely needed and takes a tenth of a second
+    """Downloads `url` to `path` and returns the size in bytes."""
+    import requests  # imported here because it is rarely needed and takes 0.1 s
 
     size = 0
     try:
-        with requests.get(url, stream=True, timeout=_TIMEOUT_S) as answer, path.open("wb") as file:
-            if answer.status_code != 200:
+        with requests.get(url, stream=True, timeout=_TIMEOUT_S) as reply, path.open("wb") as file:
+            if reply.status_code != 200:
                 raise ZooError(
                     "cannot download benchmark_model",
                     where=url,
-                    got=f"HTTP status {answer.status_code}",
-                    remedy=_GIVE_ONE,
+                    got=f"HTTP status {reply.status_code}",
+                    remedy=_REMEDY,
                 )
-            for block in answer.iter_content(2**16):
+            for block in reply.iter_content(2**16):
                 size += len(block)
                 if size > max_bytes:
                     raise ZooError(
-                        "the download of benchmark_model is too large",
+                        "the benchmark_model download is too large",
                         where=url,
                         expected=f"at most {max_bytes} bytes",
-                        remedy=_GIVE_ONE,
+                        remedy=_REMEDY,
                     )
                 file.write(block)
     except (requests.RequestException, OSError) as error:
@@ -243,7 +256,7 @@ def _fetch(url: str, path: Path, max_bytes: int) -> int:
             "cannot download benchmark_model",
             where=url,
             got=f"{type(error).__name__}: {error}",
-            remedy=f"check the network, or {_GIVE_ONE}",
+            remedy=f"check the network, or {_REMEDY}",
         ) from error
     return size
 

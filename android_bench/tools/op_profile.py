@@ -1,12 +1,12 @@
-"""Which operators take the time: the tables that benchmark_model prints of a profiled run.
+"""Parses the operator profile of benchmark_model: time per operator type and the slowest nodes.
 
-TFLite's tool (`--enable_op_profiling=true`) prints them on stdout after `Operator-wise Profiling
-Info for Regular Benchmark Runs:`, LiteRT's (`--use_profiler=true`) on stderr without that line.
-Both come from StatsCalculator (tensorflow/core/util/stats_calculator.cc): `Run Order`, `Top by
-Computation Time`, `Number of nodes executed: N` and `Summary by node type`. A delegate that times
-its own operators gets the same tables once more, after `Delegate internal:`
-(tflite/profiling/profile_summary_formatter.cc). Timing each operator slows the run, so that the
-readers of the tools give no latency for it.
+TFLite's tool (`--enable_op_profiling=true`) prints it on stdout after `Operator-wise Profiling Info
+for Regular Benchmark Runs:`, LiteRT's (`--use_profiler=true`) on stderr without that line. Both use
+StatsCalculator (tensorflow/core/util/stats_calculator.cc) with the tables `Run Order`, `Top by
+Computation Time`, `Number of nodes executed: N` and `Summary by node type`. For a delegate that
+times its own operators the tables are repeated after `Delegate internal:`
+(tflite/profiling/profile_summary_formatter.cc). Timing each operator slows inference, so the tools'
+parsers return no latency for profiled runs.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _INTERNAL = "Delegate internal:"
 _TITLE = re.compile(r"={10,} ([A-Z][\w ]{1,40}) ={10,}")
 _EXECUTED = re.compile(r"Number of nodes executed: ([0-9]{1,6})")
 _NUMBER = r"(-?[0-9]{1,12}(?:\.[0-9]{1,12})?(?:e[+-]?[0-9]{1,2})?)"
-# Names may hold the CSV form's own separator, and nothing is quoted: the numbers tell the columns.
+# Names may contain the CSV separator and are not quoted, so columns are located by their numbers.
 _CSV_TYPE = re.compile(
     rf"(.{{1,300}}), ([0-9]{{1,6}}), {_NUMBER}, {_NUMBER}%, {_NUMBER}%, {_NUMBER}, ([0-9]{{1,9}})"
 )
@@ -44,10 +44,10 @@ class NodeType:
     """All nodes of one type: an operator such as `CONV_2D`, or a delegate.
 
     Attributes:
-        type: as the tool calls it.
-        count: of its nodes.
-        avg_ms: of all of them together, in one inference.
-        percent: of the time of all nodes.
+        type: Type name printed by the tool.
+        count: Number of nodes.
+        avg_ms: Mean time per inference of all these nodes together, in ms.
+        percent: Share of the time of all nodes.
     """
 
     type: str
@@ -58,14 +58,14 @@ class NodeType:
 
 @dataclass(frozen=True)
 class SlowNode:
-    """One node.
+    """One node of the graph.
 
     Attributes:
-        type: as in `NodeType`.
-        name: of its outputs, and its number.
-        avg_ms: of one call; a delegate may give several of its nodes one name.
-        calls: in one inference.
-        percent: of the time of all nodes, all its calls together.
+        type: Type name, as in `NodeType`.
+        name: Names of its outputs, and its number.
+        avg_ms: Mean time per call in ms.
+        calls: Calls per inference; more than one if a delegate gives several nodes the same name.
+        percent: Share of all its calls in the time of all nodes.
     """
 
     type: str
@@ -77,33 +77,43 @@ class SlowNode:
 
 @dataclass(frozen=True)
 class OperatorTable:
-    """Types from the most time to the least, and the slowest nodes; the tool names 10 or so."""
+    """Profile of a graph or of the inside of a delegate.
+
+    Attributes:
+        types: Node types, slowest first.
+        slowest: The slowest nodes; the tool prints about 10.
+    """
 
     types: tuple[NodeType, ...]
     slowest: tuple[SlowNode, ...]
 
     @property
     def total_ms(self) -> float:
-        """Of all nodes in one inference of the profiled run, which is slower than others."""
-        return sum(one.avg_ms for one in self.types)
+        """Mean time per inference of all nodes in ms; profiling makes it longer than usual."""
+        return sum(row.avg_ms for row in self.types)
 
 
 @dataclass(frozen=True)
 class OpProfile:
-    """A profiled run: the graph's nodes and, if the delegate tells, what is inside its nodes."""
+    """A profiled run.
+
+    Attributes:
+        graph: Profile of the graph's nodes; a delegate's partition is one node.
+        delegate: Profile inside the delegate's nodes; None if the delegate does not report it.
+    """
 
     graph: OperatorTable
     delegate: OperatorTable | None = None
 
 
 def parse_profile(text: str) -> OpProfile | None:
-    """The profile in a stream, or in the file that the tool wrote; None where it is not whole.
+    """Parses the profile in the tool's output or its profile file; never raises.
 
-    Of several subgraphs the first is meant. Never raises.
+    Only the first subgraph is read. Returns None if the profile is missing or incomplete.
     """
     lines = [line.rstrip("\r") for line in text.split("\n", _MAX_LINES)[:_MAX_LINES]]
     starts = [number for number, line in enumerate(lines) if line.endswith(_START)]
-    # Without the first line the tables may be those of the start, which are no operators.
+    # Without the start line, these may be the tables of the initialization, not of operators.
     if len(starts) > 1 or (not starts and any(line.endswith(_BEFORE) for line in lines)):
         return None
     lines = lines[starts[0] + 1 :] if starts else lines
@@ -130,16 +140,16 @@ def _table(lines: Sequence[str]) -> OperatorTable | None:
     slowest = _rows(lines[top_at + 1 :], _slow_node)
     if executed is None or types is None or slowest is None:
         return None
-    # Rows are missing, or some are of another table.
-    if sum(one.count for one in types) != int(executed[1]) or len(slowest) > int(executed[1]):
+    # A mismatch means missing rows or rows of another table.
+    if sum(row.count for row in types) != int(executed[1]) or len(slowest) > int(executed[1]):
         return None
-    names = {one.type for one in types}
-    if len(names) < len(types) or {one.type for one in slowest} - names:
+    names = {row.type for row in types}
+    if len(names) < len(types) or {node.type for node in slowest} - names:
         return None
     table = OperatorTable(tuple(types), tuple(slowest))
     total_ms = table.total_ms
-    # A share that its own time does not give is a number that was cut.
-    if any(abs(one.percent * total_ms - 100 * one.avg_ms) > 0.05 * total_ms for one in types):
+    # A percentage that does not match its time means a truncated number.
+    if any(abs(row.percent * total_ms - 100 * row.avg_ms) > 0.05 * total_ms for row in types):
         return None
     return table if total_ms > 0 else None
 
@@ -147,7 +157,7 @@ def _table(lines: Sequence[str]) -> OperatorTable | None:
 def _rows(
     lines: Sequence[str], read: Callable[[list[str] | None, str, list[str]], _Row | None]
 ) -> list[_Row] | None:
-    """The rows after a header, up to the blank line that ends the table."""
+    """Parses the rows after a header up to a blank line; None if a row is invalid or missing."""
     header = [name.strip().lower() for name in lines[0].split("\t")] if lines else []
     tabbed = len(header) > 1
     rows: list[_Row] = []
@@ -169,13 +179,13 @@ def _body(lines: Sequence[str]) -> Iterator[str | None]:
         if not line:
             return
         yield line
-    yield None  # no blank line: the table is cut off
+    yield None  # no blank line: the table is truncated
 
 
 def _node_type(cells: list[str] | None, line: str, header: list[str]) -> NodeType | None:
     if cells is None:
-        found = _CSV_TYPE.fullmatch(line)
-        values = found.group(1, 2, 3, 4) if found else None
+        match = _CSV_TYPE.fullmatch(line)
+        values = match.group(1, 2, 3, 4) if match else None
     else:
         values = _pick(cells, header, "[node type]", "[count]", "[avg ms]", "[avg %]")
     if values is None or not values[0] or not re.fullmatch(r"[0-9]{1,6}", values[1]):
@@ -188,8 +198,8 @@ def _node_type(cells: list[str] | None, line: str, header: list[str]) -> NodeTyp
 
 def _slow_node(cells: list[str] | None, line: str, header: list[str]) -> SlowNode | None:
     if cells is None:
-        found = _CSV_NODE.fullmatch(line)
-        values = found.group(1, 9, 4, 8, 5) if found else None
+        match = _CSV_NODE.fullmatch(line)
+        values = match.group(1, 9, 4, 8, 5) if match else None
     else:
         values = _pick(cells, header, "[node type]", "[name]", "[avg ms]", "[times called]", "[%]")
     if values is None or not values[0] or not re.fullmatch(r"[0-9]{1,9}", values[3]):

@@ -1,7 +1,8 @@
-"""What both lines of benchmark_model have in common: their loop's flags, lines and failures.
+"""Flags, output and failures that both benchmark_model tools have in common.
 
-The loop is tflite/tools/benchmark/benchmark_model.cc, on which both tools are built: `Running
-benchmark for at least …`, then one `count=` line, for the warm-up and again for the regular run.
+Both tools use the benchmark loop of tflite/tools/benchmark/benchmark_model.cc. It prints `Running
+benchmark for at least …` and then one `count=` line, first for the warm-up and then for the regular
+run.
 """
 
 from __future__ import annotations
@@ -19,19 +20,19 @@ MAX_LINES = 20_000
 _RUNNING = re.compile(r"Running benchmark for at least (\d{1,9}) iterations?\b", re.ASCII)
 _PREFIX = re.compile(r"^(VERBOSE|INFO|WARN|WARNING|ERROR|FATAL): ")
 _CHATTER = ("VERBOSE: ", "INFO: ")
-PROFILED = "the run was profiled, which slows it: its times are no latency"
+PROFILED = "the run was profiled, which slows inference, so its times are not valid latencies"
 _PROFILED = re.compile(r"={10,} (Run Order|Summary by node type) ={10,}$")
 
 
 @dataclass(frozen=True)
 class ToolResult:
-    """What a run of the tool is worth.
+    """Parsed and checked output of one run of a tool.
 
     Attributes:
-        latency: None unless every check passed.
-        placement: where the graph ran, so far as the tool said.
-        problems: why there is no latency; empty exactly where there is one.
-        notes: further facts, such as the GPU backend.
+        latency: Latency; None unless every check passed.
+        placement: Where the graph ran, as far as the output shows.
+        problems: Reasons why there is no latency; empty if there is one.
+        notes: Other values by name, for example the GPU backend.
     """
 
     latency: Latency | None
@@ -42,7 +43,13 @@ class ToolResult:
 
 @dataclass(frozen=True)
 class Loops:
-    """The two loops of a run, and the lines after the second one."""
+    """The two loops of a run.
+
+    Attributes:
+        warmup: Statistics of the warm-up; None if missing or invalid.
+        regular: Statistics of the regular run.
+        rest: Lines after the start of the regular run.
+    """
 
     warmup: Stats | None
     regular: Stats
@@ -59,10 +66,19 @@ def loop_flags(
     warmup_runs: int = 1,
     warmup_secs: float = 0.5,
 ) -> list[str]:
-    """Arguments that both tools take; they run until both `num_runs` and `min_secs` are reached.
+    """Returns the arguments that both tools take.
+
+    Args:
+        graph: Path of the model on the phone.
+        threads: Number of CPU threads.
+        num_runs: Minimum number of inferences.
+        min_secs: Minimum duration of the regular run in seconds.
+        max_secs: Maximum duration in seconds.
+        warmup_runs: Minimum number of warm-up inferences.
+        warmup_secs: Minimum duration of the warm-up in seconds.
 
     Raises:
-        ZooError: a number out of range.
+        ZooError: if a number is out of range.
     """
     for name, value, least in (
         ("threads", threads, 1),
@@ -87,27 +103,27 @@ def loop_flags(
 
 
 def split_lines(text: str) -> list[str]:
-    """The lines, without INFO: and its like; those beyond `MAX_LINES` are left out."""
+    """Splits text into at most `MAX_LINES` lines without their log level prefix (`INFO: ` etc.)."""
     return [_PREFIX.sub("", line.rstrip()) for line in text.split("\n", MAX_LINES)[:MAX_LINES]]
 
 
 def refusals(lines: Iterable[str], stderr: str, exit_code: int) -> list[str]:
-    """Reasons to believe no figure, whatever was printed.
+    """Returns reasons to reject the output: a failed run, unknown flags or profiling.
 
     Args:
-        lines: of both streams, as `split_lines` gives them.
-        stderr: as it came; its first error says what went wrong.
-        exit_code: of the tool.
+        lines: Lines of both streams from `split_lines`.
+        stderr: Standard error; its first error explains a failure.
+        exit_code: Exit code of the tool.
     """
     problems = []
     if exit_code != 0:
         errors = [line for line in stderr.split("\n", MAX_LINES)[:MAX_LINES] if line.strip()]
         errors = [line for line in errors if not line.startswith(_CHATTER)]
         marked = [line for line in errors if line.startswith(("ERROR", "FATAL"))]
-        said = (marked or errors or [""])[0].strip()
+        message = (marked or errors or [""])[0].strip()
         problems.append(
             f"benchmark_model failed with {_exit_name(exit_code)}"
-            + (f": {one_line(said, 200)}" if said else "")
+            + (f": {one_line(message, 200)}" if message else "")
         )
     for line in lines:
         if "Unconsumed cmdline flags" in line:
@@ -118,26 +134,26 @@ def refusals(lines: Iterable[str], stderr: str, exit_code: int) -> list[str]:
 
 
 def parse_loops(lines: Sequence[str]) -> Loops | str:
-    """The statistics of both loops, or why they are not to be believed."""
+    """Returns the statistics of both loops, or the reason why they are invalid."""
     starts = [(i, int(m[1])) for i, line in enumerate(lines) if (m := _RUNNING.match(line))]
     if len(starts) != 2:
         reason = "no regular run" if len(starts) < 2 else "more than one run"
-        return f"benchmark_model's output shows {reason} (cut off, or mixed up?)"
-    (warmup_at, _), (regular_at, asked) = starts
+        return f"benchmark_model's output contains {reason} (truncated or garbled?)"
+    (warmup_at, _), (regular_at, requested) = starts
     rest = lines[regular_at + 1 :]
     regular = parse_stats(rest)
     if regular is None:
-        return "benchmark_model's output has no sane statistics (cut off, or mixed up?)"
-    if regular.count < asked:
+        return "benchmark_model's output contains no valid statistics (truncated or garbled?)"
+    if regular.count < requested:
         return (
-            f"stopped at its time limit after {regular.count} of {asked} runs "
+            f"stopped at its time limit after {regular.count} of {requested} runs "
             f"(mean {regular.avg_us:g} µs): raise the time limit"
         )
     return Loops(parse_stats(lines[warmup_at + 1 : regular_at]), regular, rest)
 
 
 def to_latency(stats: Stats, init_us: float, first_us: float, peak_mb: float | None) -> Latency:
-    """The regular loop's statistics as one process's latency."""
+    """Converts the statistics of the regular loop to the latency of one process."""
     return Latency(
         runs=stats.count,
         processes=1,
@@ -157,16 +173,16 @@ def to_latency(stats: Stats, init_us: float, first_us: float, peak_mb: float | N
 def result(
     latency: Latency | None, placement: Placement, problems: Iterable[str], notes: dict[str, str]
 ) -> ToolResult:
-    """A result whose latency is there exactly where there is no problem."""
+    """Returns a result that has the latency only if there are no problems."""
     clean = tuple(dict.fromkeys(one_line(problem, 300) for problem in problems))
     return ToolResult(None if clean else latency, placement, clean, notes)
 
 
 def _exit_name(code: int) -> str:
     if code == 126:
-        return "exit code 126 (not executable here: made for another processor?)"
+        return "exit code 126 (not executable on this phone: built for another processor?)"
     if code == 127:
-        return "exit code 127 (not found, or its loader is missing on this phone)"
+        return "exit code 127 (not found, or its dynamic loader is missing on this phone)"
     if 128 < code < 128 + 65:
         try:
             name = signal.Signals(code - 128).name

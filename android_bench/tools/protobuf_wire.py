@@ -1,4 +1,4 @@
-"""Protocol buffers on the wire, as far as reading a small file of unknown origin needs it."""
+"""A minimal reader of the protocol buffer wire format, safe for untrusted input."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from collections.abc import Iterator
 from zoo.errors import ZooError
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-_MAX_FIELDS = 200_000  # of one message, against a file that only costs time
+_MAX_FIELDS = 200_000  # per message; limits the time for a malicious file
 
 
 def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Yields (field number, value) in order: an int, or the bytes of what has a length.
+    """Yields the fields of a message in order as (field number, value).
+
+    The value is an int for a varint and bytes for length-delimited and fixed-width fields.
 
     Raises:
-        ZooError: not a message.
+        ZooError: if `message` is not a valid message.
     """
     at = 0
     for _ in range(_MAX_FIELDS):
@@ -38,20 +40,20 @@ def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
             break
         yield number, message[at : at + size]
         at += size
-    raise ZooError("not a protocol buffer", got=f"{len(message)} bytes, spoilt at {at}")
+    raise ZooError("not a protocol buffer", got=f"{len(message)} bytes, invalid at byte {at}")
 
 
 def integers(packed: bytes) -> list[int]:
-    """A packed list of varints.
+    """Decodes a packed list of varints.
 
     Raises:
-        ZooError: not such a list.
+        ZooError: if `packed` is not such a list.
     """
-    found, at = [], 0
+    values, at = [], 0
     while at < len(packed):
         value, at = _varint(packed, at)
-        found.append(value)
-    return found
+        values.append(value)
+    return values
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
@@ -64,4 +66,4 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << shift
         if byte < 0x80 and value < 1 << 64:
             return value, at
-    raise ZooError("not a protocol buffer", got=f"a broken number at byte {at}")
+    raise ZooError("not a protocol buffer", got=f"an invalid varint at byte {at}")

@@ -1,9 +1,9 @@
-"""What benchmark_model exports of the graph as it ran: which node was taken by which delegate.
+"""Reads the runtime information exported by benchmark_model: which delegate runs which node.
 
-With `--model_runtime_info_output_file` it writes a `ModelRuntimeDetails` after all delegates were
-applied. The schema is tflite/profiling/proto/model_runtime_info.proto of google-ai-edge/LiteRT, and
-tflite/profiling/model_runtime_info.cc fills it in: a delegate's node lists those that it replaced,
-and the execution plan what is run.
+With `--model_runtime_info_output_file` the tool writes a `ModelRuntimeDetails` message after all
+delegates are applied. Its schema is tflite/profiling/proto/model_runtime_info.proto of
+google-ai-edge/LiteRT; tflite/profiling/model_runtime_info.cc writes it. A delegate's node lists the
+nodes that it replaced, and the execution plan lists the nodes that run.
 """
 
 from __future__ import annotations
@@ -27,7 +27,13 @@ _DELEGATE_NAME, _REPLACED = 1, 2  # of DelegateNodeDetails
 
 @dataclass(frozen=True)
 class PlacedNode:
-    """One node of the graph; `delegate` is empty for an operator of the model."""
+    """One node of the graph.
+
+    Attributes:
+        name: Name of the operator.
+        delegate: Name of the delegate; empty for an operator of the model.
+        replaced: Numbers of the nodes that the delegate replaced.
+    """
 
     name: str
     delegate: str = ""
@@ -35,52 +41,56 @@ class PlacedNode:
 
 
 def placement_of(data: bytes, delegate: Delegate) -> Placement:
-    """Where the model's first subgraph ran; for the delegate `none`, what any delegate took.
+    """Returns where the nodes of the model's first subgraph ran.
+
+    Args:
+        data: Content of the exported file.
+        delegate: Delegate whose nodes are counted; for `none`, those of any delegate.
 
     Raises:
-        ZooError: not such a file, too large, or one that contradicts itself.
+        ZooError: if the file is invalid, too large or inconsistent.
     """
     if len(data) > MAX_BYTES:
-        raise _Spoilt(f"{len(data)} bytes")
+        raise _InvalidInfo(f"{len(data)} bytes")
     nodes, plan = _first_subgraph(data)
     taken: dict[int, str] = {}
-    own: set[int] = set()
+    undelegated: set[int] = set()
     partitions = 0
     for number in plan:
         node = nodes.get(number)
-        if node is None or number in own or number in taken:
-            raise _Spoilt(f"node {number} in the execution plan")
+        if node is None or number in undelegated or number in taken:
+            raise _InvalidInfo(f"node {number} in the execution plan")
         if not node.delegate:
-            own.add(number)
+            undelegated.add(number)
             continue
         partitions += delegate.is_called(node.delegate)
         for part in node.replaced:
             if part in taken or part not in nodes or nodes[part].delegate:
-                raise _Spoilt(f"node {part} replaced by {node.delegate}")
+                raise _InvalidInfo(f"node {part} replaced by {node.delegate}")
             taken[part] = node.delegate
-    if not own.isdisjoint(taken) or not (own or taken):
-        raise _Spoilt("nodes that run twice, or none")
-    asked = {number for number, name in taken.items() if delegate.is_called(name)}
-    every = own | taken.keys()
-    left = Counter(nodes[number].name for number in every - asked)
+    if not undelegated.isdisjoint(taken) or not (undelegated or taken):
+        raise _InvalidInfo("no nodes, or nodes that run twice")
+    delegated = {number for number, name in taken.items() if delegate.is_called(name)}
+    numbers = undelegated | taken.keys()
+    left = Counter(nodes[number].name for number in numbers - delegated)
     return Placement(
-        level=level_of(len(asked), len(every)),
-        nodes=len(every),
-        delegated=len(asked),
+        level=level_of(len(delegated), len(numbers)),
+        nodes=len(numbers),
+        delegated=len(delegated),
         partitions=partitions,
         left=dict(left.most_common()),
     )
 
 
-class _Spoilt(ZooError):
-    """The file is not what the tool writes."""
+class _InvalidInfo(ZooError):
+    """The file is not valid runtime information."""
 
     def __init__(self, got: str):
-        super().__init__("benchmark_model's runtime information makes no sense", got=got)
+        super().__init__("benchmark_model's runtime information is invalid", got=got)
 
 
 def _first_subgraph(data: bytes) -> tuple[dict[int, PlacedNode], list[int]]:
-    for number, value in list(fields(data)):  # all of it, so that a cut is noticed
+    for number, value in list(fields(data)):  # parses the whole file, to detect truncation
         if number != _SUBGRAPHS or not isinstance(value, bytes):
             continue
         nodes: dict[int, PlacedNode] = {}
@@ -92,13 +102,13 @@ def _first_subgraph(data: bytes) -> tuple[dict[int, PlacedNode], list[int]]:
             elif part == _NODES and isinstance(content, bytes):
                 key, node = _node(content)
                 if key in nodes or len(nodes) >= _MAX_NODES:
-                    raise _Spoilt(f"node {key} twice, or too many nodes")
+                    raise _InvalidInfo(f"duplicate node {key}, or too many nodes")
                 nodes[key] = node
             elif part == _PLAN:
                 plan += integers(content) if isinstance(content, bytes) else [content]
         if index == 0:
             return nodes, plan
-    raise _Spoilt("no first subgraph")
+    raise _InvalidInfo("no first subgraph")
 
 
 def _node(message: bytes) -> tuple[int, PlacedNode]:

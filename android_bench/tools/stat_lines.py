@@ -1,4 +1,4 @@
-"""The number-bearing lines of benchmark_model, strictly: a line is of a known form, or ignored."""
+"""Strict parsers for the statistics that benchmark_model prints; unknown lines are ignored."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-MAX_US = 3.6e9  # an hour: no single inference or start takes longer
+MAX_US = 3.6e9  # one hour, the limit on a single inference or the initialization
 MAX_MB = 2**20
 
 _NUMBER = r"[0-9]{1,16}(?:\.[0-9]{1,16})?(?:e[+-]?[0-9]{1,2})?"
@@ -29,7 +29,7 @@ _PERCENTILES = {"p5", "median", "p95"}
 
 @dataclass(frozen=True)
 class Stats:
-    """One `count=` line; times in microseconds, percentiles on newer builds only."""
+    """A `count=` line, with times in microseconds; percentiles are None on old builds."""
 
     count: int
     first_us: float
@@ -44,7 +44,7 @@ class Stats:
 
 @dataclass(frozen=True)
 class Timings:
-    """The summary line; `first_us` is None on very old builds."""
+    """The line of inference timings; `first_us` is None on very old builds."""
 
     init_us: float
     first_us: float | None
@@ -52,19 +52,19 @@ class Timings:
 
 
 def parse_stats(lines: Sequence[str]) -> Stats | None:
-    """The last `count=` line, or None where there is none or it makes no sense.
+    """Parses the last `count=` line; returns None if it is missing or invalid.
 
-    The tools end it with a blank line; without that its last number may have been cut.
+    A blank line must follow it, as otherwise its last number may be truncated.
     """
     for number, line in reversed(list(enumerate(lines))):
         if line.startswith("count="):
-            whole = number + 1 < len(lines) and not lines[number + 1]
-            return _stats(line) if whole else None
+            complete = number + 1 < len(lines) and not lines[number + 1]
+            return _stats(line) if complete else None
     return None
 
 
 def parse_timings(lines: Sequence[str]) -> Timings | None:
-    """The summary line, or None where there is none or it makes no sense."""
+    """Parses the last line of inference timings; returns None if it is missing or invalid."""
     for line in reversed(lines):
         if (new := _TIMINGS.fullmatch(line)) is not None:
             init_us, first_us, avg_us = (_time_us(text) for text in new.groups())
@@ -80,13 +80,13 @@ def parse_timings(lines: Sequence[str]) -> Timings | None:
 
 
 def memory_mb(lines: Sequence[str]) -> float | None:
-    """The peak memory footprint, or None where the tool gives none that makes sense."""
+    """Parses the peak memory footprint in MB; returns None if it is missing or invalid."""
     for number, line in reversed(list(enumerate(lines))):
         if (peak := _PEAK.fullmatch(line)) is not None:
             value = float(peak[1])
-            # The number ends its line: what follows must be another line, not the rest of it.
-            whole = number + 1 < len(lines) and not _REST.match(lines[number + 1])
-            return value if whole and 0 < value < MAX_MB else None
+            # The number ends its line, so the next line must not look like the rest of the number.
+            complete = number + 1 < len(lines) and not _REST.match(lines[number + 1])
+            return value if complete and 0 < value < MAX_MB else None
     return None
 
 
@@ -100,7 +100,7 @@ def _stats(line: str) -> Stats | None:
     if count < 1 or len(values) != len(pairs) or None in values.values():
         return None
     v = {name: value for name, value in values.items() if value is not None}
-    if set(v) == {"curr"}:  # one run, or all alike
+    if set(v) == {"curr"}:  # a single run, or all runs equal
         if all_same == (count == 1) or v["curr"] <= 0:
             return None
         same = v["curr"]
@@ -121,7 +121,7 @@ def _stats(line: str) -> Stats | None:
 
 
 def _ordered(v: dict[str, float]) -> bool:
-    # Averages have 6 significant digits, so that a mean may seem to lie just outside the extremes.
+    # The mean has 6 significant digits, so rounding may put it slightly outside the extremes.
     slack_us = 1e-5 * v["max"] + 1
     return (
         v["avg"] > 0

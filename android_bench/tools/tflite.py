@@ -1,10 +1,10 @@
-"""TFLite's official native benchmark: its flags, and a skeptical reader of what it prints.
+"""TFLite's official native benchmark: its flags and a strict parser of its output.
 
-The tool goes on after an unknown flag, falls back to the CPU without failing, prints statistics of
-failed runs, and changed its lines over the years. A latency is returned only where every check
-passed; else `problems` says why not. Streams: INFO and WARN are on stdout (with that prefix since
-about 2.12), ERROR and FATAL on stderr, and so is what the runtime itself says.
-Its source is tflite/tools/benchmark/ of google-ai-edge/LiteRT (tensorflow/lite/ before).
+The tool continues after an unknown flag, silently falls back to the CPU, prints statistics of
+failed runs, and changed its output over the years. A latency is returned only if every check
+passed; else `problems` lists the reasons. INFO and WARN lines are on stdout (with that prefix since
+about 2.12), ERROR and FATAL lines and those of the runtime are on stderr. The source is
+tflite/tools/benchmark/ of google-ai-edge/LiteRT (formerly tensorflow/lite/).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _BACKEND = re.compile(r"Initialized (OpenCL|OpenGL)-based API\.")
 
 
 class Lengths(TypedDict, total=False):
-    """How long a tool runs; defaults are the tool's own."""
+    """Durations of a run, as in `output.loop_flags`; the defaults are those of the tool."""
 
     num_runs: int
     min_secs: float
@@ -49,19 +49,19 @@ def tool_flags(
     runtime_info: str = "",
     **lengths: Unpack[Lengths],
 ) -> list[str]:
-    """The tool's arguments; it runs until both `num_runs` and `min_secs` are reached.
+    """Returns the tool's arguments; it runs until both `num_runs` and `min_secs` are reached.
 
     Args:
-        graph: the model, on the phone.
-        delegate: as `delegates.parse_delegate` reads it.
-        threads: of the CPU.
-        profile: whether each operator is timed. That slows the run, so that it gives no latency.
-        runtime_info: a file on the phone for what `runtime_info` reads; only for builds that know
-            the flag (`tools.has_flag`).
-        **lengths: of the run.
+        graph: Path of the model on the phone.
+        delegate: Delegate, as parsed by `delegates.parse_delegate`.
+        threads: Number of CPU threads.
+        profile: Whether to time each operator; profiled runs have no valid latency.
+        runtime_info: Output file on the phone for the runtime information; empty for none. Only for
+            builds that have the flag (`tool.has_flag`).
+        **lengths: Durations of the run, see `Lengths`.
 
     Raises:
-        ZooError: an unknown delegate, or a number out of range.
+        ZooError: if the delegate is unknown or a number is out of range.
     """
     flags = loop_flags(graph, threads, **lengths) + _delegate_flags(parse_delegate(delegate))
     if profile:
@@ -75,23 +75,29 @@ def tool_flags(
 def parse(
     stdout: str, stderr: str, exit_code: int, delegate: str, info: Placement | None = None
 ) -> ToolResult:
-    """Judges one run of the tool that was asked for `delegate`; never raises on any text.
+    """Parses and checks the output of one run; never raises, whatever the text.
 
-    `info` is what the exported runtime information said, where it was asked for.
+    Args:
+        stdout: Standard output.
+        stderr: Standard error.
+        exit_code: Exit code of the tool.
+        delegate: Requested delegate.
+        info: Placement from the exported runtime information; None if it was not exported.
     """
-    asked = parse_delegate(delegate)
+    requested = parse_delegate(delegate)
     lines, errors = split_lines(stdout), split_lines(stderr)
     both = lines + errors
-    voices = [] if info is None else [info]
-    voices += [*replaced(both, asked), *explicit(lines, asked)]
-    placement = Placement(level="none") if asked.kind == "none" and not info else agreed(voices)
+    sources = [] if info is None else [info]
+    sources += [*replaced(both, requested), *explicit(lines, requested)]
+    unused = requested.kind == "none" and not info
+    placement = Placement(level="none") if unused else agreed(sources)
     problems = refusals(both, stderr, exit_code)
     if any("benchmark_litert_model." in line for line in both):
-        problems.append("this is LiteRT 2's benchmark_model; TFLite's official one is expected")
+        problems.append("the output is from LiteRT 2's benchmark_model instead of TFLite's")
     latency = _latency(lines)
-    # A failure explains missing figures and delegates; the lack of them is no further news.
+    # A failed run has no results and no placement, so their absence is not reported as well.
     if exit_code == 0:
-        problems += misplacement(both, asked, placement)
+        problems += misplacement(both, requested, placement)
         problems += [latency] if isinstance(latency, str) else []
     backend = next((m[1] for line in both if (m := _BACKEND.fullmatch(line))), None)
     notes = {"gpu_backend": backend} if backend else {}
@@ -102,12 +108,12 @@ def _delegate_flags(delegate: Delegate) -> list[str]:
     if delegate.kind == "gpu":
         return ["--use_gpu=true"]
     if delegate.kind == "nnapi":
-        # Its own CPU kernels would pass for an accelerator; older builds left them in.
+        # NNAPI's own CPU kernels would count as an accelerator; older builds leave them on.
         return ["--use_nnapi=true", "--disable_nnapi_cpu=true"]
     if delegate.kind == "external":
         flags = [f"--external_delegate_path={delegate.path}"]
         return flags + [f"--external_delegate_options={o}" for o in [delegate.options] if o]
-    # XNNPACK is applied unless it is switched off, so plain kernels need the flag too.
+    # XNNPACK is on by default, so plain kernels need the flag as well.
     return [f"--use_xnnpack={'true' if delegate.kind == 'xnnpack' else 'false'}"]
 
 
@@ -117,12 +123,12 @@ def _latency(lines: Sequence[str]) -> Latency | str:
         return loops
     regular, timings = loops.regular, parse_timings(loops.rest)
     if timings is None:
-        return "benchmark_model's output lacks the line of inference timings (cut off?)"
+        return "benchmark_model's output contains no inference timings (truncated?)"
     if abs(timings.avg_us - regular.avg_us) > 1e-3 * regular.avg_us + 1:
         return (
             f"benchmark_model contradicts itself: mean {regular.avg_us:g} and {timings.avg_us:g} µs"
         )
     first_us = timings.first_us
-    if first_us is None:  # very old builds: the first warm-up run was the first of all
+    if first_us is None:  # very old builds: the first warm-up run is the first inference
         first_us = (loops.warmup or regular).first_us
     return to_latency(regular, timings.init_us, first_us, memory_mb(lines))

@@ -1,4 +1,4 @@
-"""The two lines of benchmark_model behind one face, and how to tell which one a file is."""
+"""A common interface to both benchmark_model tools, and detection of the tool of an executable."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from zoo.errors import ZooError
 from zoo.schema.measurement import Placement
 
 INFO_FLAG = "model_runtime_info_output_file"
-LIBRARIES = "/data/local/tmp"  # where a user puts LiteRT's GPU accelerator
+LIBRARIES = "/data/local/tmp"  # folder of LiteRT's GPU accelerator, copied there by the user
 _MAX_BYTES = 512 * 2**20
 _BLOCK = 2**20
 
 
 class Flags(Protocol):
-    """Makes a tool's arguments, as `benchmark_model.tool_flags` does."""
+    """Builds a tool's arguments, for example `tflite.tool_flags`."""
 
     def __call__(
         self,
@@ -35,12 +35,12 @@ class Flags(Protocol):
         runtime_info: str = "",
         **lengths: Unpack[Lengths],
     ) -> list[str]:
-        """The arguments."""
+        """Returns the arguments."""
         ...
 
 
 class Parse(Protocol):
-    """Judges a tool's run, as `benchmark_model.parse` does."""
+    """Parses the output of a tool, for example `tflite.parse`."""
 
     def __call__(
         self,
@@ -50,19 +50,20 @@ class Parse(Protocol):
         delegate: str,
         info: Placement | None = None,
     ) -> ToolResult:
-        """The verdict."""
+        """Returns the result."""
         ...
 
 
 @dataclass(frozen=True)
 class Tool:
-    """One line of the tool.
+    """One of the benchmark tools.
 
     Attributes:
-        name: as the rows call it, `configuration.runtime`.
-        flags: gives its arguments; ZooError for a delegate that it lacks.
-        parse: judges what it printed; never raises on any text.
-        libraries: gives the folder on the phone in which a delegate's libraries lie, or nothing.
+        name: Name in result lines (`configuration.runtime`).
+        flags: Returns the arguments; raises ZooError for an unsupported delegate.
+        parse: Parses the output; never raises, whatever the text.
+        libraries: Returns the phone's folder with the libraries of a delegate; empty if none is
+            needed.
     """
 
     name: str
@@ -71,16 +72,16 @@ class Tool:
     libraries: Callable[[Delegate], str]
 
     def command(self, path: str, flags: list[str], delegate: str) -> str:
-        """What the phone's shell is given.
+        """Returns the shell command that runs the tool.
 
         Args:
-            path: of the executable, on the phone.
-            flags: of `self.flags`.
-            delegate: the same as theirs.
+            path: Path of the executable on the phone.
+            flags: Arguments from `self.flags`.
+            delegate: Delegate that the flags select.
         """
         words = [path, *flags]
         if folder := self.libraries(parse_delegate(delegate)):
-            # Qualcomm's DSP loads its own part from the other path.
+            # Qualcomm's DSP loads its libraries from ADSP_LIBRARY_PATH.
             words = ["env", f"LD_LIBRARY_PATH={folder}", f"ADSP_LIBRARY_PATH={folder}", *words]
         return " ".join(quote(word) for word in words)
 
@@ -101,22 +102,22 @@ TOOLS: Mapping[str, Tool] = MappingProxyType({"tflite": TFLITE, "litert": LITERT
 
 
 def tool_of(binary: Path) -> Tool:
-    """Which tool the executable is.
+    """Detects which tool an executable is.
 
-    LiteRT's carries the name of its source in its log lines. A file without it, such as a script
-    that starts another, counts as TFLite's, whose reader refuses the lines of LiteRT's.
+    LiteRT's tool contains the name of its source file, which it prints in its log lines. Any other
+    file, for example a wrapper script, counts as TFLite's, whose parser rejects LiteRT's output.
 
     Raises:
-        ZooError: the file cannot be read, or is far too large.
+        ZooError: if the file cannot be read or is too large.
     """
     return LITERT if _holds(binary, litert.MARK.encode()) else TFLITE
 
 
 def has_flag(binary: Path, name: str) -> bool:
-    """Whether the executable seems to know `--name`; with an unknown flag every run would fail.
+    """Returns whether the executable contains the flag's name; unknown flags fail every run.
 
     Raises:
-        ZooError: the file cannot be read, or is far too large.
+        ZooError: if the file cannot be read or is too large.
     """
     return _holds(binary, name.encode())
 
@@ -125,10 +126,10 @@ def _holds(path: Path, needle: bytes) -> bool:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise ZooError(
-                "this is too large for benchmark_model",
+                "the file is too large to be benchmark_model",
                 where=path,
                 expected=f"at most {_MAX_BYTES} bytes",
-                remedy="give the executable itself with --benchmark_binary=PATH",
+                remedy="pass the executable itself with --benchmark_binary=PATH",
             )
         with path.open("rb") as stream:
             tail = b""

@@ -1,1 +1,1 @@
-"""From a Keras network to a `.tflite` with its metadata and manifest. Uses TensorFlow."""
+"""Converts a Keras network to a `.tflite` with metadata and a manifest. Uses TensorFlow."""

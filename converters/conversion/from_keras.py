@@ -1,4 +1,4 @@
-"""Keras to TFLite in every precision: converted once to float32, then quantized."""
+"""Converts Keras networks to TFLite: once to float32, then quantized to each precision."""
 
 from __future__ import annotations
 
@@ -25,16 +25,17 @@ CALIBRATION_IMAGES = 200
 
 
 class Conversions:
-    """One network's flatbuffers; what precisions have in common is done once.
+    """Converts one network to any precision; steps shared by several precisions run once.
 
-    Each has one signature, `image` → `logits`, and a fixed batch of 1.
+    Each flatbuffer has one signature, `image` → `logits`, and a fixed batch size of 1.
 
     Args:
-        model: functional, one image in, logits out; with fake quantization for `int8_qat`, which
-            is then the only precision.
-        calibration: for `int8` and `int16x8`; with `raw`, of whole pixels.
-        raw: the network's preprocessing, to be done inside the graph: the input then is uint8,
-            RGB or gray, as an image decoder gives it.
+        model: Functional model, one image in, logits out. With fake quantization, `int8_qat` is
+            the only supported precision.
+        calibration: Calibration images for `int8` and `int16x8`; unnormalized pixels if `raw` is
+            set.
+        raw: Preprocessing to perform inside the graph. The input is then uint8, RGB or gray, as an
+            image decoder returns it. None leaves preprocessing to the caller.
     """
 
     def __init__(
@@ -49,11 +50,11 @@ class Conversions:
         self._raw = raw
 
     def flatbuffer(self, precision: str) -> bytes:
-        """The network in one of `converters.conversion.precisions`.
+        """Returns the network's flatbuffer in one of `converters.conversion.precisions`.
 
         Raises:
-            ZooError: the converter or the quantizer refuses, unfit calibration images, or an
-                absurd scale.
+            ZooError: if the converter or the quantizer fails, the calibration images do not fit
+                the network, or a scale is implausible.
         """
         if precision == "int8_qat":
             return self._quantized_in_training()
@@ -79,18 +80,19 @@ class Conversions:
 
     @cached_property
     def _for_integers(self) -> bytes:
-        # Some operators have an integer form that delegates take and a float one that is faster.
+        # Some operators have one form that delegates support in int8 and another that is faster
+        # in float.
         lowered = lower(self._model, integer=True)
         if lowered is self._model:
             return self._for_floats
         return self._prepared(_converted(lowered, "float32", self._raw), "integers")
 
     def _prepared(self, content: bytes, form: str) -> bytes:
-        """What is done to a float32 file before precisions are made of it; here nothing.
+        """Hook for subclasses: changes the float32 file that the other precisions start from.
 
         Args:
-            content: the file.
-            form: `floats`, or `integers` where those need other operators.
+            content: Float32 flatbuffer.
+            form: `floats`, or `integers` if integer precisions need different operators.
         """
         del form
         return content
@@ -102,7 +104,7 @@ class Conversions:
 
 
 def _stamped(content: bytes) -> bytes:
-    # Our edits and the quantizer leave the float32 file's word on the oldest runtime.
+    # Neither our edits nor the quantizer update the minimum runtime version of the float32 file.
     oldest = runtimes.oldest(read(content, "converted")).version
     model = edit.unpacked(content)
     if oldest is not None:
@@ -113,12 +115,12 @@ def _stamped(content: bytes) -> bytes:
 def _traced(
     model: tf_keras.Model, raw: Preprocessing | None
 ) -> tf.types.experimental.ConcreteFunction:
-    """The network without its Keras shell.
+    """Returns the inference function of a network.
 
-    Converting the Keras model itself first saves it as a Keras SavedModel, which traces every layer
-    several times: 6 to 10 times slower, with the same flatbuffer in the end.
+    Converting the Keras model itself would first save it as a Keras SavedModel, which traces every
+    layer several times. That is 6 to 10 times slower and yields the same flatbuffer.
     """
-    shape = (1, *model.input_shape[1:])  # a fixed batch: a dynamic one breaks delegation
+    shape = (1, *model.input_shape[1:])  # a dynamic batch size breaks delegation
 
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="image")])
     def infer(image: tf.Tensor) -> tf.Tensor:
@@ -131,9 +133,9 @@ def _traced(
 
 
 def _normalized(pixels: tf.Tensor, preprocessing: Preprocessing) -> tf.Tensor:
-    # One 1×1 convolution scales, shifts and orders the channels: every delegate takes it, and in
-    # int8 its scales are those of each channel. Folding it into the network's first convolution
-    # would not be exact, as that one pads with zeros.
+    # A 1×1 convolution scales, shifts and reorders the channels: every delegate supports it, and in
+    # int8 it has one scale per channel. Folding it into the network's first convolution would not
+    # be exact, because that convolution pads with zeros.
     mean, std = (np.array(v, np.float32) for v in (preprocessing.mean, preprocessing.std))
     kernel = np.diag(1 / std)
     if preprocessing.channels == "BGR":
@@ -146,7 +148,7 @@ def _converted(
 ) -> bytes:
     traced = _traced(model, raw)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([traced], model)
-    # By way of a plain SavedModel the same operators come out, up to six times slower.
+    # Going through a SavedModel yields the same operators and is up to six times slower.
     converter.experimental_lower_to_saved_model = False
     if integer:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -157,24 +159,22 @@ def _converted(
             content = bytes(converter.convert())
     except Exception as error:  # the converter raises bare Exception subclasses of many kinds
         raise ZooError(
-            f"TensorFlow's converter refuses {model.name} in {precision}",
+            f"TensorFlow's converter cannot convert {model.name} to {precision}",
             where=_place(traced.graph, str(error)),
             got=one_line(_TRACED.sub(" ", str(error)), 400),
-            remedy="keep to operators that TFLite has built in",
+            remedy="use only operators that are built into TFLite",
         ) from error
     converted = edit.unpacked(content)
-    edit.sign(converted, "image", "logits")  # what lowering to a SavedModel would have done
+    edit.sign(converted, "image", "logits")  # lowering to a SavedModel would have added it
     return edit.packed(converted)
 
 
-_TRACED = re.compile(
-    r"/\S+\.py:\d+:\d+: (note: called from)?"
-)  # where this computer has TensorFlow
+_TRACED = re.compile(r"/\S+\.py:\d+:\d+: (note: called from)?")  # local paths in the traceback
 
 
 def _place(graph: tf.Graph, message: str) -> str | None:
-    # The message tells operators, `'tf.Igamma' op`, and only the graph what they are called, after
-    # their layers.
+    # The message gives only operator types (`'tf.Igamma' op`). Their names in the graph start with
+    # the layer's name.
     kinds = set(re.findall(r"'?tf\.([A-Z]\w*)'? ", message))
     names = [node.name for node in graph.get_operations() if node.type in kinds]
     return f"operator {names[0]}" if names else None

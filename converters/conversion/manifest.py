@@ -1,4 +1,4 @@
-"""What a converted file says about itself, and the manifest beside it."""
+"""Builds the card inside a converted file and the manifest next to it."""
 
 from __future__ import annotations
 
@@ -25,11 +25,21 @@ def card_of(
     raw_input: bool = False,
     rate: bool = False,
 ) -> dict[str, Any]:
-    """What a file says about itself, see `converters.conversion.metadata`."""
+    """Returns the card to embed in a converted file, see `converters.conversion.metadata`.
+
+    Args:
+        run: Converted run.
+        precision: One of `converters.conversion.precisions`.
+        preprocessing: Keys `channels`, `geometry`, `formula`, `mean` and `std`.
+        labels: Class names, in output order.
+        provenance: Supplies the package versions.
+        raw_input: Whether the file takes uint8 pixels and normalizes them itself.
+        rate: Whether the weights went through rate–distortion quantization.
+    """
     spec = model_spec(run.config.model)
     if raw_input:
-        nothing = {"formula": "none: whole pixels, 0..255", "mean": [0.0], "std": [1.0]}
-        preprocessing = {**preprocessing, **nothing}
+        identity = {"formula": "none: whole pixels, 0..255", "mean": [0.0], "std": [1.0]}
+        preprocessing = {**preprocessing, **identity}
     name = precisions.artifact_name(run, precision, raw_input, rate)
     return {
         "name": name,
@@ -51,18 +61,28 @@ def card_of(
 
 
 def describe(
-    content: bytes, run: Run, precision: str, told: dict[str, Any], provenance: Provenance
+    content: bytes, run: Run, precision: str, card: dict[str, Any], provenance: Provenance
 ) -> Artifact:
-    """The manifest of a flatbuffer; what the file itself tells is read from it, not assumed."""
-    name = told["name"]
-    found = counts.contents(content, name)
+    """Returns the manifest of a flatbuffer.
+
+    Operators, parameters and tensor descriptions are read back from the file.
+
+    Args:
+        content: Flatbuffer with its card.
+        run: Converted run.
+        precision: Precision of the file.
+        card: The card in the file, see `card_of`.
+        provenance: Supplies the package versions.
+    """
+    name = card["name"]
+    summary = counts.contents(content, name)
     net = runtime.load(content, "litert", "none", threads=1, where=name)
     return Artifact(
         name=name,
         model=run.config.model,
         dataset=run.dataset,
         precision=precision,
-        scheme=tuple(told["scheme"]),
+        scheme=tuple(card["scheme"]),
         sha256=sha256(content).hexdigest(),
         bytes=len(content),
         gzip_bytes=len(gzip.compress(content, 9, mtime=0)),
@@ -70,11 +90,11 @@ def describe(
         parent_sha256=run.weights_sha256,
         inputs=net.inputs(),
         outputs=net.outputs(),
-        preprocessing=told["preprocessing"],
-        labels=told["labels"],
-        operators=found.operators,
-        parameters=found.parameters,
-        zeros=round(found.zeros, 6),
+        preprocessing=card["preprocessing"],
+        labels=card["labels"],
+        operators=summary.operators,
+        parameters=summary.parameters,
+        zeros=round(summary.zeros, 6),
         validation_accuracy=run.validation_accuracy,
         recipe=run.recipe,
         versions=provenance.versions,

@@ -1,8 +1,8 @@
-"""What a `.tflite` says about itself: a JSON card, and the standard TFLite metadata.
+"""Embeds metadata in a `.tflite`: a JSON card and the standard TFLite metadata.
 
-The card is a metadata buffer named `MODEL_CARD_JSON`: plain JSON, which any flatbuffer reader
-finds. The standard metadata (`TFLITE_METADATA`, with the labels as a ZIP behind the flatbuffer) is
-what Android Studio and TFLite's task library read:
+The card is a metadata buffer named `MODEL_CARD_JSON`: plain JSON that any flatbuffer reader can
+access. Android Studio and the TFLite Task Library read the standard metadata (`TFLITE_METADATA`,
+with the labels in a ZIP archive appended to the flatbuffer):
 https://ai.google.dev/edge/litert/conversion/tensorflow/metadata.
 """
 
@@ -22,25 +22,25 @@ CARD = "MODEL_CARD_JSON"
 STANDARD = "TFLITE_METADATA"
 LABELS_FILE = "labels.txt"
 
-# Numbers of metadata_schema.fbs, version 1.
+# Enum values of metadata_schema.fbs, version 1.
 _IMAGE_PROPERTIES, _NORMALIZATION, _TENSOR_AXIS_LABELS = 2, 1, 2
-_COLOR_SPACES = {"RGB": 1, "gray": 2}  # others are "unknown", 0
+_COLOR_SPACES = {"RGB": 1, "gray": 2}  # all others are UNKNOWN, 0
 
 
 def attach(content: bytes, card: Mapping[str, Any]) -> bytes:
-    """The flatbuffer with its card; the same bytes for the same card.
+    """Returns the flatbuffer with both kinds of metadata. Deterministic.
 
     Args:
-        content: a flatbuffer with one image input.
-        card: JSON-able, with the keys `name`, `description`, `labels`, `license` and
-            `preprocessing` (`channels`, `mean`, `std`).
+        content: Flatbuffer with one image input.
+        card: JSON-serializable, with the keys `name`, `description`, `labels`, `license` and
+            `preprocessing` (`channels`, `formula`, `mean`, `std`).
     """
     model = edit.unpacked(content)
     edit.set_metadata(model, CARD, json.dumps(card, ensure_ascii=False, indent=1).encode())
     edit.set_metadata(model, STANDARD, _standard(card))
     archive = io.BytesIO(edit.packed(model))
     with zipfile.ZipFile(archive, "a", zipfile.ZIP_STORED) as files:
-        labels = zipfile.ZipInfo(LABELS_FILE, (1980, 1, 1, 0, 0, 0))  # no clock: reproducible
+        labels = zipfile.ZipInfo(LABELS_FILE, (1980, 1, 1, 0, 0, 0))  # fixed time: reproducible
         files.writestr(labels, "".join(f"{label}\n" for label in card["labels"]))
     return archive.getvalue()
 
@@ -88,7 +88,7 @@ def _standard(card: Mapping[str, Any]) -> bytes:
             1: _text(builder, card["description"]),
             3: _tables(builder, [graph]),
             5: _text(builder, card["license"]),
-            7: _text(builder, "1.0.0"),  # of the parser: associated files need no newer one
+            7: _text(builder, "1.0.0"),  # minimum parser version: enough for associated files
         },
     )
     builder.Finish(root, file_identifier=b"M001")
@@ -96,7 +96,7 @@ def _standard(card: Mapping[str, Any]) -> bytes:
 
 
 class _Byte(int):
-    """A one-byte field of a table; other values are offsets."""
+    """A one-byte field of a table; all other fields are offsets."""
 
 
 def _table(builder: Any, fields: Mapping[int, int]) -> int:

@@ -1,23 +1,25 @@
 """Precisions and the names of artifacts.
 
-Grammar of an artifact's name: MODEL-DATASET[-STEP…][-rate][-raw_input]-PRECISION,
-`squeezenet_v1_1-fashion_mnist-pruned-int8` say; MODEL-DATASET[-STEP…] is the name of the run that
-it was converted from, without a final `-qat`, which the precision tells. `rate` was quantized for
-rate and distortion before (`converters.rate_distortion`).
+An artifact is named MODEL-DATASET[-STEP…][-rate][-raw_input]-PRECISION, for example
+`squeezenet_v1_1-fashion_mnist-pruned-int8`. MODEL-DATASET[-STEP…] is the name of the converted run
+without a trailing `-qat`, which the precision already implies. `rate` marks weights that went
+through rate–distortion quantization (`converters.rate_distortion`).
 
 | precision      | weights                  | activations | input, output | needs              |
 |----------------|--------------------------|-------------|---------------|--------------------|
 | `float32`      | float32                  | float32     | float32       |                    |
-| `float16`      | float16, widened         | float32 (1) | float32       |                    |
+| `float16`      | float16, dequantized     | float32 (1) | float32       |                    |
 | `dynamic_int8` | int8, depthwise float32  | float32 (2) | float32       |                    |
-| `int8`         | int8 a filter            | int8        | int8          | calibration images |
-| `int8_qat`     | int8 a filter            | int8        | int8          | a QAT run          |
-| `int16x8`      | int8 a filter            | int16 (3)   | int16         | calibration images |
+| `int8`         | int8 per filter          | int8        | int8          | calibration images |
+| `int8_qat`     | int8 per filter          | int8        | int8          | a QAT run          |
+| `int16x8`      | int8 per filter          | int16 (3)   | int16         | calibration images |
 
-(1) delegates may compute in float16 where the hardware does. (2) quantized on the fly inside the
-kernels. (3) no delegate takes it: for checking what int8 activations cost, and for accelerators.
+(1) Delegates may compute in float16 where the hardware supports it. (2) Quantized on the fly inside
+the kernels. (3) Not supported by any delegate; useful for accelerators and for measuring the
+accuracy cost of int8 activations.
 
-With `raw_input` the input is uint8 pixels, 0 to 255, RGB or gray, and the graph normalizes them.
+With `raw_input`, the input is uint8 pixels from 0 to 255, RGB or gray, and the graph normalizes
+them.
 """
 
 from __future__ import annotations
@@ -32,33 +34,43 @@ _ON_REQUEST = ("int16x8",)
 
 
 def possible(run: Run) -> tuple[str, ...]:
-    """The precisions that a run can be converted to."""
+    """Returns the precisions that a run can be converted to."""
     return _AFTER_QAT if "qat" in run.scheme else _BEFORE_QAT
 
 
 def usual(run: Run) -> tuple[str, ...]:
-    """Those of them that phones run well."""
+    """Returns the default precisions of a run: the possible ones that phones run well."""
     return tuple(p for p in possible(run) if p not in _ON_REQUEST)
 
 
 def check(run: Run, precision: str, raw_input: bool = False) -> None:
-    """Raises ZooError where the run can't have that precision, or not with pixels as input."""
+    """Checks that a run can be converted to a precision.
+
+    Args:
+        run: Finished run.
+        precision: One of `PRECISIONS`.
+        raw_input: Whether the artifact is to take uint8 pixels.
+
+    Raises:
+        ZooError: if the run does not support the precision, or the precision does not support raw
+            pixel input.
+    """
     if precision not in possible(run):
         raise ZooError(
             f"{run.name} can't be converted to {precision}",
             expected=", ".join(possible(run)),
-            remedy="int8_qat needs a run of scripts.compress --scheme=qat; a QAT run gives nothing"
-            " else",
+            remedy="use a run of scripts.compress --scheme=qat for int8_qat, and a run without QAT"
+            " for the other precisions",
         )
     if raw_input and precision in _AFTER_QAT:
         raise ZooError(
-            f"{precision} can't take pixels: what was trained includes no preprocessing",
+            f"{precision} does not support raw pixel input: QAT does not cover preprocessing",
             where=run.name,
-            remedy=f"leave --raw_input out, or convert {run.parent} to int8",
+            remedy=f"drop --raw_input, or convert {run.parent} to int8",
         )
 
 
 def artifact_name(run: Run, precision: str, raw_input: bool = False, rate: bool = False) -> str:
-    """The artifact's name by the grammar above."""
-    taking = ("-rate" if rate else "") + ("-raw_input" if raw_input else "")
-    return f"{run.name.removesuffix('-qat')}{taking}-{precision}"
+    """Returns the name of an artifact, in the format given in the module docstring."""
+    options = ("-rate" if rate else "") + ("-raw_input" if raw_input else "")
+    return f"{run.name.removesuffix('-qat')}{options}-{precision}"

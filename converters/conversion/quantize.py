@@ -1,7 +1,7 @@
-"""From a float32 flatbuffer to full-integer ones, by TensorFlow's own calibrator and quantizer.
+"""Full-integer quantization of float32 flatbuffers with TensorFlow's calibrator and quantizer.
 
-TensorFlow's converter does the same as its last step, after it has converted the network; on a
-finished flatbuffer it is many times faster, and the result is the same.
+TensorFlow's converter runs the same step last, after converting the network. Applying it to a
+finished flatbuffer gives the same result many times faster.
 """
 
 from __future__ import annotations
@@ -22,14 +22,13 @@ from zoo.io.stderr import quiet
 from zoo.lowering.operator_forms import IN_FLOAT
 from zoo.schema.model import Preprocessing
 
-# Of the range that pixels can have: a set of real pictures that spans less was scaled wrongly.
+# Share of the possible pixel range. Real images that span less were normalized incorrectly.
 _LEAST_SPAN = 0.1
 _TOLERANCE = 1e-3
-# Between an input's or output's least and largest value, where real pictures were seen. One far
-# outside says that the calibration, or the quantization-aware training, never did: a QAT network
-# that was not trained leaves 1e-6.
+# Plausible width of an input's or output's range on real images. A width far outside means that
+# calibration or quantization-aware training saw no real images: an untrained QAT network has 1e-6.
 _SANE_RANGE = (2.5e-4, 2.5e5)
-# Of the median range of a network's activations: what a narrower one is widened to.
+# Share of the median activation range of a network. Narrower ranges are widened to it.
 _LEAST_SHARE = 1e-4
 _LEVELS = {
     schema.TensorType.INT8: 2**8,
@@ -40,13 +39,13 @@ _LEVELS = {
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Real pictures as the network gets them; activations' ranges are those that they cause.
+    """Real images that determine the ranges of the activations.
 
     Attributes:
-        images: float32 (n, height, width, channels), fed one after the other, so that the result
-            is deterministic.
-        low: the least value that a pixel can have, after normalization.
-        high: the largest.
+        images: Network inputs, float32 (n, height, width, channels). They are fed one at a time to
+            keep the result deterministic.
+        low: Smallest possible pixel value after normalization.
+        high: Largest possible pixel value after normalization.
     """
 
     images: np.ndarray
@@ -55,17 +54,24 @@ class Calibration:
 
     @classmethod
     def of(cls, images: np.ndarray, preprocessing: Preprocessing) -> Calibration:
-        """Of images that were normalized so."""
+        """Returns the calibration for images normalized with the given preprocessing."""
         return cls(images, *cls.limits(preprocessing))
 
     @staticmethod
     def limits(preprocessing: Preprocessing) -> tuple[float, float]:
-        """The least and the largest value that a normalized pixel can have."""
+        """Returns the smallest and the largest possible value of a normalized pixel."""
         mean, std = (np.array(v, np.float32) for v in (preprocessing.mean, preprocessing.std))
         return float(((0 - mean) / std).min()), float(((255 - mean) / std).max())
 
     def check(self, shape: tuple[int, ...]) -> None:
-        """Raises ZooError unless the images fit a network whose input has that shape."""
+        """Checks the images against the network's input.
+
+        Args:
+            shape: Input shape of the network, (height, width, channels).
+
+        Raises:
+            ZooError: if there are no images, or their shape or range of values is wrong.
+        """
         images, span = self.images, self.high - self.low
         if images.ndim != 4 or len(images) == 0 or images.shape[1:] != tuple(shape):
             raise ZooError(
@@ -75,12 +81,12 @@ class Calibration:
             )
         low, high = float(images.min()), float(images.max())
         inside = self.low - _TOLERANCE * span <= low and high <= self.high + _TOLERANCE * span
-        if not (inside and high - low >= _LEAST_SPAN * span):  # false for NaN as well
+        if not (inside and high - low >= _LEAST_SPAN * span):  # the comparison is false for NaN
             raise ZooError(
-                "unfit calibration images: their values do not look like normalized pictures",
-                expected=f"most of {self.low:g} to {self.high:g}",
+                "unfit calibration images: their values are not those of normalized images",
+                expected=f"most of the range {self.low:g} to {self.high:g}",
                 got=f"{low:g} to {high:g}",
-                remedy="normalize them as the network was trained, neither twice nor not at all",
+                remedy="normalize them exactly once, with the preprocessing used in training",
             )
 
     def __iter__(self) -> Iterator[list[np.ndarray]]:
@@ -88,16 +94,16 @@ class Calibration:
 
 
 def int8(content: bytes, calibration: Calibration, where: str, float_input: bool = False) -> bytes:
-    """Weights, activations, input and output in int8.
+    """Quantizes weights, activations, input and output to int8.
 
     Args:
-        content: a float32 flatbuffer.
-        calibration: what its input gets.
-        where: its name, for messages.
-        float_input: leave the input float32, quantized by an operator of its own.
+        content: Float32 flatbuffer.
+        calibration: Images for the activation ranges.
+        where: Network name shown in error messages.
+        float_input: Keep a float32 input and add an operator that quantizes it.
 
     Raises:
-        ZooError: the quantizer refuses, or leaves an absurd scale.
+        ZooError: if the quantizer fails or leaves an implausible scale.
     """
     try:
         with quiet():
@@ -110,8 +116,8 @@ def int8(content: bytes, calibration: Calibration, where: str, float_input: bool
                 denylisted_nodes=_in_float(with_ranges),
             )
             quantized = bytes(deduplicate_readonly_buffers(quantized))
-    except Exception as error:  # bare RuntimeError, ValueError and the converter's own
-        raise _refusal(error, where, "int8") from error
+    except Exception as error:  # RuntimeError, ValueError and the converter's own types
+        raise _failure(error, where, "int8") from error
     check_scales(quantized, where)
     return quantized
 
@@ -119,12 +125,13 @@ def int8(content: bytes, calibration: Calibration, where: str, float_input: bool
 def int16x8(
     content: bytes, calibration: Calibration, where: str, float_input: bool = False
 ) -> bytes:
-    """Weights in int8, activations, input and output in int16. Never delegated by XNNPACK.
+    """Quantizes weights to int8 and activations, input and output to int16.
 
-    Args: as `int8`.
+    XNNPACK does not support these operators. The arguments are those of `int8`.
 
     Raises:
-        ZooError: the quantizer refuses: it knows no int16 form of hard-swish, for one.
+        ZooError: if the quantizer fails, for example because an operator such as hard-swish has no
+            int16 form, or leaves an implausible scale.
     """
     try:
         with quiet():
@@ -134,15 +141,22 @@ def int16x8(
             source = tf.float32 if float_input else tf.int16
             quantized = bytes(modify_model_io_type(quantized, source, tf.int16))
     except Exception as error:
-        raise _refusal(error, where, "int16x8") from error
+        raise _failure(error, where, "int16x8") from error
     check_scales(quantized, where)
     return quantized
 
 
 def check_scales(content: bytes, where: str) -> None:
-    """Raises ZooError where the input or the output has a scale that no real picture causes.
+    """Checks that the scales of the input and the output are plausible for real images.
 
-    Within a network a dead unit, always 0, may have any.
+    Inner tensors are not checked: a dead unit, whose output is always 0, may have any scale.
+
+    Args:
+        content: Quantized flatbuffer.
+        where: Network name shown in error messages.
+
+    Raises:
+        ZooError: if a scale is out of range.
     """
     model = edit.unpacked(content)
     graph = model.subgraphs[0]
@@ -155,38 +169,38 @@ def check_scales(content: bytes, where: str) -> None:
         scale = tensor.quantization.scale[0]
         if not least <= levels * scale <= most:
             raise ZooError(
-                "quantization left an absurd scale",
+                "quantization produced an implausible scale",
                 where=f"{where}, tensor {edit.name(tensor)}",
                 expected=f"{least / levels:g} to {most / levels:g}",
                 got=f"{scale:g}",
-                remedy="calibrate with real, normalized images; train a QAT model first",
+                remedy="calibrate with real, normalized images, or train the QAT model first",
             )
 
 
 def _widened(content: bytes) -> bytes:
-    """Gives activations that hardly vary, dead units say, a range that kernels can compute with.
+    """Widens the ranges of activations that hardly vary, for example those of dead units.
 
-    XNNPACK refuses a whole model where the scale of one output is too far below its input's.
+    XNNPACK rejects the whole model if the scale of one output is too small relative to its input.
     """
     model = edit.unpacked(content)
     graph = model.subgraphs[0]
-    borders = {int(index) for index in [*graph.inputs, *graph.outputs]}  # see `check_scales`
+    endpoints = {int(index) for index in [*graph.inputs, *graph.outputs]}  # see `check_scales`
     ranges = {
         index: tensor.quantization
         for index, tensor in enumerate(graph.tensors)
         if tensor.quantization is not None and tensor.quantization.max is not None
     }
-    spans = [float(each.max[0] - each.min[0]) for each in ranges.values()]
+    spans = [float(limits.max[0] - limits.min[0]) for limits in ranges.values()]
     least = _LEAST_SHARE * float(np.median([span for span in spans if span > 0] or [0]))
     narrow = [
-        each
-        for index, each in ranges.items()
-        if index not in borders and each.max[0] - each.min[0] < least
+        limits
+        for index, limits in ranges.items()
+        if index not in endpoints and limits.max[0] - limits.min[0] < least
     ]
     if not narrow:
         return content
-    for each in narrow:
-        each.max = each.min + np.float32(least)
+    for limits in narrow:
+        limits.max = limits.min + np.float32(least)
     return edit.packed(model)
 
 
@@ -197,9 +211,9 @@ def _in_float(content: bytes) -> list[str]:
     return [name for name in names if f"{IN_FLOAT}/" in name]
 
 
-def _refusal(error: Exception, where: str, precision: str) -> ZooError:
+def _failure(error: Exception, where: str, precision: str) -> ZooError:
     return ZooError(
-        f"TensorFlow's quantizer refuses {precision}",
+        f"TensorFlow's quantizer cannot quantize to {precision}",
         where=where,
         got=one_line(error, 400),
         remedy="choose another precision",

@@ -1,4 +1,4 @@
-"""Flatbuffers that take an image decoder's pixels: uint8, 0 to 255."""
+"""Makes flatbuffers take the raw pixels of an image decoder: uint8, 0 to 255."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _DEQUANTIZE_UINT8_VERSION = 1
 
 
 def pixels_in(content: bytes) -> bytes:
-    """Makes the float32 input of a flatbuffer uint8, with a DEQUANTIZE behind it.
+    """Returns the flatbuffer with a uint8 input, followed by a DEQUANTIZE operator.
 
-    With scale 1 and zero point 0 the operator gives the pixels' values.
+    The scale is 1 and the zero point 0, so the operator outputs the pixel values unchanged.
 
     Args:
-        content: a flatbuffer whose input is float32 pixels, 0 to 255.
+        content: Flatbuffer whose input is float32 pixels, 0 to 255.
     """
     model = edit.unpacked(content)
     graph = model.subgraphs[0]

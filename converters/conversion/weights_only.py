@@ -1,8 +1,8 @@
-"""float32 flatbuffers whose weights are stored smaller: float16, and int8 for dynamic range.
+"""Weight-only compression of float32 flatbuffers: float16 and dynamic-range int8.
 
-TensorFlow's converter can do both only while it converts the network anew. Here they are edits of
-the finished float32 flatbuffer, which take a second, and the dynamic-range one leaves out what
-XNNPACK would leave: see `dynamic_int8`.
+TensorFlow's converter applies both only while converting the network. Editing the finished float32
+flatbuffer takes about a second. Unlike TensorFlow's, our dynamic-range form skips layers that
+XNNPACK would not delegate, see `dynamic_int8`.
 """
 
 from __future__ import annotations
@@ -14,28 +14,28 @@ from converters.tflite import edit
 from zoo.errors import ZooError
 
 _FLOAT16_MAX = float(np.finfo(np.float16).max)
-# Weights of fewer elements stay float32, as in TensorFlow's converter: they save nothing.
+# Smaller weights stay float32, as in TensorFlow's converter: quantizing them saves nothing.
 _SMALLEST_QUANTIZED = 1024
 _CONV, _DENSE = schema.BuiltinOperator.CONV_2D, schema.BuiltinOperator.FULLY_CONNECTED
-# First versions of the operators that take int8 weights beside float32 activations; of the
-# convolution, with one scale a filter.
+# First operator versions that combine int8 weights with float32 activations; for the convolution,
+# with one scale per filter.
 _DYNAMIC = {_CONV: 5, _DENSE: 3}
 _DEQUANTIZE_FLOAT16_VERSION = 3
 
 
 def float16(content: bytes, where: str) -> bytes:
-    """Stores every float32 constant as float16, widened by a DEQUANTIZE that delegates fuse.
+    """Stores every float32 constant as float16, followed by a DEQUANTIZE that delegates fuse.
 
     Args:
-        content: a float32 flatbuffer of one subgraph.
-        where: its name, for messages.
+        content: Float32 flatbuffer with one subgraph.
+        where: Network name shown in error messages.
 
     Raises:
-        ZooError: a weight is beyond float16's range.
+        ZooError: if a weight exceeds the range of float16.
     """
     model = edit.unpacked(content)
     graph = model.subgraphs[0]
-    halves: dict[int, int] = {}  # buffer of float32 → buffer of float16: shared ones stay shared
+    halves: dict[int, int] = {}  # float32 buffer → float16 buffer; shared ones stay shared
     widening = []
     for index in sorted({int(i) for op in graph.operators for i in op.inputs if i >= 0}):
         tensor = graph.tensors[index]
@@ -60,7 +60,7 @@ def float16(content: bytes, where: str) -> bytes:
         half_index = len(graph.tensors) - 1
         widening.append(edit.dequantize(model, half_index, index, _DEQUANTIZE_FLOAT16_VERSION))
     graph.operators = [*widening, *graph.operators]
-    # Tells delegates that half-precision arithmetic is welcome where the hardware has it.
+    # Lets delegates compute in half precision if the hardware supports it.
     edit.set_metadata(model, "reduced_precision_support", b"fp16accfp32")
     return edit.packed(model)
 
@@ -68,28 +68,29 @@ def float16(content: bytes, where: str) -> bytes:
 def dynamic_int8(content: bytes) -> bytes:
     """Stores the weights of convolutions and dense layers as int8; activations stay float32.
 
-    Symmetric, one scale a filter of a convolution, one for the whole matrix of a dense layer: one
-    a row would need a runtime newer than tflite_runtime 2.14. Depthwise convolutions stay float32:
-    they hold few weights, and XNNPACK leaves their dynamic-range form to slower kernels.
+    Quantization is symmetric, with one scale per filter of a convolution and one for the whole
+    matrix of a dense layer: one per row would need a runtime newer than tflite_runtime 2.14.
+    Depthwise convolutions stay float32, because they hold few weights and XNNPACK does not delegate
+    their dynamic-range form.
 
     Args:
-        content: a float32 flatbuffer of one subgraph.
+        content: Float32 flatbuffer with one subgraph.
     """
     model = edit.unpacked(content)
     graph = model.subgraphs[0]
     kinds = [edit.builtin_code(model, operator) for operator in graph.operators]
-    others = {
+    not_weights = {
         int(index)
         for op, kind in zip(graph.operators, kinds, strict=True)
-        for place, index in enumerate(op.inputs)
-        if kind not in _DYNAMIC or place != 1
+        for position, index in enumerate(op.inputs)
+        if kind not in _DYNAMIC or position != 1
     }
     codes: dict[int, int] = {}
     for operator, kind in zip(graph.operators, kinds, strict=True):
-        if kind not in _DYNAMIC or int(operator.inputs[1]) in others:
+        if kind not in _DYNAMIC or int(operator.inputs[1]) in not_weights:
             continue
         tensor = graph.tensors[operator.inputs[1]]
-        if tensor.type != schema.TensorType.INT8:  # not done by an operator that shares it
+        if tensor.type != schema.TensorType.INT8:  # not yet quantized through another operator
             values = edit.float_constant(model, tensor)
             if values is None or values.size < _SMALLEST_QUANTIZED:
                 continue

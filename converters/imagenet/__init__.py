@@ -1,1 +1,1 @@
-"""Public ImageNet weights: converting them, and scoring them on images."""
+"""Converts public ImageNet weights and scores them on images."""

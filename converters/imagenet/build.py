@@ -1,4 +1,4 @@
-"""Public weights as artifacts: what may not be stored in a release is built where it is used."""
+"""Builds artifacts from public weights, which a release may not redistribute, on this computer."""
 
 from __future__ import annotations
 
@@ -28,31 +28,38 @@ _CALIBRATED = ("int8", "int16x8")
 
 def build(
     start: Initial,
-    wanted: Sequence[str],
-    pictures: Path | None,
+    requested: Sequence[str],
+    images: Path | None,
     folder: Path,
     provenance: Provenance,
     log: Log,
 ) -> list[Artifact]:
-    """Converts public ImageNet weights: FOLDER/artifacts/MODEL-imagenet-PRECISION.tflite, .json.
+    """Converts public ImageNet weights.
+
+    Writes FOLDER/artifacts/MODEL-imagenet-PRECISION.tflite and the manifest .json next to it.
 
     Args:
-        start: the weights.
-        wanted: precisions.
-        pictures: for the calibration of int8 and int16x8, as `zoo.data.imagenet.pictures`.
-        folder: a store, as `zoo.hub.local` has them, or an --output folder.
-        provenance: goes into the manifest.
-        log: gets a line for each file.
+        start: Public weights.
+        requested: Precisions, see `converters.conversion.precisions`.
+        images: Calibration images for int8 and int16x8, a path for `zoo.data.imagenet.read_images`.
+            None is allowed if neither precision is requested.
+        folder: Model store of `zoo.hub.local`, or an --output folder.
+        provenance: Written to the manifests.
+        log: Called with one line per file.
+
+    Returns:
+        The manifests, in the order of `requested`.
 
     Raises:
-        ZooError: weights that do not fit, pictures that are missing, a refusing converter.
+        ZooError: if the weights do not fit the network, calibration images are missing, or the
+            converter fails.
     """
-    calibrated = [precision for precision in wanted if precision in _CALIBRATED]
-    if calibrated and pictures is None:
+    calibrated = [precision for precision in requested if precision in _CALIBRATED]
+    if calibrated and images is None:
         raise ZooError(
-            f"{calibrated[0]} is calibrated with pictures",
+            f"{calibrated[0]} requires calibration images",
             where="--images",
-            remedy="name a tar or folder of JPEGs named by synset, or leave that precision out",
+            remedy="give a tar or folder of JPEGs named by synset, or drop that precision",
         )
     spec, model = scoring.network(start)
     run = Run(
@@ -65,32 +72,32 @@ def build(
         init_sha256=start.sha256,
         weights=start.source,
         weights_sha256=start.sha256,
-        validation_accuracy=0.0,  # not scored here: scripts.evaluate does
+        validation_accuracy=0.0,  # not scored here; scripts.evaluate scores the weights
         best_epoch=0,
         versions=provenance.versions,
     )
-    wants = spec.preprocessing
+    normalization = spec.preprocessing
     preprocessing = {
-        "channels": wants.channels,
+        "channels": normalization.channels,
         "geometry": resize.central_in_words(spec.input_shape[0]),
         "formula": "(pixel - mean) / std, pixel in 0..255",
-        "mean": list(wants.mean),
-        "std": list(wants.std),
+        "mean": list(normalization.mean),
+        "std": list(normalization.std),
     }
     calibration = (
-        scoring.calibration(spec, pictures)
-        if calibrated and pictures is not None
-        else Calibration.of(np.zeros((1, *spec.input_shape), np.float32), wants)
+        scoring.calibration(spec, images)
+        if calibrated and images is not None
+        else Calibration.of(np.zeros((1, *spec.input_shape), np.float32), normalization)
     )
     conversions = Conversions(model, calibration)
-    made = []
-    for precision in wanted:
-        told = manifest.card_of(run, precision, preprocessing, ILSVRC2012, provenance)
-        content = metadata.attach(conversions.flatbuffer(precision), told)
-        artifact = manifest.describe(content, run, precision, told, provenance)
+    artifacts = []
+    for precision in requested:
+        card = manifest.card_of(run, precision, preprocessing, ILSVRC2012, provenance)
+        content = metadata.attach(conversions.flatbuffer(precision), card)
+        artifact = manifest.describe(content, run, precision, card, provenance)
         path = folder / "artifacts" / f"{artifact.name}.tflite"
         write_bytes(path, content)
         write_text(path.with_suffix(".json"), artifact.model_dump_json(indent=1) + "\n")
         log(f"{artifact.name}: {path}, {artifact.bytes:,} bytes")
-        made.append(artifact)
-    return made
+        artifacts.append(artifact)
+    return artifacts

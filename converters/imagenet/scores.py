@@ -1,4 +1,4 @@
-"""What the scoring of public weights found, as an object and in sentences. No TensorFlow."""
+"""Results of scoring public weights, as a JSON object and as text. No TensorFlow."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ KERAS = "keras"
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """How many classes come before the right one, 0 for a hit.
+    """Rank of the correct class for every image and crop.
 
     Attributes:
-        places: by `keras`, a precision or a file, (pictures, crops).
-        labels: (pictures,).
-        calibrated: (pictures,), whether the calibration of the integer precisions saw it.
-        bytes: of each file.
+        places: Number of classes ranked above the correct one (0 is a top-1 hit), integers
+            (images, crops). The keys are `keras`, precisions and file paths.
+        labels: Class indices, integers (images,).
+        calibrated: Whether an image was used to calibrate the integer precisions, bool (images,).
+        bytes: Size of each converted file, by its key in `places`.
     """
 
     places: dict[str, np.ndarray]
@@ -32,15 +33,15 @@ class Scores:
 
     @property
     def keras(self) -> np.ndarray:
-        """The places in Keras."""
+        """Ranks of the Keras network, integers (images, crops)."""
         return self.places[KERAS]
 
     def report(self, start: Initial, path: Path) -> tuple[dict[str, object], list[str]]:
-        """What was scored: as one JSON object, and in sentences.
+        """Returns the results as a JSON-serializable object and as lines of text.
 
         Args:
-            start: the weights.
-            path: of the images.
+            start: Public weights.
+            path: Path of the images.
         """
         keras = self.keras
         result: dict[str, object] = {
@@ -53,41 +54,41 @@ class Scores:
         }
         lines = [f"{start.source}: {start.model} in Keras, {start.note}"]
         lines.append(
-            f"{result['images']} pictures of {result['classes']} classes, {result['crops']} "
-            f"central crops of each, {path}"
+            f"{result['images']} images of {result['classes']} classes, {result['crops']} "
+            f"central crops per image, {path}"
         )
         for k in (1, 5):
             text, figures = _line(keras, k)
             lines.append(text)
             result |= figures
-        # Theirs, never ours; and of other pictures, so the two are not to be subtracted.
+        # The authors' accuracies are for other images, so differences to ours are meaningless.
         for row in model_spec(start.model).published:
             top5 = f", top-5 {row.top5} %" if row.top5 else ""
             lines.append(
                 f"published by the authors: top-1 {row.top1} %{top5} ({row.dataset}, {row.source}; "
-                "dense, on the 50,000 validation images)"
+                "uncompressed, on the 50,000 validation images)"
             )
         converted = {}
         for name, size in self.bytes.items():
             places = self.places[name]
-            own: dict[str, object] = {"bytes": size}
+            entry: dict[str, object] = {"bytes": size}
             lines.append(f"{name.removesuffix('.tflite')}.tflite, {size / 1e6:.2f} MB, on LiteRT:")
             for k in (1, 5):
                 text, figures = _line(places, k)
                 against = 100 * float((places < k).mean() - (keras < k).mean())
-                lines.append(f"  {text}, {against:+.1f} points against Keras")
-                own |= figures
+                lines.append(f"  {text}, {against:+.1f} points relative to Keras")
+                entry |= figures
             if name in ("int8", "int16x8"):
                 seen = self.calibrated
-                own["calibration_images"] = int(seen.sum())
+                entry["calibration_images"] = int(seen.sum())
                 if not seen.all():
                     points = 100 * float((places[~seen] < 1).mean() - (keras[~seen] < 1).mean())
-                    own["top1_points_on_others"] = points
+                    entry["top1_points_on_others"] = points
                     lines.append(
-                        f"  calibrated on {seen.sum()} of the pictures, without their labels; on "
-                        f"the others top-1 is {points:+.1f} points against Keras"
+                        f"  calibrated on {seen.sum()} of the images, without labels; on the rest, "
+                        f"top-1 is {points:+.1f} points relative to Keras"
                     )
-            converted[name] = own
+            converted[name] = entry
         if converted:
             result["converted"] = converted
         return result, lines
@@ -98,8 +99,8 @@ def _line(places: np.ndarray, k: int) -> tuple[str, dict[str, object]]:
     share = float(by_crop.mean())
     low, high = wilson(share, len(places))
     text = (
-        f"top-{k}: {100 * share:.1f} % (95 % interval {100 * low:.1f} to {100 * high:.1f}; "
-        f"single crops {100 * by_crop.min():.1f} to {100 * by_crop.max():.1f})"
+        f"top-{k}: {100 * share:.1f} % (95 % confidence interval {100 * low:.1f} to "
+        f"{100 * high:.1f}; single crops {100 * by_crop.min():.1f} to {100 * by_crop.max():.1f})"
     )
     return text, {
         f"top{k}": share,

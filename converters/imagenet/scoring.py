@@ -1,4 +1,4 @@
-"""Public ImageNet weights scored on labeled pictures, in Keras and converted."""
+"""Scores public ImageNet weights on labeled images, in Keras and after conversion."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from zoo.pretrained.transfer import Initial, apply
 from zoo.runtime.sandbox import Sandbox
 from zoo.schema.model import ModelSpec
 
-CALIBRATION_PICTURES = 100
-_BATCH = 10  # pictures; four crops of each are 25 MB
+CALIBRATION_IMAGES = 100
+_BATCH = 10  # images; with four crops per image, 25 MB
 
 
 def score(
@@ -36,21 +36,22 @@ def score(
     keep: Path | None,
     log: Log,
 ) -> Scores:
-    """Scores the weights on every central crop of every picture.
+    """Scores the weights on every central crop of every image.
 
-    The calibration gets the first crop of pictures evenly spread over the set, without labels.
+    Integer precisions are calibrated on the first crop of images spread evenly over the set. Labels
+    are not used for it.
 
     Args:
-        start: public weights.
-        path: see `zoo.data.imagenet.pictures`.
-        precisions: none, or those to convert to and run on LiteRT with XNNPACK.
-        files: other `.tflite` of the same network to run so, whoever made them.
-        keep: folder for the converted files; None leaves none.
-        log: gets a line now and then.
+        start: Public weights.
+        path: Labeled images, see `zoo.data.imagenet.read_images`.
+        precisions: Precisions to convert to and run on LiteRT with XNNPACK; may be empty.
+        files: Other `.tflite` files of the same network to run in the same way.
+        keep: Folder for the converted files. None deletes them afterwards.
+        log: Called with progress messages.
 
     Raises:
-        ZooError: weights that do not fit, pictures that can't be used, outputs that are not
-            finite, and what converting raises.
+        ZooError: if the weights do not fit the network, the images are unusable, outputs are not
+            finite, or a conversion fails.
     """
     spec, model = network(start)
     calibrating = _spread(path) if set(precisions) & {"int8", "int16x8"} else frozenset()
@@ -61,13 +62,13 @@ def score(
             runner = stack.enter_context(Sandbox("litert"))
             folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
             conversions = Conversions(model, calibration(spec, path, calibrating))
-            made = {}
+            converted = {}
             for precision in precisions:
                 log(f"converting to {precision}")
-                made[precision] = folder / f"{spec.name}-{precision}.tflite"
-                write_bytes(made[precision], conversions.flatbuffer(precision))
-            for name, file in {**made, **{str(file): file for file in files}}.items():
-                runner.placement(file)  # a file that can't run is told of before the long part
+                converted[precision] = folder / f"{spec.name}-{precision}.tflite"
+                write_bytes(converted[precision], conversions.flatbuffer(precision))
+            for name, file in {**converted, **{str(file): file for file in files}}.items():
+                runner.placement(file)  # fails now, not after the long scoring of the others
                 sizes[name] = file.stat().st_size
                 run[name] = partial(runner.outputs, file)
         return _scored(spec, path, run, calibrating, sizes, log)
@@ -81,25 +82,25 @@ def _scored(
     sizes: dict[str, int],
     log: Log,
 ) -> Scores:
-    found: dict[str, list[np.ndarray]] = {name: [] for name in run}
+    ranks: dict[str, list[np.ndarray]] = {name: [] for name in run}
     labels: list[int] = []
-    pictures = _cropped(spec, path)
-    while group := list(islice(pictures, _BATCH)):
-        crops = np.concatenate([each for _, each in group])
-        ends = np.cumsum([len(each) for _, each in group])[:-1]
+    images = _cropped(spec, path)
+    while batch := list(islice(images, _BATCH)):
+        crops = np.concatenate([image_crops for _, image_crops in batch])
+        ends = np.cumsum([len(image_crops) for _, image_crops in batch])[:-1]
         for name, infer in run.items():
             logits = infer(crops)
             if not np.isfinite(logits).all():
                 raise ZooError("the network's outputs are not finite", where=f"{spec.name}, {name}")
-            for (label, _), own in zip(group, np.split(logits, ends), strict=True):
-                order = np.argsort(-own, axis=1, kind="stable")
-                found[name].append(np.argmax(order == label, axis=1))
-        labels += [label for label, _ in group]
-        log(f"{len(labels)} pictures scored")
-    # A margin that is even on one axis has fewer crops: repeated, their mean stays the same.
-    most = max(len(place) for place in found[KERAS])
+            for (label, _), crop_logits in zip(batch, np.split(logits, ends), strict=True):
+                order = np.argsort(-crop_logits, axis=1, kind="stable")
+                ranks[name].append(np.argmax(order == label, axis=1))
+        labels += [label for label, _ in batch]
+        log(f"{len(labels)} images scored")
+    # An image has fewer crops if a margin is even. Repeating them does not change the mean.
+    most = max(len(image_ranks) for image_ranks in ranks[KERAS])
     return Scores(
-        {name: np.stack([np.resize(p, most) for p in places]) for name, places in found.items()},
+        {name: np.stack([np.resize(r, most) for r in rows]) for name, rows in ranks.items()},
         np.array(labels),
         np.isin(np.arange(len(labels)), sorted(calibrating)),
         sizes,
@@ -108,23 +109,21 @@ def _scored(
 
 def _cropped(spec: ModelSpec, path: Path) -> Iterator[tuple[int, np.ndarray]]:
     height, width, _ = spec.input_shape
-    for picture in imagenet.pictures(path):
-        crops = imagenet.central_crops(imagenet.decode(picture), height, width)
-        yield picture.label, imagenet.normalize(crops, spec.preprocessing)
+    for image in imagenet.read_images(path):
+        crops = imagenet.central_crops(imagenet.decode(image), height, width)
+        yield image.label, imagenet.normalize(crops, spec.preprocessing)
 
 
 def _spread(path: Path) -> frozenset[int]:
-    count = sum(1 for _ in imagenet.pictures(path))
-    return frozenset(
-        np.linspace(0, count - 1, min(count, CALIBRATION_PICTURES)).astype(int).tolist()
-    )
+    count = sum(1 for _ in imagenet.read_images(path))
+    return frozenset(np.linspace(0, count - 1, min(count, CALIBRATION_IMAGES)).astype(int).tolist())
 
 
 def network(start: Initial) -> tuple[ModelSpec, tf_keras.Model]:
-    """The published network with public weights.
+    """Returns the published network, loaded with public weights.
 
     Raises:
-        ZooError: the weights do not fit it.
+        ZooError: if the weights do not fit the network.
     """
     spec = model_spec(start.model)
     model = build(published_config(spec))
@@ -133,12 +132,19 @@ def network(start: Initial) -> tuple[ModelSpec, tf_keras.Model]:
 
 
 def calibration(spec: ModelSpec, path: Path, chosen: frozenset[int] | None = None) -> Calibration:
-    """The first central crop of pictures; of `chosen` ones, else evenly spread over the set."""
+    """Returns calibration images for a network: the first central crop of each selected image.
+
+    Args:
+        spec: Catalog entry of the network.
+        path: Images, see `zoo.data.imagenet.read_images`.
+        chosen: Indices of the images. None selects up to `CALIBRATION_IMAGES` spread evenly over
+            the set.
+    """
     chosen = _spread(path) if chosen is None else chosen
     height, width, _ = spec.input_shape
     pixels = [
-        imagenet.central_crops(imagenet.decode(picture), height, width)[0]
-        for index, picture in enumerate(imagenet.pictures(path))
+        imagenet.central_crops(imagenet.decode(image), height, width)[0]
+        for index, image in enumerate(imagenet.read_images(path))
         if index in chosen
     ]
     stacked = np.array(pixels, np.float32).reshape(-1, height, width, 3)

@@ -1,1 +1,1 @@
-"""What a `.tflite` holds, where it runs and what it costs, told from the file. No TensorFlow."""
+"""Static analysis of a `.tflite`: contents, delegate support and cost. No TensorFlow."""

@@ -1,12 +1,13 @@
-"""How much memory TensorFlow Lite's plain kernels need for activations.
+"""Activation memory that TensorFlow Lite needs with its plain kernels.
 
-TFLite gives every tensor that lives between two operators a place in one block of memory, the
-arena: tensors that live throughout first, then by falling size, each into the tightest gap among
-those that live at the same time, aligned to 64 bytes; some operators write over their input
-(public source: tflite/arena_planner.cc, tflite/simple_memory_arena.cc). This repeats that plan.
+TFLite places every tensor that lives between two operators in a single block of memory, the arena.
+Tensors that live throughout come first, the rest follow by decreasing size. Each one takes the
+tightest gap among the tensors that are alive at the same time, aligned to 64 bytes; some operators
+overwrite their input (public source: tflite/arena_planner.cc, tflite/simple_memory_arena.cc). This
+module reproduces that plan.
 
-Not in it: scratch buffers of the kernels, which the file does not tell. A delegate keeps tensors
-inside its partitions in memory of its own, so that the arena is then smaller.
+Scratch buffers of the kernels are not included, since the file does not describe them. A delegate
+keeps the tensors inside its partitions in its own memory, which makes the arena smaller.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from dataclasses import dataclass
 from converters.tflite.model import Graph, Tensor
 
 ALIGNMENT = 64
-_MAX_TENSORS = 4_000  # activations; the plan takes the square of it. Deep networks have hundreds.
+_MAX_TENSORS = 4_000  # activations; planning takes quadratic time, deep networks have hundreds
 _FOREVER = 2**31
 
-# Operators that may write over an input: name → which inputs, and whether the value stays the
-# same, so that other readers of that input do no harm.
+# Operators that may overwrite an input: name → (input positions, whether the value is unchanged).
+# Other readers of the input do no harm if the value is unchanged.
 _IN_PLACE: dict[str, tuple[tuple[int, ...], bool]] = {
     "ADD": ((0, 1), False),
     "SUB": ((0, 1), False),
@@ -35,20 +36,22 @@ _IN_PLACE: dict[str, tuple[tuple[int, ...], bool]] = {
     "BITCAST": ((0,), True),
 }
 _SCALAR_BYTES = 4
-# Computed once from constants, at the first inference, and kept.
+# Computed once from constants at the first inference and then kept.
 _UNPACKED_ONCE = ("DEQUANTIZE", "DENSIFY")
 
 
 @dataclass(frozen=True)
 class ArenaPlan:
-    """The arena of one graph.
+    """Arena plan of a graph.
 
     Attributes:
-        bytes: the arena itself.
-        offsets: tensor index → its first byte, for those that have a place of their own.
-        largest: the tensors that live at the fullest moment, by falling size.
-        unpacked_bytes: weights that are widened or made dense at the start and kept, outside.
-        unsized: tensors of types without a size, strings and variables say, left out.
+        bytes: Size of the arena in bytes.
+        offsets: Tensor index → start offset, without tensors that reuse the memory of another.
+        largest: Indices of the tensors alive at peak usage, by decreasing size.
+        unpacked_bytes: Bytes of weights that are dequantized or densified once and kept outside
+            the arena.
+        unsized: Number of tensors that are left out because their type has no fixed size, for
+            example strings.
     """
 
     bytes: int
@@ -67,12 +70,12 @@ class _Slot:
 
 
 def plan(graph: Graph) -> ArenaPlan | None:
-    """Plans a graph; None where it has too many tensors."""
+    """Plans the arena of a graph; None if it has too many tensors."""
     unpacked = unpacked_constants(graph)
     shared = _in_place(graph)
     first, last = _lifetimes(graph, shared)
     unsized = 0
-    wanted = []
+    planned = []
     for index in first:
         tensor = graph.tensors[index]
         if tensor.constant or tensor.variable or index in unpacked or index in shared:
@@ -80,8 +83,8 @@ def plan(graph: Graph) -> ArenaPlan | None:
         if tensor.bytes is None:
             unsized += 1
         if tensor.bytes:
-            wanted.append(index)
-    if len(wanted) > _MAX_TENSORS:
+            planned.append(index)
+    if len(planned) > _MAX_TENSORS:
         return None
 
     def order(index: int) -> tuple[int, int, int]:
@@ -91,21 +94,21 @@ def plan(graph: Graph) -> ArenaPlan | None:
 
     slots: list[_Slot] = []
     offsets: dict[int, int] = {}
-    for index in sorted(wanted, key=order):
+    for index in sorted(planned, key=order):
         slot = _fit(slots, graph.tensors[index].bytes or 0, first[index], last[index])
         insort(slots, slot)
         offsets[index] = slot.offset
     return ArenaPlan(
         bytes=max((slot.offset + slot.size for slot in slots), default=0),
         offsets=offsets,
-        largest=_fullest(graph, wanted, first, last),
+        largest=_peak(graph, planned, first, last),
         unpacked_bytes=sum(graph.tensors[index].bytes or 0 for index in unpacked),
         unsized=unsized,
     )
 
 
 def unpacked_constants(graph: Graph) -> set[int]:
-    """Tensors that are computed from constants alone, weights that are widened or made dense."""
+    """Returns indices of the weights that are dequantized or densified from constants."""
     return {
         index
         for op in graph.operators
@@ -116,7 +119,7 @@ def unpacked_constants(graph: Graph) -> set[int]:
 
 
 def _fit(slots: list[_Slot], size: int, first: int, last: int) -> _Slot:
-    """The tightest gap between slots that live at the same time, or behind them all."""
+    """Returns the tightest gap between slots alive at the same time, else the end of the arena."""
     best, tightest, end = -1, 2**62, 0
     for slot in slots:
         if slot.last < first or slot.first > last:
@@ -133,7 +136,7 @@ def _aligned(offset: int) -> int:
 
 
 def _in_place(graph: Graph) -> dict[int, int]:
-    """Output → the tensor whose memory it takes over."""
+    """Returns output index → index of the tensor whose memory it reuses."""
     readers = dict.fromkeys(range(len(graph.tensors)), 0)
     entries = set(graph.inputs)
     held = {*graph.outputs, *(t.index for t in graph.tensors if t.variable)}
@@ -170,7 +173,7 @@ def _may_share(source: Tensor, output: Tensor, unchanged: bool, readers: dict[in
 
 
 def _lifetimes(graph: Graph, shared: dict[int, int]) -> tuple[dict[int, int], dict[int, int]]:
-    """Tensor → the first and the last operator that needs it."""
+    """Returns tensor index → first operator, and tensor index → last operator that needs it."""
     first: dict[int, int] = dict.fromkeys(graph.inputs, 0)
     last: dict[int, int] = {}
     for op in graph.operators:
@@ -181,20 +184,20 @@ def _lifetimes(graph: Graph, shared: dict[int, int]) -> tuple[dict[int, int], di
             if index >= 0:
                 last[shared.get(index, index)] = op.index
     for index in first:
-        last.setdefault(index, _FOREVER)  # never read: kept, as TFLite does
+        last.setdefault(index, _FOREVER)  # like TFLite, keep tensors that are never read
     for index in (*graph.inputs, *graph.outputs):
         last[index] = _FOREVER
     return first, last
 
 
-def _fullest(
-    graph: Graph, wanted: list[int], first: dict[int, int], last: dict[int, int]
+def _peak(
+    graph: Graph, planned: list[int], first: dict[int, int], last: dict[int, int]
 ) -> tuple[int, ...]:
-    changes = sorted([(first[i], 1, i) for i in wanted] + [(last[i] + 1, 0, i) for i in wanted])
-    most, now, when = 0, 0, 0
+    changes = sorted([(first[i], 1, i) for i in planned] + [(last[i] + 1, 0, i) for i in planned])
+    peak, size, peak_at = 0, 0, 0
     for moment, begins, index in changes:
-        now += (graph.tensors[index].bytes or 0) * (1 if begins else -1)
-        if now > most:
-            most, when = now, moment
-    alive = [i for i in wanted if first[i] <= when <= last[i]]
+        size += (graph.tensors[index].bytes or 0) * (1 if begins else -1)
+        if size > peak:
+            peak, peak_at = size, moment
+    alive = [i for i in planned if first[i] <= peak_at <= last[i]]
     return tuple(sorted(alive, key=lambda i: -(graph.tensors[i].bytes or 0)))

@@ -1,6 +1,6 @@
-"""What the GPU delegate takes of a file, and why it refuses the rest; see `gpu_rules`.
+"""Support of a file by the GPU delegate, according to `gpu_rules`.
 
-TensorFlow 2.21's own Analyzer calls every file compatible: don't rely on it.
+The Analyzer of TensorFlow 2.21 reports every file as compatible and cannot be relied on.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from converters.tflite.model import Model
 
 @dataclass(frozen=True)
 class Refusal:
-    """Operators that the delegate leaves to the CPU, for one reason."""
+    """Operators of one type that the delegate leaves to the CPU for the same reason."""
 
     operator: str
     reason: str
@@ -24,7 +24,14 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Gpu:
-    """What the rules say of a file: operators taken, refusals, and results to mistrust."""
+    """Result of checking a file against the rules of the GPU delegate.
+
+    Attributes:
+        operators: Number of operators in the main graph.
+        taken: Number of operators that the delegate supports.
+        refusals: Unsupported operators by reason, most frequent first.
+        warnings: Conditions under which the delegate's results may be wrong or unchecked.
+    """
 
     operators: int
     taken: int
@@ -33,12 +40,12 @@ class Gpu:
 
     @property
     def compatible(self) -> bool:
-        """Whether all operators are taken."""
+        """Whether the delegate supports all operators."""
         return not self.refusals
 
 
 def check(model: Model) -> Gpu:
-    """Holds every operator of the main graph against the rules."""
+    """Checks every operator of the main graph against the rules."""
     graph = model.main
     folded = unpacked_constants(graph)
     refused: Counter[tuple[str, str]] = Counter()
@@ -52,11 +59,11 @@ def check(model: Model) -> Gpu:
     warnings = []
     if doubtful:
         warnings.append(
-            f"{doubtful} quantized 1×1 CONV_2D of stride 2: LiteRT's GPU delegate gave wrong values"
-            " for such (on a software GPU): compare its outputs before use"
+            f"{doubtful} quantized 1×1 CONV_2D with stride 2: LiteRT's GPU delegate returned wrong"
+            " values for these on a software GPU; compare its outputs before use"
         )
     if len(model.graphs) > 1:
-        warnings.append("only the main graph is looked at")
+        warnings.append("only the main graph was checked")
     return Gpu(
         operators=len(graph.operators),
         taken=len(graph.operators) - sum(refused.values()),

@@ -1,9 +1,9 @@
-"""The GPU delegate's conditions, operator by operator.
+"""Operator support rules of the GPU delegate.
 
-Facts of the public source tflite/tools/versioning/gpu_compatibility.cc and, for types and ranks, of
-the delegate's model_builder.cc. Where LiteRT 2.3's delegate was seen to refuse more than that
-source says (DENSIFY, GATHER, int16 activations, int4 weights, unknown batch), these follow the
-delegate.
+Based on the public source tflite/tools/versioning/gpu_compatibility.cc and, for types and ranks, on
+the delegate's model_builder.cc. Where the delegate of LiteRT 2.3 was observed to refuse more than
+that source says (DENSIFY, GATHER, int16 activations, int4 weights, unknown batch size), the rules
+follow the delegate.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from converters.tflite.model import Graph, Operator, Tensor
 _MAX_RANK = 4
 _FLOATS = ("FLOAT32", "FLOAT16")
 _TYPES = (*_FLOATS, "INT8", "UINT8")
-# Operators that also work on indices, conditions and comparisons.
+# Additional types of operators that work on indices, conditions and comparisons.
 _TYPES_TOO: dict[str, tuple[str, ...]] = {
     "CAST": ("INT32", "BOOL"),
     "EMBEDDING_LOOKUP": ("INT32",),
@@ -38,7 +38,10 @@ _SEEN_REFUSED = "refused by LiteRT's delegate"
 
 @dataclass(frozen=True)
 class Node:
-    """An operator as the delegate sees it: weights that are unpacked at the start are constants."""
+    """An operator as seen by the delegate, to which weights unpacked at startup are constants.
+
+    `folded` holds the indices of those unpacked tensors.
+    """
 
     graph: Graph
     operator: Operator
@@ -46,25 +49,25 @@ class Node:
 
     @property
     def inputs(self) -> list[Tensor]:
-        """Inputs that are there."""
+        """Inputs, skipping omitted optional ones."""
         return self.graph.input_tensors(self.operator)
 
     @property
     def outputs(self) -> list[Tensor]:
-        """Outputs."""
+        """Output tensors."""
         return self.graph.output_tensors(self.operator)
 
     def is_constant(self, tensor: Tensor) -> bool:
-        """Whether its value is known before the first inference."""
+        """Returns whether the tensor's value is known before the first inference."""
         return tensor.constant or tensor.index in self.folded
 
     @property
     def runtime_inputs(self) -> int:
-        """How many inputs are computed."""
+        """Number of inputs computed at run time."""
         return sum(not self.is_constant(tensor) for tensor in self.inputs)
 
     def option(self, name: str) -> int | float:
-        """An option of the operator, 0 where the file does not say."""
+        """Returns an option of the operator; 0 if it is not known."""
         return self.operator.options.get(name, 0)
 
 
@@ -72,7 +75,7 @@ Rule = Callable[[Node], str | None]
 
 
 def refusal(node: Node) -> str | None:
-    """Why the delegate refuses an operator; None where it takes it."""
+    """Returns why the delegate refuses the operator; None if it is supported."""
     operator = node.operator
     if operator.kind == "flex":
         return "a TensorFlow kernel, which runs on the CPU"
@@ -80,7 +83,7 @@ def refusal(node: Node) -> str | None:
         return "a custom operator"
     rule = _CUSTOM.get(operator.name) if operator.kind == "custom" else _RULES.get(operator.name)
     if rule is None:
-        return "no such operator on the GPU"
+        return "not supported by the GPU delegate"
     return rule(node) or _types(node)
 
 
@@ -94,9 +97,9 @@ def _types(node: Node) -> str | None:
         if tensor.type not in allowed:
             return f"{tensor.type.lower()} activations"
         if tensor.dynamic:
-            return "a dimension, the batch say, that is known only at run time"
+            return "a dimension, such as the batch size, known only at run time"
         if len(tensor.shape) > _MAX_RANK:
-            return f"a tensor of rank {len(tensor.shape)}, above {_MAX_RANK}"
+            return f"a tensor of rank {len(tensor.shape)}, above the maximum of {_MAX_RANK}"
     return None
 
 
@@ -113,7 +116,7 @@ def _computed(inputs: int, outputs: int = 1) -> Rule:
         if (node.runtime_inputs, len(node.outputs)) != (inputs, outputs):
             return (
                 f"{node.runtime_inputs} computed inputs and {len(node.outputs)} outputs,"
-                f" not {inputs} and {outputs}"
+                f" instead of {inputs} and {outputs}"
             )
         return None
 
@@ -122,7 +125,7 @@ def _computed(inputs: int, outputs: int = 1) -> Rule:
 
 def _window(node: Node) -> str | None:
     if node.option("stride_h") <= 0 or node.option("stride_w") <= 0:
-        return "a stride that is not positive"
+        return "a non-positive stride"
     if node.operator.options.get("activation") == 5:
         return "the fused activation SIGN_BIT"
     return None
@@ -130,7 +133,7 @@ def _window(node: Node) -> str | None:
 
 def _convolution(node: Node) -> str | None:
     if not 1 <= node.runtime_inputs <= 2 or len(node.outputs) != 1 or len(node.inputs) < 2:
-        return "not one or two computed inputs and one output"
+        return "requires one or two computed inputs and one output"
     return _window(node)
 
 
@@ -139,24 +142,24 @@ def _depthwise(node: Node) -> str | None:
         (*node.inputs[:2], *node.outputs[:1]) if len(node.inputs) > 1 else (None,) * 3
     )
     if image is None or kernel is None or out is None:
-        return "no weights"
+        return "missing weights"
     if {len(image.shape), len(kernel.shape), len(out.shape)} != {4}:
-        return "tensors that are not of rank 4"
+        return "tensors of rank other than 4"
     multiplier = node.option("depth_multiplier")
     if kernel.shape[3] != out.shape[3] or out.shape[3] != image.shape[3] * multiplier:
-        return "channels that do not fit the depth multiplier"
+        return "channels that do not match the depth multiplier"
     return _convolution(node)
 
 
 def _pool(node: Node) -> str | None:
     if node.option("filter_h") <= 0 or node.option("filter_w") <= 0:
-        return "a window that is not positive"
+        return "a non-positive window size"
     return _computed(1)(node) or _window(node)
 
 
 def _axes(node: Node) -> str | None:
     if len(node.inputs) != 2 or not node.is_constant(node.inputs[1]):
-        return "axes that are not constant"
+        return "non-constant axes"
     if node.inputs[1].type != "INT32":
         return f"axes of type {node.inputs[1].type.lower()}"
     return _computed(1)(node)
@@ -165,13 +168,13 @@ def _axes(node: Node) -> str | None:
 def _pair(node: Node) -> str | None:
     constants = len(node.inputs) - node.runtime_inputs
     if (node.runtime_inputs, constants) not in ((2, 0), (1, 1)) or len(node.outputs) != 1:
-        return "not two inputs, of which one at least is computed, and one output"
+        return "requires two inputs, at least one of them computed, and one output"
     return None
 
 
 def _sum(node: Node) -> str | None:
     if len(node.inputs) != 2:
-        return "not two inputs"
+        return "requires two inputs"
     left, right = (tensor.shape for tensor in node.inputs)
     if 1 < len(left) != len(right) > 1:
         pairs = zip(reversed(left), reversed(right), strict=False)
@@ -186,26 +189,30 @@ def _dense(node: Node) -> str | None:
     if node.runtime_inputs > 2:
         return "more than two computed inputs"
     same = node.inputs and node.outputs and len(node.inputs[0].shape) == len(node.outputs[0].shape)
-    return "keep_num_dims with another rank" if node.option("keep_num_dims") and not same else None
+    return (
+        "keep_num_dims with a different output rank"
+        if node.option("keep_num_dims") and not same
+        else None
+    )
 
 
 def _dequantize(node: Node) -> str | None:
     if len(node.inputs) != 1 or len(node.outputs) != 1:
-        return "not one input and one output"
+        return "requires one input and one output"
     return "int16 input" if node.inputs[0].type == "INT16" else None
 
 
 def _padding(node: Node) -> str | None:
     if len(node.inputs) < 2 or node.inputs[1].shape not in ((3, 2), (4, 2)):
-        return "paddings that are not of shape 4×2 or 3×2"
+        return "paddings of a shape other than 4×2 or 3×2"
     if node.operator.name == "MIRROR_PAD" and node.option("mode") != 0:
-        return "symmetric mirroring"
+        return "symmetric mirror padding"
     return _computed(1)(node)
 
 
 def _slice(node: Node) -> str | None:
     if not node.inputs or len(node.inputs[0].shape) not in (3, 4):
-        return "an input that is not of rank 3 or 4"
+        return "an input of rank other than 3 or 4"
     for mask in ("ellipsis_mask", "new_axis_mask", "shrink_axis_mask"):
         if node.option(mask):
             return mask
@@ -227,11 +234,11 @@ def _bilinear(node: Node) -> str | None:
 
 def _lstm(node: Node) -> str | None:
     full = len(node.operator.inputs) in (20, 24) and len(node.outputs) == 1
-    return None if full or len(node.outputs) == 4 else "not the full or the basic kernel"
+    return None if full or len(node.outputs) == 4 else "neither the full nor the basic LSTM kernel"
 
 
 def _two_inputs(node: Node) -> str | None:
-    return None if len(node.inputs) == 2 else "not two inputs"
+    return None if len(node.inputs) == 2 else "requires two inputs"
 
 
 def _rules(names: str, rule: Rule) -> dict[str, Rule]:

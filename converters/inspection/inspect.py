@@ -1,4 +1,4 @@
-"""All that the inspection finds out about one file."""
+"""Complete static inspection of a `.tflite` file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zoo.schema.measurement import Placement
 
 @dataclass(frozen=True)
 class OperatorRow:
-    """Operators of one name and version; `kind` is `builtin`, `custom` or `flex`."""
+    """Operators with the same name, version and kind (`builtin`, `custom` or `flex`)."""
 
     name: str
     version: int
@@ -27,10 +27,19 @@ class OperatorRow:
 
 @dataclass(frozen=True)
 class TensorRow:
-    """One tensor; −1 in the shape is a dimension that only the run tells.
+    """A tensor of a graph.
 
-    `role` is `input`, `output`, `constant`, `variable` or `activation`. Where scales are many, they
-    are one a slice along `axis`.
+    Attributes:
+        graph: Index of the subgraph.
+        index: Index of the tensor in the subgraph.
+        name: Name stored in the file.
+        role: `input`, `output`, `constant`, `variable` or `activation`.
+        type: Lowercase schema type, for example `float32`.
+        shape: Shape, with −1 for dimensions known only at run time.
+        sparse: Whether the constant is stored in sparse form.
+        scales: Quantization scales, one per tensor or one per slice along `axis`.
+        zero_points: One per scale.
+        axis: Quantized dimension; None without per-channel scales.
     """
 
     graph: int
@@ -47,7 +56,10 @@ class TensorRow:
 
 @dataclass(frozen=True)
 class QuantizationSummary:
-    """Which types weights and activations of the main graph have, by number of tensors."""
+    """Tensor counts by type for the main graph's weights and activations.
+
+    `per_channel` and `per_tensor` count the quantized weights with each kind of scale.
+    """
 
     precision: str
     weights: dict[str, int]
@@ -58,7 +70,14 @@ class QuantizationSummary:
 
 @dataclass(frozen=True)
 class Arena:
-    """Memory in bytes: activations of the main graph, and weights unpacked beside it."""
+    """Activation memory of the main graph.
+
+    Attributes:
+        bytes: Size of the arena in bytes.
+        unpacked_bytes: Bytes of weights unpacked outside the arena.
+        largest: Type and shape of up to three tensors alive at peak usage.
+        complete: False if tensors of unknown size make `bytes` a lower bound.
+    """
 
     bytes: int
     unpacked_bytes: int
@@ -68,7 +87,7 @@ class Arena:
 
 @dataclass(frozen=True)
 class SignatureSummary:
-    """A named entry: arguments and results, name → shape and type."""
+    """A named entry point; inputs and outputs map names to type and shape."""
 
     key: str
     inputs: dict[str, str]
@@ -77,7 +96,10 @@ class SignatureSummary:
 
 @dataclass(frozen=True)
 class Inspection:
-    """One file. `placement` is None until a runtime was asked, `problem` what it said then."""
+    """Everything known about a file.
+
+    `placement` is None until a runtime has loaded the file; `problem` is the error if that failed.
+    """
 
     file: str
     bytes: int
@@ -103,7 +125,7 @@ class Inspection:
     problem: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Plain dictionaries and lists."""
+        """Returns the inspection as JSON-serializable dictionaries and lists."""
         fields = dataclasses.asdict(dataclasses.replace(self, placement=None))
         fields["placement"] = self.placement and self.placement.model_dump(mode="json")
         fields["gpu"]["compatible"] = self.gpu.compatible
@@ -113,25 +135,25 @@ class Inspection:
     @property
     def fully_delegated(self) -> bool:
         """Whether XNNPACK took the whole graph in one partition."""
-        where = self.placement
-        return where is not None and where.level == "full" and where.partitions == 1
+        placement = self.placement
+        return placement is not None and placement.level == "full" and placement.partitions == 1
 
 
 def inspect(data: bytes, file: str, chip: str, tensors: bool = False) -> Inspection:
-    """Reads a `.tflite` and looks at it from all sides, without running it.
+    """Inspects a `.tflite` without running it.
 
     Args:
-        data: the whole file.
-        file: its name.
-        chip: a key of `roofline.CHIPS`.
-        tensors: list every tensor.
+        data: Contents of the whole file.
+        file: File name, for the report and error messages.
+        chip: Key of `roofline.CHIPS`.
+        tensors: Whether to list every tensor.
 
     Raises:
-        ZooError: no `.tflite`, a damaged one, or no such chip.
-        UnknownNameError: no such chip.
+        ZooError: if the data is not a `.tflite` or is damaged.
+        UnknownNameError: if the chip is unknown.
     """
     model = read(data, file)
-    found = flatbuffer.count(model)
+    counts = flatbuffer.count(model)
     main = model.main
     return Inspection(
         file=file,
@@ -140,8 +162,8 @@ def inspect(data: bytes, file: str, chip: str, tensors: bool = False) -> Inspect
         graphs=len(model.graphs),
         precision=_precision(main),
         operators=_operators(model),
-        parameters=found.parameters,
-        zeros=found.zeros,
+        parameters=counts.parameters,
+        zeros=counts.zeros,
         macs=macs.total(model),
         macs_not_counted=macs.uncounted(model),
         arena=_arena(main),
@@ -197,19 +219,19 @@ def _row(number: int, graph: Graph, tensor: Tensor) -> TensorRow:
 
 
 def _signatures(model: Model) -> tuple[SignatureSummary, ...]:
-    found = []
-    for each in model.signatures:
-        tensors = model.graphs[each.graph].tensors
+    summaries = []
+    for signature in model.signatures:
+        tensors = model.graphs[signature.graph].tensors
         sides = [
             {name: short(tensors[i]) for name, i in side.items()}
-            for side in (each.inputs, each.outputs)
+            for side in (signature.inputs, signature.outputs)
         ]
-        found.append(SignatureSummary(each.key, *sides))
-    return tuple(found)
+        summaries.append(SignatureSummary(signature.key, *sides))
+    return tuple(summaries)
 
 
 def short(tensor: Tensor) -> str:
-    """Type and shape, `float32 [1, 32, 32, 3]`."""
+    """Returns type and shape, for example `float32 [1, 32, 32, 3]`."""
     return f"{tensor.type.lower()} {list(tensor.signature or tensor.shape)}"
 
 
@@ -248,7 +270,7 @@ def _precision(graph: Graph) -> QuantizationSummary:
 
 
 def _name(weights: Counter[str], activations: Counter[str]) -> str:
-    """The usual name for what most weights and activations are."""
+    """Returns the common name for the most frequent weight and activation types."""
     if not weights or not activations:
         return "no weights" if not weights else "no activations"
     stored, computed = weights.most_common(1)[0][0], activations.most_common(1)[0][0]

@@ -1,4 +1,4 @@
-"""Multiply-accumulates of a graph, from the shapes that the file states."""
+"""Multiply-accumulate operations (MACs) of a graph, computed from the shapes in the file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from math import prod
 
 from converters.tflite.model import Graph, Model, Operator, Tensor
 
-# They multiply too, but how often depends on more than shapes.
+# These multiply too, but their MACs depend on more than the shapes.
 UNCOUNTED = (
     "BIDIRECTIONAL_SEQUENCE_LSTM",
     "BIDIRECTIONAL_SEQUENCE_RNN",
@@ -22,12 +22,12 @@ UNCOUNTED = (
 
 
 def total(model: Model) -> int:
-    """MACs of all subgraphs, each run once."""
+    """Returns the MACs of all subgraphs, each run once."""
     return sum(of_operator(graph, operator) for graph, operator in model.operators())
 
 
 def uncounted(model: Model) -> tuple[str, ...]:
-    """Names of operators in the model that multiply but are not counted."""
+    """Returns the names of operators in the model that may multiply but are not counted."""
     return tuple(
         sorted(
             {op.name for _, op in model.operators() if op.name in UNCOUNTED or op.kind != "builtin"}
@@ -36,12 +36,12 @@ def uncounted(model: Model) -> tuple[str, ...]:
 
 
 def of_operator(graph: Graph, operator: Operator) -> int:
-    """MACs of one operator; 0 for those that only add, compare or move.
+    """Returns the MACs of an operator; 0 if it only adds, compares or moves data.
 
-    Convolutions count every output position in full, also where the kernel hangs over the border,
-    as papers do. Weights: CONV_2D (out, height, width, in / groups), DEPTHWISE_CONV_2D
-    (1, height, width, out), FULLY_CONNECTED (out, in), TRANSPOSE_CONV (out, height, width, in),
-    CONV_3D (depth, height, width, in / groups, out).
+    Convolutions count the full kernel at every output position, including positions where it
+    overlaps the border, as is customary in papers. Weight layouts: CONV_2D (out, height, width,
+    in / groups), DEPTHWISE_CONV_2D (1, height, width, out), FULLY_CONNECTED (out, in),
+    TRANSPOSE_CONV (out, height, width, in), CONV_3D (depth, height, width, in / groups, out).
     """
     outputs = graph.output_tensors(operator)
     if operator.kind != "builtin" or not outputs:

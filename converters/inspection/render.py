@@ -1,4 +1,4 @@
-"""An inspection as text for a terminal: the verdict first, then what it rests on."""
+"""Text report of an inspection for the terminal: verdicts first, then details."""
 
 from __future__ import annotations
 
@@ -10,162 +10,165 @@ from converters.inspection.sparse import LEAST_ZEROS
 from zoo.errors import one_line
 
 _NAME_WIDTH = 72
-_SHOWN = 12  # rows of a list that may be long; --json has them all
+_SHOWN = 12  # entries shown of a list that may be long; --json has them all
 _LABEL_WIDTH = 10
 
 
-def text(found: Inspection) -> str:
-    """The whole report on one file."""
+def text(inspection: Inspection) -> str:
+    """Returns the report on a file, with control characters removed from names."""
     lines = [
-        f"{one_line(found.file, 200)}  {_bytes(found.bytes)}, {found.precision.precision}",
-        *_labeled("XNNPACK", _xnnpack(found)),
-        *_labeled("GPU", _gpu(found)),
-        *_labeled("runtime", _runtime(found)),
-        *_labeled("cost", _cost(found)),
-        *_labeled("memory", _memory(found)),
-        *_labeled("roofline", _roofline(found)),
-        *_labeled("sparse", _sparse(found)),
-        *_labeled("types", _types(found)),
-        *_labeled("inputs", (_tensor(row) for row in found.inputs)),
-        *_labeled("outputs", (_tensor(row) for row in found.outputs)),
-        *_labeled("signatures", _signatures(found)),
-        *_labeled("metadata", _metadata(found)),
-        *_labeled("operators", _operators(found)),
+        f"{one_line(inspection.file, 200)}  {_bytes(inspection.bytes)},"
+        f" {inspection.precision.precision}",
+        *_labeled("XNNPACK", _xnnpack(inspection)),
+        *_labeled("GPU", _gpu(inspection)),
+        *_labeled("runtime", _runtime(inspection)),
+        *_labeled("cost", _cost(inspection)),
+        *_labeled("memory", _memory(inspection)),
+        *_labeled("roofline", _roofline(inspection)),
+        *_labeled("sparse", _sparse(inspection)),
+        *_labeled("types", _types(inspection)),
+        *_labeled("inputs", (_tensor(row) for row in inspection.inputs)),
+        *_labeled("outputs", (_tensor(row) for row in inspection.outputs)),
+        *_labeled("signatures", _signatures(inspection)),
+        *_labeled("metadata", _metadata(inspection)),
+        *_labeled("operators", _operators(inspection)),
     ]
-    if found.tensors:
-        lines += _labeled("tensors", _tensors(found.tensors))
+    if inspection.tensors:
+        lines += _labeled("tensors", _tensors(inspection.tensors))
     return "\n".join(lines)
 
 
 def _labeled(label: str, lines: Iterable[str]) -> list[str]:
-    filled = list(lines) or ["none"]
+    rows = list(lines) or ["none"]
     return [
         f"  {label if i == 0 else '':{_LABEL_WIDTH}}  {line}".rstrip()
-        for i, line in enumerate(filled)
+        for i, line in enumerate(rows)
     ]
 
 
-def _xnnpack(found: Inspection) -> list[str]:
-    where = found.placement
-    if where is None:
-        return [one_line(found.problem or "not asked (--norun)")]
-    if where.level == "full" and where.partitions == 1:
-        return [f"full: all {where.nodes} nodes in 1 partition"]
+def _xnnpack(inspection: Inspection) -> list[str]:
+    placement = inspection.placement
+    if placement is None:
+        return [one_line(inspection.problem or "not run (--norun)")]
+    if placement.level == "full" and placement.partitions == 1:
+        return [f"full: all {placement.nodes} nodes in 1 partition"]
     lines = [
-        f"{where.level}: {where.delegated} of {where.nodes} nodes in"
-        f" {_plural(where.partitions or 0, 'partition')}"
+        f"{placement.level}: {placement.delegated} of {placement.nodes} nodes in"
+        f" {_plural(placement.partitions or 0, 'partition')}"
     ]
-    left = where.model_dump().get("left")
+    left = placement.model_dump().get("left")
     if left:
-        lines.append("left: " + _counted(left))
+        lines.append("not delegated: " + _counted(left))
     return lines
 
 
-def _gpu(found: Inspection) -> list[str]:
-    gpu = found.gpu
+def _gpu(inspection: Inspection) -> list[str]:
+    gpu = inspection.gpu
     lines = [
-        f"by its rules: all {gpu.operators} operators"
+        f"supports all {gpu.operators} operators, according to the delegate's rules"
         if gpu.compatible
-        else f"by its rules: {gpu.taken} of {gpu.operators} operators; refused:"
+        else f"supports {gpu.taken} of {gpu.operators} operators; not supported:"
     ]
     lines += _aligned(
-        [(f"  {each.count} ×", one_line(each.operator, 40), each.reason) for each in gpu.refusals]
+        [(f"  {row.count} ×", one_line(row.operator, 40), row.reason) for row in gpu.refusals]
     )
-    return lines + [f"caution: {warning}" for warning in gpu.warnings]
+    return lines + [f"warning: {warning}" for warning in gpu.warnings]
 
 
-def _runtime(found: Inspection) -> list[str]:
-    runtime = found.runtime
+def _runtime(inspection: Inspection) -> list[str]:
+    runtime = inspection.runtime
     if runtime.version is None:
-        lines = ["no builtin operator tells"]
+        lines = ["oldest version unknown: no operator in the version table"]
     else:
         because = ", ".join(runtime.because[:4]) + (", …" if len(runtime.because) > 4 else "")
-        lines = [f"TensorFlow Lite {runtime.version} or later, for {because}"]
+        lines = [f"TensorFlow Lite {runtime.version} or later, required by {because}"]
     if runtime.unknown:
-        lines.append(f"perhaps later, for {', '.join(runtime.unknown[:_SHOWN])}")
+        lines.append(f"possibly later, not in the table: {', '.join(runtime.unknown[:_SHOWN])}")
     if runtime.stated and runtime.stated != runtime.version:
-        lines.append(f"the file's own metadata says {one_line(runtime.stated, 40)}")
-    others = sorted({one_line(op.name, 40) for op in found.operators if op.kind == "custom"})
-    if others:
-        lines.append(f"needs custom operators: {', '.join(others[:_SHOWN])}")
-    if any(op.kind == "flex" for op in found.operators):
-        lines.append("needs the Flex delegate, TensorFlow's own kernels")
+        lines.append(f"the file's metadata states {one_line(runtime.stated, 40)}")
+    custom = sorted({one_line(op.name, 40) for op in inspection.operators if op.kind == "custom"})
+    if custom:
+        lines.append(f"needs custom operators: {', '.join(custom[:_SHOWN])}")
+    if any(op.kind == "flex" for op in inspection.operators):
+        lines.append("needs the Flex delegate (TensorFlow kernels)")
     return lines
 
 
-def _cost(found: Inspection) -> list[str]:
-    zeros = f", {100 * found.zeros:.1f} % zeros in weights" if found.zeros >= 0.001 else ""
-    lines = [f"{_si(found.macs)} MACs, {found.parameters:,} parameters{zeros}"]
-    if found.macs_not_counted:
-        names = (one_line(name, 40) for name in found.macs_not_counted[:_SHOWN])
-        lines.append(f"without the MACs of {', '.join(names)}")
+def _cost(inspection: Inspection) -> list[str]:
+    zeros = (
+        f", {100 * inspection.zeros:.1f} % zeros in weights" if inspection.zeros >= 0.001 else ""
+    )
+    lines = [f"{_si(inspection.macs)} MACs, {inspection.parameters:,} parameters{zeros}"]
+    if inspection.macs_not_counted:
+        names = (one_line(name, 40) for name in inspection.macs_not_counted[:_SHOWN])
+        lines.append(f"excluding the MACs of {', '.join(names)}")
     return lines
 
 
-def _memory(found: Inspection) -> list[str]:
-    arena = found.arena
+def _memory(inspection: Inspection) -> list[str]:
+    arena = inspection.arena
     if arena is None:
         return ["arena not planned: too many tensors"]
     least = "" if arena.complete else "at least "
-    lines = [f"{least}{_bytes(arena.bytes)} arena: activations, as TFLite's own planner lays them"]
+    lines = [f"{least}{_bytes(arena.bytes)} arena for activations, as planned by TFLite"]
     if arena.largest:
-        lines.append(f"fullest with {', '.join(arena.largest)}")
+        lines.append(f"peak with {', '.join(arena.largest)}")
     if arena.unpacked_bytes:
-        lines.append(f"and {_bytes(arena.unpacked_bytes)} of weights unpacked at the start")
+        lines.append(f"plus {_bytes(arena.unpacked_bytes)} of weights unpacked at initialization")
     return lines
 
 
-def _roofline(found: Inspection) -> list[str]:
-    line = found.roofline
+def _roofline(inspection: Inspection) -> list[str]:
+    estimate = inspection.roofline
     return [
-        f"{_ms(line.us)} on {line.chip}, {line.bound}-bound: an optimistic estimate",
+        f"{_ms(estimate.us)} on {estimate.chip}, {estimate.bound}-bound: an optimistic estimate",
         ABOVE,
-        f"arithmetic {_ms(line.compute_us)}, memory {_ms(line.memory_us)} for"
-        f" {_bytes(line.bytes)} moved, nothing fused",
-        f"peaks: {line.source}",
+        f"arithmetic {_ms(estimate.compute_us)}, memory {_ms(estimate.memory_us)} for"
+        f" {_bytes(estimate.bytes)} of traffic without operator fusion",
+        f"peak figures: {estimate.source}",
     ]
 
 
-def _sparse(found: Inspection) -> list[str]:
-    if found.sparse.eligible:
-        zeros = 100 * (found.sparse.zeros or 0)
+def _sparse(inspection: Inspection) -> list[str]:
+    if inspection.sparse.eligible:
+        zeros = 100 * (inspection.sparse.zeros or 0)
         return [
-            f"XNNPACK may use its sparse kernels: {zeros:.1f} % zeros in the 1×1 convolutions"
-            f" (at least {100 * LEAST_ZEROS:.1f} %); not on x86"
+            f"XNNPACK can use sparse kernels, except on x86: {zeros:.1f} % zeros in the 1×1"
+            f" convolutions (at least {100 * LEAST_ZEROS:.1f} % required)"
         ]
-    return ["no sparse inference: " + reason for reason in found.sparse.reasons[:1]] + [
-        f"and: {reason}" for reason in found.sparse.reasons[1:]
+    return ["no sparse inference: " + reason for reason in inspection.sparse.reasons[:1]] + [
+        f"also: {reason}" for reason in inspection.sparse.reasons[1:]
     ]
 
 
-def _types(found: Inspection) -> list[str]:
-    precision = found.precision
+def _types(inspection: Inspection) -> list[str]:
+    precision = inspection.precision
     weights = f"weights {_counted(precision.weights)}"
     if precision.per_channel or precision.per_tensor:
-        weights += f" ({precision.per_channel} scaled by channel, {precision.per_tensor} by tensor)"
+        weights += f" ({precision.per_channel} per-channel, {precision.per_tensor} per-tensor)"
     return [weights, f"activations {_counted(precision.activations)}"]
 
 
-def _signatures(found: Inspection) -> list[str]:
+def _signatures(inspection: Inspection) -> list[str]:
     lines = []
-    for each in found.signatures[:_SHOWN]:
+    for signature in inspection.signatures[:_SHOWN]:
         sides = [
             ", ".join(f"{one_line(name, 40)} {kind}" for name, kind in list(side.items())[:4])
             + (", …" if len(side) > 4 else "")
-            for side in (each.inputs, each.outputs)
+            for side in (signature.inputs, signature.outputs)
         ]
-        lines.append(f"{one_line(each.key, 40)}: {sides[0]} → {sides[1]}")
+        lines.append(f"{one_line(signature.key, 40)}: {sides[0]} → {sides[1]}")
     return lines
 
 
-def _metadata(found: Inspection) -> list[str]:
-    entries = list(found.metadata.items())[:_SHOWN]
+def _metadata(inspection: Inspection) -> list[str]:
+    entries = list(inspection.metadata.items())[:_SHOWN]
     return [", ".join(f"{one_line(name, 40)} ({_bytes(size)})" for name, size in entries)][
         : len(entries)
     ]
 
 
-def _operators(found: Inspection) -> list[str]:
+def _operators(inspection: Inspection) -> list[str]:
     rows = [
         (
             f"{op.count} ×",
@@ -174,9 +177,9 @@ def _operators(found: Inspection) -> list[str]:
             f"{_si(op.macs)} MACs" if op.macs else "",
             "" if op.kind == "builtin" else op.kind,
         )
-        for op in found.operators
+        for op in inspection.operators
     ]
-    graphs = [f"in {found.graphs} subgraphs"] if found.graphs > 1 else []
+    graphs = [f"in {inspection.graphs} subgraphs"] if inspection.graphs > 1 else []
     return _aligned(rows) + graphs
 
 
@@ -208,15 +211,15 @@ def _scales(row: TensorRow) -> str:
     if len(row.scales) == 1:
         return f"scale {row.scales[0]:.6g}, zero point {row.zero_points[0]}"
     points = sorted(set(row.zero_points))
-    told = f"zero point {points[0]}" if len(points) == 1 else f"{len(points)} zero points"
+    zero_points = f"zero point {points[0]}" if len(points) == 1 else f"{len(points)} zero points"
     return (
-        f"{len(row.scales)} scales {min(row.scales):.3g} to {max(row.scales):.3g}, {told},"
+        f"{len(row.scales)} scales {min(row.scales):.3g} to {max(row.scales):.3g}, {zero_points},"
         f" axis {row.axis}"
     )
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows in columns; the first is flush right, since it holds counts."""
+    """Pads cells into columns; the first column holds counts and is right-aligned."""
     if not rows:
         return []
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]

@@ -1,9 +1,9 @@
-"""An estimate of the time of one inference on a named chip: the roofline.
+"""Roofline estimate of the latency of one inference on a given chip.
 
-The larger of arithmetic (two operations a MAC, at the peak rate) and memory traffic (weights once,
-activations written once and read by each operator that takes them, at the peak bandwidth).
-Optimistic: no chip holds its peaks. On the Snapdragon 865's GPU measured times were 4 to 9 times
-above.
+The estimate is the larger of the arithmetic time (two operations per MAC at the peak rate) and the
+memory time (weights read once, activations written once and read by each consumer, at the peak
+bandwidth). It is optimistic, because no chip sustains its peaks: on the Snapdragon 865's GPU,
+measured latencies were 4 to 9 times higher.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from converters.inspection.arena import unpacked_constants
 from converters.tflite.model import Graph, Model
 from zoo.errors import UnknownNameError
 
-ABOVE = "measured times are several times above (4 to 9 times on the Snapdragon 865's GPU)"
+ABOVE = "measured latencies are several times higher (4 to 9 times on the Snapdragon 865's GPU)"
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,10 @@ class Chip:
     """Peak figures of a processor.
 
     Attributes:
-        gflops: 10⁹ operations a second, two a MAC.
-        gbps: memory bandwidth, 10⁹ bytes a second.
-        int8_gops: where 8-bit arithmetic is faster, its rate, for fully quantized layers.
-        source: where the figures are from.
+        gflops: 10⁹ operations per second, two per MAC.
+        gbps: Memory bandwidth in 10⁹ bytes per second.
+        source: Origin of the figures.
+        int8_gops: 10⁹ operations per second of layers with 8-bit inputs; None if not faster.
     """
 
     gflops: float
@@ -37,17 +37,17 @@ class Chip:
 
 _MEMORY = "44 GB/s: LPDDR5, 2750 MHz × 2 × 8 bytes (Qualcomm's product brief)"
 CHIPS = {
-    # Of two figures the higher one: an optimistic estimate should be optimistic throughout.
+    # The higher of the two figures keeps the estimate consistently optimistic.
     "snapdragon_865_gpu": Chip(
         1450,
         44,
-        "1450 GFLOPS: the project's figure for the Adreno 650, where public lists of specifications"
-        f" say 1228 at 587 MHz; {_MEMORY}",
+        "1450 GFLOPS: the project's figure for the Adreno 650 (public specification lists say 1228"
+        f" at 587 MHz); {_MEMORY}",
     ),
     "snapdragon_865_cpu": Chip(
         45.4,
         44,
-        "one Cortex-A77 at 2.84 GHz: two 128-bit FMLA a cycle, 4 MACs each; two SDOT, 16 each"
+        "one Cortex-A77 at 2.84 GHz: per cycle two 128-bit FMLA of 4 MACs or two SDOT of 16 MACs"
         f" (Arm's Cortex-A77 Software Optimization Guide); {_MEMORY}",
         int8_gops=181.8,
     ),
@@ -56,7 +56,15 @@ CHIPS = {
 
 @dataclass(frozen=True)
 class Estimate:
-    """Times in microseconds, bytes moved, and where the chip's figures are from."""
+    """Roofline estimate of one inference; times in microseconds.
+
+    Attributes:
+        chip: Key of `CHIPS`.
+        compute_us: Arithmetic time.
+        memory_us: Time to move `bytes` at the peak bandwidth.
+        bytes: Memory traffic.
+        source: Origin of the chip's figures.
+    """
 
     chip: str
     compute_us: float
@@ -66,20 +74,20 @@ class Estimate:
 
     @property
     def us(self) -> float:
-        """The larger of the two."""
+        """Estimated latency: the larger of arithmetic and memory time."""
         return max(self.compute_us, self.memory_us)
 
     @property
     def bound(self) -> str:
-        """Which one that is."""
+        """`compute` or `memory`, whichever takes longer."""
         return "compute" if self.compute_us >= self.memory_us else "memory"
 
 
 def chip(name: str) -> Chip:
-    """A row of the table.
+    """Returns the figures of a chip in `CHIPS`.
 
     Raises:
-        UnknownNameError: no such chip.
+        UnknownNameError: if the chip is unknown.
     """
     if name not in CHIPS:
         raise UnknownNameError("--chip", name, CHIPS)
@@ -87,10 +95,10 @@ def chip(name: str) -> Chip:
 
 
 def estimate(model: Model, name: str) -> Estimate:
-    """The estimate for one inference.
+    """Estimates the latency of one inference on the chip `name`.
 
     Raises:
-        UnknownNameError: no such chip.
+        UnknownNameError: if the chip is unknown.
     """
     peak = chip(name)
     seconds = 0.0
@@ -103,10 +111,10 @@ def estimate(model: Model, name: str) -> Estimate:
 
 
 def traffic(graph: Graph) -> int:
-    """Bytes that one run of a graph moves at least: each constant in use once, as stored."""
+    """Returns the minimum bytes moved by one run, reading each used constant once as stored."""
     used: set[int] = set()
     moved = 0
-    unpacked = unpacked_constants(graph)  # weights too, which the stored ones stand for
+    unpacked = unpacked_constants(graph)  # already counted by their stored form
     for operator in graph.operators:
         for tensor in graph.input_tensors(operator):
             if tensor.constant:

@@ -1,7 +1,7 @@
-"""The oldest TensorFlow Lite runtime that has every operator of a file in its version.
+"""Oldest TensorFlow Lite runtime that supports every operator version of a file.
 
-Facts of the public source tflite/tools/versioning/runtime_version.cc (LiteRT repository), which
-the converter itself takes `min_runtime_version` from. Versions above 2.20 are LiteRT's.
+Based on the public source tflite/tools/versioning/runtime_version.cc (LiteRT repository), from
+which the converter derives `min_runtime_version`. Versions above 2.20 are LiteRT versions.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from converters.tflite.model import Graph, Model, Operator
 
-# Operator → the release that brought its version 1, 2, 3…; "-" for one that never came out.
+# Operator → releases that introduced versions 1, 2, 3…; "-" for a version that was never released.
 _RELEASES = {
     "ABS": "1.13 2.4 2.5 2.6 2.12",
     "ADD": "1.5 1.14 2.4 2.6 2.13",
@@ -186,8 +186,8 @@ _RELEASES = {
     "WHILE": "1.15",
     "ZEROS_LIKE": "1.12",
 }
-# Operator → the version that brought int16 activations (op_version.cc beside the above). Files of
-# TensorFlow's 16x8 quantizer tell lower ones, those of their int8 forms.
+# Operator → version that introduced int16 activations (op_version.cc in the same folder). Files
+# from TensorFlow's 16x8 quantizer wrongly keep the lower version of the int8 form.
 _INT16 = {
     "ADD": 3,
     "AVERAGE_POOL_2D": 3,
@@ -218,13 +218,13 @@ _METADATA_BYTES = 16
 
 @dataclass(frozen=True)
 class Runtime:
-    """The oldest runtime.
+    """Oldest compatible runtime of a model.
 
     Attributes:
-        version: `2.4.0`, say; None where no operator is in the table.
-        because: operators and versions that no older runtime has, `CONV_2D v5`.
-        unknown: operators and versions that the table lacks, so that it may have to be newer.
-        stated: what the file's own metadata says, None where it says nothing.
+        version: Release, for example `2.4.0`; None if no operator is in the table.
+        because: Operator versions that require this release, for example `CONV_2D v5`.
+        unknown: Operator versions missing from the table, which may require a newer release.
+        stated: `min_runtime_version` in the file's metadata; None if absent.
     """
 
     version: str | None
@@ -234,19 +234,19 @@ class Runtime:
 
 
 def oldest(model: Model) -> Runtime:
-    """The oldest runtime for all builtin operators of a model; custom ones are the user's own."""
+    """Returns the oldest runtime for the builtin operators of a model, ignoring custom ones."""
     used = {
         (op.name, max(op.version, _least(graph, op)))
         for graph, op in model.operators()
         if op.kind == "builtin"
     }
     releases = {pair: release(*pair) for pair in sorted(used)}
-    known = {pair: found for pair, found in releases.items() if found is not None}
+    known = {pair: since for pair, since in releases.items() if since is not None}
     newest = max(known.values(), default=None)
     return Runtime(
         version=".".join(map(str, newest)) if newest else None,
-        because=tuple(f"{n} v{v}" for (n, v), found in known.items() if found == newest),
-        unknown=tuple(f"{n} v{v}" for (n, v), found in releases.items() if found is None),
+        because=tuple(f"{n} v{v}" for (n, v), since in known.items() if since == newest),
+        unknown=tuple(f"{n} v{v}" for (n, v), since in releases.items() if since is None),
         stated=_stated(model),
     )
 
@@ -258,7 +258,7 @@ def _least(graph: Graph, operator: Operator) -> int:
 
 
 def release(name: str, version: int) -> tuple[int, int, int] | None:
-    """The release that brought an operator in a version, None where the table does not tell."""
+    """Returns the release that introduced an operator version; None if not in the table."""
     versions = _RELEASES.get(name, "").split()
     if not 1 <= version <= len(versions) or versions[version - 1] == "-":
         return None

@@ -1,7 +1,7 @@
-"""Whether XNNPACK can run a file with sparse kernels, which skip zeros.
+"""Checks whether XNNPACK can run a file with its sparse kernels, which skip zeros.
 
-The conditions are those of the public guide tflite/delegates/xnnpack/README.md, section "Sparse
-Inference". On x86 processors with AVX XNNPACK does not use them, whatever the file.
+The conditions follow the public guide tflite/delegates/xnnpack/README.md, section "Sparse
+Inference". On x86 processors with AVX, XNNPACK never uses sparse kernels.
 """
 
 from __future__ import annotations
@@ -25,10 +25,13 @@ Padding = tuple[int, int, int, int]  # top, bottom, left, right
 
 @dataclass(frozen=True)
 class Sparse:
-    """Whether the file is eligible, and what speaks against it.
+    """Eligibility of a file for sparse inference.
 
-    `zeros` is the share in the weights of the 1×1 convolutions that would run sparse, None where
-    the file stores no weights in sparse form.
+    Attributes:
+        eligible: Whether all conditions are met.
+        reasons: Unmet conditions, at most `_MAX_REASONS`.
+        zeros: Share of zeros in the weights of the 1×1 convolutions that would run sparse, 0 to 1;
+            None if there are no such convolutions or no weights are stored in sparse form.
     """
 
     eligible: bool
@@ -37,7 +40,7 @@ class Sparse:
 
 
 def check(model: Model) -> Sparse:
-    """Holds the main graph against the conditions."""
+    """Checks the main graph against the conditions."""
     graph = model.main
     if not any(tensor.sparse for tensor in graph.tensors):
         return Sparse(False, ("no weights stored in sparse form (with DENSIFY)",), None)
@@ -49,21 +52,21 @@ def check(model: Model) -> Sparse:
 
 
 class _Walk:
-    """Follows the sparse part of a graph from its first convolution to its end."""
+    """State of a walk through the sparse part of a graph, from its first convolution to its end."""
 
     def __init__(self, model: Model):
         self.model = model
         self.graph: Graph = model.main
         self.constants = {t.index for t in self.graph.tensors if t.constant}
-        self.dense: dict[int, Tensor] = {}  # unpacked weights → the stored tensor
-        self.pads: dict[int, Padding] = {}  # outputs of PAD → how much
+        self.dense: dict[int, Tensor] = {}  # unpacked weights → stored tensor
+        self.pads: dict[int, Padding] = {}  # output of a PAD → its padding
         self.inside: set[int] = set()
         self.started = self.ended = False
         self.weights = self.filled = 0
         self.reasons: list[str] = []
 
     def step(self, op: Operator) -> None:
-        """Takes the next operator."""
+        """Processes the next operator in execution order."""
         if op.name in ("DENSIFY", "DEQUANTIZE") and set(op.inputs) <= self.constants:
             self.constants.update(op.outputs)
             source = self.graph.tensors[op.inputs[0]] if op.inputs else None
@@ -86,31 +89,29 @@ class _Walk:
         if self._last(op):
             self.ended = True
             return
-        why = self._misfit(op)
-        if why is None and not self.inside.issuperset(entering):
-            why = "mixes tensors from outside"
-        if why is not None:
-            self.reasons.append(f"{op.name} (operator {op.index}): {why}")
+        reason = self._misfit(op)
+        if reason is None and not self.inside.issuperset(entering):
+            reason = "reads tensors from outside the sparse part"
+        if reason is not None:
+            self.reasons.append(f"{op.name} (operator {op.index}): {reason}")
         self.inside.update(op.outputs)
 
     def verdict(self) -> list[str]:
-        """What speaks against sparse inference."""
+        """Returns the unmet conditions; empty if the graph is eligible."""
         reasons = list(dict.fromkeys(self.reasons))
         if not self.started:
-            return [
-                "no 3×3 CONV_2D of stride 2 with 1 pixel of padding on 3 channels to start with"
-            ]
+            return ["no initial 3×3 CONV_2D on 3 channels with stride 2 and 1 pixel of padding"]
         if not self.ended:
-            reasons.append("no MEAN over height and width, or DEPTH_TO_SPACE, at the end")
+            reasons.append("no final DEPTH_TO_SPACE or MEAN over height and width")
         zeros = self.zeros()
         if zeros is None:
             reasons.append("no sparse 1×1 CONV_2D")
         elif zeros < LEAST_ZEROS:
-            reasons.append(f"{100 * zeros:.1f} % zeros in its 1×1 CONV_2D, under two thirds")
+            reasons.append(f"only {100 * zeros:.1f} % zeros in the 1×1 CONV_2D, below two thirds")
         return reasons
 
     def zeros(self) -> float | None:
-        """Share of zeros in the 1×1 convolutions within the sparse part."""
+        """Returns the share of zeros in the 1×1 convolutions of the sparse part, or None."""
         return 1 - self.filled / self.weights if self.weights else None
 
     def _first(self, op: Operator) -> bool:
@@ -133,7 +134,7 @@ class _Walk:
     def _misfit(self, op: Operator) -> str | None:
         outputs = self.graph.output_tensors(op)
         if any(tensor.type != "FLOAT32" for tensor in outputs):
-            return "not float32"
+            return "output that is not float32"
         if op.name == "CONV_2D":
             return self._pointwise(op)
         if op.name == "DEPTHWISE_CONV_2D":
@@ -142,8 +143,8 @@ class _Walk:
             return self._elementwise(op)
         if op.name == "RESIZE_BILINEAR":
             small = any(n <= 1 for tensor in outputs for n in tensor.shape[1:3])
-            return "an output of one pixel" if small else None
-        return None if op.name in _UNARY else "not among the operators that run sparse"
+            return "output with a height or width of 1" if small else None
+        return None if op.name in _UNARY else "not among the operators with sparse support"
 
     def _pointwise(self, op: Operator) -> str | None:
         kernel = self.graph.input(op, 1)
@@ -157,7 +158,7 @@ class _Walk:
     def _depthwise(self, op: Operator) -> str | None:
         kernel, image = self.graph.input(op, 1), self.graph.input(op, 0)
         if kernel is None or image is None or len(kernel.shape) != 4:
-            return "no weights"
+            return "missing weights"
         size = kernel.shape[1]
         if kernel.shape[1:3] not in ((3, 3), (5, 5)) or _window(op) not in (
             (1, 1, 1, 1),
@@ -166,16 +167,18 @@ class _Walk:
             return "not 3×3 or 5×5 with stride 1 or 2"
         around = self._around(op, image, size)
         return (
-            None if around == (size // 2,) * 4 else f"padding {around}, not {size // 2} all round"
+            None
+            if around == (size // 2,) * 4
+            else f"padding {around} instead of {size // 2} on all sides"
         )
 
     def _elementwise(self, op: Operator) -> str | None:
         for tensor in self.graph.input_tensors(op):
             if tensor.index in self.constants:
                 if max(tensor.shape, default=1) != tensor.elements:
-                    return "a constant that is not a scalar or a vector"
+                    return "constant input that is neither a scalar nor a vector"
             elif len(tensor.shape) != 4:
-                return "an input that is not of rank 4"
+                return "input of rank other than 4"
         return None
 
     def _stored(self, tensor: Tensor) -> int:
@@ -188,8 +191,8 @@ class _Walk:
         axes = self.graph.input(op, 1)
         if axes is None or axes.data is None or axes.type != "INT32":
             return []
-        found: list[int] = np.frombuffer(self.model.raw(axes.data), "<i4").tolist()
-        return found
+        values: list[int] = np.frombuffer(self.model.raw(axes.data), "<i4").tolist()
+        return values
 
     def _padding(self, op: Operator) -> Padding:
         amounts = self.graph.input(op, 1)
@@ -207,7 +210,7 @@ class _Walk:
         return (flat[2], flat[3], flat[4], flat[5])
 
     def _around(self, op: Operator, image: Tensor, size: int) -> Padding:
-        """Padding of a convolution, its own and that of a PAD before it."""
+        """Returns the padding of a convolution, including that of a preceding PAD."""
         top, bottom, left, right = self.pads.get(image.index, (0, 0, 0, 0))
         if op.options.get("padding") == SAME and len(image.shape) == 4:
             strides = int(op.options.get("stride_h", 1)), int(op.options.get("stride_w", 1))
@@ -222,7 +225,7 @@ class _Walk:
 
 
 def _window(op: Operator) -> tuple[int, int, int, int]:
-    """Strides and dilations."""
+    """Returns stride height and width, then dilation height and width."""
     names = ("stride_h", "stride_w", "dilation_h", "dilation_w")
-    high, wide, tall, broad = (int(op.options.get(name, 1)) for name in names)
-    return high, wide, tall, broad
+    stride_h, stride_w, dilation_h, dilation_w = (int(op.options.get(name, 1)) for name in names)
+    return stride_h, stride_w, dilation_h, dilation_w

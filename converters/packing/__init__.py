@@ -1,1 +1,1 @@
-"""Packing a `.tflite` into the download container: what its bytes are, and which code fits them."""
+"""Encoder of the download container: splits a `.tflite` into sections and codes each of them."""

@@ -1,4 +1,4 @@
-"""Packing: the sections of a file, coded, and what takes how many bytes."""
+"""Packing of a file into a container, with the bytes that each kind of content takes."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from zoo.container.sections import (
 )
 from zoo.errors import ZooError
 
-_POOR = 0.7  # of the file, above which general means may be as good
+_POOR = 0.7  # share of the file size above which plain general compression may be as small
 
 
 @dataclass(frozen=True)
 class Packed:
-    """A container, and where its bytes are.
+    """A container and a breakdown of its size in bytes.
 
     Attributes:
-        data: the container.
-        weights: bytes of the weights' integers, or of dense weights.
-        side: bytes of codebooks, steps, biases and scales.
-        rest: bytes of all else: the graph, names, metadata, the container's own header.
+        data: The container.
+        weights: Bytes of the coded weights, including the uncoded bytes of dense floats.
+        side: Bytes of codebooks, steps, biases and scales.
+        rest: Bytes of everything else: graph, names, metadata and the container's header.
     """
 
     data: bytes
@@ -45,21 +45,21 @@ class Packed:
 
 
 def pack(content: bytes) -> Packed:
-    """Packs a file, whatever it is; a `.tflite` becomes much smaller than by general means.
+    """Packs a file of any kind; a `.tflite` shrinks far more than with general compression.
 
-    What was packed is unpacked and compared. A file that is cut into more sections than a container
-    may have is packed as one of general bytes.
+    The result is unpacked and compared with the input. A file that needs more sections than a
+    container may have is packed as a single section of general bytes.
 
     Raises:
-        ZooError: it does not unpack to the same bytes, which would be our mistake.
+        ZooError: if the container does not unpack to the same bytes, which is a bug in the packer.
     """
-    found = [_packed(content, segments(content))]
-    if len(found[0].data) > _POOR * len(content) or not _restores(found[0], content):
-        found.append(_packed(content, [Part(Plain(len(content)))]))
-    for packed in sorted(found, key=lambda each: len(each.data)):
+    candidates = [_packed(content, segments(content))]
+    if len(candidates[0].data) > _POOR * len(content) or not _restores(candidates[0], content):
+        candidates.append(_packed(content, [Part(Plain(len(content)))]))
+    for packed in sorted(candidates, key=lambda candidate: len(candidate.data)):
         if _restores(packed, content):
             return packed
-    raise ZooError("packing went wrong: the container does not restore the file")
+    raise ZooError("packing failed: the container does not unpack to the original file")
 
 
 def _restores(packed: Packed, content: bytes) -> bool:
@@ -90,12 +90,12 @@ def _packed(content: bytes, parts: list[Part]) -> Packed:
 
 
 def packed_size(content: bytes) -> int:
-    """Bytes of the file's container."""
+    """Returns the size of the file's container in bytes."""
     return len(pack(content).data)
 
 
 def _encode(codec: Codec, encoder: Encoder, part: Part, raw: bytearray) -> float:
-    """Codes one part; the bits that its weights took in the coder."""
+    """Codes a part and returns the number of bits spent on its weights in the coder."""
     section, numbers = part.section, part.numbers
     if isinstance(section, Again) or numbers is None:
         return 0.0
@@ -117,17 +117,18 @@ def _encode(codec: Codec, encoder: Encoder, part: Part, raw: bytearray) -> float
 
 
 def _dense(
-    codec: Codec, encoder: Encoder, section: Dense, turned: np.ndarray, raw: bytearray
+    codec: Codec, encoder: Encoder, section: Dense, rotated: np.ndarray, raw: bytearray
 ) -> float:
+    """Codes the exponents of dense floats and appends their other bytes to `raw`."""
     width = section.width
-    exponents = (turned >> (8 * width - 8)).astype(np.uint8)
+    exponents = (rotated >> (8 * width - 8)).astype(np.uint8)
     counts = np.bincount(exponents, minlength=256)
-    # Counts of at most 12 bits, none of what occurs 0.
+    # Scale counts to at most 12 bits, keeping values that occur above 0.
     histogram = np.where(counts > 0, np.maximum(1, counts * 4095 // counts.max()), 0)
     codec.histogram(histogram)
     before = encoder.bits
     codec.top(histogram, section.count, exponents)
-    left = turned[exponents != 0] if section.sparse else turned
+    remaining = rotated[exponents != 0] if section.sparse else rotated
     for place in range(width - 1):
-        raw += (left >> (8 * place) & 255).astype(np.uint8).tobytes()
+        raw += (remaining >> (8 * place) & 255).astype(np.uint8).tobytes()
     return encoder.bits - before

@@ -1,8 +1,8 @@
-"""Cutting a `.tflite` into sections; only packing needs it.
+"""Segmentation of a `.tflite` into sections; only packing needs it.
 
-Weights and lists are found by reading the flatbuffer. Per-channel scales lie within its tables, and
-are found by their bytes. Whatever is not recognized, and any file that is no `.tflite`, is left to
-the general part.
+Weights and lists are located by parsing the flatbuffer. Per-channel scales lie within its tables
+and are located by searching for their bytes. Unrecognized bytes, and files that are not a
+`.tflite`, go to the general part.
 """
 
 from __future__ import annotations
@@ -18,14 +18,21 @@ from converters.tflite.model import Graph, Model
 from zoo.container.sections import MAX_LIST, Again, Floats, Plain
 from zoo.errors import ZooError
 
-_LEAST_SCALES = 8  # a shorter list of scales is left where it is
+_LEAST_SCALES = 8  # shorter lists of scales stay in the general part
 
 
 @dataclass(frozen=True, eq=False)
-class _Found:
-    """A stretch of the file: a tensor's parts, or a list of scales.
+class _Region:
+    """A byte range of the file that holds a tensor or a list of scales.
 
-    `pair` names the list that this is a multiple of, `base` its bits; both None for others.
+    Attributes:
+        start: Offset in the file.
+        length: Length in bytes.
+        parts: Coded parts of a tensor; empty for scales.
+        pair: For scales, number of the base list that they equal or are a multiple of; None for
+            tensors.
+        base: For scales, bits of that base list; None for tensors.
+        factor: Bits of the float32 multiplier; None if the scales are the base list.
     """
 
     start: int
@@ -37,41 +44,41 @@ class _Found:
 
 
 def segments(content: bytes) -> list[Part]:
-    """The parts of a file, in its order; together they are all of it."""
-    found = _disjoint(_recognized(content))
-    pairs = Counter(each.pair for each in found if each.pair is not None)
-    kept: dict[int, int] = {}
+    """Splits a file into parts that cover all its bytes, in file order."""
+    regions = _disjoint(_recognized(content))
+    pairs = Counter(region.pair for region in regions if region.pair is not None)
+    stored: dict[int, int] = {}
     parts: list[Part] = []
     at = 0
-    for each in found:
-        if each.start > at:
-            parts.append(Part(Plain(each.start - at)))
-        if each.pair is None:
-            parts += each.parts
-        elif each.pair in kept:
-            parts.append(Part(Again(kept[each.pair], each.factor)))
+    for region in regions:
+        if region.start > at:
+            parts.append(Part(Plain(region.start - at)))
+        if region.pair is None:
+            parts += region.parts
+        elif region.pair in stored:
+            parts.append(Part(Again(stored[region.pair], region.factor)))
         else:
-            twice = pairs[each.pair] > 1
-            if twice:
-                kept[each.pair] = len(kept)
-            section = Floats(each.length // 4, each.factor, twice)
-            parts.append(Part(section, each.base))
-        at = each.start + each.length
+            reused = pairs[region.pair] > 1
+            if reused:
+                stored[region.pair] = len(stored)
+            section = Floats(region.length // 4, region.factor, reused)
+            parts.append(Part(section, region.base))
+        at = region.start + region.length
     if at < len(content):
         parts.append(Part(Plain(len(content) - at)))
     return parts
 
 
-def _recognized(content: bytes) -> list[_Found]:
+def _recognized(content: bytes) -> list[_Region]:
     if content[4:8] != b"TFL3":
         return []
     from converters.tflite import reader
 
     try:
         model = reader.read(content, "the file to pack")
-    except ZooError:  # damaged, or of a kind that we don't know: packed all the same
+    except ZooError:  # damaged or unsupported files are packed as general bytes
         return []
-    found: list[_Found] = []
+    regions: list[_Region] = []
     starts = set()
     for graph in model.graphs:
         for tensor in graph.tensors:
@@ -81,22 +88,22 @@ def _recognized(content: bytes) -> list[_Found]:
             parts = tensor_coding.parts(content[start : start + length], tensor.type, tensor.shape)
             if parts:
                 starts.add(start)
-                found.append(_Found(start, length, parts))
-    return [*found, *_scales(content, model)]
+                regions.append(_Region(start, length, parts))
+    return [*regions, *_scales(content, model)]
 
 
-def _disjoint(found: list[_Found]) -> list[_Found]:
-    kept, end = [], 0
-    for each in sorted(found, key=lambda one: one.start):
-        if each.start >= end:
-            kept.append(each)
-            end = each.start + each.length
-    return kept
+def _disjoint(regions: list[_Region]) -> list[_Region]:
+    disjoint, end = [], 0
+    for region in sorted(regions, key=lambda region: region.start):
+        if region.start >= end:
+            disjoint.append(region)
+            end = region.start + region.length
+    return disjoint
 
 
-def _scales(content: bytes, model: Model) -> list[_Found]:
-    """Lists of scales; a bias's may be its weights' times the scale of what these multiply."""
-    found: dict[int, _Found] = {}
+def _scales(content: bytes, model: Model) -> list[_Region]:
+    """Locates lists of scales; bias scales are often the weight scales times the input scale."""
+    regions: dict[int, _Region] = {}
     searched: dict[bytes, int] = {}
     pair = 0
 
@@ -106,8 +113,8 @@ def _scales(content: bytes, model: Model) -> list[_Found]:
         if start >= 0:
             searched[raw] = start + 4
             bits = None if factor is None else int(factor.view(np.uint32))
-            each = _Found(start, len(raw), (), pair, base.view(np.uint32), bits)
-            found.setdefault(start, each)
+            region = _Region(start, len(raw), (), pair, base.view(np.uint32), bits)
+            regions.setdefault(start, region)
 
     for graph in model.graphs:
         done: set[int] = set()
@@ -124,7 +131,7 @@ def _scales(content: bytes, model: Model) -> list[_Found]:
                     pair, base = pair + (base is not None), scales
                 add(scales, base, factor)
             pair += 1
-    return list(found.values())
+    return list(regions.values())
 
 
 def _scale_list(graph: Graph, index: int) -> np.ndarray:
@@ -136,7 +143,7 @@ def _scale_list(graph: Graph, index: int) -> np.ndarray:
 def _factor(
     scales: np.ndarray, base: np.ndarray | None, factors: list[np.float32]
 ) -> np.float32 | None:
-    """Which factor makes `scales` of `base`, exactly; None if none does."""
+    """Returns the factor for which `base` × factor equals `scales` exactly, else None."""
     if base is None or len(base) != len(scales):
         return None
     with np.errstate(all="ignore"):

@@ -1,4 +1,4 @@
-"""How each tensor's bytes are best told: chosen by estimates of what each way takes."""
+"""Choice of the coding for each tensor, based on estimates of the coded size."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from zoo.container.sections import (
     WeightsSection,
 )
 
-_LEAST = 16  # numbers, below which a tensor is left to the general part
-_LEAST_WEIGHTS = 512  # numbers, below which floats are a list
-_LEAST_FITTED = 512  # weights, below which coefficients cost more than they save
-_ENTRY_BITS = 22  # about what an entry of a codebook takes
-_DENSE_BITS = {2: 13, 4: 27}  # about what a float takes of which only the exponent is modeled
-_ROWS_TRIED = 4  # filters that must have a step before all are looked at
+_LEAST = 16  # elements; smaller tensors go to the general part
+_LEAST_WEIGHTS = 512  # elements; smaller float tensors are coded as a list
+_LEAST_FITTED = 512  # weights; below this, prediction coefficients cost more than they save
+_ENTRY_BITS = 22  # approximate cost of a codebook entry
+_DENSE_BITS = {2: 13, 4: 27}  # approximate bits per float when only the exponent is modeled
+_ROWS_TRIED = 4  # filters that must have a step before the rest are examined
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """A section and what it codes.
+    """A section and the data that it codes.
 
     Attributes:
-        section: what the plan says.
-        numbers: the integers of weights, the bits of lists; None for general bytes.
-        codebook: what the integers stand for: the steps, or the entries.
+        section: Entry in the container's plan.
+        numbers: Integers, or bit patterns of floats; None for general bytes.
+        codebook: Values that the integers stand for, either steps or entries; None if direct.
     """
 
     section: Section
@@ -47,21 +47,21 @@ class Part:
 
 
 def parts(data: bytes, kind: str, shape: tuple[int, ...]) -> tuple[Part, ...]:
-    """The parts that a constant is told by.
+    """Splits a constant into coded parts.
 
     Args:
-        data: its bytes, all of them.
-        kind: its type, as the schema names it.
-        shape: of the tensor.
+        data: All bytes of the constant.
+        kind: Schema type name, for example `FLOAT32`.
+        shape: Shape of the tensor.
 
     Returns:
-        none where it is better left to the general part.
+        The parts in order; empty if the constant is better left to the general part.
     """
     width = {"FLOAT32": 4, "FLOAT16": 2, "INT8": 1, "UINT8": 1, "INT16": 2, "INT32": 4}.get(kind)
     if width is None or len(data) < _LEAST * width:
         return ()
     if data == data[:width] * (len(data) // width):
-        return ()  # a constant, of which nothing can be learned for other tensors
+        return ()  # one repeated value teaches the coder nothing about other tensors
     count = len(data) // width
     if kind == "INT32":
         if count > MAX_COUNT:
@@ -69,20 +69,20 @@ def parts(data: bytes, kind: str, shape: tuple[int, ...]) -> tuple[Part, ...]:
         return (Part(Integers(count), np.frombuffer(data, "<i4")),)
     if kind == "FLOAT32" and (count < _LEAST_WEIGHTS or len(shape) == 1) and count <= MAX_LIST:
         return (Part(Floats(count), np.frombuffer(data, "<u4").astype(np.uint32)),)
-    seen, by_channel = _seen(shape)
-    found = []
+    filter_shape, by_channel = _filter_shape(shape)
+    coded = []
     dtype = f"<i{width}" if "INT" in kind else f"<u{width}"
     flat = np.frombuffer(data, dtype).astype(dtype[1:])
-    for piece, bits in _split(seen, by_channel, flat):
-        whole = _integers(bits, piece) if "INT" in kind else _floats(bits, piece)
-        if whole is None:
+    for piece, bits in _split(filter_shape, by_channel, flat):
+        part = _integers(bits, piece) if "INT" in kind else _floats(bits, piece)
+        if part is None:
             return ()
-        found.append(_transposed(whole, piece) if by_channel else whole)
-    return tuple(found)
+        coded.append(_transposed(part, piece) if by_channel else part)
+    return tuple(coded)
 
 
-def _seen(shape: tuple[int, ...]) -> tuple[TensorShape, bool]:
-    """(filters, height, width, channels), and whether the filters are the last axis."""
+def _filter_shape(shape: tuple[int, ...]) -> tuple[TensorShape, bool]:
+    """Returns (filters, height, width, channels) and whether filters are the last axis."""
     if len(shape) == 4 and shape[1] * shape[2] <= MAX_POSITIONS:
         if shape[0] == 1:  # depthwise
             return TensorShape(shape[3], shape[1], shape[2], 1), shape[1] * shape[2] > 1
@@ -94,20 +94,20 @@ def _seen(shape: tuple[int, ...]) -> tuple[TensorShape, bool]:
 def _split(
     shape: TensorShape, by_channel: bool, flat: np.ndarray
 ) -> list[tuple[TensorShape, np.ndarray]]:
-    """Pieces of at most MAX_COUNT numbers, each (filters, positions, channels)."""
+    """Splits into pieces of at most MAX_COUNT numbers, each (filters, positions, channels)."""
     if by_channel:
         cube = flat.reshape(shape.positions, shape.filters).T[:, :, np.newaxis]
         return [(shape, cube)]
     cube = flat.reshape(shape.filters, shape.positions, shape.channels)
-    each = shape.positions * shape.channels
-    if each > MAX_COUNT:
+    per_filter = shape.positions * shape.channels
+    if per_filter > MAX_COUNT:
         line = flat.reshape(1, 1, -1)
         cuts = range(0, flat.size, MAX_COUNT)
         return [
             (TensorShape(1, 1, 1, min(MAX_COUNT, flat.size - at)), line[:, :, at : at + MAX_COUNT])
             for at in cuts
         ]
-    rows = MAX_COUNT // each
+    rows = MAX_COUNT // per_filter
     return [
         (TensorShape(len(cube[at : at + rows]), shape.height, shape.width, shape.channels),
          cube[at : at + rows])
@@ -115,10 +115,10 @@ def _split(
     ]  # fmt: skip
 
 
-def _integers(found: np.ndarray, shape: TensorShape) -> Part | None:
+def _integers(values: np.ndarray, shape: TensorShape) -> Part | None:
     if shape.count > MAX_COUNT:
         return None
-    return _weights(shape, DIRECT, found.dtype.itemsize, found.astype(np.int32), None)
+    return _weights(shape, DIRECT, values.dtype.itemsize, values.astype(np.int32), None)
 
 
 def _floats(bits: np.ndarray, shape: TensorShape) -> Part | None:
@@ -130,33 +130,33 @@ def _floats(bits: np.ndarray, shape: TensorShape) -> Part | None:
         stepped = _stepped(np.ascontiguousarray(bits).view(np.float32), shape, entries)
         if stepped is not None:
             return stepped
-    few = len(entries) <= MAX_LIST and max(zero, len(entries) - 1 - zero) <= MAX_LARGEST
-    if few:
+    fits_table = len(entries) <= MAX_LIST and max(zero, len(entries) - 1 - zero) <= MAX_LARGEST
+    if fits_table:
         share = np.bincount(places.reshape(-1) + zero) / shape.count
         entropy = -float((share * np.log2(np.maximum(share, 1e-12))).sum())
         if entropy + _ENTRY_BITS * len(entries) / shape.count < _DENSE_BITS[width]:
             return _weights(shape, TABLE, width, places, entries, zero)
-    turned = _rotated(bits)
-    low = turned.dtype.type((1 << (8 * width - 8)) - 1)
-    sparse = bool((turned[turned <= low] == 0).all())
-    return Part(Dense(shape.count, width, sparse), turned.reshape(-1))
+    rotated = _rotated(bits)
+    low = rotated.dtype.type((1 << (8 * width - 8)) - 1)
+    sparse = bool((rotated[rotated <= low] == 0).all())
+    return Part(Dense(shape.count, width, sparse), rotated.reshape(-1))
 
 
-def _stepped(found: np.ndarray, shape: TensorShape, entries: np.ndarray) -> Part | None:
-    """As integers times a step, or times a step for each filter."""
-    if not np.isfinite(found).all():
+def _stepped(values: np.ndarray, shape: TensorShape, entries: np.ndarray) -> Part | None:
+    """Codes floats as integers times one step or one step per filter; None if neither is exact."""
+    if not np.isfinite(values).all():
         return None
     if len(entries) <= MAX_LIST:
         step = codebooks.step_of(codebooks.unordered(entries, 4).view(np.float32))
         if step is not None:
             steps = np.array([step], np.float32)
-            integers = codebooks.integers_of(found, steps)
+            integers = codebooks.integers_of(values, steps)
             if integers is not None:
                 return _weights(shape, STEP, 4, integers, steps)
-    if shape.filters < 2 or codebooks.row_steps(found[:_ROWS_TRIED]) is None:
+    if shape.filters < 2 or codebooks.row_steps(values[:_ROWS_TRIED]) is None:
         return None
-    rows = codebooks.row_steps(found)
-    integers = None if rows is None else codebooks.integers_of(found, rows.reshape(-1, 1, 1))
+    rows = codebooks.row_steps(values)
+    integers = None if rows is None else codebooks.integers_of(values, rows.reshape(-1, 1, 1))
     return None if integers is None else _weights(shape, ROW_STEPS, 4, integers, rows)
 
 
@@ -180,7 +180,7 @@ def _weights(
 
 
 def _transposed(part: Part, shape: TensorShape) -> Part:
-    """The part of a tensor whose filters are its last axis; dense floats keep the file's order."""
+    """Adapts a part to filters in the last axis; dense floats and lists return to file order."""
     if isinstance(part.section, WeightsSection):
         return Part(replace(part.section, by_channel=True), part.numbers, part.codebook)
     if part.numbers is None:
@@ -189,5 +189,5 @@ def _transposed(part: Part, shape: TensorShape) -> Part:
 
 
 def _rotated(bits: np.ndarray) -> np.ndarray:
-    """Floats' bits with the sign last, so that the exponent comes first."""
+    """Rotates the bits of floats so the sign comes last and the exponent first."""
     return bits << 1 | bits >> (8 * bits.dtype.itemsize - 1)

@@ -1,1 +1,1 @@
-"""How close a `.tflite` is to the network it was converted from, and which layer parts them."""
+"""Numerical comparison of a `.tflite` with its Keras network, down to the first diverging layer."""

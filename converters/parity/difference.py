@@ -1,4 +1,4 @@
-"""How far apart two sets of numbers are. Arrays in, numbers out; no TensorFlow."""
+"""Error metrics between arrays of logits or tensors. No TensorFlow."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from zoo.errors import ZooError
 
 @dataclass(frozen=True)
 class Difference:
-    """Logits against reference logits, over some images.
+    """Difference between logits and reference logits over a set of images.
 
     Attributes:
-        largest: the largest absolute difference.
-        mean: the mean absolute difference.
-        relative: root mean square of the difference, by that of the reference after each image's
-            mean over the classes is taken off it: a constant in all logits says nothing, so it must
-            not make an error look small. 0 is equal, 1 an error as large as what the logits say.
-        sqnr_db: signal to quantization noise, -20·log10(relative); infinite where equal.
-        agreement: share of images with the same largest logit (the first of equal ones), 0 to 1.
-        images: how many.
+        largest: Maximum absolute difference.
+        mean: Mean absolute difference.
+        relative: RMS of the difference divided by the RMS of the reference, after subtracting each
+            image's mean over the classes from the reference. A constant added to all logits carries
+            no information, so it must not make an error look small. 0 means equal; 1 means an
+            error as large as the signal.
+        sqnr_db: Signal-to-quantization-noise ratio, −20·log10(relative); infinite if equal.
+        agreement: Share of images with the same top-1 class (the first one on ties), 0 to 1.
+        images: Number of images.
     """
 
     largest: float
@@ -37,17 +38,22 @@ def compare(reference: np.ndarray, logits: np.ndarray) -> Difference:
     """Compares logits with reference logits.
 
     Args:
-        reference: (images, classes), finite.
-        logits: likewise.
+        reference: Finite reference logits, (images, classes).
+        logits: Finite logits of the same shape.
 
     Raises:
-        ZooError: other shapes, nothing to compare, or numbers that are not finite.
+        ZooError: if the shapes differ, the arrays are empty or not logits, or values are not
+            finite.
     """
     _check("logits", reference, logits)
     if reference.ndim != 2:
-        raise ZooError("not logits", expected="(images, classes)", got=f"shape {reference.shape}")
-    wanted, error = reference.astype(np.float64), _error(reference, logits)
-    relative = _ratio(_power(error), _power(wanted - wanted.mean(axis=1, keepdims=True)))
+        raise ZooError(
+            "not an array of logits",
+            expected="shape (images, classes)",
+            got=f"shape {reference.shape}",
+        )
+    expected, error = reference.astype(np.float64), _error(reference, logits)
+    relative = _ratio(_power(error), _power(expected - expected.mean(axis=1, keepdims=True)))
     return Difference(
         largest=float(np.abs(error).max()),
         mean=float(np.abs(error).mean()),
@@ -59,13 +65,13 @@ def compare(reference: np.ndarray, logits: np.ndarray) -> Difference:
 
 
 def sqnr_db(reference: np.ndarray, values: np.ndarray) -> float:
-    """Signal to quantization noise of a tensor in dB: 10·log10(Σ reference² / Σ difference²).
+    """Returns a tensor's SQNR in dB: 10·log10(Σ reference² / Σ difference²).
 
-    Infinite where equal, minus infinite where zeros should have been, NaN where the values are not
-    finite.
+    Infinite if the arrays are equal, −∞ if only the reference is all zeros, NaN if the values are
+    not finite.
 
     Raises:
-        ZooError: other shapes, nothing to compare, or a reference that is not finite.
+        ZooError: if the shapes differ, the arrays are empty, or the reference is not finite.
     """
     if not np.isfinite(values).all() and np.isfinite(reference).all():
         return math.nan
@@ -78,16 +84,16 @@ def sqnr_db(reference: np.ndarray, values: np.ndarray) -> float:
 def _check(what: str, reference: np.ndarray, values: np.ndarray) -> None:
     if reference.shape != values.shape or reference.size == 0:
         raise ZooError(
-            f"{what} of another shape",
-            expected=f"{reference.shape}, not empty",
-            got=f"{values.shape}",
+            f"shape mismatch between {what} and the reference",
+            expected=f"a non-empty array of shape {reference.shape}",
+            got=f"shape {values.shape}",
         )
-    for whose, array in (("the reference's", reference), ("the file's", values)):
+    for owner, array in (("the reference's", reference), ("the file's", values)):
         if not np.isfinite(array).all():
             raise ZooError(
-                f"{whose} {what} are not finite",
-                expected="finite numbers",
-                got=f"{int((~np.isfinite(array)).sum())} of {array.size} are not",
+                f"non-finite values in {owner} {what}",
+                expected="finite values",
+                got=f"{int((~np.isfinite(array)).sum())} of {array.size} are NaN or infinite",
             )
 
 
@@ -101,7 +107,7 @@ def _power(values: np.ndarray) -> float:
 
 
 def _ratio(error: float, signal: float) -> float:
-    """Square root of a ratio of powers; no error is 0 even of no signal."""
+    """Returns the square root of a power ratio; 0 for a zero error even without signal."""
     if error == 0:
         return 0.0
     return math.sqrt(error / signal) if signal else math.inf

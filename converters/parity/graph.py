@@ -1,8 +1,8 @@
-"""What a `.tflite` computes, tensor by tensor, and which tensors mean the same. No TensorFlow.
+"""Computed tensors of a `.tflite` and their counterparts in a file or network. No TensorFlow.
 
 The converter names a tensor after the operations that it fused, last first, each a path through the
-Keras layer: `net/conv1_relu/Relu;net/conv1_bn/FusedBatchNormV3;net/conv1/Conv2D`. A name that is
-taken already gets a number at its end.
+Keras layer: `net/conv1_relu/Relu;net/conv1_bn/FusedBatchNormV3;net/conv1/Conv2D`. It appends a
+number to a name that is already taken.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class ComputedTensor:
-    """One computed tensor.
+    """A tensor computed by the graph.
 
     Attributes:
-        name: as `zoo.runtime.sandbox.Sandbox.tensors` has it.
-        operator: which computes it, `CONV_2D` say.
-        inputs: the tensors that it is computed from, without constants; the graph's input included.
+        name: Name as in `zoo.runtime.sandbox.Sandbox.tensors`.
+        operator: Operator that computes it, for example `CONV_2D`.
+        inputs: Names of the tensors that it is computed from, including the graph's input but
+            without constants.
     """
 
     name: str
@@ -37,10 +38,14 @@ class ComputedTensor:
 
 
 def steps(content: bytes, where: object) -> tuple[ComputedTensor, ...]:
-    """The tensors that depend on the graph's input, in execution order.
+    """Returns the tensors that depend on the graph's input, in execution order.
+
+    Args:
+        content: Contents of the `.tflite` file.
+        where: File name shown in error messages.
 
     Raises:
-        ZooError: it is no TFLite flatbuffer, or a damaged one.
+        ZooError: if the data is not a TFLite flatbuffer or is damaged.
     """
     if content[4:8] != b"TFL3":
         raise ZooError(
@@ -65,59 +70,59 @@ def _steps(content: bytes) -> tuple[ComputedTensor, ...]:
     graph = model.subgraphs[0]
     names = unique([bytes(tensor.name).decode(errors="replace") for tensor in graph.tensors])
     live = {int(index) for index in graph.inputs}
-    found = []
+    computed = []
     for operator in graph.operators:
         inputs = [int(i) for i in operator.inputs if int(i) in live]
-        if not inputs:  # widening float16 weights, say
+        if not inputs:  # only constants, for example widening of float16 weights
             continue
         kind = flatbuffer_utils.opcode_to_name(model, operator.opcodeIndex)
         for output in operator.outputs:
             live.add(int(output))
-            found.append(
+            computed.append(
                 ComputedTensor(names[output], kind or "CUSTOM", tuple(names[i] for i in inputs))
             )
-    return tuple(found)
+    return tuple(computed)
 
 
 def pair(ours: Sequence[ComputedTensor], theirs: Sequence[ComputedTensor]) -> dict[str, str]:
-    """Which tensors of two flatbuffers of one network are the same: our name → theirs.
+    """Matches tensors of two flatbuffers of the same network: our name → their name.
 
-    By name; then by name without the numbers that make names unique, in order, where both have
-    equally many of that name.
+    Matches equal names first. The remaining tensors are matched by name without the trailing
+    number, in order, if both files have the same number of tensors with that name.
     """
     pairs = {step.name: step.name for step in ours if step.name in {t.name for t in theirs}}
-    left: dict[str, tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
+    unmatched: dict[str, tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
     taken = set(pairs.values())
     for side, graph in enumerate((ours, theirs)):
         for step in graph:
             if step.name not in taken:
-                left[re.sub(r"\d*(#\d+)?$", "", step.name)][side].append(step.name)
-    for mine, other in left.values():
-        if len(mine) == len(other):
-            pairs |= zip(mine, other, strict=True)
+                unmatched[re.sub(r"\d*(#\d+)?$", "", step.name)][side].append(step.name)
+    for our_names, their_names in unmatched.values():
+        if len(our_names) == len(their_names):
+            pairs |= zip(our_names, their_names, strict=True)
     return pairs
 
 
 def pair_layers(
     ours: Sequence[ComputedTensor], shapes: Mapping[str, Shape], layers: Mapping[str, Shape]
 ) -> dict[str, str]:
-    """Which Keras layers' outputs the flatbuffer's tensors are: tensor name → layer name.
+    """Matches the flatbuffer's tensors to Keras layer outputs: tensor name → layer name.
 
-    A tensor is the output of the last layer in its name, if the shape is that layer's; of several
-    tensors of one layer the last is its output. The last tensor of all is the last layer's output,
-    whatever its name.
+    A tensor is the output of the last layer in its name if the shapes match; if a layer has several
+    tensors, the last one is its output. The last tensor of the graph is the output of the last
+    layer regardless of its name.
 
     Args:
-        ours: the flatbuffer's tensors.
-        shapes: of the tensors, by name.
-        layers: of the layers' outputs, by name in the order of computation, batch 1 included.
+        ours: Computed tensors of the flatbuffer.
+        shapes: Shape of each tensor by name.
+        layers: Output shape of each layer by name, batch size 1 included, in order of computation.
     """
     order = {name: place for place, name in enumerate(layers)}
     tensor_of: dict[str, str] = {}
     for step in ours:
-        named = [part for part in _parts(step.name) if part in order]
-        if named:
-            last = max(named, key=order.__getitem__)
+        matches = [part for part in _parts(step.name) if part in order]
+        if matches:
+            last = max(matches, key=order.__getitem__)
             if shapes.get(step.name) == layers[last]:
                 tensor_of[last] = step.name
     pairs = {tensor: layer for layer, tensor in tensor_of.items()}
@@ -130,15 +135,15 @@ def pair_layers(
 
 
 def label(name: str) -> str:
-    """A tensor's name for people: `conv1 + conv1_bn + conv1_relu`, in order of computation."""
+    """Returns a readable tensor name in order of computation: `conv1 + conv1_bn + conv1_relu`."""
     layers = []
     for piece in reversed(name.split(";")):
         path = piece.split("/")
-        if not path[-1].startswith("ReadVariableOp"):  # of weights: names the layer once more
+        if not path[-1].startswith("ReadVariableOp"):  # reads weights and would repeat the layer
             layers.append("/".join(path[1:-1]) if len(path) > 2 else piece)
     return " + ".join(dict.fromkeys(layers)) or name
 
 
 def _parts(name: str) -> list[str]:
-    """The layers in a tensor's name: the paths' middles, as the network begins and the op ends."""
+    """Returns the path components of a tensor's name, without the operation at each path's end."""
     return [part for piece in name.split(";") for part in piece.split("/")[:-1]]

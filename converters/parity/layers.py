@@ -1,4 +1,4 @@
-"""Every tensor of a `.tflite` against its reference: the float32 file of the run, else Keras."""
+"""Comparison of a `.tflite`'s tensors with the run's float32 file or, without one, with Keras."""
 
 from __future__ import annotations
 
@@ -23,35 +23,35 @@ LAYER_IMAGES = 4
 
 @dataclass(frozen=True)
 class Subject:
-    """A `.tflite` whose hash was checked, and its manifest."""
+    """A `.tflite` with a verified hash, and its manifest."""
 
     path: Path
     artifact: Artifact
 
     def given(self, reference: Reference) -> np.ndarray:
-        """What its input gets, float32: pixels where it takes uint8, else normalized images."""
+        """Returns the inputs as float32: pixels for uint8 models, otherwise normalized images."""
         if self.artifact.inputs and self.artifact.inputs[0].dtype == "uint8":
             return reference.pixels.astype(np.float32)
         return reference.images
 
     def graph(self) -> tuple[ComputedTensor, ...]:
-        """The tensors that it computes."""
+        """Returns the computed tensors in execution order."""
         data = read_bytes(self.path, "the model", MAX_MODEL_BYTES, "convert the model again")
         return steps(data, self.path.name)
 
 
 @dataclass(frozen=True)
 class Layers:
-    """The errors of a file's tensors, with plain kernels, in execution order.
+    """Errors of a file's tensors, computed with plain kernels.
 
     Attributes:
-        artifact: its name.
-        runtime: which ran it.
-        against: what it was compared with, in words.
-        errors: of the tensors that could be compared.
-        computed: how many tensors the file computes.
-        first: where the error begins, None where it nowhere jumps.
-        reason: why there are no errors; empty where there are.
+        artifact: Name of the artifact.
+        runtime: Runtime that ran it.
+        against: Name of the reference, for display.
+        errors: Errors of the comparable tensors, in execution order.
+        computed: Number of tensors that the file computes.
+        first: Layer where the error begins; None if it does not jump anywhere.
+        reason: Why no tensor was compared; empty if `errors` is not.
     """
 
     artifact: str
@@ -64,18 +64,18 @@ class Layers:
 
 
 def by_layer(subject: Subject, reference: Reference, runner: Sandbox, sound_db: float) -> Layers:
-    """Compares all tensors whose counterpart is known, over the first few images.
+    """Compares all tensors that have a counterpart, on the first `LAYER_IMAGES` images.
 
-    A failure is told in `reason`.
+    A failure is reported in `Layers.reason`.
 
     Args:
-        subject: the file.
-        reference: its Keras network.
-        runner: what runs it, and the float32 file.
-        sound_db: see `Limits`.
+        subject: File to compare.
+        reference: Its Keras network and the images.
+        runner: Runs the file and, if there is one, the float32 file.
+        sound_db: See `Limits.sound_db`.
     """
     other = _float32(subject)
-    against = "Keras' layers" if other is None else other.artifact.name
+    against = "the Keras layers" if other is None else other.artifact.name
     try:
         graph = subject.graph()
         if other is None:
@@ -92,24 +92,24 @@ def by_layer(subject: Subject, reference: Reference, runner: Sandbox, sound_db: 
         tuple(errors),
         len(graph),
         first_jump(errors),
-        "" if errors else "no tensor's name tells which layer it belongs to",
+        "" if errors else "no tensor name identifies a layer",
     )
 
 
 def _float32(subject: Subject) -> Subject | None:
-    """The float32 file of the same run that lies beside it, if it is what its manifest says."""
-    own = subject.artifact
-    if own.precision == "float32":
+    """Returns the run's float32 file in the same folder if its hash matches its manifest."""
+    artifact = subject.artifact
+    if artifact.precision == "float32":
         return None
     for manifest in sorted(subject.path.parent.glob("*.json")):
         try:
             other = read_model(manifest, Artifact, "the manifest", "convert the model again")
             path = manifest.with_suffix(".tflite")
-            if (other.precision, other.parent_sha256) != ("float32", own.parent_sha256):
+            if (other.precision, other.parent_sha256) != ("float32", artifact.parent_sha256):
                 continue
             if sha256_of(path) == other.sha256:
                 return Subject(path, other)
-        except (ZooError, OSError):  # another artifact's trouble
+        except (ZooError, OSError):  # a broken neighbor must not fail this artifact
             continue
     return None
 
@@ -126,12 +126,12 @@ def _to_file(
     theirs: dict[str, list[np.ndarray]] = {name: [] for name in pairs}
     inputs = zip(subject.given(reference), other.given(reference), strict=True)
     for (image, their_image), _ in zip(inputs, range(LAYER_IMAGES), strict=False):
-        found = runner.tensors(subject.path, image, constants=False)
-        wanted = runner.tensors(other.path, their_image, constants=False)
+        values = runner.tensors(subject.path, image, constants=False)
+        expected = runner.tensors(other.path, their_image, constants=False)
         for name, their_name in pairs.items():
-            if name in found and their_name in wanted:
-                ours[name].append(found[name])
-                theirs[name].append(wanted[their_name])
+            if name in values and their_name in expected:
+                ours[name].append(values[name])
+                theirs[name].append(expected[their_name])
     return _sqnr(ours, theirs)
 
 
@@ -141,13 +141,13 @@ def _to_keras(
     ours: dict[str, list[np.ndarray]] = {}
     theirs: dict[str, list[np.ndarray]] = {}
     for number, image in enumerate(subject.given(reference)[:LAYER_IMAGES]):
-        found = runner.tensors(subject.path, image, constants=False)
-        wanted = dict(reference.layer_outputs(number))
-        shapes = {name: value.shape for name, value in found.items()}
-        layers = {name: value.shape for name, value in wanted.items()}
+        values = runner.tensors(subject.path, image, constants=False)
+        expected = dict(reference.layer_outputs(number))
+        shapes = {name: value.shape for name, value in values.items()}
+        layers = {name: value.shape for name, value in expected.items()}
         for name, layer in pair_layers(graph, shapes, layers).items():
-            ours.setdefault(name, []).append(found[name])
-            theirs.setdefault(name, []).append(wanted[layer])
+            ours.setdefault(name, []).append(values[name])
+            theirs.setdefault(name, []).append(expected[layer])
     return _sqnr(ours, theirs)
 
 

@@ -1,4 +1,4 @@
-"""How far a precision may be from Keras before `scripts.verify` calls it wrong."""
+"""Limits on the deviation from Keras that `scripts.verify` tolerates for each precision."""
 
 from __future__ import annotations
 
@@ -11,34 +11,35 @@ from zoo.errors import UnknownNameError, ZooError
 
 @dataclass(frozen=True)
 class Limits:
-    """What a precision must keep.
+    """Limits of a precision.
 
     Attributes:
-        relative: `Difference.relative`, at most.
-        agreement: `Difference.agreement`, at least; 0 to 1.
-        sound_db: what a sound layer reaches from perfect inputs, for `localize.layer_errors`.
+        relative: Upper limit of `Difference.relative`.
+        agreement: Lower limit of `Difference.agreement`, 0 to 1.
+        sound_db: SQNR in dB that a correct layer reaches from exact inputs; used by
+            `localize.layer_errors`.
     """
 
     relative: float
     agreement: float
     sound_db: float
 
-    def broken(self, found: Difference) -> tuple[str, ...]:
-        """One sentence for each limit that is not kept."""
+    def broken(self, difference: Difference) -> tuple[str, ...]:
+        """Returns a message for each violated limit."""
         reasons = []
-        if not found.relative <= self.relative:
-            reasons.append(f"relative error {found.relative:.3g}, limit {self.relative:g}")
-        if not found.agreement >= self.agreement:
+        if not difference.relative <= self.relative:
+            reasons.append(f"relative error {difference.relative:.3g}, limit {self.relative:g}")
+        if not difference.agreement >= self.agreement:
             reasons.append(
-                f"top-1 agrees on {100 * found.agreement:.1f} % of {found.images} images, limit "
-                f"{100 * self.agreement:g} %"
+                f"top-1 agrees on {100 * difference.agreement:.1f} % of {difference.images} "
+                f"images, limit {100 * self.agreement:g} %"
             )
         return tuple(reasons)
 
 
-# Wide enough for a sound network with some tens of layers, far below what a broken layer causes,
-# whose error is as large as the signal. A step of 8 bits over a tensor's whole range leaves some
-# 30 to 40 dB a layer, half precision of the weights some 70, float32 some 130.
+# Loose enough for a correct network with tens of layers, yet far below the effect of a broken
+# layer, whose error is as large as the signal. Quantizing a tensor's whole range to 8 bits leaves
+# about 30 to 40 dB per layer, half-precision weights about 70 dB, and float32 about 130 dB.
 LIMITS: dict[str, Limits] = {
     "float32": Limits(relative=1e-4, agreement=0.995, sound_db=90),
     "float16": Limits(relative=1e-2, agreement=0.98, sound_db=50),
@@ -50,25 +51,25 @@ LIMITS: dict[str, Limits] = {
 
 
 def changed(relative: Sequence[str], agreement: Sequence[str]) -> Mapping[str, Limits]:
-    """`LIMITS` with changes.
+    """Returns `LIMITS` with overrides from the command line.
 
     Args:
-        relative: `PRECISION:LIMIT`, for `Limits.relative`.
-        agreement: likewise, for `Limits.agreement`.
+        relative: `PRECISION:LIMIT` strings that override `Limits.relative`.
+        agreement: `PRECISION:LIMIT` strings that override `Limits.agreement`.
 
     Raises:
-        ZooError: an unknown precision, or no number, or one that can't be a limit.
+        ZooError: if a precision is unknown, or a limit is not a number or out of range.
     """
-    found = dict(LIMITS)
+    limits = dict(LIMITS)
     for name, value in _pairs(relative, "--max_relative", float("inf")):
-        found[name] = replace(found[name], relative=value)
+        limits[name] = replace(limits[name], relative=value)
     for name, value in _pairs(agreement, "--min_agreement", 1.0):
-        found[name] = replace(found[name], agreement=value)
-    return found
+        limits[name] = replace(limits[name], agreement=value)
+    return limits
 
 
 def _pairs(texts: Sequence[str], flag: str, largest: float) -> list[tuple[str, float]]:
-    found = []
+    pairs = []
     for text in texts:
         name, _, number = text.partition(":")
         if name not in LIMITS:
@@ -81,8 +82,8 @@ def _pairs(texts: Sequence[str], flag: str, largest: float) -> list[tuple[str, f
             raise ZooError(
                 f"{text!r} is not a limit",
                 where=flag,
-                expected=f"PRECISION:NUMBER, 0 to {largest:g}",
-                remedy=f"write {flag}=int8:0.5, for example",
+                expected=f"PRECISION:NUMBER with a number from 0 to {largest:g}",
+                remedy=f"use for example {flag}=int8:0.5",
             )
-        found.append((name, value))
-    return found
+        pairs.append((name, value))
+    return pairs

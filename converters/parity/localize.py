@@ -1,4 +1,4 @@
-"""Which layer parts a `.tflite` from its reference. Numbers in, a verdict out; no TensorFlow."""
+"""Localization of the layer where a `.tflite` diverges from its reference. No TensorFlow."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ FLOOR_DB = 10.0
 
 @dataclass(frozen=True)
 class LayerError:
-    """One tensor against the reference's.
+    """Error of a tensor relative to the reference.
 
     Attributes:
-        layer: the Keras layers that it is computed by.
-        tensor: its name in the file.
-        operator: which computes it.
-        sqnr_db: signal to quantization noise; infinite where equal, NaN where not finite.
-        before_db: the worst of its inputs', each taken from the nearest tensors that could be
-            compared; infinite at the graph's input.
-        jump: whether the error begins here, see `layer_errors`.
+        layer: Names of the Keras layers that compute it, for display.
+        tensor: Name in the file.
+        operator: Operator that computes it.
+        sqnr_db: Signal-to-quantization-noise ratio in dB; infinite if equal, NaN if the values
+            are not finite.
+        before_db: Lowest SQNR of its inputs in dB, each taken from the nearest comparable
+            tensors; infinite at the graph's input.
+        jump: Whether the error begins here, see `layer_errors`.
     """
 
     layer: str
@@ -37,28 +38,31 @@ class LayerError:
 def layer_errors(
     graph: Sequence[ComputedTensor], sqnr_db: Mapping[str, float], ceiling_db: float
 ) -> list[LayerError]:
-    """The error of each tensor that could be compared, in execution order.
+    """Returns the error of each comparable tensor, in execution order.
 
-    It jumps at a tensor where its SQNR is more than 10 dB below the worst of its inputs', or below
-    10 dB (an error of a third of the signal) while all its inputs are above, or not a number.
+    The error jumps at a tensor if its SQNR is more than 10 dB below the lowest SQNR of its inputs,
+    if it falls below 10 dB (an error of a third of the signal) while all inputs are above that, or
+    if it is NaN.
 
-    A jump that is gone at every next tensor is none, and its tensor is left out: it does not mean
-    the same in both files, as where a layer was lowered to several and the first has its name.
+    A jump that has vanished at every following tensor is not an error: the tensor means something
+    different in the two files, for example when a layer was lowered to several operators and the
+    first one carries its name. Such tensors are left out.
 
     Args:
-        graph: the file's computed tensors.
-        sqnr_db: by tensor name; tensors that could not be compared are missing.
-        ceiling_db: what a sound layer of this precision reaches from perfect inputs: an input
-            counts as no better, since the first rounding always costs more than 10 dB of infinity.
+        graph: Computed tensors of the file.
+        sqnr_db: SQNR in dB by tensor name, without tensors that could not be compared.
+        ceiling_db: SQNR in dB that a correct layer of this precision reaches from exact inputs.
+            Inputs are capped at this value, because the first rounding always loses more than
+            10 dB relative to an infinite SQNR.
     """
-    behind = _behind(graph, sqnr_db)
-    gone = {
+    following = _following(graph, sqnr_db)
+    vanished = {
         error.tensor
         for error in _errors(graph, sqnr_db, ceiling_db)
         if error.jump
-        and behind[error.tensor] >= max(min(error.before_db, ceiling_db) - JUMP_DB, FLOOR_DB)
+        and following[error.tensor] >= max(min(error.before_db, ceiling_db) - JUMP_DB, FLOOR_DB)
     }
-    comparable = {name: value for name, value in sqnr_db.items() if name not in gone}
+    comparable = {name: value for name, value in sqnr_db.items() if name not in vanished}
     return _errors(graph, comparable, ceiling_db)
 
 
@@ -66,23 +70,23 @@ def _errors(
     graph: Sequence[ComputedTensor], sqnr_db: Mapping[str, float], ceiling_db: float
 ) -> list[LayerError]:
     worst: dict[str, float] = {}
-    found = []
+    errors = []
     for step in graph:
         before = min((worst.get(name, math.inf) for name in step.inputs), default=math.inf)
-        own = sqnr_db.get(step.name)
-        if own is None:
+        sqnr = sqnr_db.get(step.name)
+        if sqnr is None:
             worst[step.name] = before
             continue
         usable = min(before, ceiling_db)
-        lost = math.isnan(own) and before > -math.inf
-        jump = lost or own < usable - JUMP_DB or own < FLOOR_DB <= usable
-        found.append(LayerError(label(step.name), step.name, step.operator, own, before, jump))
-        worst[step.name] = -math.inf if math.isnan(own) else own
-    return found
+        first_nan = math.isnan(sqnr) and before > -math.inf
+        jump = first_nan or sqnr < usable - JUMP_DB or sqnr < FLOOR_DB <= usable
+        errors.append(LayerError(label(step.name), step.name, step.operator, sqnr, before, jump))
+        worst[step.name] = -math.inf if math.isnan(sqnr) else sqnr
+    return errors
 
 
-def _behind(graph: Sequence[ComputedTensor], sqnr_db: Mapping[str, float]) -> dict[str, float]:
-    """For each tensor the worst of the next ones that could be compared; -∞ where it ends."""
+def _following(graph: Sequence[ComputedTensor], sqnr_db: Mapping[str, float]) -> dict[str, float]:
+    """Returns the lowest SQNR of the next comparable tensors per tensor; −∞ at the end."""
     users: dict[str, list[ComputedTensor]] = {step.name: [] for step in graph}
     for step in graph:
         for name in step.inputs:
@@ -90,11 +94,11 @@ def _behind(graph: Sequence[ComputedTensor], sqnr_db: Mapping[str, float]) -> di
     worst: dict[str, float] = {}
     for step in reversed(graph):
         values = [sqnr_db.get(user.name, worst[user.name]) for user in users[step.name]]
-        bad = not values or any(math.isnan(value) for value in values)
-        worst[step.name] = -math.inf if bad else min(values)
+        unusable = not values or any(math.isnan(value) for value in values)
+        worst[step.name] = -math.inf if unusable else min(values)
     return worst
 
 
 def first_jump(errors: Sequence[LayerError]) -> LayerError | None:
-    """The layer where the error begins, in execution order; None where it nowhere jumps."""
+    """Returns the first layer whose error jumps, in execution order; None if there is none."""
     return next((error for error in errors if error.jump), None)

@@ -1,4 +1,4 @@
-"""The Keras network of a run, on some images of its test split."""
+"""Reference outputs of a run's Keras network on a sample of its test split."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _BATCH = 50
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """What an artifact is compared with.
+    """The reference for an artifact: test images and the Keras network's logits.
 
     Attributes:
-        model: the Keras network, with fake quantization after QAT.
-        pixels: uint8 (images, height, width, channels).
-        images: the same, normalized, float32.
-        labels: int32 (images,).
-        logits: the Keras network's, float32 (images, classes).
+        model: Keras network, with fake quantization after QAT.
+        pixels: Images before normalization, uint8 (images, height, width, channels).
+        images: The same images after normalization, float32.
+        labels: Class indices, int32 (images,).
+        logits: Logits of the Keras network, float32 (images, classes).
     """
 
     model: tf_keras.Model
@@ -40,21 +40,23 @@ class Reference:
 
     @classmethod
     def of(cls, artifact: Artifact, output: Path, count: int) -> Reference:
-        """Rebuilds the network of the artifact's run and runs it. Imports TensorFlow.
+        """Rebuilds the network of the artifact's run and evaluates it. Imports TensorFlow.
 
         Args:
-            artifact: the manifest.
-            output: the folder with `runs/`.
-            count: of images, or all where the test split has fewer; always the same ones.
+            artifact: Manifest of the artifact.
+            output: Folder that contains `runs/`.
+            count: Number of test images, capped at the size of the test split. The selection is
+                the same in every call.
 
         Raises:
-            ZooError: the run is missing, damaged or another one, or its data set is missing.
+            ZooError: if the run is missing, damaged or has other weights, or if its dataset is
+                missing.
         """
         folder = output / "runs" / Path(artifact.parent_run).name
         run = runs.load(folder)
         if run.weights_sha256 != artifact.parent_sha256:
             raise ZooError(
-                "the run's weights are not those that the artifact was converted from",
+                "the run's weights differ from those that the artifact was converted from",
                 where=folder,
                 expected=f"sha256 {artifact.parent_sha256}",
                 got=run.weights_sha256,
@@ -62,24 +64,27 @@ class Reference:
             )
         dataset = data.of_run(run)
         order = np.random.default_rng(_SEED).permutation(len(dataset.test))
-        chosen = np.sort(order[:count])
-        pixels = dataset.test.images[chosen]
+        sample = np.sort(order[:count])
+        pixels = dataset.test.images[sample]
         images = dataset.normalize(pixels)
         model = runs.keras_model(run, folder)
         logits = [
             model.predict_on_batch(images[i : i + _BATCH]) for i in range(0, len(images), _BATCH)
         ]
-        return cls(model, pixels, images, dataset.test.labels[chosen], np.concatenate(logits))
+        return cls(model, pixels, images, dataset.test.labels[sample], np.concatenate(logits))
 
     @property
     def accuracy(self) -> float:
-        """Share of the images that the Keras network gets right."""
+        """Top-1 accuracy of the Keras network on the images, 0 to 1."""
         return accuracy(self.logits, self.labels)
 
     def layer_outputs(self, image: int) -> Iterator[tuple[str, np.ndarray]]:
-        """Each layer's output for one image, float32 with batch 1, in the order of computation.
+        """Yields (layer name, output) for one image, in order of computation.
 
-        Layers with several outputs or several uses are left out.
+        Outputs are float32 with batch size 1. Layers with several outputs or uses are skipped.
+
+        Args:
+            image: Index into `images`.
         """
         import tf_keras
 
@@ -100,5 +105,5 @@ class Reference:
 
 
 def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Share of the images whose largest logit is the label's, 0 to 1."""
+    """Returns the top-1 accuracy, 0 to 1."""
     return float(np.mean(logits.argmax(axis=1) == labels))

@@ -1,4 +1,4 @@
-"""What `scripts.verify` prints: tables for people, JSON for programs."""
+"""Output of `scripts.verify`: tables for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from converters.parity.localize import LayerError
 from converters.parity.verify import ParityRow
 
 
-def wrong(found: Sequence[ParityRow | Layers]) -> bool:
-    """Whether a limit is broken or a case failed."""
-    return any(isinstance(item, ParityRow) and item.reasons for item in found)
+def wrong(results: Sequence[ParityRow | Layers]) -> bool:
+    """Returns whether any limit is violated or any case failed."""
+    return any(isinstance(item, ParityRow) and item.reasons for item in results)
 
 
-def as_json(found: Sequence[ParityRow | Layers]) -> str:
-    """One object, `rows` and `layers`; what is infinite or not a number is null."""
-    rows = [_plain(row) for row in found if isinstance(row, ParityRow)]
-    layers = [_plain(each) for each in found if isinstance(each, Layers)]
+def as_json(results: Sequence[ParityRow | Layers]) -> str:
+    """Returns one JSON object with `rows` and `layers`; infinite and NaN values become null."""
+    rows = [_plain(row) for row in results if isinstance(row, ParityRow)]
+    layers = [_plain(item) for item in results if isinstance(item, Layers)]
     return json.dumps({"rows": rows, "layers": layers}, indent=1, allow_nan=False)
 
 
@@ -37,27 +37,27 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def tables(found: Sequence[ParityRow | Layers], file: TextIO, every_layer: bool) -> None:
-    """Prints all rows, what is wrong with them, and where the error begins.
+def tables(results: Sequence[ParityRow | Layers], file: TextIO, every_layer: bool) -> None:
+    """Prints all rows, the reasons of failing ones, and where the error begins.
 
     Args:
-        found: what `verify` yielded.
-        file: where to.
-        every_layer: print each layer's error, too.
+        results: Results of `verify`.
+        file: Output stream.
+        every_layer: Whether to also print the error of each layer.
     """
     from rich.console import Console
 
-    rows = [row for row in found if isinstance(row, ParityRow)]
-    # Piped output has no width of its own; a table must not be cut there.
+    rows = [row for row in results if isinstance(row, ParityRow)]
+    # Piped output has no width; without an explicit one, rich would truncate the table.
     console = Console(file=file, highlight=False)
     if not console.is_terminal:
         console = Console(file=file, highlight=False, width=220)
     _rows(console, rows)
     for row in rows:
         for reason in row.reasons:
-            text = f"WRONG {row.artifact}, {row.runtime}, {row.delegate}: {reason}"
+            text = f"FAIL {row.artifact}, {row.runtime}, {row.delegate}: {reason}"
             console.print(text, markup=False, soft_wrap=True)
-    for layers in found:
+    for layers in results:
         if isinstance(layers, Layers):
             _layers(console, layers, every_layer)
 
@@ -66,18 +66,18 @@ def _rows(console: Any, rows: Sequence[ParityRow]) -> None:
     from rich.table import Table
 
     table = Table(
-        caption="differences of the logits from Keras'; relative: RMS of the difference by RMS of "
-        "the logits about each image's mean; accuracies: on the same images"
+        caption="logit differences from Keras; relative: RMS of the difference divided by RMS of "
+        "the logits around each image's mean; accuracies: on the same images"
     )
     table.add_column("artifact", overflow="fold")
     for name in ("runtime", "delegate"):
         table.add_column(name, no_wrap=True)
-    for name in ("largest", "mean", "relative", "dB", "agrees", "Keras top-1", "own top-1"):
+    for name in ("largest", "mean", "relative", "dB", "agreement", "Keras top-1", "TFLite top-1"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("delegated", justify="right", no_wrap=True)
     table.add_column("verdict")
     for row in rows:
-        d, took = row.difference, row.placement
+        d, placement = row.difference, row.placement
         table.add_row(
             row.artifact,
             f"{row.runtime} {row.runtime_version}",
@@ -95,8 +95,8 @@ def _rows(console: Any, rows: Sequence[ParityRow]) -> None:
             ),
             _percent(row.keras_accuracy),
             _percent(row.accuracy),
-            f"{took.delegated}/{took.nodes}" if took else "–",
-            "wrong" if row.reasons and d else "failed" if row.reasons else "good",
+            f"{placement.delegated}/{placement.nodes}" if placement else "–",
+            "fail" if row.reasons and d else "error" if row.reasons else "pass",
         )
     console.print(table)
 
@@ -121,29 +121,29 @@ def _layers(console: Any, layers: Layers, every_layer: bool) -> None:
 
 def _heading(layers: Layers) -> str:
     return (
-        f"against {layers.against}, plain kernels of {layers.runtime}, {len(layers.errors)} of "
+        f"against {layers.against}, plain {layers.runtime} kernels, {len(layers.errors)} of "
         f"{layers.computed} tensors compared"
     )
 
 
 def verdict(layers: Layers) -> str:
-    """Where the error begins, in a sentence."""
+    """Returns a sentence that says where the error begins."""
     if layers.reason:
-        return f"its layers can't be told: {layers.reason}"
+        return f"the layers could not be compared: {layers.reason}"
     if layers.first is not None:
         return f"the error begins at layer {_words(layers.first)}"
-    steepest = max(layers.errors, key=_fall)
-    return f"no layer's error jumps; the steepest fall is at {_words(steepest)}"
+    steepest = max(layers.errors, key=_drop)
+    return f"the error does not jump at any layer; the steepest drop is at {_words(steepest)}"
 
 
-def _fall(error: LayerError) -> float:
-    fall = error.before_db - error.sqnr_db
-    return fall if math.isfinite(fall) else -math.inf
+def _drop(error: LayerError) -> float:
+    drop = error.before_db - error.sqnr_db
+    return drop if math.isfinite(drop) else -math.inf
 
 
 def _words(error: LayerError) -> str:
     return (
-        f"{error.layer} ({error.operator}): SQNR {_db(error.sqnr_db)} dB, its worst input "
+        f"{error.layer} ({error.operator}): SQNR {_db(error.sqnr_db)} dB, worst input "
         f"{_db(error.before_db)} dB"
     )
 

@@ -1,6 +1,6 @@
-"""Artifacts against their Keras networks: a row for each runtime and delegate.
+"""Comparison of artifacts with their Keras networks for every runtime and delegate.
 
-No TensorFlow until the first network is rebuilt.
+TensorFlow is not imported until the first network is rebuilt.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from zoo.schema.measurement import Placement
 
 @dataclass(frozen=True)
 class ParityRow:
-    """One artifact in one runtime and with one delegate, against Keras.
+    """Comparison of an artifact with Keras in one runtime with one delegate.
 
-    What could not be had is None, and `reasons` says why; they also say which limit is broken.
-    Accuracies are shares of the same images, 0 to 1.
+    Values that could not be determined are None. `reasons` lists the failure or the violated
+    limits. Both accuracies are top-1 on the same images, 0 to 1.
     """
 
     artifact: str
@@ -42,14 +42,14 @@ class ParityRow:
 
 @dataclass(frozen=True)
 class VerifyPlan:
-    """What to verify.
+    """Settings of a verification.
 
     Attributes:
-        output: the folder with `runs/`.
-        images: how many of the test split.
-        delegates: of `zoo.runtime.interpreter.DELEGATES`.
-        limits: by precision.
-        every_layer: look at the layers of sound artifacts too.
+        output: Folder that contains `runs/`.
+        images: Number of test images.
+        delegates: Names from `zoo.runtime.interpreter.DELEGATES`.
+        limits: Limits by precision name.
+        every_layer: Whether to also compare the layers of artifacts within their limits.
     """
 
     output: Path
@@ -65,32 +65,39 @@ def verify(
     plan: VerifyPlan,
     log: Log,
 ) -> Iterator[ParityRow | Layers]:
-    """Yields a row for each subject, runner and delegate; then its layers, where it went wrong.
+    """Yields a row for each subject, runner and delegate, and the layers of failing subjects.
 
-    A failure is a row with its reason. The network of a run is rebuilt once where its artifacts
-    come one after the other. The layers are those in the first runtime where a limit is broken.
+    A failure yields a row with its reason. The network of a run is rebuilt only once if the
+    artifacts of the run are consecutive. Layers are compared in the first runtime that violates a
+    limit.
+
+    Args:
+        subjects: Artifacts to verify.
+        runners: One sandbox per runtime.
+        plan: Settings of the verification.
+        log: Called with each progress message.
     """
-    made: Reference | ZooError | None = None
+    reference: Reference | ZooError | None = None
     run = ""
     for subject in subjects:
         artifact = subject.artifact
-        if made is None or run != artifact.parent_run + artifact.parent_sha256:
+        if reference is None or run != artifact.parent_run + artifact.parent_sha256:
             run = artifact.parent_run + artifact.parent_sha256
-            log(f"{artifact.parent_run}: Keras")
-            made = _reference(artifact, plan)
-        wrong: Sandbox | None = None
+            log(f"{artifact.parent_run}: running the Keras network")
+            reference = _reference(artifact, plan)
+        failing: Sandbox | None = None
         for runner in runners:
             for delegate in plan.delegates:
                 log(f"{artifact.name}: {runner.runtime}, {delegate}")
-                row = _row(subject, made, runner, delegate, plan.limits)
+                row = _row(subject, reference, runner, delegate, plan.limits)
                 yield row
-                if row.reasons and row.difference is not None and wrong is None:
-                    wrong = runner
-        looker = wrong or (runners[0] if plan.every_layer and runners else None)
+                if row.reasons and row.difference is not None and failing is None:
+                    failing = runner
+        layer_runner = failing or (runners[0] if plan.every_layer and runners else None)
         limits = plan.limits.get(artifact.precision)
-        if looker is not None and limits is not None and isinstance(made, Reference):
-            log(f"{artifact.name}: layer by layer")
-            yield by_layer(subject, made, looker, limits.sound_db)
+        if layer_runner is not None and limits is not None and isinstance(reference, Reference):
+            log(f"{artifact.name}: comparing layer by layer")
+            yield by_layer(subject, reference, layer_runner, limits.sound_db)
 
 
 def _reference(artifact: Artifact, plan: VerifyPlan) -> Reference | ZooError:
@@ -108,7 +115,7 @@ def _row(
     limits: Mapping[str, Limits],
 ) -> ParityRow:
     artifact = subject.artifact
-    placement, difference, right = None, None, None
+    placement, difference, top1 = None, None, None
     reasons: tuple[str, ...] = ()
     try:
         if isinstance(reference, ZooError):
@@ -116,10 +123,10 @@ def _row(
         placement = runner.placement(subject.path, delegate)
         logits = runner.outputs(subject.path, subject.given(reference), delegate)
         difference = compare(reference.logits, logits)
-        right = accuracy(logits, reference.labels)
+        top1 = accuracy(logits, reference.labels)
         if artifact.precision not in limits:
             raise ZooError(
-                f"no limits are known for the precision {artifact.precision}",
+                f"no limits are defined for precision {artifact.precision!r}",
                 expected=", ".join(limits),
             )
         reasons = limits[artifact.precision].broken(difference)
@@ -134,6 +141,6 @@ def _row(
         placement=placement,
         difference=difference,
         keras_accuracy=None if isinstance(reference, ZooError) else reference.accuracy,
-        accuracy=right,
+        accuracy=top1,
         reasons=reasons,
     )

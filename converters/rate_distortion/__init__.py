@@ -1,1 +1,1 @@
-"""Rate–distortion quantization of a finished float32 `.tflite`."""
+"""Rate–distortion quantization of a float32 `.tflite`."""

@@ -1,4 +1,4 @@
-"""Converting a network whose weights are first put on grids for a wanted container's size."""
+"""Conversion with rate–distortion quantization to a given container size."""
 
 from __future__ import annotations
 
@@ -14,29 +14,30 @@ from converters.rate_distortion.search import Search
 from zoo.data.dataset import Dataset
 from zoo.io.log import Log
 
-IMAGES = 2000  # that say how much each layer matters
+IMAGES = 2000  # at most, to measure how sensitive the network is to each layer
 
 
-def pictures(dataset: Dataset) -> np.ndarray:
-    """Training images at even distances, normalized; no labels."""
+def sample_images(dataset: Dataset) -> np.ndarray:
+    """Returns up to `IMAGES` evenly spaced training images, normalized, without labels."""
     count = len(dataset.train)
     chosen = np.linspace(0, count - 1, min(count, IMAGES)).astype(int)
     return dataset.normalize(dataset.train.images[chosen])
 
 
 class RateConversions(Conversions):
-    """As `Conversions`; the float32 file is quantized for rate and distortion before all else.
+    """Like `Conversions`, but applies rate–distortion quantization to the float32 file first.
 
-    Integer precisions store the codes themselves. The size is that of the float32 file's container;
-    those of other precisions are within a few percent of it.
+    Integer precisions store the codes directly. The target size is that of the float32 file's
+    container; the containers of the other precisions are within a few percent of it.
 
     Args:
-        model: functional, one image in, logits out.
-        calibration: for `int8` and `int16x8`.
-        images: (n, height, width, channels) as the network takes them; no labels are needed.
-        ratio: size of the float32 `.tflite` over that of the container.
-        measure: the container's size of a float32 flatbuffer, with all that is added to it later.
-        log: gets the lines of progress.
+        model: Functional model, one image in, logits out.
+        calibration: Calibration images for `int8` and `int16x8`.
+        images: Normalized images, float32 (n, height, width, channels).
+        ratio: Size of the float32 `.tflite` divided by the size of its container.
+        measure: Returns the container size, in bytes, of a float32 flatbuffer, including the
+            metadata that is attached later.
+        log: Called with progress messages.
     """
 
     def __init__(
@@ -49,11 +50,11 @@ class RateConversions(Conversions):
         log: Log,
     ):
         super().__init__(model, calibration)
-        self._images, self._ratio, self._measure, self._say = images, ratio, measure, log
+        self._images, self._ratio, self._measure, self._log = images, ratio, measure, log
         self._grids: dict[str, Mapping[str, write.Grid]] = {}
 
     def flatbuffer(self, precision: str) -> bytes:
-        """As `Conversions.flatbuffer`; ZooError too where no network is that small."""
+        """See `Conversions.flatbuffer`. Also raises ZooError if the ratio is not achievable."""
         content = super().flatbuffer(precision)
         if precision not in ("dynamic_int8", "int8", "int16x8"):
             return content
@@ -61,9 +62,9 @@ class RateConversions(Conversions):
         return write.integers(content, self._grids.get(form) or self._grids["floats"])
 
     def _prepared(self, content: bytes, form: str) -> bytes:
-        wanted = int(len(content) / self._ratio)
-        self._say(f"{self.name}: codes for a container of {wanted:,} bytes")
+        size = int(len(content) / self._ratio)
+        self._log(f"{self.name}: quantizing for a container of {size:,} bytes")
         search = Search(content, self._images, self.name)
-        found = search.to_size(wanted, self._measure, self._say)
-        self._grids[form] = found.layers
-        return found.content
+        quantized = search.to_size(size, self._measure, self._log)
+        self._grids[form] = quantized.layers
+        return quantized.content

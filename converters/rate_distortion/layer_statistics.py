@@ -1,14 +1,14 @@
-"""What quantizing a layer's weights would do to the network: measured on pictures without labels.
+"""Measures how sensitive a network is to quantization errors in each layer, on unlabeled images.
 
-The loss is the Kullback–Leibler divergence of the quantized network's class probabilities from the
-float one's. To second order it is half the weights' error in the metric of the Fisher information,
-which is approximated a layer at a time, for all its filters alike, as
+The loss is the Kullback–Leibler divergence between the class probabilities of the quantized and the
+float network. To second order it is half the squared weight error in the metric of the Fisher
+information matrix, which is approximated per layer, equally for all its filters, as
 
-    importance × covariance of the layer's inputs,
+    importance × covariance of the layer's inputs.
 
-an error of one filter being weighed by how far it moves the filter's output. The importance is the
-Fisher's trace over that of the covariance. Finer weights, one a filter or one a position, describe
-the calibration pictures rather than the network and did worse (WORKSPACE.md).
+The covariance measures how much a weight error changes the filter's output. The importance is the
+trace of the Fisher matrix divided by that of the covariance. Finer importances, per filter or per
+position, overfit the calibration images and gave worse results (WORKSPACE.md).
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _BATCH = 16
 
 @dataclass(frozen=True)
 class Statistics:
-    """One layer's inputs and its weight in the loss.
+    """Input statistics of one layer and its importance in the loss.
 
     Attributes:
-        mean: (groups, k) mean of the inputs that a weight is multiplied with; `groups` is 1, or the
-            channels of a depthwise convolution.
-        covariance: (groups, k, k), of one output position.
-        importance: nats for an output error of variance 1 in each filter, times two.
+        mean: Mean of the inputs that each weight is multiplied with, float64 (groups, k). A
+            depthwise convolution has one group per channel.
+        covariance: Covariance of the inputs at one output position, float64 (groups, k, k).
+        importance: Twice the loss, in nats, of an output error of variance 1 in each filter.
     """
 
     mean: np.ndarray
@@ -42,31 +42,31 @@ class Statistics:
 
 
 def collect(replay: Replay, images: np.ndarray, seed: int = 1) -> dict[int, Statistics]:
-    """Statistics of every layer by the index of its weights' tensor.
+    """Returns the statistics of each layer, keyed by the tensor index of its weights.
 
     Args:
-        replay: the float network.
-        images: (n, height, width, channels) as the network takes them.
-        seed: labels are drawn from the network's own probabilities.
+        replay: Float network.
+        images: Normalized images, float32 (n, height, width, channels).
+        seed: Seed for drawing labels from the network's predicted probabilities.
 
     Raises:
-        ZooError: no pictures, or outputs that are not finite.
+        ZooError: if there are no images, or a value in the network is not finite.
     """
     if not len(images):
-        raise ZooError("no pictures to measure the network on", expected="at least one")
+        raise ZooError("no images to measure the network on", expected="at least one")
     totals: dict[int, list[np.ndarray]] = {}
-    # Nothing in it depends on values, so that there is no Python to be rewritten, which takes long.
+    # AutoGraph is slow and not needed: the control flow does not depend on tensor values.
     step = tf.function(lambda batch, number: _batch(replay, batch, (seed, number)), autograph=False)
     for number, batch in enumerate(_batches(images)):
-        found = step(tf.constant(batch), tf.constant(number))
-        for layer, sums in zip(replay.layers, found, strict=True):
-            numbers = [np.asarray(value, np.float64) for value in sums]
-            if not all(np.isfinite(value).all() for value in numbers):
+        batch_sums = step(tf.constant(batch), tf.constant(number))
+        for layer, sums in zip(replay.layers, batch_sums, strict=True):
+            arrays = [np.asarray(value, np.float64) for value in sums]
+            if not all(np.isfinite(array).all() for array in arrays):
                 raise ZooError("a layer's values are not finite", where=layer.name)
             if layer.weight in totals:
-                pairs = zip(totals[layer.weight], numbers, strict=True)
-                numbers = [old + new for old, new in pairs]
-            totals[layer.weight] = numbers
+                pairs = zip(totals[layer.weight], arrays, strict=True)
+                arrays = [old + new for old, new in pairs]
+            totals[layer.weight] = arrays
     return {
         layer.weight: _statistics(totals[layer.weight], len(images), _filters(replay, layer))
         for layer in replay.layers
@@ -93,7 +93,7 @@ def _statistics(sums: list[np.ndarray], images: int, filters: int) -> Statistics
 
 
 def _batch(replay: Replay, images: tf.Tensor, seed: tuple[int, tf.Tensor]) -> list[tuple]:
-    """Sums over a batch: inputs, their products, squared gradients, number of positions."""
+    """Returns, per layer, sums over a batch: see `_sums`."""
     offsets: dict[int, tf.Tensor] = {}
     outputs = {layer.output for layer in replay.layers}
     with tf.GradientTape() as tape:
@@ -106,29 +106,32 @@ def _batch(replay: Replay, images: tf.Tensor, seed: tuple[int, tf.Tensor]) -> li
 
             return add
 
-        logits, kept = replay.run(
+        logits, inputs = replay.run(
             images,
             keep={layer.input for layer in replay.layers},
             before={index: watched(index) for index in outputs},
         )
         log_p = tf.nn.log_softmax(logits)
         noise = tf.random.stateless_uniform(tf.shape(logits), seed, minval=1e-20)
-        drawn = tf.argmax(log_p - tf.math.log(-tf.math.log(noise)), 1)  # Gumbel's way to draw one
+        # Draws a label per image with the Gumbel-max trick.
+        drawn = tf.argmax(log_p - tf.math.log(-tf.math.log(noise)), 1)
         loss = -tf.reduce_sum(tf.gather(log_p, drawn, batch_dims=1))
     gradients = tape.gradient(loss, offsets)
     return [
-        _sums(replay, layer, kept[layer.input], gradients[layer.output]) for layer in replay.layers
+        _sums(replay, layer, inputs[layer.input], gradients[layer.output])
+        for layer in replay.layers
     ]
 
 
 def _sums(replay: Replay, layer: WeightedLayer, inputs: tf.Tensor, gradient: tf.Tensor) -> tuple:
+    """Returns the sums of inputs, input products, squared gradients, and the position count."""
     patches = replay.patches(layer, inputs)  # (n, positions, groups, k)
     count, positions = tf.shape(patches)[0], tf.shape(patches)[1]
     groups, filters = patches.shape[2], gradient.shape[-1]
     gradient = tf.reshape(gradient, (count, -1, groups, filters // groups))
-    # A group at a time each is a product of matrices, (k, positions) by (positions, k or filters).
+    # Per group, both are matrix products: (k, positions) by (positions, k or filters).
     patches, gradient = (tf.transpose(value, (0, 2, 1, 3)) for value in (patches, gradient))
-    weights = tf.matmul(patches, gradient, transpose_a=True)  # each picture's own gradient
+    weights = tf.matmul(patches, gradient, transpose_a=True)  # one gradient per image
     products = tf.reduce_sum(tf.matmul(patches, patches, transpose_a=True), 0)
     return (
         tf.reduce_sum(patches, (0, 2)),

@@ -1,9 +1,9 @@
-"""Runs a float32 `.tflite` as TensorFlow operators: in batches, with gradients, with other weights.
+"""Runs a float32 `.tflite` with TensorFlow operators: in batches, with gradients or other weights.
 
-LiteRT runs one picture at a time and has no gradients. What compresses a finished file needs both:
-the statistics of each layer's inputs, and how much each of its outputs matters. The arithmetic is
-that of TFLite's float kernels; `tests/converters/rate_distortion/test_replay.py` holds it against
-LiteRT for every family.
+LiteRT runs one image at a time and has no gradients, but compressing a finished file needs both, to
+measure the inputs of each layer and the importance of its outputs. The arithmetic is that of
+TFLite's float kernels; `tests/converters/rate_distortion/test_replay.py` compares it with LiteRT
+for every model family.
 """
 
 from __future__ import annotations
@@ -61,14 +61,14 @@ class WeightedLayer:
     """An operator with trained weights: a convolution or a dense layer.
 
     Attributes:
-        name: of its weights' tensor.
+        name: Name of the weight tensor.
         kind: CONV_2D, DEPTHWISE_CONV_2D or FULLY_CONNECTED.
-        weight: index of the weights' tensor; (filters, height, width, in), (1, height, width,
-            channels) or (filters, in).
-        bias: index of the bias' tensor, -1 where it has none.
-        input: index of its input.
-        output: index of its output, after the fused activation.
-        operator: its place in the graph.
+        weight: Index of the weight tensor. Its shape is (filters, height, width, in), (1, height,
+            width, channels) or (filters, in), in the order of the kinds.
+        bias: Index of the bias tensor, -1 if there is none.
+        input: Index of the input tensor.
+        output: Index of the output tensor, after the fused activation.
+        operator: Index of the operator in the graph.
     """
 
     name: str
@@ -81,15 +81,15 @@ class WeightedLayer:
 
 
 class Replay:
-    """A float32 network of one subgraph, one input and one output.
+    """A float32 network with one subgraph, one input and one output.
 
     Args:
-        content: the flatbuffer.
-        where: its name, for messages.
+        content: Flatbuffer.
+        where: File name shown in error messages.
 
     Raises:
-        ZooError: a damaged file, several inputs or outputs, types or operators other than a float
-            network of this catalog has.
+        ZooError: if the file is damaged, has several inputs or outputs, or contains types or
+            operators that float networks of this catalog do not use.
     """
 
     def __init__(self, content: bytes, where: object):
@@ -97,9 +97,9 @@ class Replay:
         self.graph: Graph = self.model.main
         self._where = where
         if len(self.graph.inputs) != 1 or len(self.graph.outputs) != 1:
-            raise self._refused("several inputs or outputs", self.graph.outputs)
+            raise self._unsupported("several inputs or outputs", self.graph.outputs)
         if (kind := self.graph.tensors[self.graph.inputs[0]].type) != "FLOAT32":
-            raise self._refused("its input is not float32", kind)
+            raise self._unsupported("its input is not float32", kind)
         self.constants: dict[int, np.ndarray] = {
             tensor.index: self._constant(tensor) for tensor in self.graph.tensors if tensor.constant
         }
@@ -119,7 +119,7 @@ class Replay:
         )
         for op in self.graph.operators:
             if op.name not in _SIMPLE and not hasattr(self, f"_{op.name.lower()}"):
-                raise self._refused(f"operator {op.index} is not known here", op.name)
+                raise self._unsupported(f"operator {op.index} is not supported", op.name)
 
     def run(
         self,
@@ -128,25 +128,26 @@ class Replay:
         keep: Collection[int] = (),
         before: Mapping[int, Callable[[tf.Tensor], tf.Tensor]] | None = None,
     ) -> tuple[tf.Tensor, TensorValues]:
-        """The network's output.
+        """Runs the network on a batch.
 
         Args:
-            images: (n, height, width, channels) float32.
-            weights: in place of constants, by tensor index.
-            keep: tensors whose values are wanted too.
-            before: by index of an operator's output, what to do to it before its fused activation.
+            images: Normalized images, float32 (n, height, width, channels).
+            weights: Values that replace constants, by tensor index.
+            keep: Indices of further tensors to return.
+            before: Functions applied to an operator's output before its fused activation, by
+                tensor index of the output.
 
         Returns:
-            (n, outputs) and the wanted tensors by index.
+            The outputs, float32 (n, outputs), and the tensors of `keep` by index.
         """
-        given = weights or {}
+        overrides = weights or {}
         values: TensorValues = {self.graph.inputs[0]: images}
         kept: TensorValues = {}
         last_use = self._last_uses()
         for op in self.graph.operators:
-            inputs = [self._value(values, given, index) for index in op.inputs]
-            found = self._compute(op, inputs, (before or {}).get(op.outputs[0], tf.identity))
-            for index, value in zip(op.outputs, found, strict=True):
+            inputs = [self._value(values, overrides, index) for index in op.inputs]
+            results = self._compute(op, inputs, (before or {}).get(op.outputs[0], tf.identity))
+            for index, value in zip(op.outputs, results, strict=True):
                 shape = self.graph.tensors[index].shape
                 value = tf.reshape(value, (-1, *shape[1:]) if shape else ())
                 values[index] = value
@@ -159,38 +160,38 @@ class Replay:
         return values[self.graph.outputs[0]], kept
 
     def patches(self, layer: WeightedLayer, inputs: tf.Tensor) -> tf.Tensor:
-        """What each output position of a layer is computed from.
+        """Returns the inputs that each output position of a layer is computed from.
 
         Args:
-            layer: one of `layers`.
-            inputs: its input, (n, height, width, channels) or (n, k).
+            layer: One of `layers`.
+            inputs: Input of the layer, (n, height, width, channels) or (n, k).
 
         Returns:
-            (n, positions, groups, k) in the order of `matrix`.
+            (n, positions, groups, k), with k in the order of `matrix`.
         """
         shape = self.constants[layer.weight].shape
         if layer.kind == "FULLY_CONNECTED":
             return tf.reshape(inputs, (-1, 1, 1, shape[1]))
         options = self.graph.operators[layer.operator].options
         _, height, width, _ = shape
-        found = tf.image.extract_patches(
+        result = tf.image.extract_patches(
             inputs,
             (1, height, width, 1),
             (1, options["stride_h"], options["stride_w"], 1),
             (1, options["dilation_h"], options["dilation_w"], 1),
             "SAME" if options["padding"] == SAME else "VALID",
         )
-        positions = found.shape[1] * found.shape[2]
+        positions = result.shape[1] * result.shape[2]
         groups = self.groups(layer)
-        # Neighboring channels make a group; a depthwise channel is one of its own.
-        found = tf.reshape(
-            found, (-1, positions, height * width, groups, inputs.shape[-1] // groups)
+        # A group consists of adjacent channels; each depthwise channel is its own group.
+        result = tf.reshape(
+            result, (-1, positions, height * width, groups, inputs.shape[-1] // groups)
         )
-        found = tf.transpose(found, (0, 1, 3, 2, 4))
-        return tf.reshape(found, (-1, positions, groups, found.shape[3] * found.shape[4]))
+        result = tf.transpose(result, (0, 1, 3, 2, 4))
+        return tf.reshape(result, (-1, positions, groups, result.shape[3] * result.shape[4]))
 
     def groups(self, layer: WeightedLayer) -> int:
-        """Parts of a layer whose filters see different channels."""
+        """Returns the number of groups of a layer, whose filters see disjoint channels."""
         channels = self.graph.tensors[layer.input].shape[-1]
         if layer.kind == "DEPTHWISE_CONV_2D":
             return channels
@@ -201,7 +202,7 @@ class Replay:
         )
 
     def matrix(self, layer: WeightedLayer) -> np.ndarray:
-        """A layer's weights as (groups, filters, k): a depthwise channel is a group of its own."""
+        """Returns a layer's weights as (groups, filters, k); each depthwise channel is a group."""
         weights, groups = self.constants[layer.weight], self.groups(layer)
         if layer.kind != "DEPTHWISE_CONV_2D":
             return weights.reshape(groups, weights.shape[0] // groups, -1)
@@ -210,7 +211,7 @@ class Replay:
         return split.transpose(1, 2, 0)
 
     def stored(self, layer: WeightedLayer, matrix: np.ndarray) -> np.ndarray:
-        """The inverse of `matrix`: in the shape that the file has."""
+        """Inverse of `matrix`: reshapes (groups, filters, k) to the shape stored in the file."""
         shape = self.constants[layer.weight].shape
         if layer.kind == "DEPTHWISE_CONV_2D":
             matrix = matrix.transpose(2, 0, 1)
@@ -220,12 +221,12 @@ class Replay:
         uses = {i: op.index for op in self.graph.operators for i in op.inputs if i >= 0}
         return uses | {self.graph.outputs[0]: len(self.graph.operators)}
 
-    def _value(self, values: TensorValues, given: Mapping[int, Any], index: int) -> Any:
+    def _value(self, values: TensorValues, overrides: Mapping[int, Any], index: int) -> Any:
         if index < 0:
             return None
         if index in values:
             return values[index]
-        return given[index] if index in given else self.constants[index]
+        return overrides[index] if index in overrides else self.constants[index]
 
     def _compute(
         self, op: Operator, inputs: list[Any], before: Callable[[tf.Tensor], tf.Tensor]
@@ -238,22 +239,24 @@ class Replay:
             return result
         activation = ACTIVATIONS[int(op.options.get("activation", 0))]
         if activation not in _ACTIVATE:
-            raise self._refused(f"operator {op.index}'s activation", activation)
+            raise self._unsupported(f"the activation of operator {op.index}", activation)
         return [_ACTIVATE[activation](before(result))]
 
     def _conv_2d(self, op: Operator, x: Any, kernel: Any, bias: Any = None) -> tf.Tensor:
         o = op.options
         groups = x.shape[-1] // kernel.shape[-1]
-        # One by one, since TensorFlow has no gradient of a grouped convolution on a CPU.
+        # One group at a time: TensorFlow has no gradient for grouped convolutions on the CPU.
         parts = [
             tf.nn.conv2d(
                 part,
-                tf.transpose(own, (1, 2, 3, 0)),
+                tf.transpose(group_kernel, (1, 2, 3, 0)),
                 (o["stride_h"], o["stride_w"]),
                 _padding(op),
                 dilations=(o["dilation_h"], o["dilation_w"]),
             )
-            for part, own in zip(tf.split(x, groups, -1), tf.split(kernel, groups), strict=True)
+            for part, group_kernel in zip(
+                tf.split(x, groups, -1), tf.split(kernel, groups), strict=True
+            )
         ]
         y = tf.concat(parts, -1)
         return y if bias is None else y + bias
@@ -286,7 +289,7 @@ class Replay:
         return tf.concat(parts, int(op.options["axis"]))
 
     def _reshape(self, op: Operator, x: Any, _: Any = None) -> tf.Tensor:
-        return x  # to the output's shape, which `run` does
+        return x  # `run` reshapes every output
 
     _squeeze = _expand_dims = _reshape
 
@@ -307,7 +310,7 @@ class Replay:
             name: int(op.options[name])
             for name in ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask")
         }
-        masks["end_mask"] |= 1  # the first axis is the batch, whatever its size
+        masks["end_mask"] |= 1  # keep the whole batch, whose size differs from the file's
         masks["begin_mask"] |= 1
         return tf.strided_slice(
             x, begin, end, step, shrink_axis_mask=int(op.options["shrink_axis_mask"]), **masks
@@ -327,15 +330,17 @@ class Replay:
 
     def _constant(self, tensor: Tensor) -> np.ndarray:
         if tensor.type not in _DTYPES or tensor.sparse or tensor.data is None:
-            raise self._refused(f"tensor {tensor.name} is not a dense float one", tensor.type)
+            raise self._unsupported(
+                f"tensor {tensor.name} is sparse or of an unsupported type", tensor.type
+            )
         values = np.frombuffer(self.model.raw(tensor.data), _DTYPES[tensor.type])
         return values.reshape(tensor.shape)
 
-    def _refused(self, what: str, got: object) -> ZooError:
+    def _unsupported(self, what: str, got: object) -> ZooError:
         return ZooError(
-            f"the file can't be replayed: {what}",
+            f"rate–distortion quantization does not support this file: {what}",
             where=self._where,
-            expected="a float32 .tflite of scripts.convert",
+            expected="a float32 .tflite from scripts.convert",
             got=got,
         )
 

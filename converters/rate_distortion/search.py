@@ -1,4 +1,4 @@
-"""From a float32 `.tflite` to one of as few coded bytes as wanted, or of as small an error."""
+"""Quantizes a float32 `.tflite` to a given coded size or at a given price per bit."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from converters.rate_distortion.replay import Replay, WeightedLayer
 from zoo.errors import ZooError
 from zoo.io.log import Log
 
-_FIRST_STEPS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)  # of the weights' standard deviation
-_FIRST_MULTIPLIER = 2e-7  # nats a bit
+_FIRST_STEPS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)  # relative to the standard deviation of the weights
+_FIRST_MULTIPLIER = 2e-7  # nats per bit
 _TRIES = 10
-_CLOSE, _AIM = 0.985, 0.993  # of the wanted size
-_SAME = 1e-3  # a smaller λ that makes so little difference is the end
-_SLOPE = 8.0  # how much faster λ rises than the size falls, both as logarithms
+_CLOSE, _AIM = 0.985, 0.993  # relative to the requested size
+_SAME = 1e-3  # stop if a smaller λ changes the logarithm of the size by less than this
+_SLOPE = 8.0  # change of log λ per change of log size
 
 
 @dataclass(frozen=True)
 class Quantized:
-    """A network on grids of its own.
+    """A quantized network.
 
     Attributes:
-        content: the float32 flatbuffer whose weights are codes × step, biases corrected.
-        layers: codes and step by the weights' tensor name; codes in the shape that the file has.
-        multiplier: the Lagrange multiplier λ, nats a bit.
-        nats: predicted divergence from the float network's probabilities, a mean over pictures.
-        coded_bits: entropy of all codes, one histogram a layer.
+        content: Float32 flatbuffer whose weights are codes × step, with corrected biases.
+        layers: Codes and step of each layer, by tensor name of the weights.
+        multiplier: Lagrange multiplier λ, in nats per bit.
+        nats: Predicted divergence from the float network's probabilities, in nats per image.
+        coded_bits: Entropy of all codes in bits, with one histogram per layer.
     """
 
     content: bytes
@@ -43,29 +43,33 @@ class Quantized:
 
 
 class Search:
-    """Quantizes one network at several multipliers; the pictures are looked at once.
+    """Quantizes one network at several multipliers; the layer statistics are collected once.
 
     Args:
-        content: a float32 flatbuffer of one input and one output.
-        images: (n, height, width, channels) as the network takes them; no labels.
-        where: the file's name, for messages.
-        seed: see `statistics.collect`.
+        content: Float32 flatbuffer with one input and one output.
+        images: Normalized images, float32 (n, height, width, channels).
+        where: File name shown in error messages.
+        seed: Seed for the layer statistics, see `layer_statistics.collect`.
 
     Raises:
-        ZooError: what `Replay` and `collect` refuse.
+        ZooError: if the network has no weights, or `Replay` or `collect` does not support it.
     """
 
     def __init__(self, content: bytes, images: np.ndarray, where: object, seed: int = 1):
         self._replay = Replay(content, where)
         if not self._replay.layers:
-            raise ZooError("a network without weights", where=where)
+            raise ZooError("the network has no weights", where=where)
         self._content = content
         self._statistics = collect(self._replay, images, seed)
         self._found: dict[int, tuple[float, float]] = {}  # weight → (multiplier, step)
         self._last = _FIRST_MULTIPLIER
 
     def at(self, multiplier: float) -> Quantized:
-        """The network of least error + multiplier × bits."""
+        """Returns the network that minimizes error + multiplier × bits.
+
+        Args:
+            multiplier: Lagrange multiplier λ, in nats per bit.
+        """
         self._last = multiplier
         solutions = {}
         for layer in self._replay.layers:
@@ -75,37 +79,40 @@ class Search:
             solutions[layer] = solution
         return self._result(solutions, multiplier)
 
-    def to_size(self, wanted: int, measure: Callable[[bytes], int], log: Log) -> Quantized:
-        """The network of least error whose measured size is at most `wanted` bytes.
+    def to_size(self, limit: int, measure: Callable[[bytes], int], log: Log) -> Quantized:
+        """Returns the network with the smallest error whose size does not exceed a limit.
 
         Args:
-            wanted: bytes.
-            measure: a flatbuffer's size as it is shipped.
-            log: gets a line for each try.
+            limit: Largest allowed size, in bytes.
+            measure: Returns the shipped size of a flatbuffer, in bytes.
+            log: Called with one line per attempt.
 
         Raises:
-            ZooError: no network is that small.
+            ZooError: if no attempt is small enough.
         """
         multiplier = self._last
         fits: Quantized | None = None
-        large: tuple[float, float] | None = None  # logarithms of λ and of a size above the wanted
-        small: tuple[float, float] | None = None  # likewise, of one that is not
-        goal = math.log(_AIM * wanted)
+        large: tuple[float, float] | None = None  # (log λ, log size) above the limit
+        small: tuple[float, float] | None = None  # (log λ, log size) within the limit
+        goal = math.log(_AIM * limit)
         for _ in range(_TRIES):
-            found = self.at(multiplier)
-            size = measure(found.content)
-            log(f"  {size:,} bytes at λ = {multiplier:.3g} nats/bit, {found.nats:.4f} nats")
-            here = math.log(multiplier), math.log(size)
-            if size <= wanted:
-                same = small is not None and abs(here[1] - small[1]) < _SAME
-                fits, small = found, here
-                if size >= _CLOSE * wanted or same:
+            quantized = self.at(multiplier)
+            size = measure(quantized.content)
+            log(f"  {size:,} bytes at λ = {multiplier:.3g} nats/bit, {quantized.nats:.4f} nats")
+            point = math.log(multiplier), math.log(size)
+            if size <= limit:
+                same = small is not None and abs(point[1] - small[1]) < _SAME
+                fits, small = quantized, point
+                if size >= _CLOSE * limit or same:
                     break
             else:
-                large = here
-            multiplier = math.exp(_next(here, goal, large, small))
+                large = point
+            multiplier = math.exp(_next(point, goal, large, small))
         if fits is None:
-            raise ZooError("the network can't be made that small", expected=f"{wanted} bytes")
+            raise ZooError(
+                "the network cannot be compressed to the requested size",
+                expected=f"at most {limit} bytes",
+            )
         return fits
 
     def _solve(self, layer: WeightedLayer, statistics: Statistics, multiplier: float) -> Solution:
@@ -116,7 +123,8 @@ class Search:
             steps = [step * (multiplier / last) ** 0.25]
         else:
             steps = [share * (float(weights.std()) or 1.0) for share in _FIRST_STEPS]
-        # The largest weights count most: no step so small that their codes would be cut off.
+        # The largest weights matter most, so the step never gets so small that their codes are
+        # clipped.
         return best(task, steps, float(np.abs(weights).max()) / LARGEST)
 
     def _result(self, solutions: dict[WeightedLayer, Solution], multiplier: float) -> Quantized:
@@ -126,9 +134,9 @@ class Search:
             codes = self._replay.stored(layer, solution.codes).astype(np.int16)
             grids[self._replay.graph.tensors[layer.weight].name] = write.Grid(codes, solution.step)
             if layer.bias >= 0:
-                # What the codes change on average; the rest of the error is what was minimized.
-                off = self._replay.matrix(layer) - solution.step * solution.codes
-                shift = np.einsum("gfk,gk->gf", off, statistics.mean).reshape(-1)
+                # Corrects the mean error of the output. The quantization minimized the remainder.
+                difference = self._replay.matrix(layer) - solution.step * solution.codes
+                shift = np.einsum("gfk,gk->gf", difference, statistics.mean).reshape(-1)
                 biases[layer.bias] = self._replay.constants[layer.bias] + shift
             nats += 0.5 * statistics.importance * solution.error
         bits = sum(solution.bits for solution in solutions.values())
@@ -137,13 +145,13 @@ class Search:
 
 
 def _next(
-    here: tuple[float, float],
+    point: tuple[float, float],
     goal: float,
     large: tuple[float, float] | None,
     small: tuple[float, float] | None,
 ) -> float:
-    """The logarithm of the next λ: between the nearest on both sides, or beyond the only one."""
+    """Returns log λ for the next attempt: interpolated between both sides, else extrapolated."""
     if large is None or small is None:
-        return here[0] + min(max(_SLOPE * (here[1] - goal), -4.0), 4.0)
+        return point[0] + min(max(_SLOPE * (point[1] - goal), -4.0), 4.0)
     share = (large[1] - goal) / max(large[1] - small[1], 1e-9)
     return large[0] + min(max(share, 0.1), 0.9) * (small[0] - large[0])

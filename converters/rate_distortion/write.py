@@ -1,4 +1,4 @@
-"""Puts codes and steps into flatbuffers: as float32 values, or as the integers that they are."""
+"""Writes quantized weights into flatbuffers, as float32 values or as integer codes."""
 
 from __future__ import annotations
 
@@ -11,29 +11,41 @@ from ai_edge_litert import schema_py_generated as schema
 from converters.rate_distortion.replay import Replay
 from converters.tflite import edit
 
-# Bits of a bias' significand that are kept: its rounding error is far below that of the weights,
-# and the zeros after them cost nothing in a container.
+# Bits kept of a bias's significand. The rounding error is far below that of the weights, and the
+# trailing zeros cost nothing in a container.
 _BIAS_BITS = 8
 _INT8 = 127
 
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """A layer's weights: codes int16 in the shape of the file's tensor, times the step."""
+    """Weights of a layer as codes times a step.
+
+    Attributes:
+        codes: int16, in the shape of the tensor in the file.
+        step: Quantization step.
+    """
 
     codes: np.ndarray
     step: float
 
     @property
     def values(self) -> np.ndarray:
-        """float32."""
+        """The weights, float32."""
         return self.codes.astype(np.float32) * np.float32(self.step)
 
 
 def float32(
     content: bytes, replay: Replay, grids: Mapping[str, Grid], biases: Mapping[int, np.ndarray]
 ) -> bytes:
-    """The file with weights of the grids (by tensor name) and biases (by tensor index)."""
+    """Returns the float32 file with new weights and biases.
+
+    Args:
+        content: Float32 flatbuffer.
+        replay: The same file, parsed.
+        grids: Weights by tensor name, for every layer.
+        biases: Biases by tensor index; missing ones stay unchanged.
+    """
     model = edit.unpacked(content)
     tensors = model.subgraphs[0].tensors
     for layer in replay.layers:
@@ -46,22 +58,23 @@ def float32(
 
 
 def rounded_bias(values: np.ndarray) -> np.ndarray:
-    """float32 values with a significand of `_BIAS_BITS` bits, to the nearest."""
+    """Rounds float32 values to the nearest ones with a significand of `_BIAS_BITS` bits."""
     significand, exponent = np.frexp(values.astype(np.float64))
     scale = 2.0**_BIAS_BITS
     return np.ldexp(np.rint(significand * scale) / scale, exponent).astype(np.float32)
 
 
 def integers(content: bytes, grids: Mapping[str, Grid]) -> bytes:
-    """The file with its int8 weights replaced by the codes that they were made from.
+    """Replaces the int8 weights of a quantized file with the original codes.
 
-    A quantizer stretches each filter's weights to 127, so that equal codes become different
-    integers, filter by filter, which compresses worse and rounds once more. A layer whose codes
-    leave int8 is left as the quantizer made it.
+    A quantizer scales the weights of each filter to ±127. That rounds a second time and turns equal
+    codes into different integers in different filters, which compress worse. Layers whose codes do
+    not fit into int8 stay as the quantizer left them.
 
     Args:
-        content: of `quantize.int8` or `weights_only.dynamic_int8`, of a file of `float32`.
-        grids: by the name of the weights' tensor.
+        content: Output of `quantize.int8` or `weights_only.dynamic_int8` for a file made by
+            `float32`.
+        grids: Weights by tensor name.
     """
     model = edit.unpacked(content)
     graph = model.subgraphs[0]
@@ -84,8 +97,8 @@ def integers(content: bytes, grids: Mapping[str, Grid]) -> bytes:
         if bias.type != schema.TensorType.INT32:
             continue
         stored = np.frombuffer(bytes(model.buffers[bias.buffer].data), np.int32)
-        moved = np.rint(stored * (old / new)).astype(np.int32)
-        bias.buffer = edit.add_buffer(model, moved)
+        rescaled = np.rint(stored * (old / new)).astype(np.int32)
+        bias.buffer = edit.add_buffer(model, rescaled)
         source = np.float32(graph.tensors[operator.inputs[0]].quantization.scale[0])
         bias.quantization.scale = source * new[: len(np.atleast_1d(bias.quantization.scale))]
     return edit.packed(model)

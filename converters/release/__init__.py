@@ -1,1 +1,1 @@
-"""From an --output folder to a release: what may be published, manifests, cards, the index."""
+"""Publishes an --output folder as a release: checks, manifests, model cards and the index."""

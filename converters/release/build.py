@@ -1,4 +1,4 @@
-"""Writing a release folder: files in, manifests completed, cards, labels and the index made."""
+"""Writes a release folder: models, completed manifests, model cards, labels and the index."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from zoo.schema.run import Run
 
 @dataclass(frozen=True)
 class FileMeasurements:
-    """What was measured of one file."""
+    """Measurements of one file."""
 
     accuracies: tuple[Metric, ...] = ()
     timings: tuple[Timing, ...] = ()
 
     @property
     def test(self) -> Metric | None:
-        """Its test accuracy."""
-        return next((each for each in self.accuracies if each.split == "test"), None)
+        """Accuracy on the test split, None if it was not measured."""
+        return next((metric for metric in self.accuracies if metric.split == "test"), None)
 
 
 def take(
@@ -42,18 +42,18 @@ def take(
     measured: Mapping[str, FileMeasurements],
     log: Log,
 ) -> list[str]:
-    """Copies what passes the checks into the release.
+    """Copies the artifacts that pass the checks into the release.
 
     Args:
-        source: the --output folder that has the files.
-        folder: the release.
-        run: what they were made of.
-        artifacts: which of them.
-        measured: by artifact name.
-        log: gets a line for each file.
+        source: The --output folder with the files.
+        folder: The release.
+        run: Run that the artifacts were converted from.
+        artifacts: Manifests of the artifacts to copy.
+        measured: Measurements by artifact name.
+        log: Called with one line per copied file.
 
     Returns:
-        A line for each that was refused, with the reasons.
+        One line per rejected artifact, with the reasons.
     """
     refused = []
     with Sandbox("litert", timeout_s=60.0) as runner:
@@ -66,7 +66,7 @@ def take(
             except ZooError:
                 placement = None
             parent = measured.get(float_name(artifact))
-            found = checks.problems(
+            problems = checks.problems(
                 content,
                 artifact,
                 run,
@@ -74,31 +74,32 @@ def take(
                 measured.get(artifact.name, FileMeasurements()).test,
                 parent.test if parent else None,
             )
-            if found:
+            if problems:
                 _remove(target)
-                refused.append(f"{artifact.name} is not published: {'; '.join(found)}")
+                refused.append(f"{artifact.name} is not published: {'; '.join(problems)}")
                 continue
-            before = target.with_suffix(".json")
-            known = read.manifest(before, Artifact) if before.is_file() else None
-            same = known is not None and known.sha256 == artifact.sha256
+            manifest_path = target.with_suffix(".json")
+            previous = read.manifest(manifest_path, Artifact) if manifest_path.is_file() else None
+            same = previous is not None and previous.sha256 == artifact.sha256
             if not same:
                 packed(target).unlink(missing_ok=True)
                 write_bytes(target, content)
-            # Of the release's own manifest only what packing took long for is believed.
-            released = known.released if known and same else None
-            _write(before, artifact.model_copy(update={"released": released}))
-            log(f"{artifact.name}: {'as before' if same else 'taken'}")
+            # Packing is slow, so the packed size of an unchanged file is reused. Nothing else in
+            # the release's manifest is trusted.
+            released = previous.released if previous and same else None
+            _write(manifest_path, artifact.model_copy(update={"released": released}))
+            log(f"{artifact.name}: {'unchanged' if same else 'added'}")
     return refused
 
 
 def forget(folder: Path, run: Run, kept: Sequence[Artifact], precisions: Sequence[str]) -> None:
-    """Removes what the release has of that run, but for files that stay as they are.
+    """Removes the files of a run that are about to be replaced, and outdated ones.
 
     Args:
-        folder: the release.
-        run: with its weights of now; what was made of earlier ones goes in any case.
-        kept: what is published next.
-        precisions: the only ones that are published anew; none means all.
+        folder: The release.
+        run: The run. Files made from earlier weights of it are always removed.
+        kept: Artifacts to be published next; identical files stay.
+        precisions: Precisions to be published again. Empty means all.
     """
     same = {(artifact.name, artifact.sha256) for artifact in kept}
     artifacts, checkpoints = manifests(folder)
@@ -114,9 +115,9 @@ def forget(folder: Path, run: Run, kept: Sequence[Artifact], precisions: Sequenc
 
 
 def _remove(path: Path) -> None:
-    """A file of the release, packed or not, with its manifest."""
-    for each in (path, packed(path), path.with_suffix(".json")):
-        each.unlink(missing_ok=True)
+    """Removes a file of the release, its packed form and its manifest."""
+    for file in (path, packed(path), path.with_suffix(".json")):
+        file.unlink(missing_ok=True)
 
 
 def complete(
@@ -126,48 +127,48 @@ def complete(
     page: Callable[[], None],
     log: Log,
 ) -> Index:
-    """Makes everything that follows from the files and the result lines.
+    """Completes the manifests and writes labels, model cards, the page and the index.
 
     Args:
-        folder: the release.
-        measured: by artifact name, of the release's own result lines.
-        container_from: files of that many bytes are shipped packed alone.
-        page: writes index.html, once all that it shows and links to is there.
-        log: gets a line for each run.
+        folder: The release, with models, checkpoints and result lines.
+        measured: Measurements by artifact name, from the result lines of the release.
+        container_from: Files of at least this many bytes are published only in packed form.
+        page: Writes index.html. Called when everything that the page links to exists.
+        log: Called with one line per run.
 
     Raises:
-        ZooError: a file is not what its manifest says.
+        ZooError: if a file does not match its manifest.
     """
     artifacts, checkpoints = manifests(folder)
     records, _ = read_records(folder / "results.jsonl")
-    names = {each.name for each in artifacts}
-    done = []
+    names = {artifact.name for artifact in artifacts}
+    completed = []
     for artifact in artifacts:
         path = folder / "artifacts" / f"{artifact.name}.tflite"
         content = read.content(path)
         if (got := sha256(content).hexdigest()) != artifact.sha256:
             raise ZooError(
-                "the model is not the one that its manifest describes",
+                "the model does not match its manifest",
                 where=path.name,
                 expected=artifact.sha256,
                 got=got,
                 remedy=f"publish {artifact.parent_run} again",
             )
-        found = measured.get(artifact.name, FileMeasurements())
-        released = described(content, artifact, names, found, records)
-        done.append(artifact.model_copy(update={"released": released}))
-        _write(path.with_suffix(".json"), done[-1])
+        measurements = measured.get(artifact.name, FileMeasurements())
+        released = described(content, artifact, names, measurements, records)
+        completed.append(artifact.model_copy(update={"released": released}))
+        _write(path.with_suffix(".json"), completed[-1])
         write_text(folder / released.labels, manifest.labels_text(artifact))
         _store(path, content, pack_it=len(content) >= container_from)
-    shown = {folder / each.released.labels for each in done if each.released}
-    shown |= _write_cards(folder, done, checkpoints, log)
+    current = {folder / artifact.released.labels for artifact in completed if artifact.released}
+    current |= _write_cards(folder, completed, checkpoints, log)
     for path in (*folder.glob("labels/*.txt"), *folder.glob("cards/*.md")):
-        if path not in shown:  # of what the release has no more
+        if path not in current:
             path.unlink()
     page()
-    made = index.build(folder, done, checkpoints)
-    write_text(folder / INDEX, made.model_dump_json(indent=1) + "\n")
-    return made
+    new_index = index.build(folder, completed, checkpoints)
+    write_text(folder / INDEX, new_index.model_dump_json(indent=1) + "\n")
+    return new_index
 
 
 def described(
@@ -177,14 +178,14 @@ def described(
     measured: FileMeasurements,
     records: Iterable[Record],
 ) -> Released:
-    """The part of a manifest that a release adds.
+    """Returns the part of a manifest that a release adds.
 
     Args:
-        content: the `.tflite`.
-        artifact: its manifest, see `manifest.released`.
-        names: of all artifacts of the release.
-        measured: of this file.
-        records: the release's result lines.
+        content: The `.tflite`.
+        artifact: Its manifest, see `manifest.released`.
+        names: Names of all artifacts of the release.
+        measured: Measurements of this file.
+        records: Result lines of the release.
     """
     parent = float_name(artifact)
     return manifest.released(
@@ -198,7 +199,7 @@ def described(
 
 
 def _store(path: Path, content: bytes, *, pack_it: bool) -> None:
-    """Keeps the file either as it is or packed."""
+    """Stores the file either plain or packed and deletes the other form."""
     container = packed(path)
     if pack_it and not container.is_file():
         write_bytes(container, pack(content).data)
@@ -213,25 +214,25 @@ def _write_cards(
     checkpoints: Iterable[Checkpoint],
     log: Log,
 ) -> set[Path]:
-    """One for each trained network; their paths."""
+    """Writes one model card per trained network and returns the paths."""
     by_run: dict[str, list[Artifact]] = {}
-    for artifact in sorted(artifacts, key=lambda each: -each.bytes):
+    for artifact in sorted(artifacts, key=lambda artifact: -artifact.bytes):
         by_run.setdefault(artifact.parent_run.removesuffix("-qat"), []).append(artifact)
-    stored = {each.run: each for each in checkpoints}
+    checkpoint_of = {checkpoint.run: checkpoint for checkpoint in checkpoints}
     written = set()
-    for run, made in sorted(by_run.items()):
+    for run, files in sorted(by_run.items()):
         path = folder / "cards" / f"{run}.md"
-        write_text(path, cards.markdown(run, made, stored.get(run)))
+        write_text(path, cards.markdown(run, files, checkpoint_of.get(run)))
         written.add(path)
-        log(f"{run}: {len(made)} files")
+        log(f"{run}: {len(files)} files")
     return written
 
 
 def manifests(folder: Path) -> tuple[list[Artifact], list[Checkpoint]]:
-    """Those of the release, by name.
+    """Returns the artifact and checkpoint manifests of a release, each sorted by name.
 
     Raises:
-        ZooError: one can't be read.
+        ZooError: if a manifest is not readable.
     """
     artifacts, checkpoints = (
         sorted((folder / kind).glob("*.json")) for kind in ("artifacts", "checkpoints")
@@ -243,7 +244,7 @@ def manifests(folder: Path) -> tuple[list[Artifact], list[Checkpoint]]:
 
 
 def float_name(artifact: Artifact) -> str:
-    """The float32 artifact of the same network."""
+    """Returns the name of the float32 artifact of the same network."""
     return f"{artifact.name.removesuffix(artifact.precision)}float32"
 
 

@@ -1,4 +1,4 @@
-"""Model cards: Markdown with the front matter that Hugging Face reads, one a trained network."""
+"""Model cards, one per trained network: Markdown with Hugging Face front matter."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zoo.schema.artifact import Artifact
 from zoo.schema.release import Checkpoint
 
 _TEMPLATES = Path(__file__).parent / "templates"
-# Fields of a recipe that make the network and its pictures, not how it learns.
+# Recipe fields that define the network and its images rather than the training.
 _OF_NETWORK = ("dataset", "data_dir", "validation_images", "image_size", "width", "batch_norm")
 _HUB = {
     "fashion_mnist": "zalando-datasets/fashion_mnist",
@@ -23,36 +23,36 @@ _HUB = {
 
 
 def markdown(run: str, files: Sequence[Artifact], checkpoint: Checkpoint | None) -> str:
-    """The card of a run.
+    """Returns the model card of a run.
 
     Args:
-        run: its name.
-        files: its artifacts, with `released`, the largest first.
-        checkpoint: its weights, where they are published.
+        run: Name of the run.
+        files: Artifacts of the run, with `released` set, largest first.
+        checkpoint: Published weights of the run, None if there are none.
     """
     import jinja2
 
-    told = files[0]
-    spec = model_spec(told.model)
-    preprocessing = told.preprocessing
+    first = files[0]
+    spec = model_spec(first.model)
+    preprocessing = first.preprocessing
     floats = [file for file in files if file.inputs[0].dtype == "float32"] or list(files)
     integers = [file for file in files if file.inputs[0].dtype == "int8"]
     released = [file.released for file in files if file.released]
-    scores = [score for each in released for score in each.accuracies]
-    commands = list(dict.fromkeys(command for each in released for command in each.commands))
+    scores = [score for release in released for score in release.accuracies]
+    commands = list(dict.fromkeys(command for release in released for command in release.commands))
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 - Markdown, of manifests that were checked
+        autoescape=False,  # noqa: S701 - Markdown from checked manifests
     )
     return environment.get_template("card.md.j2").render(
         run=run,
         spec=spec,
         files=files,
-        title=title(told.dataset),
-        hub_dataset=_HUB.get(told.dataset),
-        shape="×".join(map(str, told.inputs[0].shape[1:])),
+        title=title(first.dataset),
+        hub_dataset=_HUB.get(first.dataset),
+        shape="×".join(map(str, first.inputs[0].shape[1:])),
         published="; ".join(released[0].published),
         channels=preprocessing["channels"],
         geometry=preprocessing["geometry"],
@@ -66,42 +66,44 @@ def markdown(run: str, files: Sequence[Artifact], checkpoint: Checkpoint | None)
         float=floats[-1],
         integer=integers[0] if integers else None,
         commands=commands,
-        recipe=told.recipe,
+        recipe=first.recipe,
         checkpoint=f"{checkpoint.name}.safetensors" if checkpoint else None,
         training_on=_training_on(checkpoint) if checkpoint else None,
         score=_score,
-        chance=_chance,
+        interval=_interval,
         latency=_latency,
     )
 
 
 def _training_on(checkpoint: Checkpoint) -> str:
-    """The command that goes on from it: the same network, on the same data, under a new name."""
-    usual, recipe = RECIPES[DEFAULT_RECIPE], checkpoint.recipe
+    """Returns the command that continues training: same network and data, new run name."""
+    default, recipe = RECIPES[DEFAULT_RECIPE], checkpoint.recipe
     command = ["python", "-m", "scripts.train", f"--model={checkpoint.model}"]
     for name in _OF_NETWORK:
         value = getattr(recipe, name)
-        if value == getattr(usual, name):
+        if value == getattr(default, name):
             continue
         if isinstance(value, bool):
             command.append(f"--{name}" if value else f"--no{name}")
         else:
             command.append(f"--{name}={value}")
-    if given := checkpoint.config.arguments:
-        # A truth as the flag has it; other values are told as they are.
-        told = (f"{k}:{str(v).lower() if isinstance(v, bool) else v}" for k, v in given.items())
-        command.append(f"--arguments={','.join(told)}")
+    if arguments := checkpoint.config.arguments:
+        # The flag spells booleans in lowercase.
+        pairs = (
+            f"{k}:{str(v).lower() if isinstance(v, bool) else v}" for k, v in arguments.items()
+        )
+        command.append(f"--arguments={','.join(pairs)}")
     return shlex.join([*command, f"--init_from={checkpoint.run}", f"--name={checkpoint.run}-more"])
 
 
 def _score(file: Artifact) -> str:
-    found = file.released.accuracies if file.released else ()
-    return f"{100 * found[0].top1:.2f} %" if found else "not scored"
+    metrics = file.released.accuracies if file.released else ()
+    return f"{100 * metrics[0].top1:.2f} %" if metrics else "no test accuracy"
 
 
-def _chance(file: Artifact) -> str:
-    found = file.released.accuracies if file.released else ()
-    return f"{100 * found[0].low:.1f} to {100 * found[0].high:.1f} %" if found else ""
+def _interval(file: Artifact) -> str:
+    metrics = file.released.accuracies if file.released else ()
+    return f"{100 * metrics[0].low:.1f} to {100 * metrics[0].high:.1f} %" if metrics else ""
 
 
 def _latency(file: Artifact) -> str:

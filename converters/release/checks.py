@@ -1,4 +1,4 @@
-"""What an artifact must keep to be published: its manifest is recomputed from the file."""
+"""Checks an artifact before publication; its manifest is recomputed from the file."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from converters.tflite import counts, reader
 from converters.tflite.model import Model
 from zoo import runtime
 from zoo.schema.artifact import Artifact, Metric
+from zoo.schema.base import with_former_channels
 from zoo.schema.measurement import Placement
 from zoo.schema.run import Run
 
-# Points of top-1 on the test split that a precision may lose against float32.
+# Largest allowed loss of test top-1 against float32, in percentage points.
 LARGEST_DROP = {"float16": 0.3, "dynamic_int8": 1.0, "int8": 1.5, "int8_qat": 1.5, "int16x8": 0.5}
-_SCALES = (1e-12, 1e6)  # of any quantized tensor; beyond them a range is a mistake
-_INPUT_RATIO = 2.0  # how much wider or narrower than the pixels' range an input's may be
-_PACKING = 0.03  # share that another zlib or LZMA may make of a packed size
+_SCALES = (1e-12, 1e6)  # limits for any quantized tensor
+_INPUT_RATIO = 2.0  # largest allowed ratio between the input range and the pixel range, either way
+_PACKING = 0.03  # relative difference between zlib or LZMA versions in a packed size
 _NOT_FOR_DELEGATES = ("int16x8",)
 _IN_CARD = (
     "name", "model", "dataset", "precision", "scheme", "labels", "preprocessing", "parent_run",
@@ -35,55 +36,55 @@ def problems(
     score: Metric | None,
     parent: Metric | None,
 ) -> list[str]:
-    """One sentence for each reason not to publish.
+    """Returns one sentence per reason not to publish an artifact.
 
     Args:
-        content: the `.tflite`.
-        artifact: its manifest.
-        run: that its manifest names.
-        placement: where XNNPACK runs it; None where LiteRT can't.
-        score: its test accuracy.
-        parent: that of the float32 artifact; None for the float32 one itself.
+        content: The `.tflite`.
+        artifact: Its manifest.
+        run: Run named in the manifest.
+        placement: Operators that XNNPACK runs. None if LiteRT fails to run the file.
+        score: Test accuracy of the file, None if it was not measured.
+        parent: Test accuracy of the float32 artifact of the same network, None if there is none.
     """
     if artifact.parent_sha256 != run.weights_sha256:
-        return [f"it was made of other weights than those of {run.name} now: convert it again"]
-    for what, made, said in (
+        return [f"it was not converted from the current weights of {run.name}: convert it again"]
+    for what, actual, stated in (
         ("network", run.config.model, artifact.model),
-        ("data set", run.dataset, artifact.dataset),
+        ("dataset", run.dataset, artifact.dataset),
     ):
-        if made != said:
-            return [f"{what}: that of {run.name} is {made}, the manifest says {said}"]
+        if actual != stated:
+            return [f"{what}: {run.name} has {actual}, the manifest says {stated}"]
     return [*recomputed(content, artifact, placement), *_accuracy(artifact, score, parent)]
 
 
 def recomputed(content: bytes, artifact: Artifact, placement: Placement | None) -> list[str]:
-    """One sentence for each thing that the file is not as its manifest says, or should not be.
+    """Returns one sentence per mismatch with the manifest and per defect of the file.
 
-    Args: as `problems`.
+    The arguments are those of `problems`.
     """
     digest = sha256(content).hexdigest()
     if digest != artifact.sha256:
         return [f"SHA-256 is {digest}, the manifest says {artifact.sha256}"]
     if placement is None:
-        return ["LiteRT can't run it"]
-    found = [*_differences(content, artifact), *_scales(content, artifact)]
+        return ["LiteRT fails to run it"]
+    sentences = [*_differences(content, artifact), *_scales(content, artifact)]
     if artifact.precision not in _NOT_FOR_DELEGATES and (
         placement.level != "full" or placement.partitions != 1
     ):
-        found.append(
-            f"XNNPACK takes {placement.delegated} of {placement.nodes} nodes in "
+        sentences.append(
+            f"XNNPACK runs {placement.delegated} of {placement.nodes} nodes in "
             f"{placement.partitions} partitions, not the whole graph in one"
         )
-    return found
+    return sentences
 
 
 def pixels_range(artifact: Artifact) -> tuple[float, float] | None:
-    """The range of the network's input over all pixels, from the preprocessing; None: unknown."""
-    told = artifact.preprocessing
+    """Returns the smallest and largest normalized pixel value, None if they are unknown."""
+    preprocessing = artifact.preprocessing
     try:
         ends = [
             (pixel - float(mean)) / float(std)
-            for mean, std in zip(told["mean"], told["std"], strict=True)
+            for mean, std in zip(preprocessing["mean"], preprocessing["std"], strict=True)
             for pixel in (0, 255)
         ]
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
@@ -92,50 +93,53 @@ def pixels_range(artifact: Artifact) -> tuple[float, float] | None:
 
 
 def _differences(content: bytes, artifact: Artifact) -> list[str]:
-    told = counts.contents(content, artifact.name)
+    summary = counts.contents(content, artifact.name)
     net = runtime.load(content, "litert", "none", threads=1, where=artifact.name)
     inputs, outputs = net.inputs(), net.outputs()
     pairs = {
         "bytes": (len(content), artifact.bytes),
-        "operators": (dict(told.operators), dict(artifact.operators)),
-        "parameters": (told.parameters, artifact.parameters),
-        "zeros": (round(told.zeros, 6), artifact.zeros),
+        "operators": (dict(summary.operators), dict(artifact.operators)),
+        "parameters": (summary.parameters, artifact.parameters),
+        "zeros": (round(summary.zeros, 6), artifact.zeros),
         "inputs": (inputs, artifact.inputs),
         "outputs": (outputs, artifact.outputs),
         "labels": (math.prod(outputs[0].shape[1:]), len(artifact.labels)),
     }
-    found = [
-        f"{name}: the file has {there}, the manifest says {said}"
-        for name, (there, said) in pairs.items()
-        if there != said
+    differences = [
+        f"{name}: the file has {actual}, the manifest says {stated}"
+        for name, (actual, stated) in pairs.items()
+        if actual != stated
     ]
     if not as_packed(packed := len(gzip.compress(content, 9, mtime=0)), artifact.gzip_bytes):
-        found.append(f"gzip_bytes: it takes {packed}, the manifest says {artifact.gzip_bytes}")
-    return [*found, *_against_card(content, artifact)]
+        differences.append(
+            f"gzip_bytes: the compressed size is {packed}, the manifest says {artifact.gzip_bytes}"
+        )
+    return [*differences, *_against_card(content, artifact)]
 
 
-def as_packed(there: int, said: int) -> bool:
-    """Whether a packed size is the one that the manifest says: other versions pack otherwise."""
-    return abs(there - said) <= _PACKING * there
+def as_packed(actual: int, stated: int) -> bool:
+    """Whether two packed sizes agree up to differences between versions of the compressor."""
+    return abs(actual - stated) <= _PACKING * actual
 
 
 def _against_card(content: bytes, artifact: Artifact) -> list[str]:
-    """What the file says of itself otherwise than the manifest."""
+    """Returns one sentence per field in which the embedded card and the manifest differ."""
     model = reader.read(content, artifact.name)
     cards = [
         bytes(model.raw(entry.data)) for entry in model.metadata if entry.name == metadata.CARD
     ]
     try:
         (text,) = cards
-        told = json.loads(text)
-        told["validation_accuracy"] = told["metrics"]["validation_accuracy_in_keras"]
+        card = json.loads(text)
+        card["preprocessing"] = with_former_channels(card.get("preprocessing"))
+        card["validation_accuracy"] = card["metrics"]["validation_accuracy_in_keras"]
     except (ValueError, KeyError, TypeError):
-        return ["the file has no card that can be read: convert it again"]
-    said = artifact.model_dump(mode="json")
+        return ["the file has no readable card: convert it again"]
+    stated = artifact.model_dump(mode="json")
     return [
-        f"{name}: the file's card says {told.get(name)}, the manifest {said[name]}"
+        f"{name}: the card in the file says {card.get(name)}, the manifest says {stated[name]}"
         for name in _IN_CARD
-        if told.get(name) != said[name]
+        if card.get(name) != stated[name]
     ]
 
 
@@ -153,21 +157,21 @@ def _scales(content: bytes, artifact: Artifact) -> list[str]:
     ratio = 255 * net.scale / (pixels[1] - pixels[0])
     if 1 / _INPUT_RATIO <= ratio <= _INPUT_RATIO:
         return []
-    return [f"the input's numbers cover {ratio:.3g} times the range that pixels have"]
+    return [f"the input range is {ratio:.3g} times the range of normalized pixels"]
 
 
 def _accuracy(artifact: Artifact, score: Metric | None, parent: Metric | None) -> list[str]:
     if score is None:
-        return ["it was not scored on the test split: run python -m scripts.benchmark"]
+        return ["it has no test accuracy: run python -m scripts.benchmark"]
     expected = artifact.recipe.expected_accuracy
     if expected is not None and score.top1 < expected:
-        return [f"test accuracy {score.top1:.4f}, its recipe expects {expected:g}"]
+        return [f"its test accuracy is {score.top1:.4f}, the recipe expects at least {expected:g}"]
     allowed = LARGEST_DROP.get(artifact.precision)
     if allowed is None:
         return []
     if parent is None:
-        return ["no float32 artifact of the same network was scored, to compare with"]
+        return ["the float32 artifact of the same network has no test accuracy to compare with"]
     lost = 100 * (parent.top1 - score.top1)
     if lost > allowed:
-        return [f"it loses {lost:.2f} points against float32, {allowed:g} are allowed"]
+        return [f"it loses {lost:.2f} points against float32, the limit is {allowed:g}"]
     return []

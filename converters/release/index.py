@@ -1,4 +1,4 @@
-"""The index of a release folder, made of what lies in it."""
+"""Builds the index of a release folder from its files."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from zoo.schema.release import Checkpoint, Entry, Index, ReleaseFile, packed
 
 
 def build(folder: Path, artifacts: list[Artifact], checkpoints: list[Checkpoint]) -> Index:
-    """The index; the same for the same files.
+    """Returns the index. It depends only on the files of the release.
 
     Args:
-        folder: of the release, with every file in its place.
-        artifacts: manifests in `artifacts/`.
-        checkpoints: manifests in `checkpoints/`.
+        folder: The release, with all files in place.
+        artifacts: Manifests in `artifacts/`.
+        checkpoints: Manifests in `checkpoints/`.
     """
-    entries = [_model(folder, each) for each in artifacts]
-    entries += [_checkpoint(folder, each) for each in checkpoints]
+    entries = [_model(folder, artifact) for artifact in artifacts]
+    entries += [_checkpoint(folder, checkpoint) for checkpoint in checkpoints]
     others = sorted(
         path
         for pattern in (
@@ -40,13 +40,13 @@ def _model(folder: Path, artifact: Artifact) -> Entry:
     path = folder / "artifacts" / f"{artifact.name}.tflite"
     container = packed(path)
     file = ReleaseFile(path=f"artifacts/{path.name}", bytes=artifact.bytes, sha256=artifact.sha256)
-    told = artifact.released
+    released = artifact.released
     latency: dict[str, float] = {}
-    for timing in told.timings if told else ():
+    for timing in released.timings if released else ():
         latency[timing.device] = min(
             timing.latency_us, latency.get(timing.device, timing.latency_us)
         )
-    accuracy = next((each.top1 for each in told.accuracies), None) if told else None
+    top1 = next((metric.top1 for metric in released.accuracies), None) if released else None
     return Entry(
         name=artifact.name,
         kind="tflite",
@@ -59,7 +59,7 @@ def _model(folder: Path, artifact: Artifact) -> Entry:
         file=file,
         download=_file(folder, container) if container.is_file() else file,
         manifest=_file(folder, path.with_suffix(".json")),
-        top1=accuracy,
+        top1=top1,
         latency_us=latency,
     )
 

@@ -1,4 +1,4 @@
-"""What a release's manifest tells beyond what converting knew."""
+"""Adds release data to a manifest: sizes, measurements, commands and licenses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zoo.schema.artifact import Artifact, Metric, Range, Released, TensorInfo, T
 from zoo.schema.measurement import ConvertRecord, Record, TrainRecord
 
 _LICENSE = "Apache-2.0"
-# What the data sets' publishers say; weights that learned from them carry no more than that.
+# Terms stated by the dataset publishers. No further terms are known for trained weights.
 DATA_LICENSES = {
     "fashion_mnist": "MIT (Zalando SE)",
     "digits": "CC BY 4.0 (UCI repository, by way of scikit-learn)",
@@ -28,13 +28,16 @@ _LIMITS = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767)}
 
 
 def labels_path(artifact: Artifact) -> str:
-    """Where a release has its labels: the classes of a user's own pictures are its run's alone."""
-    own = f"-{artifact.parent_run}" if artifact.dataset == "image_folder" else ""
-    return f"labels/{artifact.dataset}{own}.txt"
+    """Returns the path of the labels file in a release.
+
+    Labels are shared per dataset, except for the user's own images, where each run has its own.
+    """
+    suffix = f"-{artifact.parent_run}" if artifact.dataset == "image_folder" else ""
+    return f"labels/{artifact.dataset}{suffix}.txt"
 
 
 def labels_text(artifact: Artifact) -> str:
-    """What stands there."""
+    """Returns the content of the labels file: one class name per line, in output order."""
     return "".join(f"{label}\n" for label in artifact.labels)
 
 
@@ -46,21 +49,23 @@ def released(
     timings: tuple[Timing, ...],
     lines: Iterable[Record],
 ) -> Released:
-    """The additional part.
+    """Returns the part of a manifest that a release adds.
 
     Args:
-        content: the `.tflite`.
-        artifact: its manifest; what an earlier release packed is not packed again.
-        parent: name of the float32 artifact of the same network.
-        accuracies, timings: of this very file.
-        lines: result lines about this file, its run and the runs before; they give the commands.
+        content: The `.tflite`.
+        artifact: Its manifest. If it has a `released` part, the packed size is taken from there.
+        parent: Name of the float32 artifact of the same network.
+        accuracies: Measured accuracies of this file.
+        timings: Measured latencies of this file.
+        lines: Result lines about this file, its run and the runs before it; they supply the
+            commands.
     """
-    before = artifact.released
+    previous = artifact.released
     spec = model_spec(artifact.model)
     pixels = pixels_range(artifact)
     return Released(
         zip_bytes=_zipped(content),
-        container_bytes=before.container_bytes if before else packed_size(content),
+        container_bytes=previous.container_bytes if previous else packed_size(content),
         parent=None if parent == artifact.name else parent,
         input_range=_range(artifact.inputs[0])
         or (Range(low=round(pixels[0], 4), high=round(pixels[1], 4)) if pixels else None),
@@ -81,8 +86,8 @@ def released(
 
 
 def _commands(lines: Iterable[Record]) -> tuple[str, ...]:
-    made = (line for line in lines if isinstance(line, TrainRecord | ConvertRecord))
-    return tuple(dict.fromkeys(shlex.join(line.command) for line in made))
+    records = (line for line in lines if isinstance(line, TrainRecord | ConvertRecord))
+    return tuple(dict.fromkeys(shlex.join(record.command) for record in records))
 
 
 def _zipped(content: bytes) -> int:

@@ -1,4 +1,4 @@
-"""What result lines say of each file, in the form that a release's manifest has it."""
+"""Collects the measurements of each file from result lines, as a release manifest stores them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zoo.stats import wilson
 
 
 def measured_in(folder: Path) -> dict[str, FileMeasurements]:
-    """By artifact name, from the result lines of an --output folder or a release."""
+    """Returns measurements by artifact name, from the results in an --output folder or release."""
     return {row.name: _measured(row) for row in build.load(folder).rows}
 
 

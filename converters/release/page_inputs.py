@@ -1,4 +1,4 @@
-"""What the page shows beyond results: roofline estimates of the files, sensitivity scans."""
+"""Collects further inputs of the page: roofline estimates and sensitivity scans."""
 
 from __future__ import annotations
 
@@ -17,12 +17,16 @@ _TITLE = "Snapdragon 865, GPU"
 
 
 def extras(report: Report, output: Path) -> tuple[Extras, list[str]]:
-    """Estimates of every model file in `OUTPUT/artifacts`, scans in `OUTPUT/sensitivity`.
+    """Estimates all models in `OUTPUT/artifacts` and reads the scans in `OUTPUT/sensitivity`.
+
+    Args:
+        report: Report with the rows to estimate.
+        output: An --output folder or a release.
 
     Returns:
-        them, and a line for each file that can't be read.
+        The estimates and scans, and one line per unreadable file.
     """
-    found, problems = scans(output)
+    sensitivity, problems = scans(output)
     estimates = {}
     for row in report.rows:
         path = output / "artifacts" / f"{row.artifact.name}.tflite" if row.artifact else None
@@ -30,10 +34,12 @@ def extras(report: Report, output: Path) -> tuple[Extras, list[str]]:
             continue
         try:
             model = reader.read(read.content(path), path)
-            one = roofline.estimate(model, CHIP)
-            estimates[row.sha256] = Estimated(macs.total(model), one.bytes, one.us, one.bound)
+            estimate = roofline.estimate(model, CHIP)
+            estimates[row.sha256] = Estimated(
+                macs.total(model), estimate.bytes, estimate.us, estimate.bound
+            )
         except ZooError as error:
             problems.append(str(error))
     peak = roofline.chip(CHIP)
     chip = EstimatedChip(_TITLE, peak.gflops, peak.gbps, peak.source, roofline.ABOVE)
-    return Extras(chip if estimates else None, estimates, tuple(found)), problems
+    return Extras(chip if estimates else None, estimates, tuple(sensitivity)), problems

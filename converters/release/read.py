@@ -1,4 +1,4 @@
-"""Reading what a release folder holds: manifests that are anyone's, models packed or not."""
+"""Reads manifests and models, plain or packed, from a release folder. Manifests are untrusted."""
 
 from __future__ import annotations
 
@@ -12,22 +12,29 @@ _REMEDY = "publish it again, or convert it again"
 
 
 def manifest(path: Path, kind: type[N]) -> N:
-    """The manifest in a file, whose name is that of what it describes.
+    """Reads a manifest.
+
+    Args:
+        path: Manifest file. Its stem must equal the name in the manifest.
+        kind: Type of the manifest.
 
     Raises:
-        ZooError: it can't be read, or it describes another file.
+        ZooError: if the manifest is unreadable or invalid, or names another file.
     """
     return read_manifest(path, kind, _REMEDY)
 
 
 def content(path: Path) -> bytes:
-    """A model's bytes, whether `path` or only its container is there.
+    """Returns the bytes of a model, unpacked if only its container exists.
+
+    Args:
+        path: Path of the plain `.tflite`.
 
     Raises:
-        ZooError: neither is there, or what is can't be read.
+        ZooError: if neither file exists, or the existing one is unreadable.
     """
     if path.is_file() or not packed(path).is_file():
         return read_bytes(path, "the model", MAX_MODEL_BYTES, _REMEDY)
-    from zoo.container.unpack import unpack_bytes  # loads the coder, which few need
+    from zoo.container.unpack import unpack_bytes  # slow import, rarely needed
 
     return unpack_bytes(read_bytes(packed(path), "the packed model", MAX_MODEL_BYTES, _REMEDY))

@@ -1,4 +1,4 @@
-"""The result lines of a release: which ones it has, and what they must not tell."""
+"""Selects the result lines of a release and removes private paths from them."""
 
 from __future__ import annotations
 
@@ -23,71 +23,78 @@ _FOLDERS = re.compile(r"(?<![\w.:/])(?:~?/|[A-Za-z]:\\)[^\s|,;'\"]+")  # an abso
 def merge(
     source: Path, folder: Path, artifacts: Iterable[Artifact], checkpoints: Iterable[Checkpoint]
 ) -> None:
-    """Adds the result lines about what the release has; others, and older versions', are left.
+    """Merges the result lines about the files of a release into its results.jsonl.
 
-    Who converts a file again gets the same bytes, and the last line tells it.
+    Lines about other files, or about older versions, are dropped. Converting a run again yields the
+    same bytes, so the last conversion line of a file replaces the earlier ones.
 
     Args:
-        source: the --output folder.
-        folder: the release.
-        artifacts, checkpoints: manifests of the release.
+        source: The --output folder.
+        folder: The release.
+        artifacts: Artifact manifests of the release.
+        checkpoints: Checkpoint manifests of the release.
     """
     records: list[Record] = []
     for path in (folder / "results.jsonl", source / "results.jsonl"):
         if path.is_file():
             records += read_records(path)[0]
-    wanted: set[str] = {each.run_sha256 for each in checkpoints}
-    before: set[str] = set()
+    hashes: set[str] = {checkpoint.run_sha256 for checkpoint in checkpoints}
+    earlier: set[str] = set()
     for artifact in artifacts:
-        wanted |= {artifact.sha256, artifact.parent_sha256}
-        before |= _runs_before(artifact.parent_run)
-    latest = {r.model: r for r in records if isinstance(r, TrainRecord) and r.model in before}
-    wanted |= {record.model_sha256 for record in latest.values()}
+        hashes |= {artifact.sha256, artifact.parent_sha256}
+        earlier |= _earlier_runs(artifact.parent_run)
+    latest = {r.model: r for r in records if isinstance(r, TrainRecord) and r.model in earlier}
+    hashes |= {record.model_sha256 for record in latest.values()}
     converted = {r.model_sha256: r for r in records if isinstance(r, ConvertRecord)}
-    # Where a line stood it stays, so that publishing again gives the same bytes.
+    # Lines keep their positions, so publishing again yields identical bytes.
     current = (converted[r.model_sha256] if isinstance(r, ConvertRecord) else r for r in records)
-    kept = dict.fromkeys(
+    lines = dict.fromkeys(
         public_record(record).model_dump_json()
         for record in current
-        if record.model_sha256 in wanted
+        if record.model_sha256 in hashes
     )
-    write_text(folder / "results.jsonl", "".join(f"{line}\n" for line in kept))
+    write_text(folder / "results.jsonl", "".join(f"{line}\n" for line in lines))
 
 
 def chain(artifact: Artifact, lines: Iterable[Record]) -> list[Record]:
-    """The lines that made it: its run's training, those of the runs before, its conversion."""
-    before = _runs_before(artifact.parent_run)
+    """Returns the lines that led to an artifact: training of its run and earlier runs, conversion.
+
+    Args:
+        artifact: Manifest of the artifact.
+        lines: Result lines of the release.
+    """
+    earlier = _earlier_runs(artifact.parent_run)
     return [
         line
         for line in lines
         if line.model_sha256 in (artifact.sha256, artifact.parent_sha256)
-        or (isinstance(line, TrainRecord) and line.model in before)
+        or (isinstance(line, TrainRecord) and line.model in earlier)
     ]
 
 
-def _runs_before(run: str) -> set[str]:
-    """Names of the runs that it was made from, step by step, by the grammar of names."""
+def _earlier_runs(run: str) -> set[str]:
+    """Returns the names of all runs that a run builds on: the prefixes of its name."""
     steps = run.split("-")
     return {"-".join(steps[:count]) for count in range(1, len(steps))}
 
 
 def public_recipe(recipe: Recipe) -> Recipe:
-    """The recipe without where on its maker's machine pictures and teacher were."""
+    """Returns the recipe without the local folders of the dataset and the teacher."""
     return dataclasses.replace(
         recipe, data_dir=_last(recipe.data_dir), teacher=_last(recipe.teacher)
     )
 
 
 def public_record(record: R) -> R:
-    """The line as anyone would type it: where folders were is nobody's matter.
+    """Returns the line without local folders.
 
-    Any path in the command is cut to its last part, whichever flag it is given to, and --output
-    is left out; absolute paths in reasons are cut likewise.
+    Paths in the command, in any flag, and absolute paths in reasons are cut to their last part. The
+    flag --output is removed.
     """
     new: dict[str, tuple[str, ...]] = {"command": tuple(_public_parts(record.command))}
     if isinstance(record, Accuracy | Agreement | Timed):
         new["reasons"] = tuple(
-            _FOLDERS.sub(lambda found: _last(found[0]), each) for each in record.reasons
+            _FOLDERS.sub(lambda match: _last(match[0]), reason) for reason in record.reasons
         )
     return record.model_copy(update=new)
 
@@ -98,11 +105,11 @@ def _public_parts(command: Iterable[str]) -> Iterator[str]:
         flag, mark, value = part.partition("=") if part.startswith("-") else ("", "", part)
         if flag.lstrip("-") == "output":
             if not mark:
-                next(parts, None)  # --output FOLDER, in two words
+                next(parts, None)  # --output FOLDER, as two arguments
             continue
         yield flag + mark + ",".join(map(_last, value.split(",")))
 
 
 def _last(path: str) -> str:
-    """The last part of a path of any system."""
+    """Returns the last part of a POSIX or Windows path."""
     return PureWindowsPath(path).name if re.search(r"[/\\]", path) else path

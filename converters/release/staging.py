@@ -1,4 +1,4 @@
-"""A release is changed as a whole: whoever reads it meanwhile finds the one before."""
+"""Changes a release as a whole: readers see the previous release until the change is complete."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _FILES = ("results.jsonl", "index.html", INDEX)
 
 @contextmanager
 def staged(folder: Path) -> Iterator[Path]:
-    """A copy of a release to change, which replaces it when the block ends without error.
+    """Yields a copy of a release to change, which replaces it if the block ends without an error.
 
-    New files come first, then the index, and only then goes what it does not name: a process that
-    is killed leaves no index of missing files. What else lies in the folder is left alone.
+    New files are installed first, then the index, and old files are deleted last. The index thus
+    never names missing files, even if the process is killed. Unrelated files in the folder stay.
 
     Args:
-        folder: the release, which need not be there yet.
+        folder: The release. It may not exist yet.
     """
     folder = folder.resolve()
     copy = folder.with_name(f".{folder.name}.new")
-    shutil.rmtree(copy, ignore_errors=True)  # left by a process that was killed
+    shutil.rmtree(copy, ignore_errors=True)  # left behind by a killed process
     copy.mkdir(parents=True)
     try:
         for name in _FOLDERS:
@@ -42,10 +42,10 @@ def staged(folder: Path) -> Iterator[Path]:
 
 
 def _link(source: str | Path, target: str | Path) -> None:
-    """The same file under another name; every file of a release is replaced, never changed."""
+    """Hard-links a file, which is safe because release files are replaced, never modified."""
     try:
         os.link(source, target)
-    except OSError:  # the file system has no such links
+    except OSError:  # the file system has no hard links
         shutil.copy2(source, target)
 
 

@@ -1,4 +1,4 @@
-"""A release's manifest against what publishing would write there now."""
+"""Compares a release's manifest with the one that publishing would write now."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zoo.schema.artifact import Artifact
 from zoo.schema.measurement import Placement, Record
 
 _PACKED = ("zip_bytes", "container_bytes")
-_MOST = 200  # characters of a value that are shown
+_MAX_CHARACTERS = 200  # of a value in a message
 
 
 def differences(
@@ -28,34 +28,34 @@ def differences(
     records: Iterable[Record],
     repack: bool = True,
 ) -> list[str]:
-    """One sentence for each thing that is not as the manifest says.
+    """Returns one sentence per mismatch between a file and its manifest.
 
     Args:
-        folder: the release.
-        content: the `.tflite`.
-        artifact: its manifest; one that was never published has less to compare.
-        placement: where XNNPACK runs it; None where LiteRT can't.
-        names: of all artifacts of the release.
-        measured: of this file, by the release's own result lines.
-        records: those lines.
-        repack: count the bytes of its container too, which takes seconds.
+        folder: The release.
+        content: The `.tflite`.
+        artifact: Its manifest. Without a `released` part, only the converted file is checked.
+        placement: Operators that XNNPACK runs. None if LiteRT fails to run the file.
+        names: Names of all artifacts of the release.
+        measured: Measurements of this file, from the result lines of the release.
+        records: Result lines of the release.
+        repack: Also check the size of the container, which takes seconds.
     """
-    found = checks.recomputed(content, artifact, placement)
-    said = artifact.released
-    if said is None or sha256(content).hexdigest() != artifact.sha256:
-        return found
-    bare = artifact.model_copy(update={"released": None if repack else said})
-    now = described(content, bare, names, measured, records)
-    found += [
-        f"{name}: it is {str(there)[:_MOST]}, the manifest says {str(getattr(said, name))[:_MOST]}"
-        for name, there in now
-        if not _same(name, there, getattr(said, name))
+    sentences = checks.recomputed(content, artifact, placement)
+    stated = artifact.released
+    if stated is None or sha256(content).hexdigest() != artifact.sha256:
+        return sentences
+    bare = artifact.model_copy(update={"released": None if repack else stated})
+    sentences += [
+        f"{name}: the computed value is {str(value)[:_MAX_CHARACTERS]}, "
+        f"the manifest says {str(getattr(stated, name))[:_MAX_CHARACTERS]}"
+        for name, value in described(content, bare, names, measured, records)
+        if not _same(name, value, getattr(stated, name))
     ]
-    return found + _labels(folder, artifact)
+    return sentences + _labels(folder, artifact)
 
 
-def _same(name: str, there: Any, said: Any) -> bool:
-    return checks.as_packed(there, said) if name in _PACKED else bool(there == said)
+def _same(name: str, actual: Any, stated: Any) -> bool:
+    return checks.as_packed(actual, stated) if name in _PACKED else bool(actual == stated)
 
 
 def _labels(folder: Path, artifact: Artifact) -> list[str]:
@@ -65,5 +65,5 @@ def _labels(folder: Path, artifact: Artifact) -> list[str]:
     except ZooError as error:
         return [str(error)]
     if text != manifest.labels_text(artifact).encode():
-        return [f"{path.name} has other labels than the manifest"]
+        return [f"the labels in {path.name} differ from those in the manifest"]
     return []

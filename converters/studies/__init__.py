@@ -1,1 +1,1 @@
-"""Measurements for the tables of docs/."""
+"""Measurements behind the tables in docs/."""

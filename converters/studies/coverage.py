@@ -1,4 +1,4 @@
-"""What becomes of a catalog network in a precision: where it runs, and how close it stays."""
+"""Converts catalog networks to each precision and checks where they run and how accurately."""
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ from zoo.io.files import write_bytes
 from zoo.runtime.sandbox import Sandbox
 from zoo.schema.model import ModelSpec
 
-SETTLING = 32  # pictures that batch norm's statistics, and the integer ranges, come from
-COMPARED = 16  # other pictures, on which Keras and TFLite are compared
+SETTLING = 32  # images for batch norm statistics and calibration
+COMPARED = 16  # further images, on which Keras and TFLite are compared
 _LATENCY_S = 0.4
-_RANGED = 8  # pictures that give the ranges of fake quantization
+_RANGED = 8  # images that set the ranges of fake quantization
 _CHIP = "snapdragon_865_gpu"
 
 
 def examine(
     name: str,
     precisions: Sequence[str],
-    pictures: SampleImages,
+    images: SampleImages,
     runners: dict[str, Sandbox],
     to: Path,
 ) -> Iterator[CoverageRow]:
-    """One row for each precision.
+    """Yields one row per precision.
 
-    The network has random weights. Batch normalization gets the statistics of real pictures, so
-    that activations are as large as in a trained network; nothing else is trained.
+    The network has random weights and is not trained. Only batch normalization receives the
+    statistics of real images, to make activations as large as in a trained network.
 
     Args:
-        name: catalog name; the network has its published input and classes.
-        precisions: of `converters.conversion.precisions`.
-        pictures: real ones.
-        runners: by runtime.
-        to: folder for the files.
+        name: Catalog name. The network has its published input shape and classes.
+        precisions: Precisions, see `converters.conversion.precisions`.
+        images: Real images.
+        runners: Sandboxes by runtime name.
+        to: Folder for temporary files.
     """
     spec = model_spec(name)
     tf_keras.utils.set_random_seed(1)
     model = build(published_config(spec))
-    settling, others = pictures.of(spec)
+    settling, compared = images.of(spec)
     settle(model, settling)
     calibration = Calibration.of(settling, spec.preprocessing)
     conversions = Conversions(model, calibration)
@@ -66,30 +66,31 @@ def examine(
         except ZooError as error:
             yield CoverageRow(model=name, precision=precision, reason=error.problem)
             continue
-        found = inspect(content, name, _CHIP)
+        inspection = inspect(content, name, _CHIP)
         file = to / f"{name}-{precision}.tflite"
         write_bytes(file, content)
-        reference = network.predict_on_batch(others)
+        reference = network.predict_on_batch(compared)
         yield CoverageRow(
             model=name,
             precision=precision,
             sha256=sha256(content).hexdigest(),
             bytes=len(content),
-            operators=sum(row.count for row in found.operators),
+            operators=sum(row.count for row in inspection.operators),
             gpu_refusals=tuple(
-                f"{one.count} {one.operator}: {one.reason}" for one in found.gpu.refusals
+                f"{refusal.count} {refusal.operator}: {refusal.reason}"
+                for refusal in inspection.gpu.refusals
             ),
-            gpu_warnings=found.gpu.warnings,
-            oldest_runtime=found.runtime.version,
-            on={key: _on(runner, file, others, reference) for key, runner in runners.items()},
+            gpu_warnings=inspection.gpu.warnings,
+            oldest_runtime=inspection.runtime.version,
+            on={key: _on(runner, file, compared, reference) for key, runner in runners.items()},
         )
         file.unlink()
 
 
-def _on(runner: Sandbox, file: Path, pictures: np.ndarray, reference: np.ndarray) -> OnRuntime:
+def _on(runner: Sandbox, file: Path, images: np.ndarray, reference: np.ndarray) -> OnRuntime:
     try:
         placement = runner.placement(file)
-        difference = compare(reference, runner.outputs(file, pictures))
+        difference = compare(reference, runner.outputs(file, images))
         latency = statistics.median(runner.latency_us(file, "xnnpack", 1, _LATENCY_S))
     except ZooError as error:
         return OnRuntime(reason=error.problem)
@@ -101,56 +102,61 @@ def _on(runner: Sandbox, file: Path, pictures: np.ndarray, reference: np.ndarray
     )
 
 
-def settle(model: tf_keras.Model, pictures: np.ndarray) -> None:
-    """Gives batch normalization the statistics of these pictures, (n, h, w, c) as the input is."""
+def settle(model: tf_keras.Model, images: np.ndarray) -> None:
+    """Sets the moving statistics of batch normalization to those of the given images.
+
+    Args:
+        model: Network, changed in place.
+        images: Normalized images, float32 (n, height, width, channels).
+    """
     norms = [x for x in model.layers if isinstance(x, tf_keras.layers.BatchNormalization)]
     momentum = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 0.0
     if norms:
-        model(pictures, training=True)
-    for norm, before in zip(norms, momentum, strict=True):
-        norm.momentum = before
+        model(images, training=True)
+    for norm, original in zip(norms, momentum, strict=True):
+        norm.momentum = original
 
 
-def _fake_quantized(model: tf_keras.Model, pictures: np.ndarray) -> tf_keras.Model:
+def _fake_quantized(model: tf_keras.Model, images: np.ndarray) -> tf_keras.Model:
     network = qat.for_qat(model)
-    network(pictures[:_RANGED], training=True)  # gives the activations their ranges
+    network(images[:_RANGED], training=True)  # sets the activation ranges
     return network
 
 
 class SampleImages:
-    """Real pictures for any network: read once, brought to each network's input.
+    """Real images, read once and resized and normalized for each network.
 
     Args:
-        path: a tar or a folder, see `zoo.data.imagenet.pictures`.
+        path: Tar or folder, see `zoo.data.imagenet.read_images`.
 
     Raises:
-        ZooError: they can't be read, or are too few.
+        ZooError: if the images are unreadable or there are too few.
     """
 
     def __init__(self, path: Path):
         self._pixels: list[np.ndarray] = []
-        for picture in imagenet.pictures(path):
-            self._pixels.append(imagenet.decode(picture))
+        for image in imagenet.read_images(path):
+            self._pixels.append(imagenet.decode(image))
             if len(self._pixels) == SETTLING + COMPARED:
                 return
         raise ZooError(
-            "too few pictures", where=path, expected=SETTLING + COMPARED, got=len(self._pixels)
+            "too few images", where=path, expected=SETTLING + COMPARED, got=len(self._pixels)
         )
 
     def of(self, spec: ModelSpec) -> tuple[np.ndarray, np.ndarray]:
-        """Those to settle with and those to compare on: float32 (n, h, w, c), normalized."""
+        """Returns `SETTLING` and `COMPARED` images, normalized, float32 (n, height, width, 3)."""
         import tensorflow as tf
 
         height, width, _ = spec.input_shape
-        square = [_square(pixels) for pixels in self._pixels]
-        sized = [tf.image.resize(each, (height, width), antialias=True).numpy() for each in square]
-        stacked = imagenet.normalize(np.clip(np.stack(sized), 0, 255), spec.preprocessing)
+        squares = [_square(pixels) for pixels in self._pixels]
+        resized = [tf.image.resize(s, (height, width), antialias=True).numpy() for s in squares]
+        stacked = imagenet.normalize(np.clip(np.stack(resized), 0, 255), spec.preprocessing)
         return stacked[:SETTLING], stacked[SETTLING:]
 
 
 def _square(pixels: np.ndarray) -> np.ndarray:
     side = min(pixels.shape[:2])
-    top, left = ((have - side) // 2 for have in pixels.shape[:2])
+    top, left = ((length - side) // 2 for length in pixels.shape[:2])
     return pixels[top : top + side, left : left + side]

@@ -1,4 +1,4 @@
-"""The rows of `converters.studies.coverage` and their table in Markdown. No TensorFlow."""
+"""Rows of `converters.studies.coverage` and their Markdown tables. No TensorFlow."""
 
 from __future__ import annotations
 
@@ -15,9 +15,14 @@ from zoo.schema.measurement import Placement
 
 
 class OnRuntime(Strict):
-    """A file on one runtime with XNNPACK. A failure has its reason and nothing else.
+    """Result for a file on one runtime with XNNPACK.
 
-    `relative` and `agreement` are against Keras, see `converters.parity.difference`.
+    Attributes:
+        placement: Operators that XNNPACK runs.
+        relative: Relative difference from Keras, see `converters.parity.difference`.
+        agreement: Agreement with Keras, see `converters.parity.difference`.
+        latency_us: Median latency in microseconds.
+        reason: Why the file does not run. All other fields are then None.
     """
 
     placement: Placement | None = None
@@ -28,9 +33,10 @@ class OnRuntime(Strict):
 
 
 class CoverageRow(Strict):
-    """One network in one precision. Where it can't be converted, only `reason` is there.
+    """Result for one network in one precision.
 
-    Latencies are of one process on one shared machine: only ratios of two in one row are used.
+    If the conversion failed, only `reason` is set. Latencies come from one process on a shared
+    machine, so only their ratios within a row are used.
     """
 
     model: str
@@ -46,20 +52,20 @@ class CoverageRow(Strict):
 
 
 def line(row: CoverageRow) -> str:
-    """One row in one line."""
+    """Returns a row as one line of text."""
     if row.reason is not None:
         return f"{row.model} {row.precision}: {row.reason}"
     runs = "; ".join(f"{name} {_run(on)}" for name, on in row.on.items())
-    gpu = "GPU takes all" if not row.gpu_refusals else f"GPU refuses {row.gpu_refusals[0]}"
+    gpu = "whole on GPU" if not row.gpu_refusals else f"not on GPU: {row.gpu_refusals[0]}"
     return f"{row.model} {row.precision}: {runs}; {gpu}"
 
 
 def markdown(rows: Iterable[CoverageRow], heading: str) -> str:
-    """The tables: LiteRT, the GPU, tflite_runtime; then every refusal with its reason.
+    """Returns the tables for LiteRT, the GPU and tflite_runtime, followed by all reasons.
 
     Args:
-        rows: in any order; a pair that is not there gets an empty cell.
-        heading: what stands above the tables.
+        rows: Rows in any order. Missing pairs of network and precision leave an empty cell.
+        heading: Text above the tables.
     """
     by_pair = {(row.model, row.precision): row for row in rows}
     models = list(dict.fromkeys(model for model, _ in by_pair))
@@ -67,7 +73,7 @@ def markdown(rows: Iterable[CoverageRow], heading: str) -> str:
     notes: dict[str, int] = {}
 
     def note(reason: str, model: str = "") -> str:
-        # The same reason of many networks is told once: without names of networks and layers.
+        # Without the names of networks and layers, many networks share one reason.
         reason = re.sub(rf"\b{re.escape(model)}\b", "the network", reason) if model else reason
         reason = re.sub(r"Layer [^ :]+:<", "Layer <", reason)
         return f"[{notes.setdefault(reason, len(notes) + 1)}]"
@@ -93,8 +99,8 @@ def markdown(rows: Iterable[CoverageRow], heading: str) -> str:
         if row.reason is not None:
             return "no " + note(row.reason, row.model)
         marks = dict.fromkeys(note(text.split(": ", 1)[1]) for text in row.gpu_refusals)
-        warned = [note(re.sub(r"^\d+ ", "", text)) for text in row.gpu_warnings]
-        return " ".join([("no" if marks else "yes"), *marks, *warned])
+        warnings = [note(re.sub(r"^\d+ ", "", text)) for text in row.gpu_warnings]
+        return " ".join([("no" if marks else "yes"), *marks, *warnings])
 
     def on_old(row: CoverageRow) -> str:
         on = row.on.get("tflite_runtime")
@@ -114,22 +120,22 @@ def markdown(rows: Iterable[CoverageRow], heading: str) -> str:
 
 
 def summary(rows: Sequence[CoverageRow]) -> list[str]:
-    """For each precision, how many networks convert, are wholly on XNNPACK and on the GPU."""
+    """Returns a table: per precision, how many networks convert and run whole on each delegate."""
     titles = (
-        "networks | convert | whole on XNNPACK | GPU takes all | run on 2.14 | its time / LiteRT's"
+        "networks | convert | whole on XNNPACK | whole on GPU | run on 2.14 | its time / LiteRT's"
     )
     lines = [f"| precision | {titles} |", "|---" * 7 + "|"]
     for precision in PRECISIONS:
-        own = [row for row in rows if row.precision == precision]
-        if own:
-            made = [row for row in own if row.reason is None]
+        matches = [row for row in rows if row.precision == precision]
+        if matches:
+            converted = [row for row in matches if row.reason is None]
             counts = (
-                len(own),
-                len(made),
-                sum(_whole(row.on.get("litert")) for row in made),
-                sum(not row.gpu_refusals for row in made),
-                sum(row.on.get("tflite_runtime", OnRuntime()).reason is None for row in made),
-                _typical([cost for row in made if (cost := _cost(row)) is not None]),
+                len(matches),
+                len(converted),
+                sum(_whole(row.on.get("litert")) for row in converted),
+                sum(not row.gpu_refusals for row in converted),
+                sum(row.on.get("tflite_runtime", OnRuntime()).reason is None for row in converted),
+                _typical([cost for row in converted if (cost := _cost(row)) is not None]),
             )
             lines.append(f"| {precision} | " + " | ".join(map(str, counts)) + " |")
     return lines
@@ -146,19 +152,19 @@ def _typical(costs: Sequence[float]) -> str:
     if len(costs) < 2:
         return "".join(f"×{cost:.1f}" for cost in costs)
     low, middle, high = statistics.quantiles(costs, n=4)
-    return f"×{middle:.1f} (middle half {low:.1f} – {high:.1f})"
+    return f"×{middle:.1f} (interquartile range {low:.1f} – {high:.1f})"
 
 
 def _whole(on: OnRuntime | None) -> bool:
-    where = on.placement if on else None
-    return where is not None and where.level == "full" and where.partitions == 1
+    placement = on.placement if on else None
+    return placement is not None and placement.level == "full" and placement.partitions == 1
 
 
-def _placed(where: Placement) -> str:
-    if where.level == "full" and where.partitions == 1:
-        return f"all {where.nodes}"
-    parts = f" in {where.partitions} parts" if where.partitions else ""
-    return f"**{where.delegated} of {where.nodes}{parts}**"
+def _placed(placement: Placement) -> str:
+    if placement.level == "full" and placement.partitions == 1:
+        return f"all {placement.nodes}"
+    parts = f" in {placement.partitions} parts" if placement.partitions else ""
+    return f"**{placement.delegated} of {placement.nodes}{parts}**"
 
 
 def _share(value: float | None) -> str:
@@ -175,16 +181,17 @@ def _run(on: OnRuntime) -> str:
 
 HEADING = f"""# Every network in every precision
 
-Networks of the catalog at their published inputs, converted to TFLite: where each runs, and how
-far its logits are from Keras's. Their weights are random, with batch normalization settled on real
-pictures: this is about operators and arithmetic; what a precision costs a *trained* network is
-measured on real weights, see the README. The runtimes are {" and ".join(RUNTIMES)}.
+All catalog networks at their published input sizes, converted to TFLite: where each runs, and how
+far its logits are from those of Keras. The weights are random, with batch normalization statistics
+from real images, so this page covers operators and arithmetic. The accuracy of *trained* weights in
+each precision is in [imagenet.md](imagenet.md). The runtimes are {" and ".join(RUNTIMES)}.
 
-- *all 73, 1e-05*: XNNPACK takes all 73 operators in one partition; the second figure is the root
-  mean square of the logits' difference from Keras, by that of the logits.
-- **70 of 73 in 3 parts**: the rest runs on plain kernels, each border costs a copy.
-- *×4.1*: time of one inference there by that on LiteRT, in the same run. *from 2.3.0*: the oldest
-  TFLite release whose operators suffice.
-- A network of random weights multiplies small errors: after tens of layers it shows the figures of
-  int8 many times larger than a trained one does.
+- *all 73, 1e-05*: XNNPACK runs all 73 operators in one partition. The second number is the root
+  mean square of the difference from Keras, relative to that of the logits.
+- **70 of 73 in 3 parts**: the other operators run on the built-in kernels, and every transition
+  between the two costs a copy.
+- *×4.1*: inference time relative to LiteRT, in the same run. *from 2.3.0*: the oldest TFLite
+  release that supports all operators.
+- Networks with random weights amplify small errors. After tens of layers, their int8 errors are
+  many times larger than those of trained networks.
 """

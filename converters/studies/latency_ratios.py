@@ -1,4 +1,4 @@
-"""Latencies of several `.tflite` files as ratios to one of them, measured in turns."""
+"""Measures the latency of `.tflite` files relative to a base file, in interleaved turns."""
 
 from __future__ import annotations
 
@@ -15,9 +15,13 @@ from zoo.runtime.sandbox import Sandbox
 
 @dataclass(frozen=True)
 class Ratio:
-    """Latency by that of the base: the median over turns, and the middle half of the turns.
+    """Latency of a file divided by that of the base.
 
-    `reason` is why there is none.
+    Attributes:
+        median: Median over turns, None if the file failed.
+        low: Lower quartile over turns.
+        high: Upper quartile over turns.
+        reason: Why the file failed.
     """
 
     median: float | None = None
@@ -39,21 +43,24 @@ def measure(
     seconds: float,
     log: Log,
 ) -> list[Ratio]:
-    """Times the base and the others with XNNPACK on one thread.
+    """Times the base and the other files with XNNPACK on one thread.
 
-    In each turn every file is loaded and run for some time, in a seeded random order; a ratio is
-    of two medians of one turn. So a slow minute of the machine meets both sides of it.
+    In each turn, every file is loaded and run for some time, in a seeded random order. A ratio
+    compares two medians of the same turn, so a slow phase of the machine affects both.
 
     Args:
-        base: what the others are compared with.
-        others: the others.
-        runner: of the runtime.
-        turns: at least 3.
-        seconds: of each file in each turn.
-        log: gets a line for each turn.
+        base: File that the others are compared with.
+        others: Files to compare.
+        runner: Sandbox of the runtime.
+        turns: Number of turns, at least 3.
+        seconds: Running time per file and turn.
+        log: Called with one line per turn.
+
+    Returns:
+        One ratio per file, in the order of `others`.
 
     Raises:
-        ZooError: the base can't be run.
+        ZooError: if the base fails to run.
     """
     order = random.Random(1)  # noqa: S311
     failed: dict[Path, str] = {}
@@ -61,23 +68,23 @@ def measure(
     for turn in range(turns):
         files = [base, *(path for path in others if path not in failed)]
         order.shuffle(files)
-        took = {}
+        latencies = {}
         for path in files:
             try:
-                took[path] = statistics.median(runner.latency_us(path, "xnnpack", 1, seconds))
+                latencies[path] = statistics.median(runner.latency_us(path, "xnnpack", 1, seconds))
             except ZooError as error:
                 if path == base:
                     raise
                 failed[path] = str(error)
         for path in files:
-            if path != base and path in took:
-                ratios[path].append(took[path] / took[base])
+            if path != base and path in latencies:
+                ratios[path].append(latencies[path] / latencies[base])
         log(f"turn {turn + 1} of {turns}")
-    found = []
+    results = []
     for path in others:
         if path in failed:
-            found.append(Ratio(reason=failed[path]))
+            results.append(Ratio(reason=failed[path]))
             continue
         low, _, high = statistics.quantiles(ratios[path], n=4, method="inclusive")
-        found.append(Ratio(statistics.median(ratios[path]), low, high))
-    return found
+        results.append(Ratio(statistics.median(ratios[path]), low, high))
+    return results

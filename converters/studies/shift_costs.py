@@ -1,4 +1,4 @@
-"""What each form of a shift costs between two 1×1 convolutions, as ratios."""
+"""Times each lowering of a shift layer between two 1×1 convolutions, as ratios."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ import tf_keras
 
 from converters.conversion.from_keras import Conversions
 from converters.conversion.quantize import Calibration
-from zoo import layers as own
+from zoo import layers as zoo_layers
 from zoo import runtime
 
 layers = tf_keras.layers
 Tensor = Any
 
-# At stride 1 a layer may cost what the depthwise convolution does, and as much as a busy machine
-# makes one and the same block vary.
+# A layer may cost as much as the depthwise convolution of the same stride, plus the variation of
+# identical blocks on a busy machine.
 _TOLERANCE = 0.05
-# Where the block takes more than this without the depthwise convolution, what a layer adds is lost
-# in the noise.
-_TELLS = 0.92
+# If the block without a layer takes a larger share of the depthwise block's time than this, the
+# time that a layer adds is lost in the noise.
+_MAX_BASE_SHARE = 0.92
 
 HEADER = (
-    "| map | numbers | layer | form | block / depthwise block (middle half) | added / depthwise's |"
-    " on XNNPACK | goal |\n|---|---|---|---|---|---|---|---|"
+    "| map | type | layer | form | block / depthwise block (interquartile range) |"
+    " added / added by depthwise | on XNNPACK | goal |\n|---|---|---|---|---|---|---|---|"
 )
 
 
 @dataclass(frozen=True)
 class _Case:
-    """A block: 1×1 convolution, ReLU, what `make` adds, 1×1 convolution."""
+    """A block: 1×1 convolution, ReLU, the layers of `make`, 1×1 convolution."""
 
     layer: str
     form: str
     make: Callable[[Tensor], Tensor]
-    table: str = ""  # the offsets of its shift layer, see `_offsets`
+    table: str = ""  # offsets of the shift layer, see `_offsets`
     strides: int = 1
-    chosen: bool = True  # by `lower`; else a form that it does not choose
+    chosen: bool = True  # whether `lower` chooses this form
 
 
 def _depthwise(kernel: Any, **arguments: Any) -> Callable[[Tensor], Tensor]:
@@ -53,33 +53,33 @@ def _depthwise(kernel: Any, **arguments: Any) -> Callable[[Tensor], Tensor]:
     return make
 
 
-def _in_turn(*makes: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+def _chain(*makes: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     def make(x: Tensor) -> Tensor:
-        for each in makes:
-            x = each(x)
+        for step in makes:
+            x = step(x)
         return x
 
     return make
 
 
 def _shift(**arguments: Any) -> Callable[[Tensor], Tensor]:
-    return lambda x: own.Shift(**arguments)(x)
+    return lambda x: zoo_layers.Shift(**arguments)(x)
 
 
 def _sparse(x: Tensor) -> Tensor:
-    return own.SparseShift(radius=8)(x)
+    return zoo_layers.SparseShift(radius=8)(x)
 
 
 def _active(x: Tensor) -> Tensor:
-    return own.ActiveShift(radius=8)(x)
+    return zoo_layers.ActiveShift(radius=8)(x)
 
 
 def _quadrants(x: Tensor) -> Tensor:
-    """Channels sorted by the signs of their shifts: four 2×2 kernels and a concatenation."""
+    """Sorts channels by the signs of their shifts: four 2×2 kernels and a concatenation."""
     quarter = x.shape[-1] // 4
     parts = []
-    for number in range(4):
-        above, left = divmod(number, 2)
+    for quadrant in range(4):
+        above, left = divmod(quadrant, 2)
         part = layers.Conv2D(quarter, 1, activation="relu")(x)
         part = layers.ZeroPadding2D(((above, 1 - above), (left, 1 - left)))(part)
         parts.append(_depthwise(2, padding="valid")(part))
@@ -87,12 +87,12 @@ def _quadrants(x: Tensor) -> Tensor:
 
 
 def _nine(x: Tensor) -> Tensor:
-    """Channels sorted by direction: nine convolutions, cropped and padded, concatenated."""
-    each, rows = x.shape[-1] // 9, []
+    """Sorts channels by direction: nine convolutions, cropped, padded and concatenated."""
+    ninth, rows = x.shape[-1] // 9, []
     for dy in (-1, 0, 1):
         row = []
         for dx in (-1, 0, 1):
-            filters = each if dy or dx else x.shape[-1] - 8 * each
+            filters = ninth if dy or dx else x.shape[-1] - 8 * ninth
             part = layers.Conv2D(filters, 1, activation="relu")(x)
             before, after = (max(dy, 0), max(dx, 0)), (max(-dy, 0), max(-dx, 0))
             part = layers.Cropping2D(tuple(zip(before, after, strict=True)))(part)
@@ -102,7 +102,12 @@ def _nine(x: Tensor) -> Tensor:
 
 
 def _parted(share: float, add: bool) -> Callable[[Tensor], Tensor]:
-    """The share of channels that moves gets a 3×3 kernel, in a convolution of its own."""
+    """Splits off the channels that move and applies a 3×3 kernel only to them.
+
+    Args:
+        share: Share of channels that move, 0 to 1.
+        add: Combine the parts with two convolutions and an addition instead of a concatenation.
+    """
 
     def make(x: Tensor) -> Tensor:
         channels = x.shape[-1]
@@ -117,7 +122,7 @@ def _parted(share: float, add: bool) -> Callable[[Tensor], Tensor]:
     return make
 
 
-# Cases whose form brings the convolutions around it.
+# Forms that include the first 1×1 convolution.
 _WHOLE = ("sorted", "apart")
 
 _CASES = (
@@ -126,7 +131,7 @@ _CASES = (
     _Case("Shift 3×3", "lower", _shift()),
     _Case("Shift 3×3", "one-hot 3×3", _depthwise(3), chosen=False),
     _Case(
-        "Shift 3×3", "3×1, 1×3", _in_turn(_depthwise((3, 1)), _depthwise((1, 3))), chosen=False
+        "Shift 3×3", "3×1, 1×3", _chain(_depthwise((3, 1)), _depthwise((1, 3))), chosen=False
     ),
     _Case("Shift 3×3", "sorted: 9 crops, concatenated", _nine, chosen=False),
     _Case("Shift 3×3, dilation 2", "lower", _shift(dilation=2)),
@@ -147,7 +152,7 @@ _CASES = (
     _Case("ActiveShift, reach 2", "lower", _active, "2"),
     _Case("ActiveShift, reach 8", "lower", _active, "8"),
     _Case(
-        "ActiveShift, reach 8", "17×1, 1×17", _in_turn(_depthwise((17, 1)), _depthwise((1, 17))),
+        "ActiveShift, reach 8", "17×1, 1×17", _chain(_depthwise((17, 1)), _depthwise((1, 17))),
         chosen=False,
     ),
     _Case("depthwise 3×3, trained", "", _depthwise(3, strides=2), strides=2),
@@ -156,13 +161,21 @@ _CASES = (
     _Case("Shift 5×5", "lower", _shift(kernel_size=5, strides=2), strides=2),
     _Case(
         "Shift 5×5", "5×1, 1×5 strided",
-        _in_turn(_depthwise((5, 1)), _depthwise((1, 5), strides=2)), "", 2, False,
+        _chain(_depthwise((5, 1)), _depthwise((1, 5), strides=2)), "", 2, False,
     ),
 )  # fmt: skip
 
 
 def table(size: int, channels: int, integer: bool, turns: int, runs: int) -> str:
-    """Lines of the table for maps of size×size×channels, float32 or int8."""
+    """Returns the table rows for feature maps of size × size × channels.
+
+    Args:
+        size: Height and width of the feature map.
+        channels: Number of channels.
+        integer: Quantize to int8; otherwise float32.
+        turns: Number of timed turns.
+        runs: Inferences per turn.
+    """
     nets = [
         runtime.load(
             _flatbuffer(_block(case, size, channels), integer), "litert", "xnnpack", 1,
@@ -180,8 +193,8 @@ def table(size: int, channels: int, integer: bool, turns: int, runs: int) -> str
         )
         low, whole, high = statistics.quantiles(_ratios(times, number, reference), n=4)
         without = statistics.median(_ratios(times, 0, reference))
-        told = case.strides == 1 and without < _TELLS and number
-        added = f"{(whole - without) / (1 - without):.2f}" if told else ""
+        measurable = case.strides == 1 and without < _MAX_BASE_SHARE and number
+        added = f"{(whole - without) / (1 - without):.2f}" if measurable else ""
         placed = nets[number].placement()
         lines.append(
             f"| {size}²×{channels} | {'int8' if integer else 'float32'} | {case.layer}"
@@ -217,7 +230,7 @@ def _block(case: _Case, size: int, channels: int) -> tf_keras.Model:
         x = layers.Conv2D(channels, 1)(x)
     model = tf_keras.Model(image, x, name="block")
     for layer in model.layers:
-        if isinstance(layer, own.LearnedShift):
+        if isinstance(layer, zoo_layers.LearnedShift):
             layer.shift.assign(_offsets(case.table, channels))
     return model
 
@@ -227,7 +240,7 @@ def _offsets(kind: str, channels: int) -> np.ndarray:
     if kind == "still":
         return np.zeros((channels, 2))
     if kind == "sparse":
-        offsets = own.shifts(channels, 3)
+        offsets = zoo_layers.shifts(channels, 3)
         offsets[random_numbers.permutation(channels)[: round(0.9 * channels)]] = 0
         return offsets
     if kind == "forward":
@@ -242,7 +255,7 @@ def _flatbuffer(model: tf_keras.Model, integer: bool) -> bytes:
 
 
 def _interleaved(nets: list[runtime.Net], turns: int, runs: int) -> list[list[float]]:
-    """Seconds of `runs` runs of each, in each turn; the order of a turn is random."""
+    """Returns the seconds of `runs` inferences per network and turn, in random order per turn."""
     for net in nets:
         image = np.random.default_rng(3).standard_normal(net.input["shape"][1:], np.float32)
         net.set_input(net.quantized(image))
@@ -252,10 +265,10 @@ def _interleaved(nets: list[runtime.Net], turns: int, runs: int) -> list[list[fl
         shuffle(order)
         for number in order:
             invoke = nets[number].interpreter.invoke
-            invoke()  # fills the caches with this network
-            began = time.perf_counter()
+            invoke()  # warms the caches
+            start = time.perf_counter()
             for _ in range(runs):
                 invoke()
             if turn:
-                times[number].append(time.perf_counter() - began)
+                times[number].append(time.perf_counter() - start)
     return times

@@ -1,1 +1,1 @@
-"""Reading `.tflite` files of any origin within bounds, and editing our own."""
+"""Bounded reading of `.tflite` files from any source, and editing of our own."""

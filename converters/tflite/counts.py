@@ -1,4 +1,4 @@
-"""What a `.tflite` holds: operators, weights, zeros. No TensorFlow."""
+"""Counts of operators, parameters and zeros in a `.tflite`. Does not need TensorFlow."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ ByteRange = tuple[int, int]
 
 @dataclass(frozen=True)
 class Contents:
-    """What the flatbuffer holds.
+    """Counts over a flatbuffer.
 
     Attributes:
-        operators: name → count, over all subgraphs.
-        parameters: elements of all constant tensors that hold weights or biases; sparse ones
-            count as dense.
-        zeros: share of zeros (at the zero point, where quantized) in the weights of rank 2 and
-            more, 0 to 1.
+        operators: Operator name → count over all subgraphs.
+        parameters: Number of elements in all weight and bias constants; sparse tensors count as
+            dense.
+        zeros: Share of zeros among the weights of rank 2 or more, 0 to 1. Quantized weights
+            count as zero where they equal the zero point.
     """
 
     operators: dict[str, int]
@@ -45,21 +45,22 @@ class Contents:
 
 
 def contents(data: bytes, where: object) -> Contents:
-    """Reads a `.tflite` and counts.
+    """Parses a `.tflite` and counts its operators, parameters and zeros.
 
     Raises:
-        ZooError: it is no TFLite flatbuffer, or a damaged one.
+        ZooError: if the data is not a TFLite flatbuffer or is damaged.
     """
     return count(read(data, where))
 
 
 def count(model: Model) -> Contents:
-    """Operators, parameters and zeros of a model; weights that subgraphs share count once."""
+    """Counts operators, parameters and zeros; weights shared by subgraphs count once."""
     parameters, weights, zeros = 0, 0, 0
-    elsewhere: set[ByteRange] = set()
-    known: dict[tuple[object, ...], int] = {}  # tensors may share a buffer, which may be large
+    counted: set[ByteRange] = set()
+    # Zeros by tensor contents: several tensors may share one large buffer.
+    known: dict[tuple[object, ...], int] = {}
     for graph in model.graphs:
-        constants = [t for t in graph.tensors if t.parameter and t.data not in elsewhere]
+        constants = [t for t in graph.tensors if t.parameter and t.data not in counted]
         for tensor in constants:
             parameters += tensor.elements
             if len(tensor.shape) >= _WEIGHT_RANK:
@@ -68,14 +69,14 @@ def count(model: Model) -> Contents:
                     known[key] = _zeros(model, tensor)
                 weights += tensor.elements
                 zeros += known[key]
-        elsewhere.update(t.data for t in constants if t.data is not None)
+        counted.update(t.data for t in constants if t.data is not None)
     operators = Counter(operator.name for _, operator in model.operators())
     return Contents(dict(sorted(operators.items())), parameters, zeros / max(1, weights))
 
 
 def _zeros(model: Model, tensor: Tensor) -> int:
     values = _values(model, tensor)
-    if tensor.sparse:  # what is not stored is zero
+    if tensor.sparse:  # elements that are not stored are zero
         return max(0, tensor.elements - int(np.count_nonzero(values)))
     quantized = tensor.quantization
     if quantized is None or not any(quantized.zero_points):

@@ -1,7 +1,7 @@
-"""Edits of finished flatbuffers: what `weights_only`, `pixels` and `card` share.
+"""Edits of finished flatbuffers, shared by the modules of `converters.conversion`.
 
-Only for flatbuffers that this project's converter has just made; others are read by
-`converters.tflite.counts`, which bounds everything.
+Only for flatbuffers that this project's converter has just produced. Untrusted files must go
+through `converters.tflite.reader`, which bounds all reads.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from ai_edge_litert.tools import flatbuffer_utils
 
 
 def unpacked(content: bytes) -> Any:
-    """The flatbuffer as objects that can be changed, a `schema.ModelT`."""
+    """Returns the flatbuffer as an editable `schema.ModelT`."""
     return flatbuffer_utils.read_model_from_bytearray(bytearray(content))
 
 
 def packed(model: Any) -> bytes:
-    """The flatbuffer of the objects; buffers that nothing uses any more are empty."""
+    """Serializes the model; buffers that are no longer used become empty."""
     used = {int(tensor.buffer) for graph in model.subgraphs for tensor in graph.tensors}
     used |= {int(entry.buffer) for entry in model.metadata or []}
     for index, buffer in enumerate(model.buffers):
@@ -29,12 +29,12 @@ def packed(model: Any) -> bytes:
 
 
 def name(tensor: Any) -> str:
-    """A tensor's name."""
+    """Returns the tensor's name as a string."""
     return bytes(tensor.name).decode(errors="replace")
 
 
 def float_constant(model: Any, tensor: Any) -> np.ndarray | None:
-    """The values of a float32 constant, in its shape; None for anything else."""
+    """Returns the values of a float32 constant in its shape; None for any other tensor."""
     raw = model.buffers[tensor.buffer].data
     if tensor.type != schema.TensorType.FLOAT32 or raw is None or not len(raw):
         return None
@@ -42,7 +42,7 @@ def float_constant(model: Any, tensor: Any) -> np.ndarray | None:
 
 
 def add_buffer(model: Any, values: np.ndarray) -> int:
-    """Stores the array's bytes; returns the buffer's index."""
+    """Appends the array's bytes as a new buffer and returns its index."""
     buffer = schema.BufferT()
     buffer.data = np.frombuffer(values.tobytes(), np.uint8)
     model.buffers.append(buffer)
@@ -50,19 +50,19 @@ def add_buffer(model: Any, values: np.ndarray) -> int:
 
 
 def builtin_code(model: Any, operator: Any) -> int:
-    """Which `schema.BuiltinOperator` an operator is."""
+    """Returns the operator's `schema.BuiltinOperator` value."""
     code = model.operatorCodes[operator.opcodeIndex]
     return int(flatbuffer_utils.get_builtin_code_from_operator_code(code))
 
 
 def operator_code(model: Any, builtin: int, version: int) -> int:
-    """Index of the operator code with that version, which is added where it is missing."""
+    """Returns the index of the operator code with this version, adding it if missing."""
     for index, code in enumerate(model.operatorCodes):
-        own = flatbuffer_utils.get_builtin_code_from_operator_code(code)
-        if (own, code.version) == (builtin, version):
+        existing = flatbuffer_utils.get_builtin_code_from_operator_code(code)
+        if (existing, code.version) == (builtin, version):
             return index
     code = schema.OperatorCodeT()
-    # The old field has one byte; newer operators are told by the new field alone.
+    # The deprecated field is one byte wide; codes above 127 only fit in the new field.
     code.builtinCode, code.deprecatedBuiltinCode = builtin, min(builtin, 127)
     code.version = version
     model.operatorCodes.append(code)
@@ -70,7 +70,7 @@ def operator_code(model: Any, builtin: int, version: int) -> int:
 
 
 def dequantize(model: Any, source: int, target: int, version: int) -> Any:
-    """A DEQUANTIZE operator from one tensor to another; not yet in the graph."""
+    """Returns a DEQUANTIZE operator between two tensors, without adding it to the graph."""
     operator = schema.OperatorT()
     operator.opcodeIndex = operator_code(model, schema.BuiltinOperator.DEQUANTIZE, version)
     operator.inputs, operator.outputs = [source], [target]
@@ -80,13 +80,13 @@ def dequantize(model: Any, source: int, target: int, version: int) -> Any:
 
 
 def sign(model: Any, source: str, result: str) -> None:
-    """Gives the only input and output these names, and the graph a signature that says them."""
+    """Names the single input and output and adds a `serving_default` signature with these names."""
     graph = model.subgraphs[0]
     sides = []
-    for index, called in ((graph.inputs[0], source), (graph.outputs[0], result)):
-        graph.tensors[index].name = called.encode()
+    for index, label in ((graph.inputs[0], source), (graph.outputs[0], result)):
+        graph.tensors[index].name = label.encode()
         side = schema.TensorMapT()
-        side.name, side.tensorIndex = called.encode(), index
+        side.name, side.tensorIndex = label.encode(), index
         sides.append(side)
     signature = schema.SignatureDefT()
     signature.signatureKey, signature.subgraphIndex = b"serving_default", 0
@@ -95,8 +95,8 @@ def sign(model: Any, source: str, result: str) -> None:
 
 
 def set_metadata(model: Any, key: str, value: bytes) -> None:
-    """Stores a named buffer in the model, in the place of one of that name."""
+    """Stores a named metadata buffer in the model, replacing any entry with the same name."""
     entry = schema.MetadataT()
     entry.name, entry.buffer = key.encode(), add_buffer(model, np.frombuffer(value, np.uint8))
-    others = [one for one in model.metadata or [] if bytes(one.name) != entry.name]
+    others = [other for other in model.metadata or [] if bytes(other.name) != entry.name]
     model.metadata = [*others, entry]

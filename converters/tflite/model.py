@@ -1,4 +1,4 @@
-"""A `.tflite` as it was read: checked, immutable, without the schema's details."""
+"""In-memory model of a parsed `.tflite`: validated, immutable, independent of the schema."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from math import prod
 
 Options = Mapping[str, int | float]
 
-# Bits of an element; a type that is missing has no fixed size (strings, resources, variants).
+# Bits per element. Types without a fixed size (strings, resources, variants) are absent.
 BITS = {
     "FLOAT32": 32,
     "FLOAT16": 16,
@@ -37,9 +37,13 @@ _NARROW = ("FLOAT32", "FLOAT16", "BFLOAT16", "FLOAT64", "INT2", "INT4", "INT8", 
 
 @dataclass(frozen=True)
 class TensorQuantization:
-    """real = scale · (stored − zero point); one of each, or one a slice along `axis`.
+    """Quantization parameters: real = scale · (stored − zero point).
 
-    `kind` is `affine`, `custom`, `blockwise` or `multi-axis`; only affine ones have numbers here.
+    Attributes:
+        scales: One scale per tensor, or one per slice along `axis`.
+        zero_points: One per scale. Validated together with the scales for `affine` only.
+        axis: Quantized dimension of per-channel parameters.
+        kind: `affine`, `custom`, `blockwise` or `multi-axis`.
     """
 
     scales: tuple[float, ...]
@@ -49,22 +53,24 @@ class TensorQuantization:
 
     @property
     def per_channel(self) -> bool:
-        """Whether slices have scales of their own."""
+        """Whether there is one scale per slice along `axis`."""
         return len(self.scales) > 1
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """One tensor.
+    """A tensor of a graph.
 
     Attributes:
-        index: its place in the graph.
-        shape: as stored; dimensions that are only known at run time are 1.
-        signature: the shape with −1 for those, empty where all are known.
-        type: `FLOAT32`, `INT8`…, as the schema names it.
-        data: where a constant's bytes lie in the file, first and length; None for others.
-        sparse: the constant is stored in sparse form.
-        variable: keeps its value between invocations.
+        index: Position in the graph's tensor list.
+        name: Name stored in the file.
+        shape: Stored shape; dimensions known only at run time are 1.
+        signature: Shape with −1 for those dimensions; empty if all are known.
+        type: Schema type name, for example `FLOAT32` or `INT8`.
+        data: Start offset and length of a constant's bytes in the file; None if not constant.
+        quantization: Quantization parameters; None if the tensor has none.
+        sparse: Whether the constant is stored in sparse form.
+        variable: Whether the tensor keeps its value between invocations.
     """
 
     index: int
@@ -84,39 +90,39 @@ class Tensor:
 
     @property
     def bytes(self) -> int | None:
-        """Size in memory, dense; None for types without a fixed size."""
+        """Dense size in memory in bytes; None for types without a fixed size."""
         bits = BITS.get(self.type)
         return None if bits is None else (self.elements * bits + 7) // 8
 
     @property
     def constant(self) -> bool:
-        """Whether its value is in the file."""
+        """Whether the value is stored in the file."""
         return self.data is not None
 
     @property
     def dynamic(self) -> bool:
-        """Whether a dimension is only known at run time."""
+        """Whether any dimension is known only at run time."""
         return any(n < 0 for n in self.signature)
 
     @property
     def parameter(self) -> bool:
-        """Whether it holds weights or biases; integers without a scale are shapes and axes."""
+        """Whether it holds weights or biases; wide integers without a scale are shapes or axes."""
         wide = self.type in _WIDE and self.quantization is not None
         return self.constant and (wide or self.type in _NARROW)
 
 
 @dataclass(frozen=True)
 class Operator:
-    """One node of a graph.
+    """A node of a graph.
 
     Attributes:
-        index: its place in the graph, which is the order of execution.
-        name: `CONV_2D`…, or the custom operator's own name.
-        kind: `builtin`, `custom` or `flex` (TensorFlow's kernel, which needs the Flex delegate).
-        version: of the operator, which tells the oldest runtime.
-        inputs: tensor indices, −1 for an optional one that is left out.
-        outputs: tensor indices.
-        options: those of its options that the inspection knows, defaults filled in.
+        index: Position in execution order.
+        name: Builtin name, for example `CONV_2D`, or the name of the custom operator.
+        kind: `builtin`, `custom` or `flex` (a TensorFlow kernel that needs the Flex delegate).
+        version: Operator version, which determines the oldest compatible runtime.
+        inputs: Tensor indices; −1 for an omitted optional input.
+        outputs: Tensor indices.
+        options: Options listed in `converters.tflite.options`, with defaults filled in.
     """
 
     index: int
@@ -130,7 +136,7 @@ class Operator:
 
 @dataclass(frozen=True)
 class Graph:
-    """One subgraph; the first is the network, others belong to control flow or initialization."""
+    """A subgraph. The first is the network; the rest serve control flow or initialization."""
 
     name: str
     tensors: tuple[Tensor, ...]
@@ -139,23 +145,23 @@ class Graph:
     outputs: tuple[int, ...]
 
     def input(self, operator: Operator, place: int) -> Tensor | None:
-        """The operator's input at a place, None where it has none there."""
+        """Returns the operator's input at position `place`, or None if absent."""
         if place >= len(operator.inputs) or operator.inputs[place] < 0:
             return None
         return self.tensors[operator.inputs[place]]
 
     def input_tensors(self, operator: Operator) -> list[Tensor]:
-        """The operator's inputs without the optional ones that are left out."""
+        """Returns the operator's inputs, skipping omitted optional ones."""
         return [self.tensors[i] for i in operator.inputs if i >= 0]
 
     def output_tensors(self, operator: Operator) -> list[Tensor]:
-        """The operator's outputs."""
+        """Returns the operator's outputs."""
         return [self.tensors[i] for i in operator.outputs if i >= 0]
 
 
 @dataclass(frozen=True)
 class Signature:
-    """A named way to call a graph: argument name → tensor index."""
+    """A named entry point of a graph; inputs and outputs map argument names to tensor indices."""
 
     key: str
     inputs: Mapping[str, int]
@@ -165,7 +171,7 @@ class Signature:
 
 @dataclass(frozen=True)
 class Metadata:
-    """A named blob; `data` is where it lies in the file, first byte and length."""
+    """A named blob; `data` is its start offset and length in the file."""
 
     name: str
     data: tuple[int, int]
@@ -173,9 +179,9 @@ class Metadata:
 
 @dataclass(frozen=True)
 class Model:
-    """The whole file.
+    """A parsed `.tflite` file.
 
-    `content` is its bytes, where `Tensor.data` and `Metadata.data` point to.
+    `content` holds all bytes of the file; `Tensor.data` and `Metadata.data` point into it.
     """
 
     content: bytes
@@ -187,15 +193,15 @@ class Model:
 
     @property
     def main(self) -> Graph:
-        """The network itself."""
+        """The first subgraph, which is the network."""
         return self.graphs[0]
 
     def operators(self) -> Iterator[tuple[Graph, Operator]]:
-        """All operators with their graphs."""
+        """Yields every operator together with its graph."""
         for graph in self.graphs:
             for operator in graph.operators:
                 yield graph, operator
 
     def raw(self, data: tuple[int, int]) -> memoryview:
-        """The bytes at a place of the file, not copied."""
+        """Returns the bytes of a (start, length) range of the file without copying."""
         return memoryview(self.content)[data[0] : data[0] + data[1]]

@@ -1,8 +1,8 @@
-"""Where the options of operators that the inspection looks at lie in the schema.
+"""Schema positions of the operator options that the inspection uses.
 
-Facts of the public schema (tflite/converter/schema/schema.fbs): options table → its number in the
-union BuiltinOptions, and field → (slot, type, default). LiteRT's generated reader must agree: see
-`tests/converters/inspection/test_inspect.py`.
+Taken from the public schema (tflite/converter/schema/schema.fbs): each options table by its number
+in the BuiltinOptions union, and each field as (slot, type, default).
+`tests/converters/inspection/test_inspect.py` checks them against LiteRT's generated reader.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _CONVOLUTION: dict[str, Field] = {
     "stride_h": (2, "i4", 0),
 }
 
-# Number in the union → (name in the schema, fields).
+# Number in the BuiltinOptions union → (table name in the schema, fields).
 TABLES: dict[int, tuple[str, dict[str, Field]]] = {
     1: (
         "Conv2DOptions",
@@ -93,13 +93,13 @@ NO_OPTIONS: Options = MappingProxyType({})
 
 
 def read(kind: int, table: Table | None) -> Options:
-    """The known options of an operator; empty where it has none or its kind is not known."""
+    """Reads an operator's options; empty if it has none or `kind` is not in `TABLES`."""
     if table is None or kind not in TABLES:
         return NO_OPTIONS
-    found: dict[str, int | float] = {}
+    values: dict[str, int | float] = {}
     for name, (slot, form, default) in TABLES[kind][1].items():
         if form == "f4":
-            found[name] = table.real(slot, default)
+            values[name] = table.real(slot, default)
         else:
-            found[name] = table.integer(slot, form, default)
-    return MappingProxyType(found)
+            values[name] = table.integer(slot, form, default)
+    return MappingProxyType(values)

@@ -1,8 +1,8 @@
-"""Reading the structure of a `.tflite`, whoever made it.
+"""Parser for the structure of untrusted `.tflite` files.
 
-Nothing in the file is believed: offsets, lengths, indices and shapes are checked, and the work is
-bounded by the file's size (see `converters.tflite.tables`). Field numbers are those of the
-public schema, tflite/converter/schema/schema.fbs.
+Offsets, lengths, indices and shapes are all checked, and the work is bounded by the file size (see
+`converters.tflite.tables`). Field numbers follow the public schema,
+tflite/converter/schema/schema.fbs.
 """
 
 from __future__ import annotations
@@ -38,14 +38,15 @@ T = TypeVar("T")
 
 
 def read(data: bytes, where: object) -> Model:
-    """Reads the structure of a `.tflite`; weights are left where they are.
+    """Parses the structure of a `.tflite`; weights stay in `data` and are not copied.
 
     Args:
-        data: the whole file.
-        where: its name, for messages.
+        data: Contents of the whole file.
+        where: File name shown in error messages.
 
     Raises:
-        ZooError: it is no TFLite flatbuffer, or a damaged one.
+        ZooError: if the data is not a TFLite flatbuffer, is damaged, or stores weights in
+            external files.
     """
     if data[4:8] != b"TFL3":
         raise ZooError(
@@ -55,7 +56,9 @@ def read(data: bytes, where: object) -> Model:
     root = reader.root()
     if root.extent(9)[1]:
         raise ZooError(
-            "the .tflite keeps its weights in other files", where=where, remedy="embed them"
+            "the .tflite stores its weights in external files",
+            where=where,
+            remedy="embed the weights in the .tflite",
         )
     buffers = [_buffer(reader, table) for table in root.tables(4)]
     codes = [_code(table) for table in root.tables(1)]
@@ -74,24 +77,25 @@ def read(data: bytes, where: object) -> Model:
 
 def _buffer(reader: BoundedBytes, table: Table) -> ByteRange:
     start, length = table.extent(0)
-    # Files above 2 GB keep data behind the flatbuffer; offsets 0 and 1 say that this one does not.
+    # Files above 2 GB keep data after the flatbuffer; offsets 0 and 1 mean that this one does not.
     if length == 0 and (outside := table.integer(1, "u8")) > 1:
         length = table.integer(2, "u8")
         if outside + length > reader.size:
-            raise reader.damaged(f"a buffer at byte {outside} that leaves the file")
+            raise reader.damaged(f"the buffer at byte {outside} extends past the end of the file")
         return outside, length
     return start, length
 
 
 def _at(reader: BoundedBytes, items: Sequence[T], index: int, what: str) -> T:
     if not 0 <= index < len(items):
-        raise reader.damaged(f"{what} refers to number {index} of {len(items)}")
+        raise reader.damaged(f"{what} refers to entry {index} of {len(items)}")
     return items[index]
 
 
 def _code(table: Table) -> tuple[str, str, int]:
-    """Name, kind and version of an operator code."""
-    # Codes above 127 are in the second field; the first says 127 then. Old files have only it.
+    """Returns name, kind and version of an operator code."""
+    # Codes above 127 are in the second field and the first is then 127. Old files only have the
+    # first.
     number = max(table.integer(0, "i1"), table.integer(3, "i4"))
     version = table.integer(2, "i4", 1)
     if number != _CUSTOM:
@@ -108,33 +112,33 @@ def _graph(
     buffers: list[ByteRange],
 ) -> Graph:
     tensors = tuple(
-        _tensor(reader, each, index, buffers) for index, each in enumerate(table.tables(0))
+        _tensor(reader, entry, index, buffers) for index, entry in enumerate(table.tables(0))
     )
 
-    def indices(found: tuple[int, ...], what: str) -> tuple[int, ...]:
-        for index in found:
+    def checked(indices: tuple[int, ...], what: str) -> tuple[int, ...]:
+        for index in indices:
             if not -1 <= index < len(tensors):
                 raise reader.damaged(
                     f"subgraph {number}: {what} refers to tensor {index} of {len(tensors)}"
                 )
-        return found
+        return indices
 
     operators = []
-    for index, each in enumerate(table.tables(3)):
+    for index, entry in enumerate(table.tables(3)):
         what = f"operator {index}"
-        name, kind, version = _at(reader, codes, each.integer(0, "u4"), what)
+        name, kind, version = _at(reader, codes, entry.integer(0, "u4"), what)
         operators.append(
             Operator(
                 index=index,
                 name=name,
                 kind=kind,
                 version=version,
-                inputs=indices(each.integers(1), what),
-                outputs=indices(each.integers(2), what),
-                options=options.read(each.integer(3, "u1"), each.table(4)),
+                inputs=checked(entry.integers(1), what),
+                outputs=checked(entry.integers(2), what),
+                options=options.read(entry.integer(3, "u1"), entry.table(4)),
             )
         )
-    inputs, outputs = (indices(table.integers(slot), "an input or output") for slot in (1, 2))
+    inputs, outputs = (checked(table.integers(slot), "an input or output") for slot in (1, 2))
     if -1 in inputs + outputs:
         raise reader.damaged(f"subgraph {number}: an input or output is tensor -1")
     return Graph(table.text(4), tensors, tuple(operators), inputs, outputs)
@@ -146,19 +150,19 @@ def _tensor(reader: BoundedBytes, table: Table, index: int, buffers: list[ByteRa
     kind = _type_names().get(number, f"UNKNOWN_{number}")
     shape, signature = table.integers(0), table.integers(7)
     if len(shape) > _MAX_RANK or any(n < 0 for n in shape):
-        raise reader.damaged(f"{what} has the shape {list(shape[:_MAX_RANK])}")
+        raise reader.damaged(f"{what} has the invalid shape {list(shape[:_MAX_RANK])}")
     elements = math.prod(shape)
     if elements > _MAX_ELEMENTS:
         raise reader.damaged(f"{what} has {elements:.3g} elements")
     if signature and len(signature) != len(shape):
-        raise reader.damaged(f"{what} has the shapes {list(shape)} and {list(signature)}")
+        raise reader.damaged(f"{what} has shape {list(shape)} but signature {list(signature)}")
     sparse = table.has(6)
     start, length = _at(reader, buffers, table.integer(2, "u4"), what)
     bits = BITS.get(kind)
     if length and bits is not None:
-        wrong = 8 * length % bits if sparse else length != (elements * bits + 7) // 8
-        if wrong:
-            raise reader.damaged(f"{what}, {kind} {list(shape)}, has {length} bytes of data")
+        mismatch = 8 * length % bits if sparse else length != (elements * bits + 7) // 8
+        if mismatch:
+            raise reader.damaged(f"{what} ({kind} {list(shape)}) has {length} bytes of data")
     quantization = table.table(4)
     return Tensor(
         index=index,
@@ -184,9 +188,9 @@ def _quantization(
         name = _QUANTIZATION_KINDS[kind] if kind < len(_QUANTIZATION_KINDS) else f"kind {kind}"
         return TensorQuantization(scales, points, axis, name)
     if not scales:
-        return None  # only a range, which training may leave
+        return None  # only a min/max range, possibly left over from training
     if not all(math.isfinite(scale) for scale in scales):
-        raise reader.damaged(f"{what} has a scale that is not finite")
+        raise reader.damaged(f"{what} has a quantization scale that is not finite")
     if len(points) <= 1:
         points = (points or (0,)) * len(scales)
     slices = shape[axis] if 0 <= axis < len(shape) else None
@@ -203,10 +207,10 @@ def _signature(reader: BoundedBytes, table: Table, graphs: tuple[Graph, ...]) ->
     tensors = _at(reader, graphs, number, "a signature").tensors
 
     def names(slot: int) -> MappingProxyType[str, int]:
-        found = {each.text(0): each.integer(1, "u4") for each in table.tables(slot)}
-        for index in found.values():
+        tensor_of = {entry.text(0): entry.integer(1, "u4") for entry in table.tables(slot)}
+        for index in tensor_of.values():
             _at(reader, tensors, index, "a signature")
-        return MappingProxyType(found)
+        return MappingProxyType(tensor_of)
 
     return Signature(table.text(2), names(0), names(1), number)
 
@@ -224,5 +228,5 @@ def _type_names() -> dict[int, str]:
 def _names(enumeration: str) -> dict[int, str]:
     from ai_edge_litert import schema_py_generated as schema
 
-    found = vars(getattr(schema, enumeration))
-    return {number: name for name, number in found.items() if isinstance(number, int)}
+    members = vars(getattr(schema, enumeration))
+    return {number: name for name, number in members.items() if isinstance(number, int)}

@@ -1,1 +1,1 @@
-"""What the commands share: flags, messages, exit codes."""
+"""Shared by the commands: flags, help, messages and exit codes."""

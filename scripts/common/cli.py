@@ -1,6 +1,6 @@
-"""What every command shares: one-line errors, exit codes, the --output flag.
+"""One-line errors, exit codes and the --output flag of all commands.
 
-Exit codes: 0 done, 1 a problem that the line on stderr tells, 2 wrong flags, 130 interrupted.
+Exit codes: 0 success, 1 failure with an error line on stderr, 2 invalid flags, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -19,71 +19,79 @@ from scripts.common import console, help
 from zoo.errors import UnknownNameError, ZooError, one_line
 
 FLAGS = flags.FLAGS
-_SPACE = "free some space, or name another place"
-_RIGHTS = "mind the permissions, or name another place"
-# What a system refuses for reasons of its user's; any other OSError is a mistake of ours.
+_SPACE = "free some space, or use another folder"
+_RIGHTS = "check the permissions, or use another folder"
+# Errors that the user can fix. Any other OSError is a bug and keeps its traceback.
 _REFUSALS = {
     errno.ENOSPC: _SPACE,
     errno.EDQUOT: _SPACE,
     errno.EFBIG: _SPACE,
-    errno.EROFS: "name a place that can be written",
+    errno.EROFS: "use a writable folder",
     errno.EACCES: _RIGHTS,
     errno.EPERM: _RIGHTS,
-    errno.EEXIST: "name a folder: there is a file",  # Path.mkdir says so
-    errno.ENOTDIR: "name a folder: there is a file",
-    errno.EISDIR: "name a file: there is a folder",
-    errno.ENAMETOOLONG: "take a shorter name",
-    errno.EIO: "look after the disk",
+    errno.EEXIST: "pass a folder, not a file",  # raised by Path.mkdir
+    errno.ENOTDIR: "pass a folder, not a file",
+    errno.EISDIR: "pass a file, not a folder",
+    errno.ENAMETOOLONG: "use a shorter name",
+    errno.EIO: "check the disk",
 }
 
 
 def define_output() -> None:
-    """Defines --output, the folder where every stage reads and writes."""
+    """Defines --output, the folder that all commands read and write."""
     flags.DEFINE_string(
         "output",
         "output",
-        "folder for runs/, artifacts/, report/ and results.jsonl",
+        "folder of runs/, artifacts/, report/ and results.jsonl",
     )
 
 
 def output() -> Path:
-    """The --output folder."""
+    """Returns the --output folder."""
     return Path(FLAGS.output)
 
 
 def cache() -> Path:
-    """Where downloads are kept."""
+    """Returns the folder where downloads are kept."""
     from zoo.io import cache
 
     return cache.folder()
 
 
 def former_flag(former: str, name: str) -> None:
-    """Still reads a flag under a former name, since commands in manifests have it."""
+    """Accepts a former name of a flag, which commands in older manifests use."""
     flags.DEFINE_alias(former, name)
     help.hide(former)
 
 
 def say(text: str) -> None:
-    """One line of progress, shown at once also when piped."""
+    """Prints a line to stdout and flushes it, so that pipes show it at once."""
     print(text, flush=True)
 
 
 def complain(problem: object) -> None:
-    """One line on stderr about something that does not stop the rest."""
+    """Prints an error line to stderr without stopping."""
     print(f"error: {problem}", file=sys.stderr, flush=True)
 
 
 def required(name: str) -> str:
-    """The value of a flag that must be given."""
+    """Returns the value of a required flag.
+
+    Raises:
+        ZooError: if the flag is not given or empty.
+    """
     value = FLAGS[name].value
     if not value:
-        raise ZooError(f"--{name} is missing", remedy=f"give --{name}, see --help")
+        raise ZooError(f"--{name} is required", remedy=f"pass --{name}, see --help")
     return value
 
 
 def choice(name: str, allowed: Iterable[str]) -> str:
-    """The value of a required flag with a closed list of values."""
+    """Returns the value of a required flag that has a closed list of values.
+
+    Raises:
+        ZooError: if the flag is not given, or its value is not allowed.
+    """
     value = required(name)
     if value not in allowed:
         raise UnknownNameError(f"--{name}", value, allowed)
@@ -91,7 +99,13 @@ def choice(name: str, allowed: Iterable[str]) -> str:
 
 
 def choices(name: str, allowed: Iterable[str]) -> list[str]:
-    """The values of a required flag that takes a comma-separated list from a closed list."""
+    """Returns the values of a required list flag that has a closed list of values.
+
+    Duplicates are dropped.
+
+    Raises:
+        ZooError: if the flag is empty, or one of its values is not allowed.
+    """
     values = list(dict.fromkeys(FLAGS[name].value or []))
     if not values:
         raise ZooError(f"--{name} is empty", expected=", ".join(allowed))
@@ -102,10 +116,18 @@ def choices(name: str, allowed: Iterable[str]) -> list[str]:
 
 
 def file_name(value: str, flag: str) -> str:
-    """`value`, checked to be a plain name that can't leave its folder."""
+    """Returns `value` if it is a plain file name, which can't lead out of its folder.
+
+    Args:
+        value: Name of a run or another file.
+        flag: Flag shown in the error message.
+
+    Raises:
+        ZooError: if `value` is not a plain file name.
+    """
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,119}", value):
         raise ZooError(
-            f"{value!r} is not a name",
+            f"invalid name {value!r}",
             where=flag,
             expected="letters, digits, '_', '-' and '.', not starting with '.' or '-'",
         )
@@ -125,7 +147,7 @@ def _parse(argv: list[str]) -> list[str]:
 
 
 def _program() -> str:
-    """What the user typed to run this command."""
+    """Returns how the user called this command, for example `zoo train`."""
     spec = sys.modules["__main__"].__spec__
     name = spec.name.removeprefix("scripts.") if spec else Path(sys.argv[0]).stem
     return f"{console.PROGRAM} {name}" if console.used() else f"python -m scripts.{name}"
@@ -133,19 +155,19 @@ def _program() -> str:
 
 def _refusal(error: OSError) -> ZooError:
     return ZooError(
-        "the system refuses a file",
-        where=error.filename2 or error.filename,  # the second is the place, the first temporary
+        "file operation failed",
+        where=error.filename2 or error.filename,  # a rename's first name is a temporary file
         got=error.strerror,
         remedy=_REFUSALS[error.errno or 0],
     )
 
 
 def run(main: Callable[[list[str]], int | None], positional: bool = False) -> None:
-    """Parses the flags, runs `main(argv)` and exits with its code (None is 0).
+    """Parses the flags, calls `main` and exits with its return value; None counts as 0.
 
     Args:
-        main: gets argv with the flags removed.
-        positional: whether arguments that are no flags are allowed.
+        main: Called with argv without the flags.
+        positional: Whether arguments other than flags are allowed.
     """
 
     def guarded(argv: list[str]) -> None:
@@ -153,8 +175,8 @@ def run(main: Callable[[list[str]], int | None], positional: bool = False) -> No
             if len(argv) > 1 and not positional:
                 raise ZooError(
                     f"unexpected argument {argv[1]!r}",
-                    expected="only --flags",
-                    remedy="write --name=value, or see --help",
+                    expected="flags only",
+                    remedy="write flags as --name=value, see --help",
                 )
             code = main(argv)
             sys.stdout.flush()
@@ -162,9 +184,9 @@ def run(main: Callable[[list[str]], int | None], positional: bool = False) -> No
             complain(error)
             code = 1
         except KeyboardInterrupt:
-            print("interrupted: nothing half-written is left", file=sys.stderr, flush=True)
+            print("interrupted; no partly written files remain", file=sys.stderr, flush=True)
             code = 130
-        except BrokenPipeError:  # the reader of our output, `head` say, has seen enough
+        except BrokenPipeError:  # the reader of the output has exited, for example `head`
             code = 0
         except OSError as error:
             if error.errno not in _REFUSALS:
@@ -173,7 +195,7 @@ def run(main: Callable[[list[str]], int | None], positional: bool = False) -> No
             code = 1
         try:
             sys.stdout.flush()
-        except OSError:  # its reader has gone, or its disk is full: Python would try it once more
+        except OSError:  # reader gone or disk full; Python would flush again at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(code)
 

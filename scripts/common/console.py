@@ -1,4 +1,4 @@
-"""The command `zoo`: `zoo train --epochs=3` is `python -m scripts.train --epochs=3`."""
+"""The `zoo` command: `zoo train --epochs=3` runs `python -m scripts.train --epochs=3`."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ PROGRAM = "zoo"
 _SCRIPTS = Path(__file__).parents[1]
 GROUPS = {
     "Find a model": ("list", "describe", "search", "recommend", "download"),
-    "Use it": ("classify", "inspect"),
+    "Use a model": ("classify", "inspect"),
     "Train": ("data", "train", "explore"),
     "Compress": ("compress", "sensitivity", "pack", "unpack", "deep_compression"),
     "Convert": ("convert", "verify", "evaluate", "build"),
     "Measure": ("phone", "benchmark", "report"),
-    "Publish": ("publish", "verify_all"),
-    "All of it": ("demo",),
+    "Publish": ("publish",),
+    "Demo": ("demo",),
 }
 _runs = False
 
 
 def used() -> bool:
-    """Whether this process was started as `zoo`, not as `python -m scripts.NAME`."""
+    """Returns whether this process was started as `zoo`, not as `python -m scripts.NAME`."""
     return _runs
 
 
 def summary(name: str) -> str:
-    """The first line of a command's docstring, which is not imported for that."""
+    """Returns the first line of a command's docstring, without importing the command."""
     tree = ast.parse((_SCRIPTS / f"{name}.py").read_text(encoding="utf-8"))
     return (ast.get_docstring(tree) or "").partition("\n")[0]
 
 
 def overview() -> str:
-    """All commands in groups, a line each."""
+    """Returns the text of `zoo --help`: all commands in groups, one per line."""
     lines = [
-        "Small convolutional networks as TFLite files, trained, compressed and measured on phones.",
+        "Small convolutional networks as TFLite files: trained, compressed and measured on phones.",
         "",
         f"usage: {PROGRAM} COMMAND [FLAGS]     {PROGRAM} COMMAND --help",
     ]
@@ -49,7 +49,7 @@ def overview() -> str:
 
 
 def run() -> None:
-    """Runs the command that the first argument names."""
+    """Runs the command given by the first argument; without arguments, prints the overview."""
     global _runs
     name, *rest = sys.argv[1:] or ["--help"]
     if name in ("--help", "-h", "help"):
@@ -62,5 +62,5 @@ def run() -> None:
         sys.exit(2)
     _runs = True
     sys.argv[1:] = rest
-    # As __main__, so that result lines hold the command in a form that works without installing.
+    # As __main__, so that result lines record a command that also works without installing.
     runpy.run_module(f"scripts.{script}", run_name="__main__", alter_sys=True)

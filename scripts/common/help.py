@@ -1,4 +1,4 @@
-"""What --help prints: what the command does, then its own flags in groups, with their defaults."""
+"""Text of --help: the docstring of the command, then its flags in groups, with defaults."""
 
 from __future__ import annotations
 
@@ -14,33 +14,38 @@ FLAGS = flags.FLAGS
 _INDENT = " " * 6
 _MOST_COLUMNS = 100
 _SHARED = "scripts.common."  # modules that define flags for several commands
-_titles: dict[str, str] = {}  # flag → group
+_titles: dict[str, str] = {}  # name of a flag → title of its group
 _hidden: set[str] = set()
 
 
 def group(title: str, *names: str) -> None:
-    """Shows the flags of these names, which are defined, under a title of their own."""
+    """Lists flags under a common title instead of under "Flags".
+
+    Args:
+        title: Title of the group.
+        names: Names of flags that are already defined.
+    """
     for name in names:
-        FLAGS[name]  # a name that is mistyped here fails at once
+        FLAGS[name]  # raises KeyError if the name is misspelled
         _titles[name] = title
 
 
 def hide(*names: str) -> None:
-    """Does not show flags: former names of others."""
+    """Omits flags, such as former names of other flags."""
     _hidden.update(names)
 
 
 def asked_for(arguments: Sequence[str]) -> bool:
-    """Whether the arguments have --help, -h or the like; absl's own --helpfull is left to it."""
+    """Returns whether --help or one of its short forms is given; absl handles --helpfull."""
     return any(word.lstrip("-") in ("help", "h", "helpshort", "?") for word in arguments
                if word.startswith("-"))  # fmt: skip
 
 
 def text(program: str) -> str:
-    """All of it.
+    """Returns the text of --help, as wide as the terminal but at most 100 columns.
 
     Args:
-        program: what to call the command, as in `zoo train`.
+        program: Name of the command, for example `zoo train`.
     """
     columns = min(_MOST_COLUMNS, shutil.get_terminal_size((_MOST_COLUMNS, 24)).columns)
     groups: dict[str, list[flags.Flag[Any]]] = {"Flags": []}
@@ -55,13 +60,13 @@ def text(program: str) -> str:
                 "",
             ]
     lines.append(
-        f"--flagfile=FILE reads flags from a file; {program} --helpfull lists all of absl's."
+        f"--flagfile=FILE reads flags from a file; {program} --helpfull also lists those of absl."
     )
     return "\n".join(lines)
 
 
 def _own() -> Iterator[flags.Flag[Any]]:
-    """The command's flags in the order of their definition, those that it shares at the end."""
+    """Yields the flags of the command in the order of definition, then the shared ones."""
     modules = FLAGS.flags_by_module_dict()
     shared = [flag for name in modules if name.startswith(_SHARED) for flag in modules[name]]
     for flag in [*modules.get(sys.argv[0], []), *shared]:
@@ -71,9 +76,9 @@ def _own() -> Iterator[flags.Flag[Any]]:
 
 def _lines(flag: flags.Flag[Any], columns: int) -> list[str]:
     default = _shown(flag)
-    sentence = flag.help.removeprefix(f"{_choices(flag)}: ") + (
-        f" (default: {default})" if default else ""
-    )
+    # absl's addition for flags that may be repeated contains runs of spaces.
+    description = " ".join(flag.help.removeprefix(f"{_choices(flag)}: ").split())
+    sentence = f"{description} (default: {default})" if default else description
     wrapped = textwrap.wrap(
         sentence, columns, initial_indent=_INDENT, subsequent_indent=_INDENT, break_on_hyphens=False
     )
@@ -91,13 +96,13 @@ def _form(flag: flags.Flag[Any]) -> str:
 
 
 def _choices(flag: flags.Flag[Any]) -> str:
-    """As absl puts them in front of the help text; empty where any value will do."""
+    """Returns the values as absl puts them before the help text; empty if any value is valid."""
     values = flag.parser.enum_values if isinstance(flag.parser, flags.EnumParser) else ()
     return f"<{'|'.join(values)}>" if values else ""
 
 
 def _shown(flag: flags.Flag[Any]) -> str:
-    """The default in words; empty where there is none to tell."""
+    """Returns the default as text; empty if there is none or the help text already has it."""
     value = flag.default
     if value in (None, "", []) or "(default" in flag.help:
         return ""

@@ -1,4 +1,4 @@
-"""Flags made from the fields of `Recipe`: the recipe's value unless the flag is given."""
+"""Flags for the fields of `Recipe`; a flag that is given overrides the recipe's value."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ _NOT_NEGATIVE = {
 
 
 def define(only: tuple[str, ...] = (), default: str = DEFAULT_RECIPE) -> None:
-    """Defines --recipe and one flag for each field (of `only`, where given) that has a help text.
+    """Defines --recipe and one flag for each field of `Recipe` that has a help text.
 
-    A flag's default is None, which stands for "as the recipe says".
+    The default of each flag is None, which means the value of the recipe.
 
     Args:
-        only: names of fields.
-        default: recipe whose values --help shows; "" where they are those of the run.
+        only: Names of the fields to define flags for; empty for all.
+        default: Name of the recipe whose values --help shows; empty if they come from a run.
     """
-    first = f"default: {default}" if default else "default: that of the run"
+    first = f"default: {default}" if default else "default: as in the run"
     flags.DEFINE_string("recipe", None, f"recipe to start from: {', '.join(RECIPES)} ({first})")
     shown = RECIPES.get(_named(sys.argv[1:]) or default) or RECIPES.get(default)
     types = typing.get_type_hints(Recipe)
@@ -54,8 +54,8 @@ def define(only: tuple[str, ...] = (), default: str = DEFAULT_RECIPE) -> None:
 
 
 def _named(arguments: Sequence[str]) -> str | None:
-    """The value of --recipe, before the flags are parsed."""
-    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    """Returns the value of --recipe before the flags are parsed, or None."""
+    for word, following in zip(arguments, [*arguments, ""][1:], strict=True):
         name, equals, value = word.lstrip("-").partition("=")
         if name == "recipe" and word.startswith("-"):
             return value if equals else following
@@ -69,37 +69,37 @@ def _words(value: object) -> str:
 
 
 def chosen(default: Recipe) -> Recipe:
-    """The recipe with the given flags applied.
+    """Returns the recipe with the given flags applied.
 
     Args:
-        default: starting point where --recipe is not given.
+        default: Recipe to start from if --recipe is not given.
 
     Raises:
-        ZooError: unknown recipe, or a value that can't be.
+        ZooError: if the recipe is unknown or a value is out of range.
     """
     base = recipe(FLAGS.recipe) if FLAGS.recipe else default
-    given = {
+    overrides = {
         field.name: FLAGS[field.name].value
         for field in dataclasses.fields(Recipe)
         if "help" in field.metadata and field.name in FLAGS and FLAGS[field.name].value is not None
     }
-    result = dataclasses.replace(base, **given)
+    result = dataclasses.replace(base, **overrides)
     _check(result)
     return result
 
 
 def _check(chosen: Recipe) -> None:
-    """Refuses values that can't be; names are judged where they are used."""
+    """Raises ZooError for a number out of range; names are checked where they are used."""
     for name, value in vars(chosen).items():
         if name.endswith(("epochs", "learning_rate")) or name in _POSITIVE:
-            right, expected = value > 0, "above 0"
+            valid, expected = value > 0, "above 0"
         elif name in _SHARES_BELOW_ONE:
-            right, expected = 0 <= value < 1, "0 or more, below 1"
+            valid, expected = 0 <= value < 1, "0 or more, below 1"
         elif name in _SHARES:
-            right, expected = 0 <= value <= 1, "0 to 1"
+            valid, expected = 0 <= value <= 1, "0 to 1"
         elif name in _NOT_NEGATIVE:
-            right, expected = value >= 0, "0 or more"
+            valid, expected = value >= 0, "0 or more"
         else:
             continue
-        if not right:
-            raise ZooError("a value out of range", where=f"--{name}", expected=expected, got=value)
+        if not valid:
+            raise ZooError("value out of range", where=f"--{name}", expected=expected, got=value)

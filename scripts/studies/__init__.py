@@ -1,1 +1,1 @@
-"""Commands that only regenerate pages of docs/."""
+"""Commands that regenerate pages of docs/."""

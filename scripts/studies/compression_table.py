@@ -1,21 +1,21 @@
-"""Reproduces the compression table of SqueezeNet's paper, and goes below it.
+"""Reproduces and extends the compression table of the SqueezeNet paper.
 
     python -m scripts.studies.compression_table --weights=squeezenet_v1_0_deep_compressed \\
         --images=../shared/data/imagenet_sample_1000.tar --markdown=docs/compression.md
 
-Parts, of which --parts chooses:
+Parts, selected by --parts:
 
-imagenet  SqueezeNet 1.0 with its real weights (--weights) on real pictures (--images): recoded
-          without loss, clustered, and quantized for rate and distortion to given sizes.
-alexnet   AlexNet's published rows: sizes from the published densities and bits of each layer;
-          accuracies of a small AlexNet's runs under OUTPUT/runs.
+imagenet  SqueezeNet 1.0 with its ImageNet weights (--weights) on ImageNet images (--images):
+          recoded without loss, clustered, and quantized for rate and distortion to given sizes.
+alexnet   The published rows of AlexNet: sizes computed from the published density and bits of each
+          layer; accuracies of a small AlexNet from runs in OUTPUT/runs.
 runs      squeezenet_v1_1 and mobilenet_v2_cse_mix trained on Fashion-MNIST and CIFAR-10 (JPEG):
-          runs under OUTPUT/runs, quantized for rate and distortion.
+          runs in OUTPUT/runs, quantized for rate and distortion.
 
-The page says which commands make the runs; one that is missing is a row that says so.
+The page lists the commands that train the runs. If a run is missing, its row says so.
 
-Files that OUTPUT/compression_table has are not made again; a part's rows are kept in
-OUTPUT/compression_table/PART.json, and with --table_only the page is made of those.
+Files that already exist in OUTPUT/compression_table are reused. The rows of a part are stored in
+OUTPUT/compression_table/PART.json; --table_only writes the page from them.
 """
 
 from __future__ import annotations
@@ -41,36 +41,41 @@ from zoo.schema.json_files import read_model
 FLAGS = flags.FLAGS
 _PARTS = ("imagenet", "alexnet", "runs")
 cli.define_output()
-flags.DEFINE_list("parts", list(_PARTS), "which parts to make")
-flags.DEFINE_string("weights", None, "public weights of SqueezeNet 1.0, or a FILE.net")
-flags.DEFINE_string("weights_file", None, "a copy of the named weights (default: the cache)")
-flags.DEFINE_string("images", None, "an uncompressed .tar or a folder of JPEGs named by synset")
-flags.DEFINE_string("markdown", None, "write the table to this file")
-flags.DEFINE_bool("table_only", False, "make nothing, only the page")
+flags.DEFINE_list("parts", list(_PARTS), "parts to compute")
+flags.DEFINE_string("weights", None, "public weights of SqueezeNet 1.0 or a FILE.net")
+flags.DEFINE_string("weights_file", None, "local copy of the public weights (default: the cache)")
+flags.DEFINE_string("images", None, "uncompressed .tar or folder of JPEGs named by synset")
+flags.DEFINE_string("markdown", None, "write the page to this file")
+flags.DEFINE_bool("table_only", False, "compute nothing, only write the page")
 
 
 class _Part(Strict):
-    """A part's rows as they are kept."""
+    """Stored rows of a part.
+
+    Attributes:
+        made_by: Command, date and computer, in Markdown.
+        rows: Rows of the table.
+    """
 
     made_by: str
     rows: Annotated[tuple[CompressionRow, ...], Field(max_length=1000)]
 
 
 def main(_: list[str]) -> None:
-    """Makes the wanted parts, then the page of all parts that are there."""
+    """Computes the requested parts, then prints the page with all stored parts."""
     folder = cli.output() / "compression_table"
     if not FLAGS.table_only:
-        wanted = cli.choices("parts", _PARTS)
+        names = cli.choices("parts", _PARTS)
         import_tensorflow()
-        for name in wanted:
+        for name in names:
             part = _Part(made_by=_made_by(), rows=tuple(_rows(name, folder)))
             write_text(folder / f"{name}.json", part.model_dump_json(indent=1) + "\n")
-    found = [
-        read_model(folder / f"{name}.json", _Part, "a part's rows", "make the part again")
+    parts = [
+        read_model(folder / f"{name}.json", _Part, "the rows of a part", "compute the part again")
         for name in _PARTS
         if (folder / f"{name}.json").exists()
     ]
-    page = _page(found)
+    page = _page(parts)
     if FLAGS.markdown:
         write_text(Path(FLAGS.markdown), page)
     cli.say(page)
@@ -80,8 +85,8 @@ def _rows(name: str, folder: Path) -> list[CompressionRow]:
     if name == "imagenet":
         from converters.studies.compression_table import imagenet
 
-        copy = Path(FLAGS.weights_file) if FLAGS.weights_file else None
-        start = initial.public(cli.required("weights"), copy)
+        file = Path(FLAGS.weights_file) if FLAGS.weights_file else None
+        start = initial.public(cli.required("weights"), file)
         return imagenet.rows(start, Path(cli.required("images")), folder, cli.say)
     if name == "alexnet":
         from converters.studies.compression_table import alexnet
@@ -99,21 +104,21 @@ def _made_by() -> str:
 
 def _page(parts: list[_Part]) -> str:
     rows = [row for part in parts for row in part.rows]
-    made = "\n".join(f"- {part.rows[0].part}: {part.made_by}" for part in parts if part.rows)
+    made_by = "\n".join(f"- {part.rows[0].part}: {part.made_by}" for part in parts if part.rows)
     runs = "\n".join(commands().values())
-    return f"{_HEADING}\n{made}\n\nThe runs:\n\n```\n{runs}\n```\n\n{markdown(rows)}\n"
+    return f"{_HEADING}\n{made_by}\n\nThe runs:\n\n```\n{runs}\n```\n\n{markdown(rows)}\n"
 
 
 _HEADING = """# The compression table
 
-Published figures are the authors': MB are 10⁶ bytes, accuracies are those of ImageNet's 50,000
-validation images. Ours stand beside them and are of other pictures, said below each heading, so the
-two are not to be subtracted. *Container* is the file as `scripts.pack` ships it, from which
-`scripts.unpack` restores the `.tflite` byte for byte. Sizes in brackets are computed, not built.
-*× smaller* is the container beside AlexNet's 60,965,224 float32 parameters, 243.9 MB; for what was
-trained here, beside its own float32 `.tflite`.
+Published figures are the authors', with accuracies on the 50,000 validation images of ImageNet.
+Ours are on the images named below each heading, so the two must not be subtracted. MB are 10⁶
+bytes. *Container* is the file written by `zoo pack`, from which `zoo unpack` restores the `.tflite`
+byte for byte. Sizes in parentheses are computed; no file was built. *× smaller* compares the
+container with AlexNet's 60,965,224 float32 parameters (243.9 MB), and for networks trained here
+with their own float32 `.tflite`.
 
-Made by:
+Generated by:
 """
 
 

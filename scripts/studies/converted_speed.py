@@ -1,11 +1,11 @@
-"""How fast converted networks are, as ratios within one run on this computer.
+"""Measures relative latencies of converted networks within one run on this computer.
 
     python -m scripts.studies.converted_speed --markdown=docs/speed.md
 
-Two tables: our MobileNets against `tf_keras.applications` converted plainly, and each network's
-precisions against its float32. LiteRT with XNNPACK, one thread. Weights are random, which latencies
-do not depend on, with batch normalization settled. Seconds are not printed: they depend on what
-else the computer does.
+Two tables: our MobileNets relative to `tf_keras.applications` converted with the default settings,
+and the precisions of each network relative to float32. LiteRT with XNNPACK, one thread. The weights
+are random, which does not affect latency, with batch normalization statistics set. Only ratios are
+printed, since absolute times depend on what else the computer does.
 """
 
 from __future__ import annotations
@@ -31,24 +31,26 @@ FLAGS = flags.FLAGS
 _PEERS = ("mobilenet_v1", "mobilenet_v2")
 _BY_HAND = "## Why"
 _PRECISIONS = ("float16", "dynamic_int8", "int8")
-flags.DEFINE_list("peers", list(_PEERS), "networks of tf_keras.applications to compare with")
+flags.DEFINE_list("peers", list(_PEERS), "networks of tf_keras.applications to compare ours with")
 flags.DEFINE_list(
-    "models",
+    "model",
     [
         "squeezenet_v1_0", "squeezenet_v1_1", "alexnet", "mobilenet_v1", "mobilenet_v2",
         "mobilenet_v3_small", "resnet20", "resnet50", "efficientnet_lite0", "shufflenet_v2",
         "mobilenet_v2_cse_mix", "shiftresnet20_e3", "shiftnet_b", "as_resnet_w32",
         "ssl_as_resnet_w32",
     ],
-    "networks whose precisions are compared",
+    "networks in the catalog whose precisions are compared",
 )  # fmt: skip
-flags.DEFINE_integer("turns", 9, "turns of each file, in random order", lower_bound=3)
-flags.DEFINE_float("secs", 0.3, "seconds of each file in each turn", lower_bound=0.01)
-flags.DEFINE_string("markdown", None, "write the tables to this file")
+flags.DEFINE_integer(
+    "turns", 9, "number of turns, each with all files in random order", lower_bound=3
+)
+flags.DEFINE_float("secs", 0.3, "running time per file and turn, in seconds", lower_bound=0.01)
+flags.DEFINE_string("markdown", None, "write the tables to this file; text below them is kept")
 
 
 def main(_: list[str]) -> None:
-    """Prints both tables."""
+    """Prints both tables and writes them to --markdown."""
     models = cli.choices("model", MODELS)
     peers = cli.choices("peers", _PEERS) if FLAGS.peers else []
     import_tensorflow()
@@ -56,13 +58,14 @@ def main(_: list[str]) -> None:
         "# Speed of converted networks",
         "",
         f"`{' '.join(Provenance.here().command)}` on {bench.device().name}, one thread, LiteRT "
-        f"with XNNPACK, {datetime.now(UTC).date()}. Ratios of latencies: the median over "
-        f"{FLAGS.turns} turns and, in brackets, the middle half of them.",
+        f"with XNNPACK, {datetime.now(UTC).date()}. Relative latencies: median "
+        f"over {FLAGS.turns} turns, with the interquartile range in parentheses.",
         "",
-        "## Against tf_keras.applications, converted plainly",
+        "## Relative to tf_keras.applications",
         "",
-        "Plainly: `TFLiteConverter.from_keras_model`, which leaves the batch open, with the "
-        "soft-max at the end. Below 1, ours is faster; the goal is at most 1.",
+        "Theirs are converted by `TFLiteConverter.from_keras_model` with the default settings: the "
+        "batch size is dynamic and a softmax follows. Below 1, ours is faster; the goal is at "
+        "most 1.",
         "",
         "| network | float32 | int8 |",
         "|---|---|---|",
@@ -74,10 +77,10 @@ def main(_: list[str]) -> None:
             cli.say(lines[-1])
         lines += [
             "",
-            "## Precisions against float32",
+            "## Precisions relative to float32",
             "",
-            "Below 1, the precision is faster than float32 of the same network; the goal for int8 "
-            "is at most 0.67 where most of the work is ordinary convolutions.",
+            "Below 1, the precision is faster than float32 of the same network. The goal for int8 "
+            "is at most 0.67 if most of the work is in ordinary convolutions.",
             "",
             "| network | " + " | ".join(_PRECISIONS) + " |",
             "|---" * (1 + len(_PRECISIONS)) + "|",
@@ -89,7 +92,7 @@ def main(_: list[str]) -> None:
             cli.say(lines[-1])
     if FLAGS.markdown:
         path = Path(FLAGS.markdown)
-        # What is written below the tables by hand stays.
+        # Keep the text below the tables, which is written by hand.
         old = path.read_text() if path.exists() else ""
         below = old[old.index(_BY_HAND) :] if _BY_HAND in old else ""
         write_text(path, "\n".join([*lines, "", below]).rstrip() + "\n")
@@ -100,10 +103,10 @@ def _against_peer(name: str, precision: str, folder: Path, runner: Sandbox) -> s
 
     ours = _written(folder, f"{name}-{precision}", _conversions(name).flatbuffer(precision))
     plain = _written(folder, f"{name}-{precision}-plain", _plain(name, precision))
-    (found,) = latency_ratios.measure(
+    (ratio,) = latency_ratios.measure(
         plain, [ours], runner, FLAGS.turns, FLAGS.secs, lambda _: None
     )
-    return str(found)
+    return str(ratio)
 
 
 def _precisions(name: str, folder: Path, runner: Sandbox) -> list[str]:
@@ -112,19 +115,19 @@ def _precisions(name: str, folder: Path, runner: Sandbox) -> list[str]:
     conversions = _conversions(name)
     base = _written(folder, f"{name}-float32", conversions.flatbuffer("float32"))
     files = {}
-    refused = {}
+    errors = {}
     for precision in _PRECISIONS:
         try:
             files[precision] = _written(
                 folder, f"{name}-{precision}", conversions.flatbuffer(precision)
             )
         except ZooError as error:
-            refused[precision] = one_line(error, 120)
-    found = latency_ratios.measure(
+            errors[precision] = one_line(error, 120)
+    ratios = latency_ratios.measure(
         base, list(files.values()), runner, FLAGS.turns, FLAGS.secs, lambda _: None
     )
-    told = dict(zip(files, map(str, found), strict=True)) | refused
-    return [told[precision] for precision in _PRECISIONS]
+    cells = dict(zip(files, map(str, ratios), strict=True)) | errors
+    return [cells[precision] for precision in _PRECISIONS]
 
 
 def _conversions(name: str) -> Any:

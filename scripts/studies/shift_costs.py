@@ -1,11 +1,12 @@
-"""What a shift layer costs on this machine, in each form that it can be lowered to.
+"""Measures the relative cost of a shift layer in each form that it can be lowered to.
 
     python -m scripts.studies.shift_costs --markdown=docs/lowerings.md
 
-Each form stands between two 1×1 convolutions, converted by TensorFlow and run by LiteRT with
-XNNPACK on one thread. All take turns in random order in one process, and only ratios to the trained
-3×3 depthwise convolution of the same stride are printed, as seconds depend on what else the machine
-does: of the whole block, and of the time that the layer adds to the block without it.
+Each form stands between two 1×1 convolutions, is converted by TensorFlow and runs on LiteRT with
+XNNPACK, one thread. All blocks take turns in random order in one process. Only ratios to the
+trained 3×3 depthwise convolution of the same stride are printed, since absolute times depend on
+what else the machine does: the ratio for the whole block, and for the time that the layer adds to
+the block.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ from zoo.io.files import write_text
 from zoo.io.tf_import import import_tensorflow
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("markdown", "", "file to write the table to, below its heading; the rest stays")
-flags.DEFINE_list("maps", ["56x64", "28x128", "14x256"], "maps: height and width, x, channels")
-flags.DEFINE_integer("turns", 25, "turns of each block, after one that is not counted")
-flags.DEFINE_integer("runs", 6, "runs in one turn")
+flags.DEFINE_string(
+    "markdown", "", "write the table to this file, below its heading; the text above it is kept"
+)
+flags.DEFINE_list("maps", ["56x64", "28x128", "14x256"], "sizes of the feature maps, SIZExCHANNELS")
+flags.DEFINE_integer("turns", 25, "number of turns of each block, after one warmup turn")
+flags.DEFINE_integer("runs", 6, "number of inferences per turn")
 
 
 _HEADING = "## The table"
@@ -33,9 +36,9 @@ _HEADING = "## The table"
 
 def main(_: list[str]) -> None:
     """Times every form and prints a Markdown table."""
-    for flag, least in (("turns", 2), ("runs", 1)):
-        if FLAGS[flag].value < least:
-            raise ZooError("too small", where=f"--{flag}", expected=f"{least} or more")
+    for flag, minimum in (("turns", 2), ("runs", 1)):
+        if FLAGS[flag].value < minimum:
+            raise ZooError("too small", where=f"--{flag}", expected=f"{minimum} or more")
     maps = [_map(text) for text in FLAGS.maps]
     import_tensorflow()
     from converters.studies import shift_costs
@@ -51,15 +54,17 @@ def main(_: list[str]) -> None:
         command = f"python -m scripts.studies.shift_costs --turns={FLAGS.turns} --runs={FLAGS.runs}"
         today = datetime.datetime.now(datetime.UTC).date()
         path = Path(FLAGS.markdown)
-        written = path.read_text().partition(_HEADING)[0] if path.exists() else ""
+        above = path.read_text().partition(_HEADING)[0] if path.exists() else ""
         source = f"`{command}` on {bench.device().name}, one thread, {today}."
-        write_text(path, f"{written}{_HEADING}\n\n{source}\n\n{rows}\n")
+        write_text(path, f"{above}{_HEADING}\n\n{source}\n\n{rows}\n")
 
 
 def _map(text: str) -> tuple[int, int]:
     size, _, channels = text.partition("x")
     if not (size.isdecimal() and channels.isdecimal()) or min(int(size), int(channels)) < 9:
-        raise ZooError("not a map", where="--maps", expected="56x64, at least 9x9", got=text)
+        raise ZooError(
+            "invalid size", where="--maps", expected="SIZExCHANNELS, at least 9x9", got=text
+        )
     return int(size), int(channels)
 
 

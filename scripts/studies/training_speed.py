@@ -1,21 +1,22 @@
-"""How fast the networks build and train on this machine.
+"""Measures how fast the networks build and train on this machine.
 
     python -m scripts.studies.training_speed --what=build
     python -m scripts.studies.training_speed --what=step --model=resnet20,mobilenet_v2_cse_mix
     python -m scripts.studies.training_speed --what=fit --model=resnet20,squeezenet_v1_1
     python -m scripts.studies.training_speed --what=pipeline --model=resnet20
 
-`build` times the building of each model at its published size. `step` times training steps of each
-model against its twin: the same network where tf_keras has a plain layer in the place of each of
-ours, a trained depthwise convolution in the place of a shift. The two take turns in one process and
-only the ratio of their times is printed, since seconds depend on what else the machine does: of
-elapsed time, and of the processor time of all threads, which a busy machine disturbs less. A model
-that has no layer of ours is its own twin: its ratio shows how exact the measurement is. `fit` times
-the project's training by the recipe "short", its data pipeline and augmentation included, against
-plain `model.fit` of the same network with the same solver on tensors in memory; the figure is steps
-a second, ours by plain. `pipeline` runs the data pipeline of a recipe alone, without and with its
-augmentation: images a second, processor time a batch, and what share that is of a training step's
-of each model.
+build     Time to build each model at its published size.
+step      Training steps of each model relative to a baseline: the same network with standard
+          tf_keras layers instead of our custom ones, for example a trained depthwise convolution
+          instead of a shift. Both take turns in one process. Only ratios are printed, since
+          absolute times depend on what else the machine does: of elapsed time, and of CPU time over
+          all threads, which a busy machine disturbs less. A model without custom layers is its own
+          baseline, and its ratio shows the precision of the measurement.
+fit       Training as in `zoo train`, including the data pipeline and augmentation of --recipe,
+          relative to plain `model.fit` of the same network with the same optimizer on tensors in
+          memory. The result is the ratio of steps per second, ours to plain.
+pipeline  The data pipeline of a recipe alone, with and without augmentation: images per second, CPU
+          time per batch, and its share of the CPU time of a training step of each model.
 """
 
 from __future__ import annotations
@@ -41,31 +42,31 @@ if TYPE_CHECKING:
     from zoo.data.dataset import Dataset
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("what", "step", "build, step, fit or pipeline")
+flags.DEFINE_string("what", "step", "what is measured: build, step, fit or pipeline")
+flags.DEFINE_string("dataset", "fashion_mnist", "fit, pipeline: dataset of small images")
+flags.DEFINE_string("data_dir", "", "fit, pipeline: folder of the dataset, if it needs one")
 flags.DEFINE_string(
-    "dataset", "fashion_mnist", "fit, pipeline: what is learned, a data set of small images"
+    "recipe", "short", "fit, pipeline: recipe with the augmentation and the batch size"
 )
-flags.DEFINE_string("data_dir", "", "fit, pipeline: of that data set, where it needs one")
-flags.DEFINE_string("recipe", "short", "fit, pipeline: whose augmentation and batch size")
-flags.DEFINE_list("model", [], "catalog names (default: all for build; three for step)")
-flags.DEFINE_integer("image_size", 32, "height and width for step, in pixels")
-flags.DEFINE_integer("batch_size", 64, "images a training step")
-flags.DEFINE_integer("steps", 2, "steps in one turn")
-flags.DEFINE_integer("turns", 25, "turns of each of the two, after one that is not counted")
+flags.DEFINE_list("model", [], "names in the catalog (default: all for build, else three)")
+flags.DEFINE_integer("image_size", 32, "step: height and width of the input, in pixels")
+flags.DEFINE_integer("batch_size", 64, "step: images per training step")
+flags.DEFINE_integer("steps", 2, "training steps per turn")
+flags.DEFINE_integer("turns", 25, "number of turns, after one warmup turn")
 
 _STEP_MODELS = ("squeezenet_v1_1", "shiftresnet20_e3", "mobilenet_v2_cse_mix")
 
 
 class Trainer(Protocol):
-    """Something that trains a number of steps and says its elapsed and processor time."""
+    """Trains a number of steps and measures the time."""
 
     def seconds(self, steps: int) -> tuple[float, float]:
-        """Trains; elapsed and processor time."""
+        """Trains for `steps` steps; returns the elapsed and the CPU time in seconds."""
         ...
 
 
 def main(_: list[str]) -> None:
-    """Times what the flags say and prints a Markdown table."""
+    """Measures --what and prints a Markdown table."""
     what = cli.choice("what", ("build", "step", "fit", "pipeline"))
     for flag in ("image_size", "batch_size", "steps"):
         if FLAGS[flag].value < 1:
@@ -76,11 +77,11 @@ def main(_: list[str]) -> None:
     specs = [catalog.model_spec(name) for name in FLAGS.model or default]
     import_tensorflow()
     if what == "build":
-        cli.say("| model | input | seconds to build |\n|---|---|---|")
+        cli.say("| model | input | build time, s |\n|---|---|---|")
         for spec in specs:
-            began = time.perf_counter()
+            start = time.perf_counter()
             catalog.build(catalog.published_config(spec))
-            seconds = time.perf_counter() - began
+            seconds = time.perf_counter() - start
             cli.say(f"| {spec.name} | {'×'.join(map(str, spec.input_shape))} | {seconds:.1f} |")
         return
     recipe = dataclasses.replace(
@@ -90,27 +91,27 @@ def main(_: list[str]) -> None:
         _pipeline(recipe, [spec.name for spec in specs])
         return
     if what == "fit":
-        cli.say("| model | steps a second, ours / plain | by processor time | middle half of it |")
+        cli.say("| model | steps per second, ours / plain | by CPU time | interquartile range |")
         cli.say("|---|---|---|---|")
         for spec in specs:
             _say_ratios(spec.name, [(1 / e, 1 / p) for e, p in _fits(spec.name, recipe)])
         return
-    cli.say("| model | elapsed, ours / plain | processor, ours / plain | middle half of it |")
+    cli.say("| model | elapsed, ours / plain | CPU time, ours / plain | interquartile range |")
     cli.say("|---|---|---|---|")
     for spec in specs:
         _say_ratios(spec.name, _ratios(spec.name))
 
 
 def _say_ratios(name: str, ratios: list[tuple[float, float]]) -> None:
-    elapsed, processor = zip(*ratios, strict=True)
-    low, middle, high = statistics.quantiles(processor, n=4)
+    elapsed, cpu = zip(*ratios, strict=True)
+    low, middle, high = statistics.quantiles(cpu, n=4)
     cli.say(
         f"| {name} | {statistics.median(elapsed):.2f} | {middle:.2f} | {low:.2f} – {high:.2f} |"
     )
 
 
 def _pipeline(recipe: Recipe, models: Sequence[str]) -> None:
-    """Times the pipeline alone, then a step of each model on as many threads."""
+    """Times the pipeline alone, then a training step of each model with as many threads."""
     from zoo import data
     from zoo.training import baselines
     from zoo.training.augment import Augmentation
@@ -118,28 +119,28 @@ def _pipeline(recipe: Recipe, models: Sequence[str]) -> None:
 
     dataset, schedule = data.of(recipe), TrainingPlan.of(recipe)
     plain = dataclasses.replace(schedule, augmentation=Augmentation())
-    took = {}
-    cli.say("| pipeline | images a second | processor ms a batch |\n|---|---:|---:|")
-    for name, each in ((f"{recipe.name}, not augmented", plain), (recipe.name, schedule)):
-        feeder = baselines.Feeder(dataset, each)
+    cpu_times = {}
+    cli.say("| pipeline | images per second | CPU time per batch, ms |\n|---|---:|---:|")
+    for name, plan in ((f"{recipe.name}, not augmented", plain), (recipe.name, schedule)):
+        feeder = baselines.Feeder(dataset, plan)
         turns = [feeder.seconds(FLAGS.steps) for _ in range(FLAGS.turns + 1)][1:]
-        elapsed, took[name] = (
-            statistics.median(both) / FLAGS.steps for both in zip(*turns, strict=True)
+        elapsed, cpu_times[name] = (
+            statistics.median(times) / FLAGS.steps for times in zip(*turns, strict=True)
         )
         rate = schedule.batch_size / elapsed
-        cli.say(f"| {name} | {rate:,.0f} | {1e3 * took[name]:.2f} |")
-    cli.say("\n| a step of | processor ms | of it the pipeline |\n|---|---:|---:|")
+        cli.say(f"| {name} | {rate:,.0f} | {1e3 * cpu_times[name]:.2f} |")
+    cli.say("\n| training step of | CPU time, ms | share of the pipeline |\n|---|---:|---:|")
     for name in models:
         model = baselines.Fitter.compiled(_network(name, dataset, recipe), dataset, schedule)
         stepper = baselines.Fitter(model, dataset, schedule, ours=False)
         turns = [stepper.seconds(FLAGS.steps) for _ in range(3)][1:]
-        step = statistics.median(processor for _, processor in turns) / FLAGS.steps
-        share = took[recipe.name] / (step + took[recipe.name])
+        step = statistics.median(cpu for _, cpu in turns) / FLAGS.steps
+        share = cpu_times[recipe.name] / (step + cpu_times[recipe.name])
         cli.say(f"| {name} | {1e3 * step:.1f} | {100 * share:.1f} % |")
 
 
 def _fits(name: str, recipe: Recipe) -> list[tuple[float, float]]:
-    """Of training as the project does it and plainly."""
+    """Returns the ratios of our training to plain `fit`, per turn; see `_in_turns`."""
     from zoo import data
     from zoo.training import baselines
     from zoo.training.schedule import TrainingPlan
@@ -162,7 +163,7 @@ def _network(name: str, dataset: Dataset, recipe: Recipe) -> tf_keras.Model:
 
 
 def _ratios(name: str) -> list[tuple[float, float]]:
-    """Elapsed and processor time of a turn of ours, divided by those of the twin's next to it."""
+    """Returns the ratios of a network to its baseline, per turn; see `_in_turns`."""
     from zoo.training import baselines
 
     config = ModelConfig(
@@ -178,15 +179,15 @@ def _ratios(name: str) -> list[tuple[float, float]]:
 
 
 def _in_turns(trainers: Sequence[Trainer]) -> list[tuple[float, float]]:
-    """Elapsed and processor time of the first, divided by those of the second next to it."""
+    """Returns elapsed and CPU time of the first trainer divided by the second's, per turn."""
     for trainer in trainers:
-        trainer.seconds(FLAGS.steps)  # traces the graph and fills the caches
+        trainer.seconds(FLAGS.steps)  # warmup: traces the graph and fills the caches
     ratios = []
     for turn in range(FLAGS.turns):
-        # Alternate who goes first, so that a machine that slows down favors neither.
+        # Alternate the order, so that a machine that slows down favors neither.
         order = (0, 1) if turn % 2 == 0 else (1, 0)
-        took = {which: trainers[which].seconds(FLAGS.steps) for which in order}
-        ratios.append((took[0][0] / took[1][0], took[0][1] / took[1][1]))
+        times = {index: trainers[index].seconds(FLAGS.steps) for index in order}
+        ratios.append((times[0][0] / times[1][0], times[0][1] / times[1][1]))
     return ratios
 
 

@@ -1,20 +1,17 @@
-"""The table of what was trained here, from artifacts, their manifests and result lines.
+"""Generates the table of trained networks from artifacts, manifests and result lines.
 
     python -m scripts.studies.training_table --output=release --markdown=docs/training.md
 
-A row a trained network that nothing was compressed of: its data and epochs, the accuracy on the
-whole test set of its float16 and its int8 file through LiteRT, with the 95 % interval that chance
-alone gives, and the time of an inference of int8 by that of float16, both with XNNPACK and in the
-same run of scripts.benchmark. What was not measured is told as such. Published figures stand in
-their own column.
+One row per trained, uncompressed network: dataset and epochs; top-1 accuracy of its float16 and
+int8 files on the whole test set through LiteRT, with 95 % confidence intervals for the finite test
+set; and the latency of int8 relative to float16, both with XNNPACK in the same run of
+`zoo benchmark`. Missing measurements are marked. Published figures have a column of their own.
 
-Then the questions that the networks were made for, each on the data set that most of them were
-trained on: what stands in a shift's place, what channel-wise squeeze-and-excitation gives, and
-what bypasses give. Times there are ratios to the first network's of the table;
-float16, marked as such, stands for float32 where a release leaves that out.
+Below it, one table per comparison and dataset, if at least two of its networks were trained on it:
+alternatives to the shift, channel-wise squeeze-and-excitation, and bypasses. Latencies there are
+relative to the first network of the table; (float16) marks rows without a float32 file.
 
---markdown writes the file between the lines <!-- table --> and <!-- /table -->, and leaves what
-stands around them.
+--markdown replaces the text between the lines <!-- table --> and <!-- /table --> of a file.
 """
 
 from __future__ import annotations
@@ -37,7 +34,7 @@ from zoo.stats import wilson
 
 FLAGS = flags.FLAGS
 cli.define_output()
-flags.DEFINE_string("markdown", None, "a file with <!-- table --> and <!-- /table --> in it")
+flags.DEFINE_string("markdown", None, "file with the lines <!-- table --> and <!-- /table -->")
 
 _MARKS = ("<!-- table -->\n", "<!-- /table -->\n")
 _HEADER = (
@@ -52,30 +49,30 @@ _QUESTION_HEADER = (
     "|---|---|---:|---:|---:|---:|---:|---:|---:|---|\n"
 )
 
-FilesByPrecision = dict[str, ReportRow]  # precision → file, of one network
+FilesByPrecision = dict[str, ReportRow]  # precision → file of one network
 
 
 def main(_: list[str]) -> None:
-    """Prints the tables, or writes them."""
+    """Prints the tables, or writes them to --markdown."""
     output = cli.output()
     networks: dict[tuple[str, str, str], FilesByPrecision] = {}
     for row in build.load(output).rows:
-        if (made := row.artifact) and not made.scheme:
-            key = (made.dataset, made.model, made.parent_sha256)
-            networks.setdefault(key, {})[made.precision] = row
+        if (artifact := row.artifact) and not artifact.scheme:
+            key = (artifact.dataset, artifact.model, artifact.parent_sha256)
+            networks.setdefault(key, {})[artifact.precision] = row
     lines = [_line(files, output) for _, files in sorted(networks.items())]
     if not lines:
         raise ZooError(
-            "no artifact of a trained network",
+            "no artifact of an uncompressed network",
             where=output / "artifacts",
-            remedy="run python -m scripts.train and scripts.convert first, or give --output",
+            remedy="run zoo train and zoo convert first, or pass --output",
         )
     table = _HEADER + "".join(lines) + "".join(_questions(networks, output))
     if not FLAGS.markdown:
         cli.say(table)
         return
     path = Path(FLAGS.markdown)
-    text = read_bytes(path, "the page", 2**20, "make it, with the two marks in it").decode()
+    text = read_bytes(path, "the page", 2**20, "create it with the two marks").decode()
     before, mark, rest = text.partition(_MARKS[0])
     old, end, after = rest.partition(_MARKS[1])
     if not mark or not end or _MARKS[0] in old:
@@ -87,45 +84,46 @@ def main(_: list[str]) -> None:
 def _questions(
     networks: dict[tuple[str, str, str], FilesByPrecision], output: Path
 ) -> Iterator[str]:
-    """The table of each question that two or more networks on one data set answer."""
+    """Yields the table of each question for each dataset with at least two of its networks."""
     for title, models in QUESTIONS.items():
-        found: dict[str, dict[str, FilesByPrecision]] = {}
+        by_dataset: dict[str, dict[str, FilesByPrecision]] = {}
         for (dataset, model, _), files in networks.items():
             if model in models:
-                found.setdefault(dataset, {})[model] = files
-        for dataset, there in sorted(found.items()):
-            if len(there) < 2:
+                by_dataset.setdefault(dataset, {})[model] = files
+        for dataset, available in sorted(by_dataset.items()):
+            if len(available) < 2:
                 continue
             yield f"\n### {title} ({names.title(dataset)})\n\n{_QUESTION_HEADER}"
-            chosen = [there[model] for model in models if model in there]
+            chosen = [available[model] for model in models if model in available]
             yield from (_answer(files, chosen[0], output) for files in chosen)
 
 
 def _answer(files: FilesByPrecision, first: FilesByPrecision, output: Path) -> str:
-    made = _artifact(files)
-    recipe, spec = made.recipe, model_spec(made.model)
+    artifact = _artifact(files)
+    recipe, spec = artifact.recipe, model_spec(artifact.model)
     images = f"{recipe.epoch_images:,}" if recipe.epoch_images else "all"
-    (whole, as_float16), (to, to_float16) = _whole(files), _whole(first)
+    (row, mark), (first_row, first_mark) = _uncompressed(files), _uncompressed(first)
     int8 = files.get("int8")
     cells = [
-        f"`{made.model}`",
+        f"`{artifact.model}`",
         f"{recipe.epochs} × {images}, {recipe.seed}",
-        f"{made.parameters:,}",
+        f"{artifact.parameters:,}",
         _macs(output, next(iter(files.values()))),
-        _score(whole) + as_float16,
+        _score(row) + mark,
         _score(int8),
         f"{int8.size_bytes / 1e3:.0f}" if int8 and int8.size_bytes else "not converted",
-        _ratio(whole, to) + (as_float16 or to_float16),
+        _ratio(row, first_row) + (mark or first_mark),
         _ratio(int8, first.get("int8")),
         ", ".join(f"{p.top1:g} {p.dataset}" for p in spec.published) or "none",
     ]
     return f"| {' | '.join(cells)} |\n"
 
 
-def _whole(files: FilesByPrecision) -> tuple[ReportRow | None, str]:
-    """The float32 file, else the float16 one; and the mark of the latter.
+def _uncompressed(files: FilesByPrecision) -> tuple[ReportRow | None, str]:
+    """Returns the float32 file and "", or else the float16 file and a mark.
 
-    On this computer float16 is widened once and computes in float32: the same times.
+    Their latencies are the same on this computer, since float16 weights are converted to float32
+    when the file is loaded.
     """
     if row := files.get("float32"):
         return row, ""
@@ -138,19 +136,19 @@ def _artifact(files: FilesByPrecision) -> Artifact:
 
 
 def _line(files: FilesByPrecision, output: Path) -> str:
-    made = _artifact(files)
-    recipe, spec = made.recipe, model_spec(made.model)
+    artifact = _artifact(files)
+    recipe, spec = artifact.recipe, model_spec(artifact.model)
     float16, int8 = files.get("float16"), files.get("int8")
-    name = f"`{made.model}`" + (f", width {recipe.width:g}" if recipe.width != 1 else "")
+    name = f"`{artifact.model}`" + (f", width {recipe.width:g}" if recipe.width != 1 else "")
     images = f" × {recipe.epoch_images:,}" if recipe.epoch_images else ""
-    how = f"{recipe.epochs}{images}, {recipe.seed}"
+    training = f"{recipe.epochs}{images}, {recipe.seed}"
     cells = [
         name,
-        names.title(made.dataset),
-        f"{made.parameters:,}",
+        names.title(artifact.dataset),
+        f"{artifact.parameters:,}",
         _macs(output, next(iter(files.values()))),
-        f"{how}, taught by {recipe.teacher}" if recipe.teacher else how,
-        f"{100 * made.validation_accuracy:.2f}",
+        f"{training}, teacher {recipe.teacher}" if recipe.teacher else training,
+        f"{100 * artifact.validation_accuracy:.2f}",
         _score(float16),
         _score(int8),
         *(
@@ -164,7 +162,7 @@ def _line(files: FilesByPrecision, output: Path) -> str:
 
 
 def _macs(output: Path, row: ReportRow) -> str:
-    """In millions, counted from the file."""
+    """Returns the multiply-accumulates of a file in millions."""
     from converters.inspection import macs
     from converters.release.read import content
     from converters.tflite.reader import read
@@ -175,7 +173,7 @@ def _macs(output: Path, row: ReportRow) -> str:
 
 def _score(row: ReportRow | None) -> str:
     if row is None or row.score is None:
-        return "not scored"
+        return "no test accuracy"
     if row.score.top1 is None:
         return f"failed: {row.score.failure}"
     low, high = wilson(row.score.top1, row.score.record.images)
@@ -183,20 +181,20 @@ def _score(row: ReportRow | None) -> str:
 
 
 def _ratio(row: ReportRow | None, to: ReportRow | None) -> str:
-    """Of the times with XNNPACK on this computer."""
+    """Returns the ratio of the latencies with LiteRT and XNNPACK on a host."""
     if row is None or to is None:
         return "not timed"
-    for key, one in row.outcomes.items():
+    for key, outcome in row.outcomes.items():
         other = to.outcomes.get(key)
         if key[0].kind == "host" and key[0].runtime == "litert" and key[1] == "xnnpack":
-            return _of(one, other)
+            return _divided(outcome, other)
     return "not timed"
 
 
-def _of(one: TimedResult, other: TimedResult | None) -> str:
-    if other is None or one.latency_ms is None or other.latency_ms is None:
+def _divided(outcome: TimedResult, other: TimedResult | None) -> str:
+    if other is None or outcome.latency_ms is None or other.latency_ms is None:
         return "not timed"
-    return f"{one.latency_ms / other.latency_ms:.2f}"
+    return f"{outcome.latency_ms / other.latency_ms:.2f}"
 
 
 if __name__ == "__main__":

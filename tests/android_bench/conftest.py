@@ -1,4 +1,4 @@
-"""The real adb client on a private server, virtual phones, and real cases to run on them."""
+"""Fixtures with the real adb client on a private server, virtual phones, and cases to run."""
 
 from __future__ import annotations
 
@@ -29,21 +29,22 @@ from zoo.schema.measurement import Configuration, Measurement
 from zoo.schema.processes import by_case
 
 OURS = "/data/local/tmp"
-# Runs are short. Limits are those of real phones, by the clock of the tests.
+# Short runs. Timeouts are as on real phones but use the clock of the tests.
 SHORT = RunOptions(num_runs=12, min_secs=0.02, warmup_secs=0.02)
-# The tool loads nothing and sleeps: what most tests are about happens around it.
+# The tool loads no runtime and only sleeps, since most tests are about what happens around it.
 ASLEEP = {"litert": False, "slow_ms": 1.0}
 
 
 @dataclass
 class Bench:
-    """An adb server, and what it takes to measure on phones that are connected to it.
+    """An adb server with everything needed to measure on phones that are connected to it.
 
     Attributes:
-        server, adb: the server and its client.
-        binary: the stand-in for the tool.
-        model: a tiny one.
-        clock: that of the client.
+        server: The adb server.
+        adb: Client of the server.
+        binary: Stand-in for benchmark_model.
+        model: A tiny `.tflite` file.
+        clock: Clock of the client.
     """
 
     server: AdbServer
@@ -54,13 +55,17 @@ class Bench:
 
     @contextmanager
     def phone(self, **profile: Any) -> Iterator[VirtualPhone]:
-        """A connected virtual phone, whose tool only sleeps unless the profile says otherwise."""
+        """Connects a virtual phone; its tool only sleeps unless the profile changes that.
+
+        Args:
+            profile: Fields of `PhoneProfile`.
+        """
         with self.phone_like(PhoneProfile(**{**ASLEEP, **profile})) as phone:
             yield phone
 
     @contextmanager
     def phone_like(self, profile: PhoneProfile) -> Iterator[VirtualPhone]:
-        """A connected virtual phone of that make."""
+        """Connects a virtual phone with a given profile."""
         with VirtualPhone(profile) as phone:
             self.server.run("connect", phone.serial)
             try:
@@ -70,16 +75,16 @@ class Bench:
                 lock_path(phone.serial).unlink(missing_ok=True)
 
     def client(self, phone: VirtualPhone) -> Adb:
-        """The client for a phone; its pauses are in the phone's own time, if that has one."""
+        """Returns the client for a phone; pauses use the phone's simulated time if it has one."""
         if not phone.profile.simulated:
             return self.adb
         clock = PausingClock(phone.time.sleep if phone.time else time.sleep)
         return Adb(self.server.adb, env=self.adb.env, clock=clock)
 
     def during_run(self, phone: VirtualPhone, action: Callable[[], object]) -> None:
-        """Calls `action` in the midst of a run that the harness has begun to wait for.
+        """Calls `action` during a run of the tool, once the harness waits for that run.
 
-        Without that a quick phone could be in its run before the harness knows that it has begun.
+        A fast phone could otherwise be running before the harness knows that the run has begun.
         """
 
         def followed() -> None:
@@ -89,11 +94,11 @@ class Bench:
         phone.during_run(followed)
 
     def find_binary(self, abi: str) -> Binary:
-        """The stand-in for benchmark_model, as if the user had given it."""
+        """Returns the stand-in for benchmark_model, as if the user had passed it."""
         return benchmark_binary(self.binary, abi, self.binary.parent / "cache")
 
     def cases(self, *delegates: str) -> list[Case]:
-        """One case of the tiny model for each delegate."""
+        """Returns a case of the tiny model for each delegate."""
         return [
             Case(
                 path=self.model,
@@ -108,7 +113,7 @@ class Bench:
         ]
 
     def tasks(self, *delegates: str, processes: int = 1) -> list[Task]:
-        """Every process of the tiny model with each delegate, case by case."""
+        """Returns the tasks of the tiny model, `processes` per delegate, in the order of the cases."""
         scheduled = [
             schedule([case], processes, "phone", {"place": place})
             for place, case in enumerate(self.cases(*delegates))
@@ -118,9 +123,16 @@ class Bench:
     def processes(
         self, phone: VirtualPhone, tasks: Sequence[Task], **options: Any
     ) -> list[Measurement]:
-        """A row for each task, with short runs."""
+        """Measures tasks with short runs and returns one row per task.
+
+        Args:
+            phone: The phone.
+            tasks: Tasks to measure.
+            options: `provenance` and `progress` as for `measure_on_phone`; the rest overrides
+                fields of `SHORT`.
+        """
         provenance = options.pop("provenance", Provenance(("test",), {"zoo": "test"}))
-        progress = options.pop("progress", lambda _: None)
+        log = options.pop("log", lambda _: None)
         return list(
             measure_on_phone(
                 self.client(phone),
@@ -129,14 +141,14 @@ class Bench:
                 self.find_binary,
                 provenance,
                 replace(SHORT, **options),
-                progress,
+                log,
             )
         )
 
     def measure(
         self, phone: VirtualPhone, *delegates: str, processes: int = 1, **options: Any
     ) -> list[Measurement]:
-        """A row for each case."""
+        """Measures the tiny model with each delegate and returns one row per case."""
         tasks = self.tasks(*delegates, processes=processes)
         rows = self.processes(phone, tasks, **options)
         assert [(row.case, row.process) for row in rows] == [(t.key, t.number) for t in tasks]
@@ -154,22 +166,26 @@ def every_bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
 @pytest.fixture
 def bench(every_bench: Bench) -> Bench:
-    """The module's, with its clock as usual."""
+    """The bench of the module, with its clock reset."""
     every_bench.clock.normal()
     return every_bench
 
 
 def bench_of(server: AdbServer, binary: Path, model: Path) -> Bench:
-    """A bench with a clock of its own."""
+    """Returns a bench with its own clock."""
     clock = TestClock()
     adb = Adb(server.adb, env={**os.environ, **server.env}, clock=clock)
     return Bench(server, adb, binary, model, clock)
 
 
 def left_on(phone: VirtualPhone, but: Collection[str] = ()) -> list[str]:
-    """Files and processes of ours that stay on the phone, besides those files.
+    """Returns the files and processes that the harness has left on a phone.
 
-    What runs is waited for: it may be about to end, or to remove a file.
+    Waits for running processes, which may be about to end or to remove a file.
+
+    Args:
+        phone: The phone.
+        but: Names of files that may stay.
     """
     end_s = time.monotonic() + HANG_S
     while True:

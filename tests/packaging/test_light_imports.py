@@ -1,4 +1,4 @@
-"""What must stay light: TensorFlow costs 4 seconds and more, so only training may import it."""
+"""Modules that must not import TensorFlow, which takes 4 seconds or more."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ TF_FREE = (
     "zoo.sweeps.tune",
     "zoo.data.imagenet",
     "zoo.runtime.sandbox",
-    "zoo.runtime.sandbox_worker",  # and so no child that runs a file has it
+    "zoo.runtime.sandbox_worker",  # so child processes that run a file do not import it either
     "zoo.runs",
     "zoo.runtime.interpreter",
     "zoo.schema.recipe",
@@ -79,12 +79,12 @@ TF_FREE = (
 )
 
 
-# "alone": each module in a fork of its own, since what one imports the next would find. "in a row":
-# commands alone are in forks, since several define the same flags; it is a fifth of the work, and
-# finds all but a module that needs another one to be imported first.
+# "alone": each module is imported in its own fork, so no module depends on imports of earlier ones.
+# "in a row": only commands are imported in forks, because several define the same flags. This takes
+# a fifth of the time but does not detect a module that needs another one to be imported first.
 CODE = """
 import importlib, os, sys
-import absl.flags, numpy, pydantic, requests  # what most of them share
+import absl.flags, numpy, pydantic, requests  # imported by most of the modules
 how, *modules = sys.argv[1:]
 for module in modules:
     forked = how == "alone" or module.startswith("scripts.")

@@ -100,7 +100,7 @@ def test_the_same_command_goes_on_where_it_stopped(benchmark, phones, adb):
     runs = len(one.benchmarks())
     again, same = benchmark(*flags)
     assert again.returncode == 0
-    assert "4 of 4 processes are measured already" in again.stdout
+    assert "4 of 4 processes are already measured" in again.stdout
     assert len(same) == len(rows) and len(one.benchmarks()) == runs
     _, anew = benchmark(*flags, "--session=second")
     assert len(anew) == len(rows) + 4
@@ -126,9 +126,9 @@ def test_plan_and_dry_run(benchmark, phones, command, adb, tmp_path):
     plan = command("benchmark", *shared, *flags, "--plan", **adb.env)
     assert plan.returncode == 0, plan.stderr
     assert "2 cases on" in plan.stdout
-    assert "6 processes in all, 6 of them to be run" in plan.stdout
+    assert "6 processes, 6 of them to run" in plan.stdout
     # Two idles and a load of 60 s for each of two cases, and little else.
-    assert "to be run: 3.6 minutes or more" in plan.stdout
+    assert "to run: at least 3.6 minutes" in plan.stdout
     dry = command("benchmark", *shared, *flags, "--cores=big", "--dry_run", **adb.env)
     lines = [line for line in dry.stdout.splitlines() if "--graph=" in line]
     assert len(lines) == 6
@@ -144,7 +144,7 @@ def test_plan_and_dry_run(benchmark, phones, command, adb, tmp_path):
         ("--threads=0", "numbers from 1 to 256"),
         ("--threads=two", "numbers from 1 to 256"),
         ("--energy_secs=5", "energy_secs"),
-        ("--delegate=npu", "unknown delegate on a phone 'npu'"),
+        ("--delegate=npu", "unknown phone delegate 'npu'"),
     ],
 )
 def test_bad_flags(command, tmp_path, flag, message):

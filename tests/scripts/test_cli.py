@@ -20,9 +20,9 @@ from zoo.io.stderr import quiet
     [
         ("/sys/model.ztfl", "/sys/model.ztfl .*got: (Read-only|Permission|Operation not).*to do: "),
         ("/sys/no/model.ztfl", "/sys/no .*got: (Read-only|Permission|Operation not).*to do: "),
-        ("a_file/model.ztfl", "a_file.*got: (File exists|Not a directory).*name a folder"),
-        ("a_file/sub/model.ztfl", "a_file/sub.*got: Not a directory.*name a folder"),
-        ("a_folder", "/a_folder .*got: Is a directory.*name a file"),
+        ("a_file/model.ztfl", "a_file.*got: (File exists|Not a directory).*pass a folder"),
+        ("a_file/sub/model.ztfl", "a_file/sub.*got: Not a directory.*pass a folder"),
+        ("a_folder", "/a_folder .*got: Is a directory.*pass a file"),
         ("x" * 300, "got: File name too long.*shorter"),
     ],
 )
@@ -32,7 +32,7 @@ def test_a_place_that_is_refused_is_one_line(command, tmp_path, place, said):
     tiny_model(tmp_path / "tiny.tflite")
     done = command("pack", str(tmp_path / "tiny.tflite"), f"--output_file={tmp_path / place}")
     assert done.returncode == 1
-    assert re.fullmatch(f"error: the system refuses a file.*{said}.*\n", done.stderr)
+    assert re.fullmatch(f"error: file operation failed.*{said}.*\n", done.stderr)
 
 
 def run(body, stdout):
@@ -54,7 +54,7 @@ def test_output_that_does_not_fit_is_one_line(body):
     with Path("/dev/full").open("w") as full:
         done = run(body, full)
     assert done.returncode == 1
-    assert re.fullmatch("error: (the system refuses.*No space left on.*|so)\n", done.stderr)
+    assert re.fullmatch("error: (file operation failed.*No space left on.*|so)\n", done.stderr)
 
 
 @pytest.mark.parametrize("body", ["print(1)", "cli.say('1')"])
@@ -130,6 +130,13 @@ def test_help_has_the_flags_that_commands_share(command, name, flag):
     assert told.stdout.splitlines().count(f"  {flag}") == 1
 
 
+@pytest.mark.parametrize("name", ["compress", "describe", "convert"])
+def test_no_flags_at_all(command, name):
+    done = command(name)
+    assert done.returncode in (1, 2)
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+
+
 def test_help_shows_the_defaults_of_the_recipe_that_is_named(command):
     def epochs(*words):
         text = command("train", "--help", *words).stdout
@@ -141,6 +148,24 @@ def test_help_shows_the_defaults_of_the_recipe_that_is_named(command):
         epochs("--recipe=strong") == epochs("--recipe", "strong") == str(RECIPES["strong"].epochs)
     )
     assert epochs("--recipe=nothing") == epochs()
+
+
+@pytest.mark.parametrize("name", ["train", "explore", "compress"])
+def test_help_groups_the_recipe_first_and_marks_flags_that_only_compress_reads(command, name):
+    text = command(name, "--help").stdout
+    groups = dict(re.findall(r"^(\w.*):\n((?:  .*\n)+)", text, re.M))
+    network = groups.get("Recipe and network", "")
+    assert all(f"  --{flag}=TEXT\n" in network for flag in ("recipe", "model", "dataset")) == (
+        name != "compress"
+    )
+    note = (
+        "" if name == "compress" else " (only stored in the run, for zoo compress; see its --help)"
+    )
+    for title in ("Pruning", "Clustering", "Low rank", "Quantization-aware training"):
+        assert f"{title}{note}" in groups
+    assert "  --prune_pattern=TEXT\n" in groups[f"Pruning{note}"]
+    flags = [title for title, lines in groups.items() if "  --" in lines]
+    assert flags[0] == ("Flags" if name == "compress" else "Recipe and network")
 
 
 @pytest.mark.parametrize("name", ["convert", "benchmark", "compress"])

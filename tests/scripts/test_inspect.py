@@ -80,7 +80,7 @@ def test_full_delegation_can_be_required(command, good):
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
-        ([], "no file is named"),
+        ([], "at least one file is required"),
         (["--chip=snapdragon_865_gp", "x.tflite"], "did you mean snapdragon_865_gpu"),
         (["--norun", "--require_full_delegation", "x.tflite"], "--norun"),
     ],
@@ -96,5 +96,5 @@ def test_wrong_use_is_one_line(command, flags, told):
 def test_norun_reads_only(command, good):
     done = command("inspect", "--norun", "--chip=snapdragon_865_cpu", str(good))
     assert done.returncode == 0
-    assert "not asked" in done.stdout
+    assert "not run (--norun)" in done.stdout
     assert "snapdragon_865_cpu" in done.stdout

@@ -1,7 +1,7 @@
-"""The README's way from the cable to the page, each command as it stands there, on a virtual phone.
+"""Runs the commands of the README's walk-through, from the cable to the report page.
 
-Changed are only: the serial, the port of Wi-Fi (another adb might own 5555), and how many minutes
-are metered and sustained.
+They run on a virtual phone, exactly as they are in the README, except for the serial, the Wi-Fi
+port (another adb may use 5555), and the durations of metering and of the sustained run.
 """
 
 import json
@@ -85,13 +85,13 @@ def test_every_command(folder: Path):
             for long, short in SHORTER.items():
                 line = line.replace(long, short)
             words = shlex.split(line)
-            assert words[:2] == ["python", "-m"], command
+            assert words[0] == "zoo", command
             if "connect" in words:
                 words.append(f"--port={port}")
             if "recommend" in line:  # the serial of a phone on a cable is its own
                 words = [word.replace(phone.serial, "R58M12ABCDE") for word in words]
             done = subprocess.run(
-                [sys.executable, *words[1:]],
+                [sys.executable, "-m", f"scripts.{words[1]}", *words[2:]],
                 cwd=folder,
                 env={
                     **os.environ, **adb.env, "PYTHONPATH": str(ROOT),

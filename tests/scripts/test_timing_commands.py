@@ -95,7 +95,7 @@ def test_the_time_to_build(command):
             "too small | where: --batch_size | expected: 1 or more",
         ),
         ("studies.shift_costs", "--runs=0", "too small | where: --runs"),
-        ("studies.shift_costs", "--maps=8x64", "not a map | where: --maps"),
+        ("studies.shift_costs", "--maps=8x64", "invalid size | where: --maps"),
     ],
 )
 def test_what_can_not_be_timed(command, name, flag, message):

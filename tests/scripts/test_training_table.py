@@ -20,7 +20,7 @@ def test_the_table_has_what_was_measured(command, digits, tmp_path):
     assert none.returncode == 1 and "no results yet" in none.stderr
     done = command("convert", f"--run={run}", "--precision=float16,int8", output)
     assert done.returncode == 0, done.stderr
-    assert command("studies.training_table", output).stdout.count("not scored") == 2
+    assert command("studies.training_table", output).stdout.count("no test accuracy") == 2
     done = command(
         "benchmark", "--device=host", "--runtime=litert", "--delegate=xnnpack", "--processes=1",
         "--min_secs=0.01", "--num_runs=5", output,

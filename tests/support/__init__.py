@@ -1,1 +1,1 @@
-"""What several tests share and no test is."""
+"""Helpers shared by several test modules; contains no tests."""

@@ -1,6 +1,7 @@
-"""A headless Chromium, spoken to by the DevTools protocol over two pipes: no port, no package.
+"""Drives a headless Chromium through the DevTools protocol over two pipes.
 
-https://chromedevtools.github.io/devtools-protocol/ ; messages are JSON, each ended by a zero byte.
+This needs neither a port nor a Python package. Messages are JSON, each terminated by a zero byte.
+https://chromedevtools.github.io/devtools-protocol/
 """
 
 from __future__ import annotations
@@ -18,17 +19,22 @@ from typing import Any
 from tests.support.processes import HANG_S
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-_KEYS = {"Enter": "\r", " ": " "}  # what a key types, for those that press a button
+_KEYS = {"Enter": "\r", " ": " "}  # text that a key types; these keys press buttons
 
 
 class Browser:
-    """One tab. `complaints` are console messages and errors; `requests` every URL that was asked.
+    """A browser with one tab.
+
+    Attributes:
+        complaints: Console messages and errors, as JSON.
+        requests: All requested URLs.
 
     Args:
-        profile: an empty folder for what Chromium keeps.
-        width, height: of the window, in CSS pixels.
-        mobile: a telephone's viewport, at two device pixels a CSS pixel.
-        dark: what `prefers-color-scheme` says.
+        profile: Empty folder for Chromium's own files.
+        width: Width of the window in CSS pixels.
+        height: Height of the window in CSS pixels.
+        mobile: Whether to use a phone's viewport, with two device pixels per CSS pixel.
+        dark: Whether `prefers-color-scheme` is dark instead of light.
     """
 
     def __init__(
@@ -87,9 +93,9 @@ class Browser:
         """Loads a page and waits until its chooser is ready.
 
         Returns:
-            Seconds from the start of the navigation until then.
+            Duration of the navigation in seconds.
         """
-        self._send("Page.navigate", {"url": "about:blank"})  # a new hash alone would load nothing
+        self._send("Page.navigate", {"url": "about:blank"})  # a URL that differs only in its hash is not reloaded
         self._send("Page.navigate", {"url": url})
         deadline = time.monotonic() + HANG_S
         ready = "document.readyState === 'complete' && document.documentElement.dataset.ready"
@@ -100,23 +106,23 @@ class Browser:
         return float(self.run("performance.getEntriesByType('navigation')[0].duration")) / 1000
 
     def run(self, expression: str) -> Any:
-        """The value of a JavaScript expression on the page, or of the promise that it is."""
-        asked = {"expression": expression, "returnByValue": True, "awaitPromise": True}
-        answer = self._send("Runtime.evaluate", asked)
+        """Evaluates JavaScript on the page and returns its value; promises are awaited."""
+        params = {"expression": expression, "returnByValue": True, "awaitPromise": True}
+        answer = self._send("Runtime.evaluate", params)
         if "exceptionDetails" in answer:
             raise RuntimeError(json.dumps(answer["exceptionDetails"])[:500])
         return answer["result"].get("value")
 
     def press(self, *keys: str) -> None:
-        """Presses keys, by their names in `KeyboardEvent.key`."""
+        """Presses keys, one after another, named as in `KeyboardEvent.key`."""
         for key in keys:
-            told = {"key": key, "code": key, "windowsVirtualKeyCode": _code(key)}
+            event = {"key": key, "code": key, "windowsVirtualKeyCode": _code(key)}
             text = {"text": _KEYS[key]} if key in _KEYS else {}
-            self._send("Input.dispatchKeyEvent", {"type": "keyDown", **told, **text})
-            self._send("Input.dispatchKeyEvent", {"type": "keyUp", **told})
+            self._send("Input.dispatchKeyEvent", {"type": "keyDown", **event, **text})
+            self._send("Input.dispatchKeyEvent", {"type": "keyUp", **event})
 
     def screenshot(self) -> bytes:
-        """What the window shows, as PNG."""
+        """Returns the contents of the window as PNG."""
         return base64.b64decode(self._send("Page.captureScreenshot", {"format": "png"})["data"])
 
     def _send(self, method: str, params: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -137,14 +143,14 @@ class Browser:
     def _receive(self) -> dict[str, Any]:
         while b"\0" not in self._rest:
             if not select.select([self._from], [], [], HANG_S)[0]:
-                raise TimeoutError(f"Chromium says nothing for {HANG_S} s")
+                raise TimeoutError(f"no answer from Chromium for {HANG_S} s")
             part = os.read(self._from, 1 << 20)
             if not part:
-                raise RuntimeError("Chromium has ended")
+                raise RuntimeError("Chromium has exited")
             self._rest += part
         message, _, self._rest = self._rest.partition(b"\0")
-        found: dict[str, Any] = json.loads(message)
-        return found
+        parsed: dict[str, Any] = json.loads(message)
+        return parsed
 
     def _note(self, event: dict[str, Any]) -> None:
         method, params = event.get("method", ""), event.get("params", {})

@@ -1,4 +1,4 @@
-"""Clocks for the harness: with them no test depends on how fast this computer is."""
+"""Clocks for the harness, so that no test depends on the speed of this computer."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from collections.abc import Callable
 
 from android_bench.clock import Clock
 
-_LATE = 20.0  # times as long as it says is every limit
-_HURRY = 60.0  # times as short, where nothing can come any more
-_PAUSE_S = 0.04  # that a pause takes at most
+_LATE = 20.0  # factor by which timeouts are longer than requested
+_HURRY = 60.0  # factor by which they are shorter after `hurry`
+_PAUSE_S = 0.04  # longest real duration of a pause
 
 
 class TestClock(Clock):
-    """Limits come late and pauses are short, until a test says that there is nothing to wait for.
+    """A clock with long timeouts and short pauses.
 
-    A limit that is to be reached is reached by `skip` or `hurry`, when what it is for has happened.
+    A slow computer therefore reaches no timeout by accident. A test that needs a timeout to expire
+    calls `skip` or `hurry` once the situation that it tests is reached.
     """
 
     __test__ = False
@@ -37,38 +38,38 @@ class TestClock(Clock):
         time.sleep(min(seconds, _PAUSE_S))
 
     def skip(self, seconds: float) -> None:
-        """Lets so much pass at once: what is being waited for now comes to its limit."""
+        """Advances the clock by `seconds` at once, so that current timeouts expire."""
         with self._changed:
             self._said += seconds
 
     def hurry(self) -> None:
-        """From now on limits come soon."""
+        """Makes timeouts short from now on."""
         self._set_rate(_HURRY)
 
     def normal(self) -> None:
-        """From now on limits come late."""
+        """Makes timeouts long again and forgets the pauses so far."""
         self._set_rate(1 / _LATE)
         self._pauses.clear()
 
     @property
     def pauses(self) -> list[float]:
-        """All that were asked for since the last `normal`."""
+        """Durations of all pauses since the last `normal`, in seconds."""
         return list(self._pauses)
 
     def wait_for_pause(self, seconds: float, times: int = 1) -> None:
-        """Returns when so many pauses of that length have begun from now on."""
+        """Waits until `times` more pauses of exactly `seconds` have begun."""
         with self._changed:
             before = self._pauses.count(seconds)
             self._changed.wait_for(lambda: self._pauses.count(seconds) >= before + times)
 
     def wait_for_next_pause(self) -> None:
-        """Returns when one more pause has begun: whoever waits does so by now."""
+        """Waits until one more pause has begun, so the harness is waiting."""
         with self._changed:
             before = len(self._pauses)
             self._changed.wait_for(lambda: len(self._pauses) > before)
 
     def wait_for_pauses(self, count: int) -> list[float]:
-        """The pauses since the last `normal`, as soon as there were so many."""
+        """Waits for `count` pauses since the last `normal` and returns all of them, in seconds."""
         with self._changed:
             self._changed.wait_for(lambda: len(self._pauses) >= count)
             return list(self._pauses)
@@ -82,7 +83,11 @@ class TestClock(Clock):
 
 
 class PausingClock(TestClock):
-    """Limits come late; whoever pauses waits as `pause` does."""
+    """A clock with long timeouts whose pauses are delegated to a function.
+
+    Args:
+        pause: Called with the duration of each pause in seconds.
+    """
 
     def __init__(self, pause: Callable[[float], None]) -> None:
         super().__init__()

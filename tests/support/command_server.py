@@ -1,15 +1,16 @@
-"""Runs `python -m MODULE ARGUMENTS` in forks of one process that has TensorFlow loaded already.
+"""Runs `python -m MODULE ARGUMENTS` in forks of a process that has already imported TensorFlow.
 
-Importing TensorFlow takes nine processor seconds, more than most commands that a test runs. This
-process imports it once for a whole test run, when the first command comes, and never computes with
-it: each command is a fork, a process of its own with its own arguments, environment, folder,
-streams and exit code. The client's end is `tests.support.processes`.
+Importing TensorFlow takes nine seconds of CPU time, more than most commands that tests run. This
+process imports it once per test run, when it receives the first command, and never computes with
+it. Each command runs in a fork with its own arguments, environment, working directory, streams and
+exit code. The client is `tests.support.processes`.
 
     python -m tests.support.command_server DESCRIPTOR
 
-DESCRIPTOR is that of a listening Unix socket. The server ends when its stdin does, with its parent.
-What a fork can't show is tested with processes of their own: what is imported when
-(`tests/packaging/test_light_imports.py`), what an installed wheel does (`test_wheel.py` there).
+DESCRIPTOR is the file descriptor of a listening Unix socket. The server exits when its stdin is
+closed, and so with its parent. Tests of imports (`tests/packaging/test_light_imports.py`) and of
+the installed wheel (`test_wheel.py` there) start new processes, since a fork has imported
+everything.
 """
 
 from __future__ import annotations
@@ -34,11 +35,11 @@ _STREAMS = 3
 
 
 def serve(listener: socket.socket) -> None:
-    """Answers each connection with the process id of its command, then its exit status."""
+    """Answers each connection with the process ID of its command, then with its exit code."""
     wake, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(waker)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the tests; then stdin ends
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C stops pytest, which closes stdin
     running: dict[int, socket.socket] = {}
     while True:
         ready, _, _ = select.select([listener.fileno(), wake, 0], [], [])
@@ -71,7 +72,7 @@ def _start(listener: socket.socket, running: dict[int, socket.socket]) -> None:
     data, streams, _, _ = socket.recv_fds(client, MAX_REQUEST_BYTES, _STREAMS)
     while data and not data.endswith(b"\n"):
         data += client.recv(MAX_REQUEST_BYTES)
-    if not data:  # it has gone again
+    if not data:  # the client has disconnected
         return
     request = json.loads(data)
     _load()
@@ -96,13 +97,13 @@ def _load() -> None:
     import tensorflow_model_optimization  # noqa: F401
     import tf_keras  # noqa: F401
 
-    import zoo.schema.measurement  # noqa: F401 - and with it pydantic
+    import zoo.schema.measurement  # noqa: F401 - also imports pydantic
 
-    gc.freeze()  # or the first collection in each fork would copy all of it
+    gc.freeze()  # otherwise the first collection in each fork would copy all objects
 
 
 def _become(request: dict[str, Any], streams: list[int]) -> NoReturn:
-    """Makes this fork what a new process would be, runs the module and ends."""
+    """Sets this fork up like a new process, runs the module and exits."""
     import numpy as np
 
     signal.set_wakeup_fd(-1)
@@ -116,12 +117,12 @@ def _become(request: dict[str, Any], streams: list[int]) -> NoReturn:
     os.environ.clear()
     os.environ.update(request["environment"])
     os.chdir(request["folder"])
-    sys.path[0] = request["folder"]  # as -m has it
-    np.random.seed()  # each fork has the server's state
+    sys.path[0] = request["folder"]  # as with python -m
+    np.random.seed()  # forks inherit the server's state
     module, *arguments = request["words"]
     sys.argv = [module, *arguments]
     code = _run(module)
-    with contextlib.suppress(Exception):  # what the end of Python does, but for taking itself down
+    with contextlib.suppress(Exception):  # as Python does at exit, without its teardown
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
     try:

@@ -1,4 +1,4 @@
-"""Battery gauges whose true power is known: what a sampler would have written of them."""
+"""Simulated battery gauges with a known true power, and the samples that they would give."""
 
 from __future__ import annotations
 
@@ -9,27 +9,30 @@ import numpy as np
 
 from android_bench.power.energy import Window
 
-_STEP_S = 0.01  # of the true power
+_STEP_S = 0.01  # time step of the simulated power
 
 
 @dataclass(frozen=True, kw_only=True)
 class Phone:
-    """A phone on battery that is idle, loaded, idle.
+    """A phone on battery that is idle, then under load, then idle again.
 
     Attributes:
-        idle_w, load_w: mean power.
-        drift_w: how much more the phone takes idle after the load than before.
-        noise: standard deviation of the power, of its mean; it changes within a second or so.
-        volts: of the idle battery; it sags under load.
-        ohms: by which it sags.
-        period_s: between two measurements of the gauge.
-        averaging: the gauge gives the mean since its last measurement, not the moment's value.
-        amps: of one unit of current_now.
-        charging_positive: Android's sign.
-        steps: units of current_now that a reading is rounded to.
-        counter_step_uah: of the charge counter; 0 for a phone without one.
-        idle_s, load_s: lengths.
-        sample_s: between two samples, about.
+        idle_w: Mean idle power before the load.
+        load_w: Mean power under load.
+        drift_w: Increase of the idle power after the load.
+        noise: Standard deviation of the power relative to its mean; varies within about a second.
+        volts: Voltage of the idle battery.
+        ohms: Internal resistance, which lowers the voltage under load.
+        period_s: Time between two measurements of the gauge.
+        averaging: Whether the gauge gives the mean current since its last measurement instead of
+            the current at that moment.
+        amps: Amperes per unit of current_now.
+        charging_positive: Whether current_now is positive while charging, as Android documents it.
+        steps: Resolution of current_now, in its units.
+        counter_step_uah: Resolution of the charge counter; 0 for a phone without one.
+        idle_s: Length of each idle window.
+        load_s: Length of the load.
+        sample_s: Approximate time between two samples.
     """
 
     idle_w: float = 0.6
@@ -51,7 +54,16 @@ class Phone:
 
 @dataclass(frozen=True, eq=False)
 class Sampled:
-    """A sampler's text, the windows, and the truth: net watts under load, above both idles."""
+    """Output of a sampler, with the true power.
+
+    Attributes:
+        text: The sampler's output.
+        before: Idle window before the load.
+        load: Window under load.
+        after: Idle window after the load.
+        net_w: True mean power under load, minus the mean of the two idle windows.
+        gross_w: True mean power under load.
+    """
 
     text: str
     before: Window
@@ -62,7 +74,13 @@ class Sampled:
 
 
 def sampled(phone: Phone, seed: int = 0, kind: str = "native") -> Sampled:
-    """Runs the phone."""
+    """Simulates a phone and its sampler.
+
+    Args:
+        phone: The phone.
+        seed: Seed of the noise and of the sampling times.
+        kind: Kind of sampler: `native` or `loop`.
+    """
     draw = np.random.default_rng(seed)
     lengths = (phone.idle_s, phone.load_s, phone.idle_s)
     edges = np.cumsum((0.0, *lengths))
@@ -73,7 +91,7 @@ def sampled(phone: Phone, seed: int = 0, kind: str = "native") -> Sampled:
     watts = np.maximum(watts, 0.3 * np.array(levels)[which])
     volts = phone.volts - phone.ohms * watts / phone.volts
     amperes = watts / volts
-    # The gauge measures now and then, and shows the last reading in between.
+    # The gauge measures periodically and repeats the last reading in between.
     first = draw.uniform(0, phone.period_s)
     measured = np.arange(first, edges[-1], phone.period_s)
     index = np.minimum((measured / _STEP_S).astype(int), len(at) - 1)
@@ -117,7 +135,7 @@ def sampled(phone: Phone, seed: int = 0, kind: str = "native") -> Sampled:
 
 
 def _wandering(draw: np.random.Generator, n: int) -> np.ndarray:
-    """Noise of unit variance that is white in part and in part changes within a second."""
+    """Returns noise of unit variance, partly white and partly varying within a second."""
     slow = draw.standard_normal(n // 50 + 2)
     smooth = np.interp(np.arange(n), np.arange(len(slow)) * 50, slow)
     return (smooth + draw.standard_normal(n)) / np.sqrt(2)

@@ -1,6 +1,9 @@
-"""Makes .tflite files with TensorFlow's converter: `python -m tests.support.keras_files FOLDER`.
+"""Writes `.tflite` files with TensorFlow's converter.
 
-Says, as JSON, each one's name, and its parameters and multiply-accumulates by Keras.
+    python -m tests.support.keras_files FOLDER
+
+Prints the name of each file, and Keras's counts of its parameters and multiply-accumulates, as
+JSON.
 """
 
 import json
@@ -20,7 +23,7 @@ from zoo.schema.run import ModelConfig  # noqa: E402
 
 
 def main(folder: Path) -> None:
-    """Makes them."""
+    """Writes the files to `folder`."""
     tf_keras.utils.set_random_seed(1)
     k, bias = tf_keras.layers, {"bias_initializer": "random_normal"}
     image = k.Input((16, 16, 4), batch_size=1)
@@ -30,17 +33,17 @@ def main(folder: Path) -> None:
     x = k.Conv2DTranspose(6, 3, strides=2, padding="same", **bias)(x)
     mixed = tf_keras.Model(image, k.Dense(7, **bias)(k.Flatten()(x)))
     net = catalog.build(ModelConfig(model="squeezenet_v1_1", input_shape=(32, 32, 3), classes=10))
-    for layer in net.layers:  # a converter may leave a bias of zeros out
+    for layer in net.layers:  # converters may drop a bias of zeros
         layer.set_weights([w + tf.random.normal(w.shape, 0, 0.01) for w in layer.get_weights()])
-    said = []
+    counts = []
     for name, model, macs in (("mixed", mixed, 0), ("squeezenet", net, counting.macs(net))):
         function = tf.function(lambda x, m=model: m(x, training=False))
         spec = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32)
         call = function.get_concrete_function(spec)
         content = tf.lite.TFLiteConverter.from_concrete_functions([call], model).convert()
         (folder / f"{name}.tflite").write_bytes(content)
-        said.append((name, model.count_params(), macs))
-    print("SAID " + json.dumps(said))
+        counts.append((name, model.count_params(), macs))
+    print("SAID " + json.dumps(counts))
 
 
 if __name__ == "__main__":

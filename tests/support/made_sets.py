@@ -1,7 +1,9 @@
-"""Makes tiny sets in the form of tensorflow_datasets: `python -m tests.support.made_sets FOLDER`.
+"""Writes tiny datasets in the format of tensorflow_datasets.
 
-They have the published names, features and splits, and pictures of ours. In a process of its own,
-since tensorflow_datasets registers them by name.
+    python -m tests.support.made_sets FOLDER
+
+They have the published names, features and splits, but generated images. This runs in its own
+process, because tensorflow_datasets registers datasets by name.
 
     FOLDER/array_record/    cifar10 and imagenette
     FOLDER/tfrecord/        cifar10
@@ -50,7 +52,7 @@ class Imagenette(_Made):
 
 
 def main(folder: Path) -> None:
-    """Makes them all."""
+    """Writes all datasets to `folder`."""
     for form, made, config in (
         ("array_record", Cifar10, None),
         ("array_record", Imagenette, "320px-v2"),

@@ -1,9 +1,11 @@
-"""A command to which something happens, at a step that is known and not at a time.
+"""Runs a command under a fault or a special setup, named by the first argument.
 
     python -m tests.support.mishap kill_at_step=6 scripts.train FLAGS…
 
-kill_at_step: SIGKILL ends it in its Nth training step. file_bytes: no file may grow beyond these,
-as on a full disk. cpus: TensorFlow sees that many, for tf.distribute.
+kill_at_step=N   SIGKILL ends the command in its Nth training step, a moment that does not depend
+                 on the speed of the computer
+file_bytes=N     no file can grow beyond N bytes, which fails like a full disk
+cpus=N           TensorFlow sees N CPU devices, for tf.distribute
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from typing import Any
 
 
 def kill_at_step(step: int) -> None:
-    """Ends this process once Keras has computed so many steps of training."""
+    """Kills this process at the end of training step `step`."""
     import tf_keras
 
     left = step
@@ -34,17 +36,17 @@ def kill_at_step(step: int) -> None:
 
 
 def file_bytes(most: int) -> None:
-    """Lets no file grow beyond `most` bytes."""
+    """Limits the size of every file that this process writes to `most` bytes."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 
 
 def cpus(count: int) -> None:
-    """Has TensorFlow take this computer's processor for several, and mirror over them."""
+    """Splits the CPU into `count` logical devices over which MirroredStrategy replicates."""
     import tensorflow as tf
 
-    one = tf.config.LogicalDeviceConfiguration()
+    device = tf.config.LogicalDeviceConfiguration()
     processor = tf.config.list_physical_devices("CPU")[0]
-    tf.config.set_logical_device_configuration(processor, [one] * count)
+    tf.config.set_logical_device_configuration(processor, [device] * count)
     mirrored = tf.distribute.MirroredStrategy([f"/cpu:{n}" for n in range(count)])
     tf.distribute.MirroredStrategy = lambda: mirrored
 

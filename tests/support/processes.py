@@ -1,6 +1,7 @@
-"""`python -m MODULE ARGUMENTS` as a process of its own, started by the test run's command server.
+"""Runs `python -m MODULE ARGUMENTS` in a process started by the test run's command server.
 
-See `tests.support.command_server` for why; without one, as outside pytest, Python is started anew.
+`tests.support.command_server` explains why. Without a server, for example outside pytest, each
+command starts a new Python.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from pathlib import Path
 from typing import IO
 
 ROOT = Path(__file__).parent.parent.parent
-# Nothing here takes as long on any machine: what is still running then hangs.
+# Longer than anything here takes on any machine; what still runs after that hangs.
 HANG_S = 1200
 _SERVER = "MODEL_ZOO_TEST_SERVER"
 
 
 class Process:
-    """A running command, with what tests use of `subprocess.Popen`."""
+    """A running command, with the part of the interface of `subprocess.Popen` that tests use."""
 
     def __init__(self, pid: int, client: socket.socket):
         self.pid = pid
@@ -33,16 +34,19 @@ class Process:
         self._client = client
 
     def poll(self) -> int | None:
-        """The exit code, None while it runs."""
+        """Returns the exit code, None if the command is still running."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             return self.wait(0)
         return None
 
     def wait(self, timeout: float = HANG_S) -> int:
-        """The exit code, negative for a signal, once it has ended.
+        """Waits for the end of the command and returns its exit code, negative for a signal.
+
+        Args:
+            timeout: Seconds to wait.
 
         Raises:
-            subprocess.TimeoutExpired: it still runs.
+            subprocess.TimeoutExpired: if the command is still running after `timeout`.
         """
         if self.returncode is None:
             self._client.settimeout(timeout)
@@ -55,7 +59,7 @@ class Process:
         return self.returncode
 
     def send_signal(self, number: int) -> None:
-        """Sends a signal, unless it has ended."""
+        """Sends a signal unless the command has ended."""
         if self.poll() is None:
             os.kill(self.pid, number)
 
@@ -75,11 +79,13 @@ def start(
     """Starts a module with its arguments.
 
     Args:
-        words: the module and its arguments.
-        stdout, stderr: as of Popen; stderr is the test's own unless given.
-        environment: variables beside this process's. With a PYTHONPATH Python is started anew.
-        folder: where it runs.
-        new_session: makes it the leader of a session and of a process group.
+        words: The module and its arguments.
+        stdout: As for Popen.
+        stderr: As for Popen; None for the stderr of the test.
+        environment: Variables in addition to those of this process. PYTHONPATH makes it start a
+            new Python.
+        folder: Working directory.
+        new_session: Whether the process leads a new session and process group.
     """
     variables = {**os.environ, **environment}
     server = os.environ.get(_SERVER)
@@ -93,14 +99,14 @@ def start(
         "new_session": new_session,
     }  # fmt: skip
     client = socket.socket(socket.AF_UNIX)
-    client.settimeout(HANG_S)  # the first command waits for TensorFlow, the others behind it
+    client.settimeout(HANG_S)  # the first command waits until TensorFlow is imported, and the others wait for it
     client.connect(server)
     with Path(os.devnull).open("r+b") as nothing:
         streams = [nothing, stdout, 2 if stderr is None else stderr]
         numbers = [
-            nothing.fileno() if one == subprocess.DEVNULL
-            else one if isinstance(one, int) else one.fileno()
-            for one in streams
+            nothing.fileno() if stream == subprocess.DEVNULL
+            else stream if isinstance(stream, int) else stream.fileno()
+            for stream in streams
         ]  # fmt: skip
         data = json.dumps(request).encode() + b"\n"
         sent = socket.send_fds(client, [data], numbers)
@@ -113,7 +119,7 @@ def run(
     environment: Mapping[str, str] = {},
     folder: Path = ROOT,
 ) -> subprocess.CompletedProcess[str]:
-    """Runs a module to its end and returns its exit code and output."""
+    """Runs a module and returns its exit code and output; arguments as for `start`."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         code = start(*words, stdout=out, stderr=err, environment=environment, folder=folder).wait(
             HANG_S
@@ -126,21 +132,25 @@ def run(
 
 
 def until(condition: Callable[[], object], *running: Process | subprocess.Popen[bytes]) -> None:
-    """Waits until a condition holds, while these processes run.
+    """Waits until a condition holds.
+
+    Args:
+        condition: Called repeatedly until its result is true.
+        running: Processes that must not end before that.
 
     Raises:
-        AssertionError: one has ended, or nothing has happened for as long as only a hang takes.
+        AssertionError: if one of the processes has ended, or after `HANG_S`.
     """
     end_s = time.monotonic() + HANG_S
     while not condition():
-        assert time.monotonic() < end_s, "did not happen"
-        assert all(each.poll() is None for each in running), "ended before it happened"
+        assert time.monotonic() < end_s, "the condition never held"
+        assert all(each.poll() is None for each in running), "a process ended before it held"
         time.sleep(0.02)
 
 
 @contextlib.contextmanager
 def server() -> Iterator[None]:
-    """Has a command server for this process and those that it starts."""
+    """Runs a command server for this process and its children."""
     with tempfile.TemporaryDirectory(prefix="zoo-tests-") as folder:
         path = str(Path(folder) / "commands")
         with socket.socket(socket.AF_UNIX) as listener:
@@ -163,6 +173,6 @@ def _line(client: socket.socket) -> bytes:
     while not data.endswith(b"\n"):
         part = client.recv(64)
         if not part:
-            raise ConnectionError("the command server has gone")
+            raise ConnectionError("the command server has exited")
         data += part
     return data

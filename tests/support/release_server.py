@@ -1,4 +1,4 @@
-"""A release of one model, and a web server on the loopback for it, which need not behave."""
+"""A release of one model, and a web server on loopback for it that can misbehave."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ from zoo.hub import download, index, sources
 from zoo.hub.source import SourceError
 from zoo.schema.release import Entry, Index, ReleaseFile
 
-CONTENT = os.urandom(300_000)  # what is transferred is never run, so any bytes will do
+CONTENT = os.urandom(300_000)  # never executed, so any bytes will do
 NAME = "net-fashion_mnist-int8"
 
 
@@ -23,9 +23,17 @@ def file(path, content):
 
 
 def released(name=NAME, content=CONTENT, packed=None, **changes):
-    """The files of a release of one model, by path."""
-    told = artifact(name, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content), **changes)
-    manifest = told.model_dump_json().encode()
+    """Returns the contents of the files of a release of one model, by path.
+
+    Args:
+        name: Name of the artifact.
+        content: Contents of the `.tflite`.
+        packed: Contents of a container that is published instead of the `.tflite`; None for none.
+        changes: Fields of the manifest that differ from `report_samples.artifact`.
+    """
+    digest = hashlib.sha256(content).hexdigest()
+    row = artifact(name, sha256=digest, bytes=len(content), **changes)
+    manifest = row.model_dump_json().encode()
     path = f"artifacts/{name}.tflite"
     files = {path: content, f"artifacts/{name}.json": manifest}
     transferred = file(path, content)
@@ -41,9 +49,17 @@ def released(name=NAME, content=CONTENT, packed=None, **changes):
 
 
 class Server(ThreadingHTTPServer):
-    """Serves `files`; `misbehave(handler, path)` may answer first, and returns whether it did.
+    """A web server for the files of a release.
 
-    What should never come waits for `ended`, which is set when the test is done with the server.
+    Attributes:
+        asked: Path and Range header of each request.
+        ended: Set when the test is done with the server; an answer that must never arrive waits
+            for it.
+
+    Args:
+        files: Contents by path.
+        misbehave: Called with the handler and the path of each request; returns whether it has
+            answered the request itself.
     """
 
     daemon_threads = True
@@ -55,7 +71,7 @@ class Server(ThreadingHTTPServer):
         self.address = f"http://127.0.0.1:{self.server_port}/"
 
     def handle_error(self, request, client_address):
-        pass  # a client that goes away
+        pass  # clients that disconnect early
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -71,16 +87,16 @@ class Handler(BaseHTTPRequestHandler):
         if content is None:
             self.send_error(404)
             return
-        wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        first = int(wanted.group(1)) if wanted else 0
+        match = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        first = int(match.group(1)) if match else 0
         self.answer(content[first:], first, len(content))
 
     def answer(self, content, first, whole, **headers):
         self.send_response(206 if first else 200)
         if first:
             self.send_header("Content-Range", f"bytes {first}-{whole - 1}/{whole}")
-        told = {"Content-Length": str(len(content)), **headers}
-        for key, value in told.items():
+        fields = {"Content-Length": str(len(content)), **headers}
+        for key, value in fields.items():
             if value is not None:
                 self.send_header(key, value)
         self.end_headers()
@@ -104,7 +120,7 @@ def serving(files, misbehave=lambda handler, path: False):
 
 @dataclass
 class Impatient:
-    """A source that waits `timeout_s` for a model, but as long as it takes for all else."""
+    """A source with a timeout of `timeout_s` for models only; other files may take up to `HANG_S`."""
 
     address: str
     timeout_s: float
@@ -121,13 +137,20 @@ class Impatient:
 
 
 def get(addresses, folder, timeout_s=HANG_S, names=(NAME,)):
-    """Downloads; the problems, as text. `timeout_s` is how long a model's server may be silent."""
-    there = [Impatient(str(each), timeout_s) for each in addresses]
+    """Downloads models and returns the problems as text.
+
+    Args:
+        addresses: Sources to download from.
+        folder: Target folder.
+        timeout_s: Timeout for a server that sends nothing while a model is transferred.
+        names: Names of the models.
+    """
+    remote = [Impatient(str(each), timeout_s) for each in addresses]
     try:
-        entries = index.chosen(index.index(there), names)
+        entries = index.chosen(index.index(remote), names)
     except SourceError as error:
         return str(error)
-    _, problems = download.fetch(entries, there, folder)
+    _, problems = download.fetch(entries, remote, folder)
     return "\n".join(map(str, problems))
 
 
@@ -140,7 +163,7 @@ def is_model(path):
 
 
 def nothing_there(folder):
-    """No model and no manifest, whole or half; what was begun may stay aside."""
+    """Returns whether a folder has no files except in `.partial`, where partial downloads stay."""
     return not [
         path
         for path in folder.rglob("*")

@@ -1,4 +1,4 @@
-"""Realistic result lines and manifests for the report's tests."""
+"""Realistic result lines and manifests for the tests of the report."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def timed(
     device: Device = HOST,
     **changes: Any,
 ) -> Measurement:
-    """A timed case; with `latency_ms` None a failed one."""
+    """Returns a timed case; a failed one if `latency_ms` is None."""
     us = 1000 * (latency_ms or 0)
     latency = Latency(
         runs=50,
@@ -106,7 +106,7 @@ def timed(
 
 
 def metered(net_mj: float, **changes: Any) -> Energy:
-    """An energy as a healthy phone gives it."""
+    """Returns the energy of a valid measurement, `net_mj` millijoules per inference."""
     fields: dict[str, Any] = {
         "gross_mw": 3200, "idle_mw": 600, "net_mw": 2600, "net_mw_uncertainty": 60,
         "net_mj": net_mj, "net_mj_uncertainty": net_mj * 60 / 2600,
@@ -118,7 +118,13 @@ def metered(net_mj: float, **changes: Any) -> Energy:
 
 
 def sustained(name: str, slower_from: int | None, delegate: str = "xnnpack") -> Sustained:
-    """Half an hour of inferences, 10 s a point; slower by a third from a point on."""
+    """Returns a sustained run of half an hour with one point per 10 s.
+
+    Args:
+        name: Name of the artifact.
+        slower_from: Index of the point from which on the latency is a third higher; None for never.
+        delegate: The delegate.
+    """
     slow = 10**6 if slower_from is None else slower_from
     points = tuple(
         SustainedPoint(
@@ -146,7 +152,7 @@ def sustained(name: str, slower_from: int | None, delegate: str = "xnnpack") -> 
 
 
 def scored(name: str, top1: float | None, minute: int = 0, **changes: Any) -> Accuracy:
-    """An accuracy on the test split; with `top1` None a failed one."""
+    """Returns an accuracy on the test split; a failed one if `top1` is None."""
     fields: dict[str, Any] = {
         **head(name, minute),
         "precision": "int8",
@@ -165,7 +171,7 @@ def scored(name: str, top1: float | None, minute: int = 0, **changes: Any) -> Ac
 
 
 def compared(name: str, agreement: float | None, **changes: Any) -> Agreement:
-    """How far a phone's GPU agrees on eight pictures; without `agreement` a failed line."""
+    """Returns the agreement of a phone's GPU on eight images; a failed one if `agreement` is None."""
     fields: dict[str, Any] = {
         **head(name, 0),
         "precision": "int8",
@@ -198,7 +204,15 @@ def trained(name: str = "squeeze") -> TrainRecord:
 
 
 def write_output(folder: Path, names: dict[str, Artifact], records: Sequence[Record]) -> None:
-    """An output folder; a manifest's SHA-256 is made to fit the `.tflite` beside it."""
+    """Writes an output folder.
+
+    The content of each `.tflite` is the name of the artifact, whose SHA-256 is in the manifest.
+
+    Args:
+        folder: Folder to write to.
+        names: Manifests by file name without suffix.
+        records: Result lines.
+    """
     for stem, manifest in names.items():
         write_bytes(folder / "artifacts" / f"{stem}.tflite", manifest.name.encode())
         write_text(folder / "artifacts" / f"{stem}.json", manifest.model_dump_json())
@@ -207,10 +221,10 @@ def write_output(folder: Path, names: dict[str, Artifact], records: Sequence[Rec
 
 
 def write_many(folder: Path, files: int) -> int:
-    """An output folder of many files, scored and timed by two delegates on two devices.
+    """Writes an output folder of many files, each scored and timed by two delegates on two devices.
 
     Returns:
-        How many result lines there are: five a file.
+        Number of result lines, five per file.
     """
     precisions = ("float32", "float16", "dynamic_int8", "int8")
     names, lines = {}, []

@@ -1,4 +1,4 @@
-"""Which values of a parameter every run of the tests takes."""
+"""Selects the parameter values that are also tested without the slow tests."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import pytest
 
 
 def some(values: Iterable[Any], *always: Any) -> list[Any]:
-    """The values for `pytest.mark.parametrize`, in their order, those not in `always` marked slow.
+    """Returns values for `pytest.mark.parametrize`, in the given order.
 
-    Tuples are the values of several parameters.
+    Args:
+        values: All values; tuples if there are several parameters.
+        always: Values that are always tested. The others are marked slow.
 
     Raises:
-        ValueError: one of `always` is no value.
+        ValueError: if one of `always` is not among `values`.
     """
     values = list(values)
     several = any(isinstance(value, tuple) for value in values)

@@ -1,10 +1,8 @@
-"""One small network of every family of the catalog, for what must work on all of them.
+"""A small network of each family in the catalog, for tests that cover all families.
 
-Together they have every layer of ours.
-
-Each has every kind of layer and connection of its family and as few blocks as that takes, so that
-it builds and converts to int8 within seconds. The families' tables of stages are replaced while
-one is built.
+Each has every kind of layer and connection of its family in as few blocks as possible, so it builds
+and converts to int8 within seconds. To shorten a network, constants of its family's module are
+patched while it is built. Together the networks contain every custom layer of this project.
 """
 
 from __future__ import annotations
@@ -46,14 +44,14 @@ _SHORT = {
 
 @dataclass(frozen=True)
 class Small:
-    """A row of the catalog and how it is cut down.
+    """A model of the catalog and how it is shortened.
 
     Attributes:
-        row: the row, whose family it is.
-        size: height and width of the input.
-        changes: arguments of the family's `build` that differ from the row's.
-        tables: constants of the family's module that differ.
-        end: the layer that the classifier follows; None is the network's own end.
+        row: Name of the model in the catalog.
+        size: Height and width of the input.
+        changes: Arguments of the family's `build` that differ from the catalog.
+        tables: Constants of the family's module that differ.
+        end: Layer after which the classifier follows; None for the end of the network.
     """
 
     row: str
@@ -91,7 +89,7 @@ SMALL: dict[str, Small] = {
         {},
         {"_STEM": 8, "_HEAD": 32, "_STAGES": ((1, 8, 1, 1, 3), (2, 8, 2, 2, 5), (2, 16, 1, 2, 3))},
     ),
-    # MobileNetV3 as far as its first block with hard-swish, gate and stride.
+    # MobileNetV3 up to its first block with hard-swish, squeeze-and-excitation and stride.
     "applications": Small(
         "mobilenet_v3_small", 32, {"width": 0.25}, end="expanded_conv_3_project_BatchNorm"
     ),
@@ -99,9 +97,12 @@ SMALL: dict[str, Small] = {
 
 
 def build(family: str) -> tf_keras.Model:
-    """The family's small network, (batch, size, size, 3) → (batch, 4) logits, seeded weights.
+    """Returns the small network of a family, (batch, size, size, 3) → (batch, 4) logits.
 
-    `every_layer` is that of no family, see there.
+    The weights are random with a fixed seed.
+
+    Args:
+        family: Key of `SMALL`, or "every_layer" for the network of that function.
     """
     if family == "every_layer":
         return every_layer()
@@ -130,7 +131,7 @@ def build(family: str) -> tf_keras.Model:
 
 
 def every_layer() -> tf_keras.Model:
-    """A network that has each layer of ours once, seeded weights."""
+    """Returns a network with each custom layer once; random weights with a fixed seed."""
     tf_keras.utils.set_random_seed(1)
     image = tf_keras.Input((12, 12, 3), name="image")
     x = tf_keras.layers.Conv2D(18, 3, name="first")(image)
@@ -143,8 +144,8 @@ def every_layer() -> tf_keras.Model:
         ChannelShuffle(3, name="shuffle"),
     ):
         x = layer(x)
-    one, other = ChannelSplit(name="split")(x)
-    x = tf_keras.layers.Multiply(name="gated")([one, ChannelMean(name="mean")(other)])
+    left, right = ChannelSplit(name="split")(x)
+    x = tf_keras.layers.Multiply(name="gated")([left, ChannelMean(name="mean")(right)])
     model = tf_keras.Model(image, classifier(x, CLASSES, 0.0), name="every_layer")
     _settle(model)
     return model
@@ -152,13 +153,13 @@ def every_layer() -> tf_keras.Model:
 
 @functools.cache
 def float32(family: str) -> bytes:
-    """The family's small network as a float32 `.tflite`; converted once in a process."""
+    """Returns a family's small network as a float32 `.tflite`; converted once per process."""
     none = Calibration(np.zeros((0, 1, 1, 1), np.float32), 0, 1)
     return Conversions(build(family), none).flatbuffer("float32")
 
 
 def _settle(model: tf_keras.Model) -> None:
-    """Statistics of batch norm as after training: without them deep activations vanish."""
+    """Sets the batch norm statistics as training would; otherwise deep activations vanish."""
     norms = [x for x in model.layers if isinstance(x, tf_keras.layers.BatchNormalization)]
     for norm in norms:
         norm.momentum = 0.0
@@ -168,7 +169,7 @@ def _settle(model: tf_keras.Model) -> None:
 
 
 def pictures(model: tf_keras.Model, count: int = 8) -> tuple[np.ndarray, np.ndarray]:
-    """Random images between -1 and 1 for a network, float32 (n, h, w, 3), and labels, int32."""
+    """Returns random images for a network, float32 (n, h, w, 3) in [-1, 1], and labels, int32."""
     draw = np.random.default_rng(0)
     images = draw.uniform(-1, 1, (count, *model.input_shape[1:])).astype(np.float32)
     return images, draw.integers(0, CLASSES, count).astype(np.int32)

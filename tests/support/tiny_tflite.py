@@ -45,7 +45,7 @@ class _Builder:
         zero_point: int = 0,
         values: np.ndarray | None = None,
     ) -> int:
-        """A quantized tensor: int8, or int32 where its values are."""
+        """Adds a quantized tensor, int32 if its values are int32 and int8 otherwise."""
         index = self.tensor(name, shape)
         tensor = self.graph.tensors[index]
         kind = schema.TensorType
@@ -83,10 +83,10 @@ def tiny_model(path: Path, *, image_size: int = 16, filters: int = 8, classes: i
     """Writes a float32 model to `path`: image → 3×3 convolution, ReLU → dense → softmax.
 
     Args:
-        path: the file to write; its folder must exist.
-        image_size: height and width in pixels; input is (1, image_size, image_size, 1).
-        filters: of the convolution; more make it slower.
-        classes: length of the output.
+        path: File to write; its folder must exist.
+        image_size: Height and width in pixels; the input is (1, image_size, image_size, 1).
+        filters: Filters of the convolution; more make it slower.
+        classes: Length of the output.
     """
     random = np.random.default_rng(_SEED)
     options = schema.BuiltinOptions
@@ -122,12 +122,12 @@ def tiny_model(path: Path, *, image_size: int = 16, filters: int = 8, classes: i
 
 
 def tiny_int8_model(path: Path, *, image_size: int = 8, classes: int = 10) -> Path:
-    """Writes an int8 model to `path`: image → dense. Its input takes -2 to 2, its output any.
+    """Writes an int8 model to `path`: image → dense. Its input range is about -2 to 2.
 
     Args:
-        path: the file to write; its folder must exist.
-        image_size: height and width in pixels; input is (1, image_size, image_size, 1).
-        classes: length of the output.
+        path: File to write; its folder must exist.
+        image_size: Height and width in pixels; the input is (1, image_size, image_size, 1).
+        classes: Length of the output.
     """
     random = np.random.default_rng(_SEED)
     build = _Builder()
@@ -141,6 +141,6 @@ def tiny_int8_model(path: Path, *, image_size: int = 8, classes: int = 10) -> Pa
     options = schema.FullyConnectedOptionsT()
     kind, code = schema.BuiltinOptions.FullyConnectedOptions, schema.BuiltinOperator
     build.operator(code.FULLY_CONNECTED, [image, dense, bias], logits, kind, options)
-    build.model.operatorCodes[0].version = 4  # int8 came with it
+    build.model.operatorCodes[0].version = 4  # the first version with int8
     path.write_bytes(build.finish(image, logits))
     return path

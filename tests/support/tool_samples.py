@@ -1,4 +1,4 @@
-"""What both lines of benchmark_model print, and ways to spoil it."""
+"""Sample output of the TFLite and LiteRT benchmark_model, and ways to corrupt it."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?")
 
 @st.composite
 def spoilt(draw: st.DrawFn, stdout: str, stderr: str) -> tuple[str, str]:
-    """Both streams, cut off, mixed, with lines broken and merged; no digit is made or lost."""
+    """Draws both streams with cuts, lines broken, merged and inserted, and perhaps mixed."""
     out, err = stdout, stderr
     strays = [*stderr.splitlines(keepends=True), "\n", "\n\n", "WARN: hot\n", "INFO: ", " ", "\r"]
     for _ in range(draw(st.integers(0, 4))):
@@ -105,12 +105,12 @@ def spoilt(draw: st.DrawFn, stdout: str, stderr: str) -> tuple[str, str]:
             new = text[:at] + "\n" + text[at:]
         out, err = (out, new) if text is err else (new, err)
     if draw(st.booleans()):
-        return out + err, ""  # a phone that merges its streams
+        return out + err, ""  # some phones merge the two streams
     return out, err
 
 
 def same_figures(latency: Latency, truth: Latency) -> bool:
-    """Whether all figures are true; only the memory may be left out."""
+    """Returns whether all figures equal the truth; only the memory may be missing."""
     peak = (None, truth.peak_memory_mb)
     without = {"peak_memory_mb"}
     alike = latency.model_dump(exclude=without) == truth.model_dump(exclude=without)
@@ -118,7 +118,7 @@ def same_figures(latency: Latency, truth: Latency) -> bool:
 
 
 def sound(result: ToolResult, code: int, text: str) -> None:
-    """Checks what holds for every output: reasons or figures, and figures that the text has."""
+    """Checks what must hold for any output: problems or figures, and only figures in the text."""
     assert (result.latency is None) == bool(result.problems)
     for problem in result.problems:
         assert problem.isprintable() and len(problem) <= 300

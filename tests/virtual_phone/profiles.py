@@ -202,7 +202,7 @@ def secret_charger(seed: int) -> Specimen:
     power = _power(draw, charging_w=draw.uniform(6.5, 9.0))
     return Specimen(
         _profile(draw, (4, 4), power=power),
-        no_energy="charged|no phone on battery|contradict",
+        no_energy="was charging|not plausible for a phone on battery|contradict",
     )
 
 
@@ -211,7 +211,8 @@ def stale_gauge(seed: int) -> Specimen:
     draw = random.Random(seed)
     power = _power(draw, period_s=draw.uniform(10.0, 30.0))
     return Specimen(
-        _profile(draw, (4, 4), power=power), no_energy="too few readings|stands still|can't be read"
+        _profile(draw, (4, 4), power=power),
+        no_energy="too few readings|does not update|can't be read",
     )
 
 
@@ -227,7 +228,8 @@ def ambiguous(seed: int) -> Specimen:
     draw = random.Random(seed)
     power = _power(draw, amps=1e-4, load_w=draw.uniform(3.0, 6.0))
     return Specimen(
-        _profile(draw, (4, 4), power=power), no_energy="no phone on battery, in no unit|contradict"
+        _profile(draw, (4, 4), power=power),
+        no_energy="not plausible for a phone on battery in any unit|contradict",
     )
 
 

@@ -1,4 +1,4 @@
-"""The catalog: every architecture and every training recipe is one literal row. No TensorFlow."""
+"""The catalog: all architectures and training recipes as literal rows. Imports no TensorFlow."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from zoo.schema.run import ModelConfig
 if TYPE_CHECKING:
     import tf_keras
 
-# Each has the rows of the module in `zoo.models` that has its name and builds them.
+# Each holds the rows that the module of the same name in `zoo.models` builds.
 FAMILIES = (
     squeezenet, alexnet, shiftresnet, shiftnet, active_shift, mobilenet_v2_cse, applications,
     resnet, shufflenet_v2, efficientnet_lite,
@@ -36,7 +36,7 @@ MODELS: dict[str, ModelSpec] = {spec.name: spec for family in FAMILIES for spec 
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in recipes.ROWS}
 DEFAULT_RECIPE = "fashion_mnist_demo"
 
-# Data set → input shape and classes, as the papers feed it. 28×28 pictures are padded to 32×32.
+# Dataset → input shape and classes, as in the papers. 28×28 images are padded to 32×32.
 PRESETS: dict[str, tuple[tuple[int, int, int], int]] = {
     "fashion_mnist": ((32, 32, 1), 10),
     "cifar10": ((32, 32, 3), 10),
@@ -47,10 +47,10 @@ PRESETS: dict[str, tuple[tuple[int, int, int], int]] = {
 
 
 def model_spec(name: str) -> ModelSpec:
-    """The catalog's row of that name.
+    """Returns the catalog row of a model.
 
     Raises:
-        UnknownNameError: there is none; the message has the nearest names.
+        UnknownNameError: if there is no such model.
     """
     if name not in MODELS:
         raise UnknownNameError("model", name, MODELS)
@@ -58,10 +58,10 @@ def model_spec(name: str) -> ModelSpec:
 
 
 def recipe(name: str) -> Recipe:
-    """The recipe of that name.
+    """Returns the recipe of that name.
 
     Raises:
-        UnknownNameError: there is none; the message has the nearest names.
+        UnknownNameError: if there is no such recipe.
     """
     if name not in RECIPES:
         raise UnknownNameError("recipe", name, RECIPES)
@@ -69,21 +69,21 @@ def recipe(name: str) -> Recipe:
 
 
 def published_config(spec: ModelSpec) -> ModelConfig:
-    """The configuration of the published network: its input shape, classes and dropout."""
+    """Returns the configuration of the published network: its input shape, classes and dropout."""
     return ModelConfig(model=spec.name, input_shape=spec.input_shape, classes=spec.classes)
 
 
 def build(config: ModelConfig, *, include_top: bool = True) -> tf_keras.Model:
-    """Builds the network that `config` names, with fresh weights. Imports TensorFlow.
+    """Builds the network that `config` describes, with new weights. Imports TensorFlow.
 
     Args:
-        config: which network, and its builder's arguments.
-        include_top: end in (batch, classes) logits; else in the last feature maps, (batch,
-            height, width, channels), for transfer learning.
+        config: Name of the model and arguments of its builder.
+        include_top: Whether the output is logits (batch, classes); otherwise it is the last
+            feature maps (batch, height, width, channels), for transfer learning.
 
     Raises:
-        UnknownNameError: no such model, or no such argument of its builder.
-        ZooError: an input shape that the network can't take.
+        UnknownNameError: if there is no such model, or no such argument of its builder.
+        ZooError: if the network does not support the input shape.
     """
     spec = model_spec(config.model)
     family = importlib.import_module(f"zoo.models.{spec.family}")

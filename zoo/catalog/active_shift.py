@@ -1,4 +1,4 @@
-"""Networks of learned shifts: active and sparse."""
+"""Networks with learned shifts, active and sparse."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from zoo.schema.model import ModelSpec, Preprocessing, Published
 _ACTIVE = "Jeon & Kim 2018, https://arxiv.org/abs/1806.07370"
 _SPARSE = "Chen et al. 2019, https://arxiv.org/abs/1903.05285"
 _ACTIVE_CODE = "authors' repository, https://github.com/jyh2986/Active-Shift"
-# The authors' deployed networks: blue first, the mean taken off, times 0.017352.
+# The authors' deployed networks: BGR, mean subtracted, multiplied by 0.017352.
 _AS_BGR = Preprocessing(channels="BGR", mean=(103.94, 116.78, 123.68), std=(1 / 0.017352,) * 3)
 _ASNET = (
-    "The authors' public training definition. They normalize the contrast of each picture, which "
-    "a mean and a deviation can't express; the training set's statistics are used. Shifts are "
-    "kept within 8 pixels; the paper sets no bound."
+    "The authors' public training definition. They normalize the contrast of each image, which a "
+    "mean and a standard deviation can't express; the statistics of the training set are used "
+    "instead. Shifts are limited to 8 pixels; the paper has no limit."
 )
 _AS_RESNET = (
-    "The authors' public deployed network, with the batch norms that it has merged into scales. "
-    "Shifts are kept within 8 pixels; the paper sets no bound."
+    "The authors' public deployed network, with batch norm instead of the merged scales. Shifts "
+    "are limited to 8 pixels; the paper has no limit."
 )
 _SSL = (
-    "with sparse shifts in the shifts' place: two trained parameters a shifted channel. The "
-    "untrained ones are a copy of them, taken when they are frozen, and a flag a layer. They start "
-    "as active shifts do, uniformly within a pixel."
+    "with sparse shifts instead of its shifts, which have two trainable parameters per shifted "
+    "channel. The non-trainable parameters are a copy of them, taken when they are frozen, and one "
+    "flag per layer. They are initialized like active shifts, uniformly within one pixel."
 )
 
 ROWS: tuple[ModelSpec, ...] = (
@@ -157,6 +157,6 @@ ROWS: tuple[ModelSpec, ...] = (
         paper=_SPARSE,
         license="Apache-2.0",
         derivation="AS-ResNet-w32 " + _SSL,
-        not_reproducible="No accuracy of this network is known to us.",
+        not_reproducible="We know of no published accuracy of this network.",
     ),
 )

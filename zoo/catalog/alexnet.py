@@ -25,15 +25,15 @@ ROWS: tuple[ModelSpec, ...] = (
         "networks, https://papers.nips.cc/paper/4824",
         license="BSD-2-Clause; Caffe's weights: unrestricted",
         derivation=(
-            "Caffe's models/bvlc_alexnet, with its two groups in conv2, 4 and 5: 243.9 MB in "
-            "float32, the baseline that SqueezeNet's paper gives as 240 MB. Caffe's response "
-            "normalization has k = 1 and divides alpha by the window, unlike the 2012 paper. "
+            "Caffe's models/bvlc_alexnet, with two groups in conv2, conv4 and conv5: 243.9 MB in "
+            "float32, the baseline that SqueezeNet's paper gives as 240 MB. Unlike the 2012 paper, "
+            "Caffe's local response normalization has k = 1 and divides alpha by the window size. "
             "The published MACs are those of Sze et al. 2020, Efficient Processing of Deep Neural "
-            "Networks. Caffe subtracts a mean image; the row has its mean color."
+            "Networks. Caffe subtracts a mean image; this row has its mean color."
         ),
         not_reproducible=(
-            "Sizes that SqueezeNet's paper quotes of compressed AlexNets, theirs and not ours: "
-            "SVD 48 MB, pruning 27 MB, Deep Compression 6.9 MB."
+            "Sizes of compressed AlexNets as quoted in SqueezeNet's paper: SVD 48 MB, pruning "
+            "27 MB, Deep Compression 6.9 MB."
         ),
         batch_norm_optional=True,
     ),

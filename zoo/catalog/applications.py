@@ -1,4 +1,4 @@
-"""MobileNet 1 to 3 and ResNet-50, as tf_keras.applications builds them."""
+"""MobileNet V1 to V3 and ResNet-50, as built by tf_keras.applications."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ ROWS: tuple[ModelSpec, ...] = (
         published=(Published("ImageNet", 67.4, source="paper, table 3"),),
         paper=_V3,
         license="Apache-2.0",
-        derivation=_KERAS + "Its scaling of pixels is left to the preprocessing, and its "
-        "operators x + 3 and x / 6 are layers.",
+        derivation=_KERAS + "Pixels are scaled by the preprocessing instead of the "
+        "network, and the operators x + 3 and x / 6 are layers.",
     ),
     ModelSpec(
         name="mobilenet_v3_large",
@@ -78,8 +78,8 @@ ROWS: tuple[ModelSpec, ...] = (
         published=(Published("ImageNet", 75.2, source="paper, table 3"),),
         paper=_V3,
         license="Apache-2.0",
-        derivation=_KERAS + "Its scaling of pixels is left to the preprocessing, and its "
-        "operators x + 3 and x / 6 are layers.",
+        derivation=_KERAS + "Pixels are scaled by the preprocessing instead of the "
+        "network, and the operators x + 3 and x / 6 are layers.",
     ),
     ModelSpec(
         name="resnet50",
@@ -96,7 +96,7 @@ ROWS: tuple[ModelSpec, ...] = (
         paper=_RESNET,
         license="Apache-2.0",
         derivation="Rebuilt layer by layer from tf_keras.applications, with equal outputs for "
-        "equal weights. Its convolutions have biases in spite of the batch norm; it has no width "
-        "of its own, so that all channels are scaled.",
+        "equal weights. Its convolutions have biases despite the batch norm. The original has no "
+        "width; here it scales all channels.",
     ),
 )

@@ -1,6 +1,6 @@
-"""Arguments of a catalog model's builder that differ from its row's: other design points.
+"""Builder arguments that override those of a catalog row, for other design points.
 
-Imports the family, and so TensorFlow.
+Imports the module of the family, and therefore TensorFlow.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from zoo.errors import UnknownNameError, ZooError
 from zoo.schema.model import ModelSpec
 
 Argument = bool | int | float | str
-_ELSEWHERE = {  # these are fields of `ModelConfig`
+_ELSEWHERE = {  # fields of `ModelConfig`, and names that are not arguments of the design
     "batch_norm", "classes", "dropout", "include_top", "input_shape", "name", "return", "width",
 }  # fmt: skip
 _TRUTHS = {"true": True, "false": False, "1": True, "0": False}
 
 
 def kinds(spec: ModelSpec) -> dict[str, Any]:
-    """The arguments of the family's `build` that may be given, and their types.
+    """Returns the arguments of the family's `build` that can be set, and their types.
 
-    A type is bool, int, float, str or a Literal; an argument of another type is left out.
+    Only arguments of type bool, int, float, str or Literal can be set.
     """
     build = importlib.import_module(f"zoo.models.{spec.family}").build
     return {
@@ -36,49 +36,49 @@ def kinds(spec: ModelSpec) -> dict[str, Any]:
 
 
 def check(spec: ModelSpec, names: Iterable[str]) -> None:
-    """Refuses arguments that the family's `build` has not.
+    """Checks that all names are arguments that can be set.
 
     Raises:
-        ZooError: there is such a name.
+        ZooError: if one is not.
     """
     known = None
     for name in names:
         known = kinds(spec) if known is None else known
         if not known:
             raise ZooError(
-                f"{spec.name} has no argument that can be given",
+                f"{spec.name} has no arguments that can be set",
                 got=name,
-                remedy="give --model=squeezenet_v1_0 for instance, or leave it out",
+                remedy="choose a model that has, for example --model=squeezenet_v1_0, or drop it",
             )
         if name not in known:
             raise UnknownNameError(f"argument of {spec.name}", name, known)
 
 
 def pairs(texts: Sequence[str]) -> dict[str, str]:
-    """`NAME:VALUE` texts of the flag --arguments.
+    """Parses the `NAME:VALUE` items of the flag --arguments.
 
     Raises:
-        ZooError: one is not of that form, or a name comes twice.
+        ZooError: if an item does not have this form, or a name is repeated.
     """
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for text in texts:
         name, colon, part = (piece.strip() for piece in text.partition(":"))
-        if not colon or name in found:
+        if not colon or name in values:
             raise ZooError(
-                "not understood",
+                "malformed flag",
                 where="--arguments",
                 expected="NAME:VALUE,NAME:VALUE with each name once",
                 got=text,
             )
-        found[name] = part
-    return found
+        values[name] = part
+    return values
 
 
 def parse(spec: ModelSpec, given: Mapping[str, str]) -> dict[str, Argument]:
-    """Arguments as texts, brought to the types that `build` wants.
+    """Converts arguments from text to the types of the family's `build`.
 
     Raises:
-        ZooError: no such argument, or a value of another type.
+        ZooError: if there is no such argument, or a value has the wrong type.
     """
     check(spec, given)
     known = kinds(spec) if given else {}
@@ -86,15 +86,20 @@ def parse(spec: ModelSpec, given: Mapping[str, str]) -> dict[str, Argument]:
 
 
 def in_name(values: Mapping[str, object]) -> str:
-    """Values as a part of a run's name, `squeeze_ratio_0.25-pct3x3_0.5`."""
+    """Formats values as part of a run name, for example `squeeze_ratio_0.25-pct3x3_0.5`."""
     return re.sub(r"[^A-Za-z0-9._-]", "_", "-".join(f"{k}_{v}" for k, v in values.items()))
 
 
 def value(name: str, kind: Any, text: str) -> Argument:
-    """A text as a value of a type of `kinds`.
+    """Converts a text to a type returned by `kinds`.
+
+    Args:
+        name: Name of the argument for the error message.
+        kind: The type.
+        text: The text to convert.
 
     Raises:
-        ZooError: it is none.
+        ZooError: if the text is not a value of this type.
     """
     if typing.get_origin(kind) is Literal:
         choices = {str(choice): choice for choice in typing.get_args(kind)}
@@ -106,9 +111,9 @@ def value(name: str, kind: Any, text: str) -> Argument:
         if text.lower() in _TRUTHS:
             return _TRUTHS[text.lower()]
     else:
-        expected = {int: "a whole number", float: "a number"}.get(kind, "a text")
+        expected = {int: "an integer", float: "a number"}.get(kind, "a string")
         try:
             return typing.cast(Argument, kind(text))
         except ValueError:
             pass
-    raise ZooError("a value that can't be", where=name, expected=expected, got=text)
+    raise ZooError("invalid value", where=name, expected=expected, got=text)

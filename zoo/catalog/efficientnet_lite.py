@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zoo.schema.model import ModelSpec, Preprocessing, Published
 
-# EfficientNet-Lite's: nearly [-1, 1].
+# EfficientNet-Lite's preprocessing, approximately [-1, 1].
 _LITE = Preprocessing(channels="RGB", mean=(127.0,) * 3, std=(128.0,) * 3)
 
 ROWS: tuple[ModelSpec, ...] = (
@@ -26,8 +26,8 @@ ROWS: tuple[ModelSpec, ...] = (
         paper="Tan & Le 2019, https://arxiv.org/abs/1905.11946; Lite: "
         "https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite",
         license="Apache-2.0",
-        derivation="EfficientNet-B0 without squeeze and excitation, with ReLU6; stem and head do "
-        "not scale with the width. EfficientNet's stochastic depth, which acts in training only, "
-        "is left out. The published 407 M MACs are not counted by our rule.",
+        derivation="EfficientNet-B0 without squeeze-and-excitation and with ReLU6; the width does "
+        "not scale stem and head. EfficientNet's stochastic depth, which is only active during "
+        "training, is omitted. The published 407 M MACs are counted by a different rule than ours.",
     ),
 )

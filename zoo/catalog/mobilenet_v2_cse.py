@@ -10,10 +10,10 @@ _PAPER = (
     "MobileNetV2: Sandler et al. 2018, https://arxiv.org/abs/1801.04381"
 )
 _BLOCK = (
-    "The paper's table 1 prints repeats and expansions that contradict its parameter counts; "
-    "structure and counts here follow the counts. "
+    "The repeats and expansions in the paper's table 1 contradict its parameter counts; the "
+    "structure here follows the counts. "
 )
-_FIXED_SIZE = "The gates' dense layers fix the input size at build time. "
+_FIXED_SIZE = "The dense layers of the gates fix the input size when the network is built. "
 
 ROWS: tuple[ModelSpec, ...] = (
     ModelSpec(
@@ -34,9 +34,9 @@ ROWS: tuple[ModelSpec, ...] = (
         paper=_PAPER,
         license="none stated",
         derivation=_BLOCK
-        + "Inverted bottlenecks in all seven rows with the strides of table 1; with stride 1 "
-        "every block adds its input, through a 1×1 convolution where the widths differ.",
-        not_reproducible="The paper prints 2.253 M parameters, 0.1 % fewer.",
+        + "Inverted bottlenecks in all seven rows with the strides of table 1. Every block with "
+        "stride 1 adds its input, through a 1×1 convolution if the widths differ.",
+        not_reproducible="The paper states 2.253 M parameters, 0.1 % fewer.",
     ),
     ModelSpec(
         name="mobilenet_v2_optimized_cifar",
@@ -56,8 +56,8 @@ ROWS: tuple[ModelSpec, ...] = (
         license="none stated",
         derivation="The layout is ours: MobileNetV2's rows and strides, no expansion in the last "
         "four rows, a depthwise tail. It has 427,324 parameters with 10 classes and 542,614 with "
-        "100; the paper prints 0.425 M and 0.541 M.",
-        not_reproducible="The paper does not lay the network out; many layouts fit its counts.",
+        "100; the paper states 0.425 M and 0.541 M.",
+        not_reproducible="The paper does not specify the network; many layouts match its counts.",
     ),
     ModelSpec(
         name="mobilenet_v2_cse_mix",
@@ -76,9 +76,9 @@ ROWS: tuple[ModelSpec, ...] = (
         paper=_PAPER,
         license="none stated",
         derivation=_BLOCK
-        + "The paper's labels: gates of at most 16 values after the stride. Where the stride is 2 "
-        "the learned 2×2 convolution stands before the gate and the shortcut is averaged over "
-        "2×2 pixels, our choice, without parameters. " + _FIXED_SIZE.strip(),
+        + "As labeled in the paper: gates of at most 16 values after the stride. In blocks with "
+        "stride 2 the learned 2×2 convolution precedes the gate, and the shortcut is averaged over "
+        "2×2 pixels, our choice, which adds no parameters. " + _FIXED_SIZE.strip(),
     ),
     ModelSpec(
         name="mobilenet_v2_cse_mix_a",
@@ -98,8 +98,8 @@ ROWS: tuple[ModelSpec, ...] = (
         paper=_PAPER,
         license="none stated",
         derivation=_BLOCK
-        + "The authors' code: gates of at most 8 values before the stride, which is a learned 2×2 "
-        "depthwise convolution at the block's end. " + _FIXED_SIZE.strip(),
+        + "As in the authors' code: gates of at most 8 values before the stride, which is a "
+        "learned 2×2 depthwise convolution at the end of the block. " + _FIXED_SIZE.strip(),
     ),
     ModelSpec(
         name="mobilenet_v2_cse_mix_imagenette",
@@ -115,9 +115,10 @@ ROWS: tuple[ModelSpec, ...] = (
         paper=_PAPER,
         license="none stated",
         derivation=_BLOCK
-        + "As mobilenet_v2_cse_mix_a with strides that give the printed count at 224 pixels: 2 in "
-        "the stem, (1, 1, 2) in the bottleneck rows, (2, 2, 1, 1) in the CSE rows. The paper "
-        "leaves the preprocessing open; ImageNet's statistics are used. " + _FIXED_SIZE.strip(),
+        + "Like mobilenet_v2_cse_mix_a, with strides that reproduce the paper's count at 224 "
+        "pixels: 2 in the stem, (1, 1, 2) in the bottleneck rows, (2, 2, 1, 1) in the CSE rows. "
+        "The paper does not specify the preprocessing; ImageNet's statistics are used. "
+        + _FIXED_SIZE.strip(),
     ),
     ModelSpec(
         name="mobilenet_v2_cse_only",
@@ -134,7 +135,7 @@ ROWS: tuple[ModelSpec, ...] = (
         license="none stated",
         derivation="The layout is ours: one CSE block with a gate of at most 8 values for each of "
         "MobileNetV2's seven rows, strides (1, 2, 1, 1, 2, 2, 1). " + _FIXED_SIZE.strip(),
-        not_reproducible="The paper does not lay the network out; many layouts fit its count.",
+        not_reproducible="The paper does not specify the network; many layouts match its count.",
     ),
     ModelSpec(
         name="mobilenet_v2_cse_only_imagenette",
@@ -149,9 +150,9 @@ ROWS: tuple[ModelSpec, ...] = (
         published=(Published("Imagenette", 85.55, source="paper, CSE only, 0.453 M parameters"),),
         paper=_PAPER,
         license="none stated",
-        derivation="The layout is ours: the blocks of mobilenet_v2_cse_only, with stride 2 in the "
-        "stem and in the first and third row as well. The paper leaves the preprocessing open; "
+        derivation="The layout is ours: the blocks of mobilenet_v2_cse_only, with stride 2 also in "
+        "the stem and in the first and third row. The paper does not specify the preprocessing; "
         "ImageNet's statistics are used. " + _FIXED_SIZE.strip(),
-        not_reproducible="The paper does not lay the network out; many layouts fit its count.",
+        not_reproducible="The paper does not specify the network; many layouts match its count.",
     ),
 )

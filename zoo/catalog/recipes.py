@@ -7,8 +7,8 @@ from zoo.schema.recipe import Recipe
 ROWS: tuple[Recipe, ...] = (
     Recipe(
         name="fashion_mnist_demo",
-        # About one pass over the data: there is no time to learn from mirrored images too.
-        # Add --flip for a longer run.
+        # About one pass over the data, too short to benefit from flipped images. Add --flip for
+        # longer runs.
         flip=False,
         dropout=0.2,
         warmup=0.1,
@@ -35,8 +35,8 @@ ROWS: tuple[Recipe, ...] = (
         expected_accuracy=0.9,
         cost="under a minute of training on 2 cores",
     ),
-    # One recipe for every network, so that a comparison is one of networks. "short" is for as many
-    # epochs as two processor cores can pay for, in which strong augmentation teaches nothing yet.
+    # The same recipe for every network, so that comparisons are between networks. "short" has as
+    # many epochs as are affordable on two CPU cores, too few to benefit from strong augmentation.
     Recipe(
         name="short",
         dropout=0.0,
@@ -64,7 +64,7 @@ ROWS: tuple[Recipe, ...] = (
         ema=0.999,
         cost="for a GPU",
     ),
-    # For a folder of pictures, as large as a phone's camera makes them.
+    # For a folder of the user's own images, as large as those of a phone's camera.
     Recipe(
         name="own_pictures",
         model="mobilenet_v2",
@@ -78,9 +78,9 @@ ROWS: tuple[Recipe, ...] = (
         label_smoothing=0.1,
         cost="by the number of pictures",
     ),
-    # The papers' own. What they leave open is as in the authors' public code.
+    # The papers' recipes. Details that they don't specify are taken from the authors' public code.
     Recipe(
-        # Iandola et al. 2016 and its public solver: 170,000 iterations. Xavier's initial weights.
+        # Iandola et al. 2016 and its public solver file: 170,000 iterations, Xavier initialization.
         name="squeezenet_paper",
         model="squeezenet_v1_0",
         dataset="imagenet",
@@ -99,7 +99,7 @@ ROWS: tuple[Recipe, ...] = (
         cost="ImageNet: days on a GPU",
     ),
     Recipe(
-        # Wu et al. 2018, by the authors' repository: 160 epochs, a tenth after 82 and after 124.
+        # Wu et al. 2018, authors' repository: 160 epochs, learning rate ÷ 10 after 82 and 124.
         name="shiftresnet_paper",
         model="shiftresnet20_e3",
         dataset="cifar10",
@@ -116,9 +116,9 @@ ROWS: tuple[Recipe, ...] = (
         cost="for a GPU",
     ),
     Recipe(
-        # Jeon & Kim 2018, section 4.1: 64,000 iterations, a tenth after 32,000 and 48,000; the
-        # gradients of the shifts at unit length, their rate a hundredth, both the layer's own.
-        # Chen et al. 2019 train sparse shifts likewise; the layer has their penalty.
+        # Jeon & Kim 2018, section 4.1: 64,000 iterations, learning rate ÷ 10 after 32,000 and
+        # 48,000. The layer itself scales the gradients of the shifts to unit length times 0.01.
+        # Chen et al. 2019 train sparse shifts in the same way, with a penalty in the layer.
         name="active_shift_paper",
         model="asnet16_e3",
         dataset="cifar10",
@@ -133,7 +133,7 @@ ROWS: tuple[Recipe, ...] = (
         cost="for a GPU",
     ),
     Recipe(
-        # Park & Kim: 200 epochs of batches of 16, the rate times 0.98 after each.
+        # Park & Kim: 200 epochs with batches of 16, learning rate × 0.98 after each epoch.
         name="mobilenet_v2_cse_paper",
         model="mobilenet_v2_cse_mix",
         dataset="cifar10",

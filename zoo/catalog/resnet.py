@@ -25,9 +25,10 @@ ROWS: tuple[ModelSpec, ...] = (
         published=(Published("ImageNet", 78.9, source=_OSMR),),
         paper=_SENET,
         license="MIT",
-        derivation="ResNet-50 without biases, the stride in a bottleneck's first convolution, and "
-        "gates with reduction 16 and biases. The published MACs count more than products.",
-        not_reproducible="The accuracy is of the public code's own training; the paper's is lower.",
+        derivation="ResNet-50 without biases, with the stride in the first convolution of a "
+        "bottleneck, and gates with reduction 16 and biases. The published MACs include operations "
+        "other than multiplications.",
+        not_reproducible="The accuracy is from the public code's training; the paper's is lower.",
     ),
     ModelSpec(
         name="resnet20",
@@ -43,8 +44,8 @@ ROWS: tuple[ModelSpec, ...] = (
         published=(Published("CIFAR-10", 92.6, 99.81, _CHENYAOFO),),
         paper=_RESNET,
         license="BSD-3-Clause",
-        derivation="Section 4.2 of the paper, with its shortcut B: 1×1 convolutions with batch "
-        "norm where the shape changes, as public code has it; the paper's own network pads zeros.",
+        derivation="Section 4.2 of the paper, with its shortcut B as in public code: 1×1 "
+        "convolutions with batch norm where the shape changes. The paper's network pads zeros.",
     ),
     ModelSpec(
         name="resnet56",
@@ -60,7 +61,7 @@ ROWS: tuple[ModelSpec, ...] = (
         published=(Published("CIFAR-10", 94.37, 99.83, _CHENYAOFO),),
         paper=_RESNET,
         license="BSD-3-Clause",
-        derivation="As resnet20, with 9 blocks a stage.",
+        derivation="Like resnet20, with 9 blocks per stage.",
     ),
     ModelSpec(
         name="se_resnet20",
@@ -76,7 +77,7 @@ ROWS: tuple[ModelSpec, ...] = (
         published=(Published("CIFAR-10", 93.99, source=_OSMR),),
         paper=_SENET,
         license="MIT",
-        derivation="resnet20 with gates of reduction 16 and biases in every block. The published "
-        "MACs count more than products.",
+        derivation="resnet20 with gates with reduction 16 and biases in every block. The published "
+        "MACs include operations other than multiplications.",
     ),
 )

@@ -1,4 +1,4 @@
-"""ShiftNet: fixed shifts for ImageNet."""
+"""ShiftNet, with fixed shifts, for ImageNet."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from zoo.schema.model import ModelSpec, Published
 
 _SHIFT = "Wu et al. 2018, https://arxiv.org/abs/1711.08141"
 _SHIFTNET = (
-    "The paper's table of kernels, channels, expansions and blocks. It leaves the block open; "
-    "this one gives the printed counts: pre-activated, expanding its input's channels, the stride "
-    "in the shift, no batch norm after the first convolution but one at the end. The "
-    "preprocessing is not known to us; torchvision's is used."
+    "The paper's table of kernels, channels, expansions and blocks. The paper does not specify the "
+    "block; this one reproduces its counts: pre-activation, expansion of its input's channels, the "
+    "stride in the shift, batch norm not after the first convolution but at the end. The "
+    "preprocessing is unknown; torchvision's is used."
 )
 
 ROWS: tuple[ModelSpec, ...] = (
@@ -45,6 +45,6 @@ ROWS: tuple[ModelSpec, ...] = (
         paper=_SHIFT,
         license="none stated",
         derivation=_SHIFTNET + " Half the channels of ShiftNet-A.",
-        not_reproducible="The count of ShiftNet-C follows from no layout known to us.",
+        not_reproducible="No layout that we know of reproduces the count of ShiftNet-C.",
     ),
 )

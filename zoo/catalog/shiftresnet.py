@@ -1,7 +1,7 @@
-"""ShiftResNet, and its skeleton with other operators in the shifts' place.
+"""ShiftResNet, and variants with other operators instead of the shift.
 
-The latter (dw-, as- and sslresnet20) are ours, to compare, so that nothing is published of them:
-only what stands where the shift does differs from `shiftresnet20_e3`, and its parameters with it.
+The variants with expansion 3 (dw-, as- and sslresnet20) are ours, for comparison, so there are no
+published results. They differ from `shiftresnet20_e3` only in the operator and its parameters.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from zoo.schema.model import ModelSpec, Published
 _SHIFT = "Wu et al. 2018, https://arxiv.org/abs/1711.08141"
 _SHIFT_CODE = "authors' repository, https://github.com/alvinwan/shiftresnet-cifar"
 _SHIFTRESNET = (
-    "The block is that of the authors' public code without the ReLU after its sum. The stride of "
-    "a block's second 1×1 convolution is taken by the shift before it: the same numbers."
+    "The block of the authors' public code without the ReLU after the addition. The stride of the "
+    "second 1×1 convolution is moved to the shift before it, with equal results."
 )
-_OURS = "ShiftResNet-20 of expansion 3 with {} in the shifts' place, for comparison: ours."
+_OURS = "ShiftResNet-20 with expansion 3 and {} instead of shifts: our variant, for comparison."
 _PAPER = "Wu et al. 2018, https://arxiv.org/abs/1711.08141 (the skeleton)"
 _SPARSE = "Chen et al. 2019, https://arxiv.org/abs/1903.05285"
 _SSL = (
-    "with sparse shifts in the shifts' place: two trained parameters a shifted channel. The "
-    "untrained ones are a copy of them, taken when they are frozen, and a flag a layer. They start "
-    "as active shifts do, uniformly within a pixel."
+    "with sparse shifts instead of its shifts, which have two trainable parameters per shifted "
+    "channel. The non-trainable parameters are a copy of them, taken when they are frozen, and one "
+    "flag per layer. They are initialized like active shifts, uniformly within one pixel."
 )
 
 ROWS: tuple[ModelSpec, ...] = (
@@ -61,7 +61,7 @@ ROWS: tuple[ModelSpec, ...] = (
         paper=_SHIFT,
         license="none stated",
         derivation=_SHIFTRESNET,
-        not_reproducible="The authors' own, approximate count of operations is 0.9 % above ours.",
+        not_reproducible="The authors' approximate operation count is 0.9 % above ours.",
     ),
     ModelSpec(
         name="shiftresnet20_e6",
@@ -301,7 +301,7 @@ ROWS: tuple[ModelSpec, ...] = (
         published=(Published("CIFAR-10", 91.97, source="paper"),),
         paper=_SPARSE,
         license="Apache-2.0",
-        derivation="ShiftResNet-20 of expansion 6 " + _SSL,
-        not_reproducible="The authors' public code is of FE-Net alone.",
+        derivation="ShiftResNet-20 (expansion 6) " + _SSL,
+        not_reproducible="The authors' public code contains only FE-Net.",
     ),
 )

@@ -20,7 +20,8 @@ ROWS: tuple[ModelSpec, ...] = (
         published=(Published("ImageNet", 69.36, source="weights of torchvision"),),
         paper="Ma et al. 2018, https://arxiv.org/abs/1807.11164",
         license="BSD-3-Clause",
-        derivation="Figure 3 and table 5 of the paper at width 1.0; no activation after a "
-        "depthwise convolution. Other counts, 149.7 M say, have more than products in them.",
+        derivation="Figure 3 and table 5 of the paper at width 1.0; no activation after depthwise "
+        "convolutions. Other published MACs, for example 149.7 M, include operations other than "
+        "multiplications.",
     ),
 )

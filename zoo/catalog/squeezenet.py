@@ -1,4 +1,4 @@
-"""SqueezeNet 1.0 and 1.1, and its bypasses."""
+"""SqueezeNet 1.0 and 1.1, and the variants with bypasses."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from zoo.catalog.preprocessing import CAFFE_BGR
 from zoo.schema.model import ModelSpec, Published
 
 _PAPER = "Iandola et al. 2016, https://arxiv.org/abs/1602.07360"
-# The paper's point of its own design space, section 5.1; see `Metaparameters` of the family.
+# SqueezeNet's point in the paper's design space, section 5.1; see `Metaparameters`.
 _POINT = {"base_e": 128, "incr_e": 128, "freq": 2, "squeeze_ratio": 0.125, "pct3x3": 0.5}
 _V1_0 = (
-    "Table 1 of the paper, with the pools and the classifier of the authors' prototxt: the text "
-    "has a max-pool after conv10 where their file has the global average pool. That file also pads "
-    "conv10's input by one pixel, to 15×15; we keep to the 13×13 of the table."
+    "Table 1 of the paper, with the pools and the classifier of the authors' prototxt: after "
+    "conv10 the text has a max-pool, the file a global average pool. The file also pads the input "
+    "of conv10 by one pixel to 15×15; we keep the 13×13 of the table."
 )
 
 ROWS: tuple[ModelSpec, ...] = (
@@ -31,8 +31,8 @@ ROWS: tuple[ModelSpec, ...] = (
         paper=_PAPER,
         license="BSD-2-Clause",
         derivation=(
-            f"{_V1_0} With the padding we count 861.3 M MACs at 227×227, the 1.72 GFLOPS of "
-            "their README; 818.9 M is the common figure for 224×224."
+            f"{_V1_0} With the padding we count 861.3 M MACs at 227×227, which are the 1.72 GFLOPS "
+            "of their README; 818.9 M is the usual figure for 224×224."
         ),
         batch_norm_optional=True,
     ),
@@ -52,13 +52,13 @@ ROWS: tuple[ModelSpec, ...] = (
         paper=_PAPER,
         license="BSD-2-Clause",
         derivation=(
-            "The prototxt of the authors' repository (SqueezeNet_v1.1): a smaller conv1 and "
-            "earlier pools than 1.0, not in the paper. Its README claims no less than 1.0's 80.3 % "
-            "top-5 with 2.4 times less computation."
+            "The prototxt of the authors' repository (SqueezeNet_v1.1), not in the paper: a "
+            "smaller conv1 and earlier pools than 1.0. Its README claims at least the 80.3 % top-5 "
+            "accuracy of 1.0 with 2.4 times less computation."
         ),
         not_reproducible=(
-            "The README's 0.72 GFLOPS an image, 360 M MACs: it names no input size, and we count "
-            "349.2 M at 224×224, the common figure, and 387.7 M at 227×227."
+            "The README's 0.72 GFLOPS per image, 360 M MACs: it states no input size, and we count "
+            "349.2 M at 224×224, the usual figure, and 387.7 M at 227×227."
         ),
         batch_norm_optional=True,
     ),
@@ -77,8 +77,8 @@ ROWS: tuple[ModelSpec, ...] = (
         license="BSD-2-Clause",
         derivation=(
             "Section 6 of the paper and the prototxt of github.com/songhan/SqueezeNet-Residual: "
-            "additions around fire3, 5, 7 and 9, of the pooled maps for 5 and 9, and no ReLU "
-            f"after them. {_V1_0}"
+            "additions around fire3, 5, 7 and 9, of the pooled feature maps for 5 and 9, without "
+            f"ReLU. {_V1_0}"
         ),
         batch_norm_optional=True,
     ),
@@ -97,11 +97,11 @@ ROWS: tuple[ModelSpec, ...] = (
         license="BSD-2-Clause",
         derivation=(
             "Section 6 of the paper: the simple bypass, and 1×1 convolutions around fire2, 4, 6 "
-            "and 8. The paper leaves open whether they have biases and a ReLU: ours have biases, "
-            f"as every convolution here, and no ReLU, as no addition has. {_V1_0}"
+            "and 8. The paper does not specify their biases and activation: here they have biases "
+            f"like every other convolution, and no ReLU, like the additions. {_V1_0}"
         ),
         not_reproducible=(
-            "The paper's 7.7 MB: four 1×1 convolutions make 1,589,672 parameters, 6.36 MB."
+            "The paper's 7.7 MB: with four 1×1 convolutions it has 1,589,672 parameters, 6.36 MB."
         ),
         batch_norm_optional=True,
     ),

@@ -1,1 +1,1 @@
-"""Compression schemes: each changes or constrains a trained network's weights and fine-tunes it."""
+"""Compression schemes, each of which changes or constrains weights and fine-tunes the network."""

@@ -1,4 +1,4 @@
-"""Pruning by blocks of weights that lie side by side in the flatbuffer."""
+"""Pruning of blocks of weights that are adjacent in the flatbuffer."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from zoo.compression import kernels
 
 
 def blocks_to_keep(kernel: np.ndarray, block: tuple[int, int], sparsity: float) -> np.ndarray:
-    """A mask of the kernel's shape: False in the blocks whose mean magnitude is the least.
+    """Returns a mask that is False in the blocks with the smallest mean magnitude.
 
-    Blocks at the edge are smaller where the channels are no multiple of four.
+    Blocks at the edge are smaller if the channels are not a multiple of the block size.
 
     Args:
-        kernel: (h, w, in, out) or (in, out).
-        block: filters and input channels of one block.
-        sparsity: share of the blocks that become zero, 0 to 1.
+        kernel: Kernel of shape (height, width, in, out) or (in, out).
+        block: Filters and input channels per block.
+        sparsity: Share of the blocks to prune, 0 to 1.
+
+    Returns:
+        Bool array of the kernel's shape.
     """
     filters, inputs = block
     window = np.moveaxis(np.abs(kernel), -1, 0).reshape(kernel.shape[-1], -1, kernel.shape[-2])
@@ -29,25 +32,25 @@ def blocks_to_keep(kernel: np.ndarray, block: tuple[int, int], sparsity: float) 
         return parts.sum(axis=(1, 4))
 
     means = total(window) / total(np.ones_like(window))
-    gone = np.argsort(means, axis=None, kind="stable")[: round(sparsity * means.size)]
+    pruned = np.argsort(means, axis=None, kind="stable")[: round(sparsity * means.size)]
     keep = np.ones(means.size, bool)
-    keep[gone] = False
+    keep[pruned] = False
     mask = keep.reshape(means.shape).repeat(filters, axis=0).repeat(inputs, axis=2)
     mask = mask[: window.shape[0], :, : window.shape[2]]
-    turned = mask.reshape(kernel.shape[-1], *kernel.shape[:-1])
-    return np.ascontiguousarray(np.moveaxis(turned, 0, -1))
+    transposed = mask.reshape(kernel.shape[-1], *kernel.shape[:-1])
+    return np.ascontiguousarray(np.moveaxis(transposed, 0, -1))
 
 
 class Blocks(tf_keras.callbacks.Callback):
-    """Sets more and more blocks to zero, on the same cubic as tfmot's schedule, and keeps them so.
+    """Callback that prunes blocks on the same cubic schedule as tfmot, and keeps them zero.
 
-    What is zero is read off the weights, so that a run that goes on needs no other state.
+    A resumed run reads the masks off the weights, so the checkpoint stores no extra state.
 
     Args:
-        goals: layer name → share of its blocks that are zero in the end.
-        block: filters and input channels of one block.
-        end: the step, from 0, at which the goal is reached.
-        frequency: steps between two changes of the masks.
+        goals: Layer name → final share of zero blocks, 0 to 1.
+        block: Filters and input channels per block.
+        end: Step, counted from 0, at which the final share is reached.
+        frequency: Steps between mask updates.
     """
 
     def __init__(self, goals: dict[str, float], block: tuple[int, int], end: int, frequency: int):
@@ -56,12 +59,12 @@ class Blocks(tf_keras.callbacks.Callback):
         self._masks: dict[str, tf.Variable] = {}
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Finds the kernels, and which of their weights are zero already."""
-        found = kernels.variables(self.model)
-        self._kernels = {name: found[name] for name in self._goals}
-        begun = int(self.model.optimizer.iterations.numpy()) > 0
+        """Finds the kernels and, in a resumed run, the weights that are already pruned."""
+        variables = kernels.variables(self.model)
+        self._kernels = {name: variables[name] for name in self._goals}
+        resumed = int(self.model.optimizer.iterations.numpy()) > 0
         for name, kernel in self._kernels.items():
-            mask = kernel != 0 if begun else tf.ones_like(kernel, tf.bool)
+            mask = kernel != 0 if resumed else tf.ones_like(kernel, tf.bool)
             self._masks[name] = tf.Variable(mask, trainable=False)
 
         @tf.function
@@ -72,7 +75,7 @@ class Blocks(tf_keras.callbacks.Callback):
         self._project = project
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Changes the masks where it is time to; applies them."""
+        """Updates the masks if the step is due, then applies them."""
         step = int(self.model.optimizer.iterations.numpy()) - 1
         if step <= self._end and step % self._frequency == 0:
             share = 1 - 0.75 * (1 - step / self._end) ** 3

@@ -1,9 +1,10 @@
 """Weight clustering: each kernel has few distinct values (Han et al. 2016, section 3).
 
-The values are found by k-means in one dimension, from centroids at equal distances between the
-least and the largest weight, which the paper found best and which keeps the few large weights.
-Then they are trained: `zoo.compression.preserve`. tfmot's own clustering is not used: it skips
-depthwise convolutions, strided ones per channel, and takes two to three times as long a step.
+One-dimensional k-means finds the values. Its centroids start evenly spaced between the smallest and
+the largest weight, which the paper found best because it preserves the few large weights. The
+centroids are then trained by `zoo.compression.preserve`. tfmot's clustering is not used: it skips
+depthwise convolutions, skips strided convolutions in per-channel mode, and makes each training step
+two to three times slower.
 """
 
 from __future__ import annotations
@@ -20,14 +21,18 @@ _ROUNDS = 1000
 
 
 def k_means(values: np.ndarray, clusters: int) -> np.ndarray:
-    """Each value's centroid: at most `clusters` distinct ones.
+    """Replaces each value by its centroid, leaving at most `clusters` distinct values.
 
-    Lloyd's algorithm on sorted values, where a cluster is an interval; deterministic. A cluster
-    that becomes empty, in the gap that pruning leaves say, halves the one of the largest error.
+    Runs Lloyd's algorithm on sorted values, where each cluster is an interval; the result is
+    deterministic. If a cluster becomes empty, for example in the gap left by pruning, the cluster
+    with the largest error is split.
 
     Args:
-        values: floats, of any shape.
-        clusters: at least 1.
+        values: Floats of any shape.
+        clusters: Maximum number of clusters, at least 1.
+
+    Returns:
+        Array of the same shape and dtype as `values`.
     """
     distinct, ids, counts = np.unique(values, return_inverse=True, return_counts=True)
     if distinct.size <= clusters:
@@ -46,7 +51,7 @@ def k_means(values: np.ndarray, clusters: int) -> np.ndarray:
 
 
 class _Line:
-    """Sorted distinct values and how often each occurs; intervals are given by their bounds."""
+    """Sorted distinct values and their counts; intervals are given by their bounds."""
 
     def __init__(self, distinct: np.ndarray, counts: np.ndarray):
         self._distinct = distinct
@@ -58,7 +63,7 @@ class _Line:
         return total / count
 
     def filled(self, bounds: np.ndarray, clusters: int) -> np.ndarray:
-        """Halves intervals, at the mean of the one of the largest error, until there are enough."""
+        """Splits the interval with the largest error at its mean, until there are `clusters`."""
         while bounds.size <= clusters:
             count, total, squares = (np.diff(s[bounds]) for s in self._sums)
             errors = np.where(np.diff(bounds) > 1, squares - total**2 / count, -np.inf)
@@ -72,14 +77,15 @@ class _Line:
 def clustered(
     kernel: np.ndarray, clusters: int, zeros: bool, per_channel: bool, depthwise: bool = False
 ) -> np.ndarray:
-    """The kernel with at most `clusters` distinct values, or as many in each filter.
+    """Returns the kernel with at most `clusters` distinct values, per kernel or per filter.
 
     Args:
-        kernel: as Keras has it.
-        clusters: 2 to 256; with `zeros` one of them is zero, if there are any.
-        zeros: zero weights stay zero and no others become zero.
-        per_channel: count in each filter.
-        depthwise: see `kernels.by_channel`.
+        kernel: Kernel in Keras layout.
+        clusters: Number of clusters, 2 to 256. With `zeros`, one of them is zero if the kernel has
+            zeros.
+        zeros: Whether zero weights stay zero; no other weights become zero.
+        per_channel: Whether each filter is clustered separately.
+        depthwise: Whether the kernel is depthwise; see `kernels.by_channel`.
     """
     if per_channel:
         matrix = kernels.by_channel(kernel, depthwise)
@@ -99,17 +105,17 @@ def _clustered(values: np.ndarray, clusters: int, zeros: bool) -> np.ndarray:
 
 
 def begin(start: SchemeInput) -> FineTuning:
-    """Clusters the kernels of all convolutions and dense layers, or those that were named.
+    """Clusters the kernels of all convolutions and dense layers, or only the named layers.
 
-    Depthwise convolutions, which hold few weights, only where they are named.
+    Depthwise convolutions hold few weights and are clustered only if they are named.
 
     Raises:
-        ZooError: an impossible number of clusters.
+        ZooError: if the number of clusters is out of range.
     """
     recipe = start.recipe
     if not 2 <= recipe.cluster_count <= MOST_CLUSTERS:
         raise ZooError(
-            "impossible number of clusters",
+            "invalid number of clusters",
             where="--cluster_count",
             expected=f"2 to {MOST_CLUSTERS}",
             got=recipe.cluster_count,
@@ -129,11 +135,11 @@ def begin(start: SchemeInput) -> FineTuning:
     per = "filter" if recipe.cluster_per_channel else "kernel"
     return FineTuning(
         model,
-        (f"clustering {len(counts)} layers, {_range(list(counts.values()))} values a {per}",),
+        (f"clustering {len(counts)} layers, {_range(list(counts.values()))} values per {per}",),
         callbacks=(Keep.of(model, zeros, clusters=True, only=counts),),
-        reached=lambda done: (
-            f"at most {most_values(done, list(counts), recipe.cluster_per_channel)} distinct values"
-            f" in a {per} of {len(counts)} clustered layers"
+        reached=lambda trained: (
+            f"at most {most_values(trained, list(counts), recipe.cluster_per_channel)} distinct"
+            f" values per {per} in {len(counts)} clustered layers"
         ),
     )
 
@@ -144,7 +150,13 @@ def _range(counts: list[float]) -> str:
 
 
 def most_values(model: tf_keras.Model, layers: list[str], per_channel: bool) -> int:
-    """The largest number of distinct values, zero included, in one kernel or filter."""
+    """Returns the largest number of distinct values, including zero, in one kernel or filter.
+
+    Args:
+        model: Network to examine.
+        layers: Names of the layers to count in.
+        per_channel: Whether to count per filter instead of per kernel.
+    """
     most = 0
     for name, kernel in kernels.values(model).items():
         if name not in layers:

@@ -1,4 +1,4 @@
-"""What a compression scheme gets, and what it hands to the training loop."""
+"""Input of a compression scheme, and its output to the training loop."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from zoo.schema.run import LowRank, PerLayer
 
 @dataclass(frozen=True, eq=False)
 class SchemeInput:
-    """What fine-tuning begins with.
+    """Input of a compression scheme.
 
     Attributes:
-        model: plain, with the parent's weights; a scheme leaves it as it is.
-        scheme: what the parent went through.
-        recipe: how strong the scheme is.
-        per_layer: values that differ from the recipe's.
-        steps: training steps to come.
-        per_epoch: how many of them are one epoch.
+        model: Unwrapped network with the parent's weights; schemes do not modify it.
+        scheme: Schemes already applied to the parent, in order.
+        recipe: Strength of the scheme, and all other hyperparameters.
+        per_layer: Values that override the recipe for single layers.
+        steps: Total number of training steps.
+        per_epoch: Training steps per epoch.
     """
 
     model: tf_keras.Model
@@ -35,19 +35,20 @@ class SchemeInput:
 
 @dataclass(frozen=True, eq=False)
 class FineTuning:
-    """What is fine-tuned, and how it ends.
+    """Output of a compression scheme: the network to fine-tune, and how to finish it.
 
     Attributes:
-        model: the network to train, before a checkpoint is loaded.
-        begun: what is about to be done, in a line or more.
-        callbacks: what must run while it trains.
-        eligible: whether the goal is reached at the end of an epoch (from 1), so that it may
-            become the best one.
-        strip: makes the network that is stored from the trained one; None where it is the same.
-        reached: of the stored network, in words.
-        low_rank: what `zoo.runs` needs to rebuild the network, where layers were split.
-        start: the network whose weights it needs as well, where `model`'s structure follows from
-            them.
+        model: Network to train, before a checkpoint is loaded.
+        begun: Log lines that announce the compression.
+        callbacks: Callbacks that training must run.
+        eligible: Returns whether the target is reached at the end of an epoch (counted from 1), so
+            that the epoch may become the best one.
+        strip: Converts the trained network to the one to store; None if they are the same.
+        reached: Describes the result for the log, given the stored network.
+        low_rank: Split layers and their ranks, from which `zoo.runs` rebuilds the network; None if
+            no layer was split.
+        start: Network to store with the run because its weights determine the structure of
+            `model`; None if they do not.
     """
 
     model: tf_keras.Model
@@ -61,13 +62,13 @@ class FineTuning:
 
 
 def clone(model: tf_keras.Model) -> tf_keras.Model:
-    """A copy with the same weights."""
+    """Returns a copy of the network with the same weights."""
     copy = tf_keras.models.clone_model(model)
     copy.set_weights(model.get_weights())
     return copy
 
 
 def zeros_of(model: tf_keras.Model, layers: list[str]) -> float:
-    """Share of zeros in the kernels of some layers, 0 to 1."""
-    found = kernels.values(model)
-    return kernels.count({name: found[name] for name in layers}).sparsity
+    """Returns the share of zeros in the kernels of the named layers, 0 to 1."""
+    values = kernels.values(model)
+    return kernels.count({name: values[name] for name in layers}).sparsity

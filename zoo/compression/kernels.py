@@ -1,4 +1,4 @@
-"""The weights that compression is about: kernels by the name of their layer, also in wrappers."""
+"""Kernels that compression works on, keyed by layer name; wrapped layers are included."""
 
 from __future__ import annotations
 
@@ -11,46 +11,50 @@ import tf_keras
 from zoo.layers.grouped import GroupedConv2D
 
 _KERNELS = ("kernel", "depthwise_kernel")
-# Exactly these, no other subclass.
+# Compared by exact type: DepthwiseConv2D is a subclass of Conv2D.
 _PLAIN = (tf_keras.layers.Conv2D, GroupedConv2D, tf_keras.layers.Dense)
-_DENSE = tf_keras.layers.Dense
 
 
 def layer_of(layer: tf_keras.layers.Layer) -> tf_keras.layers.Layer:
-    """The layer itself, or the one that tfmot's wrapper holds."""
+    """Returns the layer itself, or the layer inside a tfmot wrapper."""
     return layer.layer if isinstance(layer, tf_keras.layers.Wrapper) else layer
 
 
 def variables(model: tf_keras.Model) -> dict[str, tf.Variable]:
-    """Layer name → the variable of its kernel, in the network's order; wrappers are looked through.
+    """Returns layer name → kernel variable, in network order; wrappers are unwrapped.
 
-    A fake-quantized layer's own attribute is a tensor once it was called: the variable is found
-    among the weights.
+    Searches the weights, because the kernel attribute of a fake-quantized layer is a tensor once
+    the layer has been called.
     """
-    found: dict[str, tf.Variable] = {}
+    kernels: dict[str, tf.Variable] = {}
     for layer in model.layers:
         for weight in layer.weights:
             if weight.name.split("/")[-1].split(":")[0] in _KERNELS and weight.shape.rank >= 2:
-                found[layer_of(layer).name] = weight
-    return found
+                kernels[layer_of(layer).name] = weight
+    return kernels
 
 
 def values(model: tf_keras.Model) -> dict[str, np.ndarray]:
-    """Layer name → its kernel's values now, copied."""
+    """Returns layer name → copy of the kernel's current values."""
     return {name: np.array(variable) for name, variable in variables(model).items()}
 
 
 def plain(model: tf_keras.Model) -> list[str]:
-    """Names of the convolutions and dense layers, in order; depthwise ones hold few weights."""
+    """Returns the names of convolutions and dense layers, in network order.
+
+    Depthwise convolutions are excluded because they hold few weights.
+    """
     return [layer.name for layer in model.layers if type(layer) in _PLAIN]
 
 
 def by_channel(kernel: np.ndarray, depthwise: bool) -> np.ndarray:
-    """The kernel as a matrix (weights of a filter, filters).
+    """Reshapes a kernel to a matrix (weights per filter, filters).
 
     Args:
-        kernel: (h, w, in, out), (h, w, channels, multiplier) or (in, out).
-        depthwise: it is the second of these, of which each filter sees one channel.
+        kernel: Array of shape (height, width, in, out), (height, width, channels, multiplier) or
+            (in, out).
+        depthwise: Whether the kernel is depthwise, the second of these shapes, where each filter
+            sees one channel.
     """
     if depthwise:
         return kernel.reshape(kernel.shape[0] * kernel.shape[1], -1)
@@ -59,7 +63,13 @@ def by_channel(kernel: np.ndarray, depthwise: bool) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Counts:
-    """What the kernels hold: their `weights` in all, how many are `zeros`, the most values."""
+    """Statistics over several kernels.
+
+    Attributes:
+        weights: Total number of weights.
+        zeros: Number of weights that are zero.
+        most_values: Largest number of distinct nonzero values in one kernel.
+    """
 
     weights: int
     zeros: int
@@ -72,7 +82,7 @@ class Counts:
 
 
 def count(kernels: dict[str, np.ndarray]) -> Counts:
-    """Counts zeros and distinct values other than zero in each kernel."""
+    """Counts the weights, zeros and distinct nonzero values of kernels keyed by layer name."""
     return Counts(
         weights=sum(k.size for k in kernels.values()),
         zeros=sum(int((k == 0).sum()) for k in kernels.values()),
@@ -81,5 +91,5 @@ def count(kernels: dict[str, np.ndarray]) -> Counts:
 
 
 def zeros(model: tf_keras.Model) -> float:
-    """Share of zeros among all convolution, depthwise and dense kernels, 0 to 1."""
+    """Returns the share of zeros in all convolution, depthwise and dense kernels, 0 to 1."""
     return count(values(model)).sparsity

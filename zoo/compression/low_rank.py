@@ -1,13 +1,15 @@
-"""Low-rank factorization: a layer becomes two thinner ones, by truncating its singular values.
+"""Low-rank factorization: splits a layer into two thinner ones by a truncated SVD of its kernel.
 
-NAME becomes NAME_low_rank, without bias and activation, and NAME:
+The layer NAME becomes NAME_low_rank, without bias and activation, followed by NAME:
 
-* a dense layer in → out, two dense layers in → r → out (Denton et al. 2014);
-* a k×k convolution, k×k to r channels and 1×1 (Zhang et al. 2015, https://arxiv.org/abs/1505.06798);
-* spatially, k×1 to r channels and 1×k (Jaderberg et al. 2014, https://arxiv.org/abs/1405.3866).
+* a dense layer in → out becomes two dense layers in → r → out (Denton et al. 2014);
+* a k×k convolution becomes a k×k convolution to r channels and a 1×1 convolution (Zhang et al.
+  2015, https://arxiv.org/abs/1505.06798);
+* with the spatial option, it becomes a k×1 convolution to r channels and a 1×k convolution
+  (Jaderberg et al. 2014, https://arxiv.org/abs/1405.3866).
 
-Each rank is the best approximation of the kernel as a matrix in the sense of least squares. Grouped
-and depthwise convolutions are left alone. A network is rebuilt from the catalog and the ranks.
+At each rank, the product is the best least-squares approximation of the kernel as a matrix. Grouped
+and depthwise convolutions are not split. A stored run is rebuilt from the catalog and its ranks.
 """
 
 from __future__ import annotations
@@ -29,15 +31,15 @@ SUFFIX = "_low_rank"
 
 
 def begin(start: SchemeInput) -> FineTuning:
-    """Splits convolutions and dense layers where that saves weights; not the first layer.
+    """Splits convolutions and dense layers where that saves weights, except the first layer.
 
     Raises:
-        ZooError: an impossible goal, or no layer that is worth splitting.
+        ZooError: if the requested rank, energy or size is invalid, or no split saves weights.
     """
     ranks = _ranks(start)
     if not ranks:
         raise ZooError(
-            "no layer is worth splitting at that rank",
+            "splitting saves no weights in any layer",
             where=start.model.name,
             remedy="lower --low_rank_keep, --low_rank_energy or --low_rank_rank",
         )
@@ -45,11 +47,11 @@ def begin(start: SchemeInput) -> FineTuning:
     model = factorized(start.model, how)
     set_weights(model, start.model, how)
     before, after = start.model.count_params(), model.count_params()
-    counted = f"{after:,} parameters of {before:,}"
+    counted = f"{after:,} of {before:,} parameters"
     return FineTuning(
         model,
-        (f"splitting {len(ranks)} layers, {counted} left",),
-        reached=lambda done: f"{len(ranks)} layers of rank {_range(ranks)}, {counted}",
+        (f"splitting {len(ranks)} layers, {counted} remain",),
+        reached=lambda trained: f"{len(ranks)} layers of rank {_range(ranks)}, {counted}",
         low_rank=how,
     )
 
@@ -62,39 +64,39 @@ def _range(ranks: dict[str, int]) -> str:
 def _ranks(start: SchemeInput) -> dict[str, int]:
     recipe, model = start.recipe, start.model
     names = [n for n in kernels.plain(model) if getattr(model.get_layer(n), "groups", 1) == 1]
-    found = {n: spectrum(model.get_layer(n), recipe.low_rank_spatial) for n in names}
-    hidden = {n: found[n] for n in names[1:] if found[n].largest >= 1}
+    spectra = {n: spectrum(model.get_layer(n), recipe.low_rank_spatial) for n in names}
+    hidden = {n: spectra[n] for n in names[1:] if spectra[n].largest >= 1}
     if recipe.low_rank_rank:
         if recipe.low_rank_rank < 1:
             raise ZooError(
-                "impossible rank", where="--low_rank_rank", expected="1 or more, 0 for none"
+                "invalid rank", where="--low_rank_rank", expected="1 or more, or 0 to disable"
             )
-        usual = dict.fromkeys(hidden, recipe.low_rank_rank)
+        defaults = dict.fromkeys(hidden, recipe.low_rank_rank)
     elif recipe.low_rank_energy:
         _check_share("--low_rank_energy", recipe.low_rank_energy)
-        usual = {n: by_energy(s, recipe.low_rank_energy) for n, s in hidden.items()}
+        defaults = {n: by_energy(s, recipe.low_rank_energy) for n, s in hidden.items()}
     else:
         _check_share("--low_rank_keep", recipe.low_rank_keep)
-        usual = by_size(hidden, recipe.low_rank_keep)
+        defaults = by_size(hidden, recipe.low_rank_keep)
     for name, rank in start.per_layer.layers.items():
-        if name in found and rank > found[name].largest:
+        if name in spectra and rank > spectra[name].largest:
             raise ZooError(
                 f"rank {rank:g} of layer {name} saves no weights",
                 where=model.name,
-                expected=f"at most {found[name].largest}" if found[name].largest else "0",
+                expected=f"at most {spectra[name].largest}" if spectra[name].largest else "0",
             )
-    wanted = schemes.chosen(start.per_layer, 1, usual, names)
-    ranks = {n: int(start.per_layer.layers.get(n, usual.get(n, 0))) for n in wanted}
-    return {n: r for n, r in ranks.items() if 1 <= r <= found[n].largest}
+    selected = schemes.chosen(start.per_layer, 1, defaults, names)
+    ranks = {n: int(start.per_layer.layers.get(n, defaults.get(n, 0))) for n in selected}
+    return {n: r for n, r in ranks.items() if 1 <= r <= spectra[n].largest}
 
 
 def _check_share(flag: str, share: float) -> None:
     if not 0 < share < 1:
-        raise ZooError("impossible share", where=flag, expected="above 0, below 1", got=share)
+        raise ZooError("invalid share", where=flag, expected="above 0 and below 1", got=share)
 
 
 def _matrix(kernel: np.ndarray, spatial: bool) -> np.ndarray:
-    """The kernel as the matrix whose rank counts: (in, out), (h·w·in, out) or (h·in, w·out)."""
+    """Returns the kernel as the matrix to factorize: (in, out), (h·w·in, out) or (h·in, w·out)."""
     if kernel.ndim == 4 and spatial:
         height, width, inputs, filters = kernel.shape
         return kernel.transpose(0, 2, 1, 3).reshape(height * inputs, width * filters)
@@ -102,7 +104,12 @@ def _matrix(kernel: np.ndarray, spatial: bool) -> np.ndarray:
 
 
 def spectrum(layer: tf_keras.layers.Layer, spatial: bool) -> Spectrum:
-    """Singular values of a layer's kernel, and what a rank costs."""
+    """Returns the singular values of a layer's kernel, and the weights per unit of rank.
+
+    Args:
+        layer: Built dense layer or ungrouped convolution.
+        spatial: Whether convolutions are split into k×1 and 1×k.
+    """
     matrix = _matrix(layer.kernel.numpy(), spatial)
     return Spectrum(
         values=np.linalg.svd(matrix, compute_uv=False), weights=matrix.size, each=sum(matrix.shape)
@@ -111,14 +118,18 @@ def spectrum(layer: tf_keras.layers.Layer, spatial: bool) -> Spectrum:
 
 @dataclass(frozen=True)
 class _Pair:
-    """The configurations of the two layers that stand for one."""
+    """Keras configurations of the two layers that replace one."""
 
     first: dict[str, Any]
     second: dict[str, Any]
 
 
 def _pair(layer: tf_keras.layers.Layer, rank: int, spatial: bool) -> _Pair:
-    """Bias, activation and what regularizes them stay with the second; the kernels' with both."""
+    """Returns the configurations of the two layers.
+
+    The second layer keeps the bias, the activation and their regularizers; both keep the kernel's
+    regularizer and constraint.
+    """
     config = layer.get_config()
     first, second = copy.deepcopy(config), copy.deepcopy(config)
     first.update(
@@ -129,14 +140,19 @@ def _pair(layer: tf_keras.layers.Layer, rank: int, spatial: bool) -> _Pair:
         bias_constraint=None,
         activity_regularizer=None,
     )
-    # The loss wants a network's last layer in float32; the one before it needs no other dtype.
+    # Both layers keep the dtype, which is float32 in the last layer because the loss requires it.
     if isinstance(layer, tf_keras.layers.Dense):
         first.update(units=rank)
         return _Pair(first, second)
     first.update(filters=rank)
-    one = {"kernel_size": (1, 1), "strides": (1, 1), "dilation_rate": (1, 1), "padding": "valid"}
+    pointwise = {
+        "kernel_size": (1, 1),
+        "strides": (1, 1),
+        "dilation_rate": (1, 1),
+        "padding": "valid",
+    }
     if not spatial:
-        second.update(one)
+        second.update(pointwise)
         return _Pair(first, second)
     for key in ("kernel_size", "strides", "dilation_rate"):
         rows, columns = config[key]
@@ -145,14 +161,15 @@ def _pair(layer: tf_keras.layers.Layer, rank: int, spatial: bool) -> _Pair:
 
 
 def factorized(model: tf_keras.Model, how: LowRank) -> tf_keras.Model:
-    """The network with the layers of `how` split, with fresh weights.
+    """Returns the network with the layers of `how` split, with newly initialized weights.
 
     Args:
-        model: functional; each split layer is called once.
-        how: the layers and their ranks.
+        model: Functional network in which each layer to split is called once.
+        how: Layers to split, their ranks, and the kind of split.
 
     Raises:
-        ZooError: a layer is missing or can't be split, as where the ranks are another network's.
+        ZooError: if a layer is missing or can't be split, for example because the ranks belong to
+            another network.
     """
     config = model.get_config()
     by_name = {layer["name"]: layer for layer in config["layers"]}
@@ -179,40 +196,46 @@ def factorized(model: tf_keras.Model, how: LowRank) -> tf_keras.Model:
 
 
 def set_weights(model: tf_keras.Model, dense: tf_keras.Model, how: LowRank) -> None:
-    """Gives the split network the weights of the whole one, cut to the ranks."""
+    """Sets the split network's weights from the unsplit network's, truncated to the ranks.
+
+    Args:
+        model: Network returned by `factorized`.
+        dense: The unsplit network.
+        how: Split layers and their ranks.
+    """
     for layer in dense.layers:
-        own = model.get_layer(layer.name)
+        second = model.get_layer(layer.name)
         if layer.name not in how.ranks:
-            own.set_weights(layer.get_weights())
+            second.set_weights(layer.get_weights())
             continue
         kernel, *bias = layer.get_weights()
         first = model.get_layer(f"{layer.name}{SUFFIX}")
-        one, two = factors(kernel, how.ranks[layer.name], how.spatial)
-        first.set_weights([one.reshape(first.kernel.shape)])
-        own.set_weights([two, *bias])
+        first_kernel, second_kernel = factors(kernel, how.ranks[layer.name], how.spatial)
+        first.set_weights([first_kernel.reshape(first.kernel.shape)])
+        second.set_weights([second_kernel, *bias])
 
 
 def factors(kernel: np.ndarray, rank: int, spatial: bool) -> tuple[np.ndarray, np.ndarray]:
-    """The two kernels whose product is nearest to one; both have the same norm.
+    """Returns two kernels of equal norm whose product best approximates a kernel.
 
     Args:
-        kernel: (in, out) or (h, w, in, out).
-        rank: columns of the first, channels between them.
-        spatial: as in `LowRank`.
+        kernel: Kernel of shape (in, out) or (h, w, in, out).
+        rank: Channels between the two layers.
+        spatial: Whether to split a convolution into k×1 and 1×k; see `LowRank`.
 
     Returns:
-        (in, rank) and (rank, out); (h, w, in, rank) and (1, 1, rank, out); or spatially
-        (h, 1, in, rank) and (1, w, rank, out).
+        Kernels of shape (in, rank) and (rank, out) for a dense layer; (h, w, in, rank) and
+        (1, 1, rank, out) for a convolution; (h, 1, in, rank) and (1, w, rank, out) if spatial.
     """
     left, values, right = np.linalg.svd(_matrix(kernel, spatial), full_matrices=False)
     root = np.sqrt(values[:rank])
-    one, two = left[:, :rank] * root, root[:, np.newaxis] * right[:rank]
+    first, second = left[:, :rank] * root, root[:, np.newaxis] * right[:rank]
     if kernel.ndim == 2:
-        return one, two
+        return first, second
     height, width, inputs, filters = kernel.shape
     if not spatial:
-        return one.reshape(height, width, inputs, rank), two.reshape(1, 1, rank, filters)
+        return first.reshape(height, width, inputs, rank), second.reshape(1, 1, rank, filters)
     return (
-        one.reshape(height, 1, inputs, rank),
-        two.reshape(rank, width, filters).transpose(1, 0, 2)[np.newaxis],
+        first.reshape(height, 1, inputs, rank),
+        second.reshape(rank, width, filters).transpose(1, 0, 2)[np.newaxis],
     )

@@ -1,13 +1,13 @@
-"""Fine-tuning that keeps what an earlier scheme made: zeros stay zero, clusters stay clusters.
+"""Fine-tuning constraints that preserve an earlier scheme's zeros and clusters.
 
-After each step a kernel is projected back. A weight that was zero is zero again, and the weights of
-one cluster take their mean. For plain SGD the mean of the updated weights is the centroid moved by
-the mean of their gradients: trained quantization (Han et al. 2016, https://arxiv.org/abs/1510.00149,
-section 3), but for the sum in the gradient's place, which would tie a centroid's rate to how many
-weights it has.
+Each kernel is projected back after every step: a weight that was zero is reset to zero, and the
+weights of a cluster are replaced by their mean. For plain SGD, the mean of the updated weights is
+the centroid moved by the mean gradient of its weights. This is trained quantization (Han et al.
+2016, https://arxiv.org/abs/1510.00149, section 3), except that the paper sums the gradients, which
+makes a centroid's learning rate depend on the size of its cluster.
 
-Which weights belong together is read off the weights that the earlier scheme left. It needs no
-state in the checkpoint: a run that goes on derives it from its parent once more.
+The zeros and clusters are derived from the parent's weights, so the checkpoint stores no extra
+state: a resumed run derives them from its parent again.
 """
 
 from __future__ import annotations
@@ -26,11 +26,13 @@ MOST_CLUSTERS = 256
 
 
 @dataclass(frozen=True, eq=False)
-class _Kept:
-    """What is kept of one kernel: either its zeros or its clusters.
+class _Constraint:
+    """What must stay of one kernel: either its zeros (`mask`) or its clusters (`ids`, `alive`).
 
-    `mask` has the kernel's shape and is False where it stays zero. `ids` are the clusters' numbers,
-    one a weight, flat; `alive` has one value a cluster, False for that of the zeros.
+    Attributes:
+        mask: Bool array of the kernel's shape, False where a weight stays zero.
+        ids: Cluster index of each weight, flattened.
+        alive: Bool per cluster, False for the cluster of zeros.
     """
 
     mask: np.ndarray | None = None
@@ -39,15 +41,15 @@ class _Kept:
 
 
 class Keep(tf_keras.callbacks.Callback):
-    """Projects the kernels after each training step; make it by `Keep.of`.
+    """Callback that projects the kernels after each training step; create it with `Keep.of`.
 
-    Kernels are found by their layer's name, also within tfmot's wrappers, so that the network that
-    trains may be another one than the parent.
+    Kernels are matched by layer name, including those inside tfmot wrappers, so the trained network
+    may differ from the parent.
     """
 
-    def __init__(self, kept: dict[str, _Kept]):
+    def __init__(self, constraints: dict[str, _Constraint]):
         super().__init__()
-        self._kept = kept
+        self._constraints = constraints
 
     @classmethod
     def of(
@@ -57,47 +59,47 @@ class Keep(tf_keras.callbacks.Callback):
         clusters: bool,
         only: Collection[str] | None = None,
     ) -> Keep:
-        """Keeps what the weights of `parent`, as they are now, have.
+        """Creates the callback from the current weights of `parent`.
 
         Args:
-            parent: call this before a checkpoint is loaded into it.
-            zeros: weights that are zero stay so.
-            clusters: equal weights stay equal: within a kernel of at most 256 distinct values,
-                in others within each filter.
-            only: the layers whose clusters are kept; None is all.
+            parent: Network with the weights to preserve, before a checkpoint is loaded into it.
+            zeros: Whether zero weights stay zero.
+            clusters: Whether equal weights stay equal: across the whole kernel if it has at most
+                256 distinct values, otherwise within each filter.
+            only: Names of the layers whose clusters are preserved; None for all layers.
         """
-        found = {}
+        constraints = {}
         depthwise = {x.name for x in parent.layers if _is_depthwise(kernels.layer_of(x))}
         for name, kernel in kernels.values(parent).items():
             tied = clusters and (only is None or name in only)
-            kept = _clustered(kernel, zeros, name in depthwise) if tied else None
-            if kept is None and zeros and not kernel.all():
-                kept = _Kept(mask=kernel != 0)
-            if kept is not None:
-                found[name] = kept
-        return cls(found)
+            constraint = _clustered(kernel, zeros, name in depthwise) if tied else None
+            if constraint is None and zeros and not kernel.all():
+                constraint = _Constraint(mask=kernel != 0)
+            if constraint is not None:
+                constraints[name] = constraint
+        return cls(constraints)
 
     def set_model(self, model: tf_keras.Model) -> None:
-        """Finds the kernels in the network that trains.
+        """Finds the constrained kernels in the network to train.
 
         Raises:
-            ZooError: it lacks a layer that has something to keep.
+            ZooError: if the network lacks a constrained layer.
         """
         super().set_model(model)
-        own = kernels.variables(model)
-        missing = sorted(self._kept.keys() - own.keys())
+        variables = kernels.variables(model)
+        missing = sorted(self._constraints.keys() - variables.keys())
         if missing:
-            raise ZooError(
-                "the network lacks layers of the one it was made from", got=", ".join(missing)
-            )
-        self._project = _projection([(own[name], kept) for name, kept in self._kept.items()])
+            raise ZooError("the network lacks layers of its parent", got=", ".join(missing))
+        self._project = _projection(
+            [(variables[name], constraint) for name, constraint in self._constraints.items()]
+        )
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Projects once, so that it holds also before the first step."""
+        """Projects once, so the constraints also hold before the first step."""
         self._project()
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Projects what the optimizer has moved."""
+        """Projects the updated kernels."""
         self._project()
 
 
@@ -105,40 +107,49 @@ def _is_depthwise(layer: tf_keras.layers.Layer) -> bool:
     return isinstance(layer, tf_keras.layers.DepthwiseConv2D)
 
 
-def _clustered(kernel: np.ndarray, zeros: bool, depthwise: bool) -> _Kept | None:
+def _clustered(kernel: np.ndarray, zeros: bool, depthwise: bool) -> _Constraint | None:
     distinct, ids = np.unique(kernel, return_inverse=True)
     if distinct.size > MOST_CLUSTERS:
         matrix = kernels.by_channel(kernel, depthwise)
         columns, numbers, first = [], [], 0
         for channel in matrix.T:
-            own, inverse = np.unique(channel, return_inverse=True)
-            columns.append(own)
+            unique, inverse = np.unique(channel, return_inverse=True)
+            columns.append(unique)
             numbers.append(inverse.ravel() + first)
-            first += own.size
+            first += unique.size
         distinct, ids = np.concatenate(columns), np.stack(numbers, axis=1)
-    if distinct.size == kernel.size and kernel.all():  # nothing is shared
+    if distinct.size == kernel.size and kernel.all():  # no two weights are equal
         return None
     alive = distinct != 0 if zeros else np.ones(distinct.size, bool)
-    return _Kept(ids=ids.ravel().astype(np.intp), alive=alive)
+    return _Constraint(ids=ids.ravel().astype(np.intp), alive=alive)
 
 
-def _projection(pairs: list[tuple[tf.Variable, _Kept]]) -> Callable[[], None]:
-    masked = [(variable, tf.constant(kept.mask)) for variable, kept in pairs if kept.ids is None]
+def _projection(pairs: list[tuple[tf.Variable, _Constraint]]) -> Callable[[], None]:
+    masked = [
+        (variable, tf.constant(constraint.mask))
+        for variable, constraint in pairs
+        if constraint.ids is None
+    ]
     tied = [
-        (variable, kept.ids, np.bincount(kept.ids, minlength=kept.alive.size), kept.alive)
-        for variable, kept in pairs
-        if kept.ids is not None and kept.alive is not None
+        (
+            variable,
+            constraint.ids,
+            np.bincount(constraint.ids, minlength=constraint.alive.size),
+            constraint.alive,
+        )
+        for variable, constraint in pairs
+        if constraint.ids is not None and constraint.alive is not None
     ]
 
     @tf.function
     def mask() -> None:
         for variable, filled in masked:
-            variable.assign(tf.where(filled, variable, 0))  # a product would leave -0.0
+            variable.assign(tf.where(filled, variable, 0))  # a product would produce -0.0
 
     def project() -> None:
         mask()
-        # NumPy, since TensorFlow's sums over segments are several times slower, and its bincount
-        # adds up in an order that depends on the threads.
+        # NumPy, because TensorFlow's segment sums are several times slower, and the summation order
+        # of its bincount depends on the threads.
         for variable, ids, counts, alive in tied:
             values = variable.numpy()
             means = np.bincount(ids, weights=values.ravel(), minlength=counts.size) / counts

@@ -1,12 +1,12 @@
-"""Quantization-aware training of every network of the catalog.
+"""Quantization-aware training for all networks of the catalog.
 
-The network is lowered to TFLite's builtin operators (`zoo.lowering`), and then every tensor that
-the int8 flatbuffer will hold is rounded in the forward pass as TFLite rounds it (Jacob et al. 2018,
-section 3, https://arxiv.org/abs/1712.05877), by tensorflow-model-optimization's layers. Where they
-stand is decided here, from who feeds whom. tfmot's own rules know neither Multiply, PReLU,
-Rescaling nor layers of ours, and batch normalization behind a convolution only; and its variants
-for pruned and clustered networks lose zeros and clusters where a convolution has no batch norm.
-What was pruned and clustered is kept by `zoo.compression.preserve` instead.
+The network is lowered to TFLite's builtin operators (`zoo.lowering`). Then the forward pass rounds
+every tensor of the future int8 flatbuffer as TFLite does (Jacob et al. 2018, section 3,
+https://arxiv.org/abs/1712.05877), using the layers of tensorflow-model-optimization (tfmot). This
+module decides where to place them, from the graph of layers. tfmot's own rules do not support
+Multiply, PReLU, Rescaling or our layers, and support batch normalization only after a convolution;
+its variants for pruned and clustered networks lose zeros and clusters where a convolution has no
+batch normalization. Here `zoo.compression.preserve` keeps zeros and clusters.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapp
     QuantizeWrapperV2,
 )
 
-from zoo import layers as own
+from zoo import layers as zoo_layers
 from zoo.compression import qat_quantizers
 from zoo.compression.interface import FineTuning, SchemeInput
 from zoo.compression.preserve import Keep
@@ -34,9 +34,9 @@ from zoo.lowering.network import lower
 layers = tf_keras.layers
 Tensor = Any  # a symbolic Keras tensor; tf_keras has no type for it
 
-_CONVOLUTIONS = (layers.Conv2D, own.GroupedConv2D, layers.DepthwiseConv2D)
+_CONVOLUTIONS = (layers.Conv2D, zoo_layers.GroupedConv2D, layers.DepthwiseConv2D)
 _WITH_KERNEL = (*_CONVOLUTIONS, layers.Dense)
-# What TFLite gives the scale of its input: rounded values stay as they are.
+# Layers whose output has the scale of their input in TFLite, so rounded values stay unchanged.
 _SAME_SCALE = (
     layers.InputLayer,
     layers.MaxPooling2D,
@@ -45,31 +45,31 @@ _SAME_SCALE = (
     layers.Flatten,
     layers.ZeroPadding2D,
     layers.Dropout,
-    own.ChannelShuffle,
-    own.ChannelSplit,
+    zoo_layers.ChannelShuffle,
+    zoo_layers.ChannelSplit,
 )
-# What TFLite does not fuse a ReLU into; all else that comes before one is computed with it.
+# Layers into which TFLite does not fuse a following ReLU; it fuses one into all others.
 _UNFUSED = (
     *_SAME_SCALE,
     layers.GlobalAveragePooling2D,
     layers.Concatenate,
     layers.LeakyReLU,
-    own.ChannelMean,
+    zoo_layers.ChannelMean,
 )
-# The least range of an activation. At the input and the output it is so narrow that the converter
-# refuses a network which was never trained.
+# The minimum width of an activation range. At the input and the output it is so narrow that the
+# converter rejects a network that was never trained.
 _LEAST, _LEAST_AT_BORDER = 1e-3, 1e-6
 
 
 def begin(start: SchemeInput) -> FineTuning:
-    """Rounds as `for_qat` does; what earlier schemes made zero or one of few values stays so.
+    """Prepares the network with `for_qat`, and preserves the zeros and clusters of earlier schemes.
 
     Raises:
-        ZooError: as of `for_qat`.
+        ZooError: see `for_qat`.
     """
     zeros, clusters = "prune" in start.scheme, "cluster" in start.scheme
     model = for_qat(start.model)
-    # Of the copy, whose layers are not all the start's: lowering splits some.
+    # From the copy, because lowering splits some layers of the original.
     keep = (Keep.of(model, zeros, clusters),) if zeros or clusters else ()
     return FineTuning(
         model,
@@ -80,44 +80,47 @@ def begin(start: SchemeInput) -> FineTuning:
 
 
 def for_qat(model: tf_keras.Model) -> tf_keras.Model:
-    """A copy with int8's rounding in the forward pass, ready to be trained and then converted.
+    """Returns a copy with int8 rounding in the forward pass, to be trained and then converted.
 
-    Shifts become constant depthwise convolutions, a PReLU of one weight a leaky ReLU, and batch
-    normalization that no convolution precedes a trained 1×1 depthwise convolution: learned shifts
-    and those slopes are constants from now on. So the copy's structure depends on the weights; it
-    is rebuilt from those that it started with. Local response normalization stays float32.
+    A shift becomes a constant depthwise convolution, a PReLU with one weight becomes a leaky ReLU,
+    and batch normalization without a preceding convolution becomes a trainable 1×1 depthwise
+    convolution. Learned shifts and those PReLU slopes are constant from then on. The copy's
+    structure therefore depends on the weights, and it must be rebuilt from the initial weights.
+    Local response normalization stays in float32.
 
-    Ranges of activations are empty until a first step; the converter refuses them so.
+    Activation ranges are empty until the first training step; until then the converter rejects the
+    network.
 
     Args:
-        model: functional, without wrappers; its weights are copied.
+        model: Functional network without wrappers; its weights are copied.
 
     Raises:
-        ZooError: it can't be lowered, has layers with weights that this does not know, or calls a
-            layer several times.
+        ZooError: if the network can't be lowered, has an unsupported layer with weights, or calls a
+            layer more than once.
     """
     return _Rounding(lower(model, integer=True, hard_swish=False)).run()
 
 
 class Frozen(QuantizeWrapperV2):
-    """A wrapper whose layer is a constant, such as a shift: no weight of the network.
+    """Wrapper of a layer with a constant kernel, such as a shift.
 
-    tfmot's own would train its kernel, and pruning and clustering would take it for one of theirs.
+    tfmot's wrapper would train the kernel, and pruning and clustering would treat it as one of the
+    network's kernels.
     """
 
     @property
     def trainable_weights(self) -> list[tf.Variable]:
-        """None."""
+        """An empty list."""
         return []
 
     @property
     def non_trainable_weights(self) -> list[tf.Variable]:
-        """The wrapper's own."""
+        """The wrapper's own weights, without the kernel."""
         return list(self._non_trainable_weights)
 
 
 class _Rounding:
-    """Calls copies of a network's layers in the same order, and rounds where TFLite will."""
+    """Rebuilds a network from copies of its layers, with rounding wherever TFLite will round."""
 
     def __init__(self, model: tf_keras.Model):
         self._model = model
@@ -128,18 +131,18 @@ class _Rounding:
         for node in self._graph.nodes:
             if node.is_input:
                 image = layers.Input(node.layer.input_shape[0][1:], name=node.layer.name)
-                made = self._ranged(node, image)
+                result = self._ranged(node, image)
             else:
-                made = self._call(node)
+                result = self._call(node)
             outputs = tf.nest.flatten(node.outputs)
-            for old, new in zip(outputs, tf.nest.flatten(made), strict=True):
+            for old, new in zip(outputs, tf.nest.flatten(result), strict=True):
                 self._tensors[id(old)] = new
         logits = self._tensors[id(self._model.outputs[0])]
         return tf_keras.Model(image, logits, name=self._model.name)
 
     def _call(self, node: Any) -> Any:
         if self._graph.calls[node.layer] > 1:
-            raise self._refusal(node, "layers that are called once")
+            raise self._refusal(node, "a layer that is called once")
         copy = self._copy(node)
         if type(copy) in _WITH_KERNEL:
             copy = (QuantizeWrapperV2 if copy.trainable else Frozen)(copy, qat_quantizers.Kernel())
@@ -153,7 +156,7 @@ class _Rounding:
         layer = node.layer
         if self._is_lone_norm(node):
             if len(layer.input_shape) != 4:
-                raise self._refusal(node, "batch normalization of maps")
+                raise self._refusal(node, "batch normalization of feature maps")
             return _scale_and_offset(layer)
         copy = type(layer).from_config(layer.get_config())
         if layer.weights:
@@ -166,12 +169,12 @@ class _Rounding:
     def _is_lone_norm(self, node: Any) -> bool:
         if type(node.layer) is not layers.BatchNormalization:
             return False
-        before = self._graph.before(node)
-        folded = type(before.layer) in _CONVOLUTIONS and self._graph.only_user(before) is node
+        previous = self._graph.before(node)
+        folded = type(previous.layer) in _CONVOLUTIONS and self._graph.only_user(previous) is node
         return not folded
 
     def _is_rounded(self, node: Any) -> bool:
-        """Whether what a layer puts out is a tensor of the flatbuffer with a scale of its own."""
+        """Returns whether a layer's output is a flatbuffer tensor with its own scale."""
         kind, user = type(node.layer), self._graph.only_user(node)
         if kind in _SAME_SCALE:
             return False
@@ -179,7 +182,7 @@ class _Rounding:
             return True
         if type(user.layer) is layers.BatchNormalization:
             return self._is_lone_norm(user)
-        if type(user.layer) is layers.Concatenate:  # its inputs have the scale of its output
+        if type(user.layer) is layers.Concatenate:  # its inputs share its output's scale
             return False
         return not (_is_relu(user.layer) and kind not in _UNFUSED)
 
@@ -197,7 +200,7 @@ class _Rounding:
             where=node.layer.name,
             expected=expected,
             got=type(node.layer).__name__,
-            remedy="convert it with --precision=int8, which calibrates instead of training",
+            remedy="use post-training quantization: convert it with --precision=int8",
         )
 
 
@@ -206,15 +209,15 @@ def _activation(layer: tf_keras.layers.Layer) -> str | None:
 
 
 def _is_relu(layer: tf_keras.layers.Layer) -> bool:
-    """Whether TFLite fuses it into what comes before."""
+    """Returns whether TFLite fuses the activation into the preceding operator."""
     if type(layer) is layers.ReLU:
-        cut = layer.max_value in (None, 6)
-        return bool(cut and not layer.negative_slope and not layer.threshold)
+        supported = layer.max_value in (None, 6)
+        return bool(supported and not layer.negative_slope and not layer.threshold)
     return _activation(layer) in ("relu", "linear")
 
 
 def _scale_and_offset(norm: tf_keras.layers.BatchNormalization) -> tf_keras.layers.DepthwiseConv2D:
-    """Batch normalization by its averages, as one operator with one scale for each channel."""
+    """Returns inference-mode batch normalization as a 1×1 depthwise convolution with bias."""
     gamma = norm.gamma.numpy() if norm.scale else 1.0
     beta = norm.beta.numpy() if norm.center else 0.0
     factor = gamma / np.sqrt(norm.moving_variance.numpy() + norm.epsilon)

@@ -1,4 +1,4 @@
-"""The compression schemes by name, their order, and values layer by layer. No TensorFlow here."""
+"""Compression schemes by name, their order, and per-layer values. Does not import TensorFlow."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _LAYER = re.compile(r"[A-Za-z0-9_./-]{1,200}")
 
 @dataclass(frozen=True)
 class Scheme:
-    """One scheme.
+    """A compression scheme.
 
     Attributes:
-        suffix: of the new run's name.
-        what: the kind of a plan's values; "" where there is no choice layer by layer.
-        expected: what a value can be, in words.
-        allows: likewise; 0, which leaves a layer alone, aside.
+        suffix: Appended to the parent's name to form the new run's name.
+        what: Kind of the values in a plan; "" if the scheme takes no per-layer values.
+        expected: Description of the allowed values for error messages.
+        allows: Returns whether a nonzero value is allowed. 0 skips a layer and is always allowed.
     """
 
     suffix: str
@@ -36,7 +36,7 @@ class Scheme:
     allows: Callable[[float], bool] = lambda value: False
 
 
-# In the order in which they can follow each other.
+# In the order in which schemes may be applied to a run.
 SCHEMES: dict[str, Scheme] = {
     "low_rank": Scheme(
         "low_rank", "rank", "a whole number, 0 or more", lambda v: v >= 1 and v.is_integer()
@@ -50,7 +50,7 @@ SCHEMES: dict[str, Scheme] = {
     ),
     "qat": Scheme("qat"),
 }
-# Other names of qat, which say what the run must have gone through before.
+# Aliases of qat, with the earlier schemes that each requires.
 AFTER: dict[str, tuple[str, ...]] = {
     "pqat": ("prune",),
     "cqat": ("cluster",),
@@ -60,15 +60,19 @@ NAMES = (*SCHEMES, *AFTER)
 
 
 def following(parent: Run, name: str) -> str:
-    """The scheme that `name` stands for, after those of the parent.
+    """Returns the scheme that `name` stands for, checked against the parent's schemes.
+
+    Args:
+        parent: Run to be compressed.
+        name: One of `NAMES`.
 
     Raises:
-        ZooError: it can't follow them.
+        ZooError: if a required scheme is missing, or the scheme can't follow the parent's schemes.
     """
     missing = [scheme for scheme in AFTER.get(name, ()) if scheme not in parent.scheme]
     if missing:
         raise ZooError(
-            f"{name} needs a run after {' and '.join(AFTER[name])}",
+            f"{name} needs a run compressed by {' and '.join(AFTER[name])}",
             where=parent.name,
             got="+".join(parent.scheme) or "no compression",
             remedy=f"run --scheme={missing[0]} first",
@@ -79,68 +83,70 @@ def following(parent: Run, name: str) -> str:
         raise ZooError(
             f"{scheme} can't follow {'+'.join(parent.scheme)}",
             where=parent.name,
-            expected=f"the order {', '.join(order)}, each at most once",
+            expected=f"schemes in the order {', '.join(order)}, each at most once",
             remedy="start from an earlier run",
         )
     return scheme
 
 
 class _Plan(Strict):
-    """A plan file, as `scripts.sensitivity` writes it."""
+    """Contents of a plan file, as written by `scripts.sensitivity`."""
 
     format: Literal[1]
     what: Literal["sparsity", "clusters", "rank"]
     layers: Annotated[dict[str, float], Field(min_length=1, max_length=_MOST_LAYERS)]
 
 
-def per_layer(scheme: str, plan: Path | None, given: Iterable[str]) -> PerLayer:
-    """Values from a plan file, from --layers, or from both; then the flag's win.
+def per_layer(scheme: str, plan: Path | None, entries: Iterable[str]) -> PerLayer:
+    """Merges per-layer values from a plan file and --layers; --layers takes precedence.
 
-    A plan is the whole of what is done: layers that it does not name are left alone. Without one,
-    they get the recipe's value.
+    A plan is complete: layers that it does not name are skipped. Without a plan, layers that are
+    not named use the recipe's value.
 
     Args:
-        scheme: of `SCHEMES`.
-        plan: JSON, {"format": 1, "what": "sparsity", "layers": {"conv1": 0.3}}.
-        given: "NAME:VALUE" each.
+        scheme: Key of `SCHEMES`.
+        plan: JSON file, for example {"format": 1, "what": "sparsity", "layers": {"conv1": 0.3}};
+            None for no plan.
+        entries: Items of --layers, each "NAME:VALUE".
 
     Raises:
-        ZooError: not of that form, for another scheme, or a value that can't be.
+        ZooError: if the plan or an entry is malformed, the plan is for another scheme, the scheme
+            takes no per-layer values, or a value is not allowed.
     """
     rules = SCHEMES[scheme]
-    given = list(given)
-    if (plan is not None or given) and not rules.what:
-        raise ZooError(f"{scheme} has no values layer by layer", where="--plan and --layers")
+    entries = list(entries)
+    if (plan is not None or entries) and not rules.what:
+        raise ZooError(f"{scheme} takes no per-layer values", where="--plan and --layers")
     values: dict[str, float] = {}
     if plan is not None:
         remedy = 'write {"format": 1, "what": "' + rules.what + '", "layers": {"NAME": VALUE}}'
-        read = read_model(plan, _Plan, "the plan", remedy)
-        if read.what != rules.what:
+        loaded = read_model(plan, _Plan, "the plan", remedy)
+        if loaded.what != rules.what:
             raise ZooError(
-                f"the plan is not for {scheme}", where=plan, expected=rules.what, got=read.what
+                f"the plan is not for {scheme}", where=plan, expected=rules.what, got=loaded.what
             )
-        _check(read.layers, rules, str(plan))
-        values.update(read.layers)
-    flag = {}
-    for pair in given:
+        _check(loaded.layers, rules, str(plan))
+        values.update(loaded.layers)
+    overrides = {}
+    for pair in entries:
         name, _, text = pair.partition(":")
         try:
-            flag[name] = float(text)
+            overrides[name] = float(text)
         except ValueError as error:
             raise ZooError(
-                "not a layer and its value", where="--layers", expected="NAME:VALUE", got=pair
+                "malformed per-layer value", where="--layers", expected="NAME:VALUE", got=pair
             ) from error
-    _check(flag, rules, "--layers")
-    return PerLayer(layers={**values, **flag}, others=plan is None)
+    _check(overrides, rules, "--layers")
+    return PerLayer(layers={**values, **overrides}, others=plan is None)
 
 
 def _check(values: dict[str, float], rules: Scheme, where: str) -> None:
     for name, value in values.items():
         if not _LAYER.fullmatch(name):
-            raise ZooError("not a layer's name", where=where, got=name)
+            raise ZooError("invalid layer name", where=where, got=name)
         if value != 0 and not rules.allows(value):
             raise ZooError(
-                f"impossible {rules.what} of layer {name}",
+                f"invalid {rules.what} value for layer {name}",
                 where=where,
                 expected=rules.expected,
                 got=f"{value:g}",
@@ -148,23 +154,23 @@ def _check(values: dict[str, float], rules: Scheme, where: str) -> None:
 
 
 def chosen(
-    wanted: PerLayer, uniform: float, usual: Iterable[str], possible: Iterable[str]
+    requested: PerLayer, uniform: float, defaults: Iterable[str], possible: Iterable[str]
 ) -> dict[str, float]:
-    """Layer → its value, without the layers that are left alone.
+    """Returns layer name → value for the layers to change.
 
     Args:
-        wanted: the values that were given.
-        uniform: the value of layers that are not named.
-        usual: the layers that get it.
-        possible: the layers that can be named.
+        requested: Values from the plan and --layers.
+        uniform: Value for layers that are not named.
+        defaults: Layers that take the uniform value unless they are named.
+        possible: Layers that may be named, in the order of the result.
 
     Raises:
-        UnknownNameError: a layer was named that is not possible.
+        UnknownNameError: if a named layer is not among the possible ones.
     """
     possible = list(possible)
-    for name in wanted.layers:
+    for name in requested.layers:
         if name not in possible:
             raise UnknownNameError("layer", name, possible)
-    values = dict.fromkeys(usual, uniform) if wanted.others else {}
-    values.update(wanted.layers)
+    values = dict.fromkeys(defaults, uniform) if requested.others else {}
+    values.update(requested.layers)
     return {name: values[name] for name in possible if values.get(name, 0) != 0}

@@ -1,5 +1,5 @@
-"""The download container of a `.tflite`: entropy-coded, restored byte for byte.
+"""Entropy-coded download container of a `.tflite` file, which it restores byte for byte.
 
-Unpacking (`zoo.container.unpack`) loads NumPy and the coder only, nothing that knows TFLite;
-packing is in `converters.packing`.
+Unpacking (`zoo.container.unpack`) imports only NumPy and the entropy coder, no TFLite code. Packing
+is in `converters.packing`.
 """

@@ -1,9 +1,9 @@
-"""Arithmetic coding of binary decisions, each at one of 128 fixed probabilities.
+"""Entropy coding of binary decisions, each at one of 128 fixed probabilities.
 
-The coder itself is constriction's (asymmetric numeral systems, a stack: what was encoded last is
-decoded first, so the encoder keeps all decisions and encodes them backwards at the end). The
-probabilities are whole 65,536ths, which a float32 holds exactly, and decisions of one probability
-are coded in one call, which is what makes it fast.
+Uses constriction's coder for asymmetric numeral systems (ANS). ANS works as a stack: the last
+encoded decision is decoded first, so the encoder collects all decisions and encodes them in reverse
+at the end. The probabilities are multiples of 1/65,536, which float32 represents exactly. Decisions
+of equal probability are coded in a single call for speed.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ import numpy as np
 from zoo.errors import ZooError
 
 LEVELS = 128
-UNIT = 256  # of the log odds ln(p / (1 - p)), in whole numbers
+UNIT = 256  # fixed-point scale of the log odds ln(p / (1 - p))
 LIMIT = 8 * UNIT  # log odds lie within -LIMIT and LIMIT - 1
 _SHIFT = 5  # LIMIT * 2 >> _SHIFT is LEVELS
-# exp(1/512) with 64 binary places: tables are made of it by multiplying integers, since what exp
-# returns may differ from machine to machine.
+# exp(1/512) with 64 fractional bits. Tables are computed from it in integers, because the result of
+# exp may differ between machines.
 _STEP = 18482808078018285842
-# The surest decision takes 1/2,100 bit, so that a byte holds fewer than this many.
+# The most predictable decision takes 1/2,100 bit, so a byte holds fewer decisions than this.
 _DECISIONS_PER_BYTE = 20_000
-_DECISIONS_FREE = 1_000_000  # for small containers of little else than zeros
-_CALL = 2000  # what coding a block takes besides, in decisions, so that tiny blocks are bounded too
-_FEW = 1000  # decisions, for which a call for each level takes longer than one for all
+_DECISIONS_FREE = 1_000_000  # for small containers that hold almost only zeros
+_CALL = 2000  # overhead of coding a block, in decisions; bounds the number of tiny blocks
+_FEW = 1000  # for fewer decisions, one call for all levels is faster than one per level
 
 
 @cache
 def _logistic() -> np.ndarray:
-    """int64 (2 LIMIT + 1,): 65,536 / (1 + exp(-x / 2 UNIT)) for x = -2 LIMIT to 2 LIMIT by 2."""
+    """Returns 65,536 / (1 + exp(-x / 2 UNIT)) for x = -2 LIMIT to 2 LIMIT by 2, as int64."""
     power, powers = 1 << 64, []
     for _ in range(2 * LIMIT + 1):
         powers.append(power)
@@ -42,42 +42,43 @@ def _logistic() -> np.ndarray:
 
 @cache
 def probabilities() -> np.ndarray:
-    """int64 (LEVELS,): the probability of a 1 at each level, in 65,536ths."""
+    """Returns the probability of a 1 at each level, in units of 1/65,536, int64 (LEVELS,)."""
     middles = 2 * ((np.arange(LEVELS) << _SHIFT) + (1 << (_SHIFT - 1)))
     return _logistic()[middles]
 
 
 @cache
 def log_odds() -> np.ndarray:
-    """int64 (4096,): the log odds of the probability (i + 1/2) / 4096."""
+    """Returns the log odds of probability (i + 1/2) / 4096 times UNIT, int64 (4096,)."""
     return np.searchsorted(_logistic()[::2], 16 * np.arange(4096) + 8) - LIMIT
 
 
 class Coder(Protocol):
-    """What a model codes with: an encoder is given decisions, a decoder finds them."""
+    """Encoder or decoder: both return the decisions, but only an encoder is passed them."""
 
     def code(self, levels: np.ndarray, bits: np.ndarray | None) -> np.ndarray:
         """Codes decisions.
 
         Args:
-            levels: uint8 (n,), below LEVELS.
-            bits: (n,) 0 or 1 for an encoder, None for a decoder.
+            levels: Probability level of each decision, uint8 (n,), below LEVELS.
+            bits: Decisions (n,), each 0 or 1, for an encoder; None for a decoder.
 
         Returns:
-            uint8 (n,), the decisions.
+            The decisions, uint8 (n,).
         """
         ...
 
     def plane(self, histogram: np.ndarray, n: int, values: np.ndarray | None) -> np.ndarray:
-        """Codes bytes that don't depend on each other.
+        """Codes bytes that are independent of each other.
 
         Args:
-            histogram: (256,) integers, 0 to 65,535, not all 0; how often each value is expected.
-            n: how many bytes.
-            values: uint8 (n,) for an encoder, None for a decoder.
+            histogram: Expected frequency of each byte value, integers (256,) from 0 to 65,535, not
+                all 0.
+            n: Number of bytes.
+            values: The bytes, uint8 (n,), for an encoder; None for a decoder.
 
         Returns:
-            uint8 (n,).
+            The bytes, uint8 (n,).
         """
         ...
 
@@ -87,12 +88,12 @@ class Encoder:
 
     def __init__(self) -> None:
         self._parts: list[tuple[np.ndarray, Any, np.ndarray | None]] = []
-        self.bits = 0.0  # that all takes so far
+        self.bits = 0.0  # estimated size of everything coded so far
 
     def code(self, levels: np.ndarray, bits: np.ndarray | None) -> np.ndarray:
-        """As `Coder.code`."""
+        """See `Coder.code`."""
         if bits is None:
-            raise ValueError("an encoder is told the decisions")
+            raise ValueError("an encoder needs the decisions")
         bits = bits.astype(np.uint8)
         self.bits += float(_costs()[levels, bits].sum())
         if len(levels) < _FEW:
@@ -103,16 +104,16 @@ class Encoder:
         return bits
 
     def plane(self, histogram: np.ndarray, n: int, values: np.ndarray | None) -> np.ndarray:
-        """As `Coder.plane`."""
+        """See `Coder.plane`."""
         if values is None:
-            raise ValueError("an encoder is told the values")
+            raise ValueError("an encoder needs the values")
         p = histogram / histogram.sum()
         self.bits -= float(np.log2(np.maximum(p, 2.0**-24)[values]).sum())
         self._parts.append((values, histogram, None))
         return values
 
     def finish(self) -> bytes:
-        """The coded decisions."""
+        """Returns everything coded so far, a multiple of 4 bytes."""
         coder, family = _coder(), _family()
         p = (probabilities() / 65536).astype(np.float32)
         for symbols, histogram, levels in reversed(self._parts):
@@ -127,66 +128,67 @@ class Encoder:
 
 
 class Decoder:
-    """Finds the decisions that an encoder was given.
+    """Decodes the output of `Encoder.finish`.
 
     Args:
-        data: what `Encoder.finish` returned; may be anything.
+        data: Output of `Encoder.finish`; untrusted.
 
     Raises:
-        ZooError: `data` is no such thing, or more is asked of it than it can hold.
+        ZooError: if `data` is invalid. The methods also raise it if they are asked for more
+            decisions than `data` can hold.
     """
 
     def __init__(self, data: bytes):
         if len(data) % 4 or (data and not any(data[-4:])):
-            raise ZooError("the container is damaged: its coded part can't be right")
+            raise ZooError("the container is damaged: its coded part is invalid")
         self._left = _DECISIONS_PER_BYTE * len(data) + _DECISIONS_FREE
         self._coder = _coder(np.frombuffer(data, "<u4").astype(np.uint32))
         self._p = (probabilities() / 65536).astype(np.float32)
 
     def code(self, levels: np.ndarray, bits: np.ndarray | None = None) -> np.ndarray:
-        """As `Coder.code`."""
+        """See `Coder.code`."""
         self._spend(len(levels))
         if len(levels) < _FEW:
-            found = self._decode(_family(), self._p.take(levels)) if len(levels) else ()
-            return np.asarray(found, np.uint8)
+            decisions = self._decode(_family(), self._p.take(levels)) if len(levels) else ()
+            return np.asarray(decisions, np.uint8)
         order = levels.argsort(kind="stable")
-        found = np.empty(len(levels), np.uint8)
+        decisions = np.empty(len(levels), np.uint8)
         models, parts = _models(), []
-        for each, count in enumerate(np.bincount(levels).tolist()):
+        for level, count in enumerate(np.bincount(levels).tolist()):
             if count:
-                parts.append(self._decode(models[each], count))
-        found[order] = np.concatenate(parts)
-        return found
+                parts.append(self._decode(models[level], count))
+        decisions[order] = np.concatenate(parts)
+        return decisions
 
     def plane(self, histogram: np.ndarray, n: int, values: np.ndarray | None = None) -> np.ndarray:
-        """As `Coder.plane`."""
+        """See `Coder.plane`."""
         self._spend(n)
-        found = self._decode(_categorical(histogram), n) if n else ()
-        return np.asarray(found, np.uint8)
+        decoded = self._decode(_categorical(histogram), n) if n else ()
+        return np.asarray(decoded, np.uint8)
 
     def close(self) -> None:
-        """Checks that nothing is left over."""
+        """Checks that all data was decoded."""
         if not self._coder.is_empty():
-            raise ZooError("the container is damaged: coded data is left over")
+            raise ZooError("the container is damaged: its coded part has trailing data")
 
-    def _decode(self, model: Any, what: Any) -> Any:
+    def _decode(self, model: Any, argument: Any) -> Any:
         try:
-            return self._coder.decode(model, what)
+            return self._coder.decode(model, argument)
         except BaseException as error:
-            # A panic of the Rust library, which derives from BaseException, and can't be imported.
+            # A panic of the Rust library: a BaseException whose class can't be imported.
             if type(error).__name__ != "PanicException":
                 raise
-            raise ZooError("the container is damaged: its coded part can't be right") from error
+            raise ZooError("the container is damaged: its coded part is invalid") from error
 
     def _spend(self, decisions: int) -> None:
         self._left -= decisions + _CALL
         if self._left < 0:
-            raise ZooError("the container is damaged: it claims more than its bytes can hold")
+            raise ZooError("the container is damaged: it claims more data than its bytes can hold")
 
 
 @cache
 def _costs() -> np.ndarray:
-    """float64 (LEVELS, 2): the bits that a 0 and a 1 take at each level."""
+    """Returns the size of a 0 and a 1 at each level, in bits, float64 (LEVELS, 2)."""
     p = probabilities() / 65536
     return -np.log2(np.stack([1 - p, p], 1))
 
@@ -218,5 +220,5 @@ def _models() -> list[Any]:
 
 def _categorical(histogram: np.ndarray) -> Any:
     if histogram.shape != (256,) or histogram.min() < 0 or not 0 < histogram.max() < 65536:
-        raise ZooError("the container is damaged: a histogram that can't be right")
+        raise ZooError("the container is damaged: it has an invalid histogram")
     return _stream().model.Categorical(histogram.astype(np.float32), perfect=False)

@@ -1,20 +1,20 @@
-"""How the values of a weight tensor follow from small integers, both ways, bit for bit.
+"""Exact conversion between the values of a weight tensor and small integers.
 
-DIRECT: the integers are the values. TABLE: they count from zero through the sorted list of the
-values that occur (their bit patterns, in the numbers' order). STEP: float32(integer × step).
-ROW_STEPS: the same with a step for each filter.
+DIRECT: the integers are the values. TABLE: the integers are indices into the sorted list of
+distinct values, relative to the entry of zero. STEP: each value is float32(integer × step).
+ROW_STEPS: like STEP, with a step per filter.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-_TRIES = 8  # the smallest magnitude is taken for 1 to this many steps
+_TRIES = 8  # the smallest magnitude is tried as 1 to this many steps
 _MAX_STEPS = 1 << 15
 
 
 def ordered(bits: np.ndarray) -> np.ndarray:
-    """int64: numbers that sort as the floats do whose bits these are, uint16 or uint32."""
+    """Maps floats, given by their uint16 or uint32 bits, to int64 numbers in the same order."""
     top = 8 * bits.dtype.itemsize - 1
     wide = bits.astype(np.int64)
     magnitude = wide & ((1 << top) - 1)
@@ -22,48 +22,60 @@ def ordered(bits: np.ndarray) -> np.ndarray:
 
 
 def unordered(numbers: np.ndarray, width: int) -> np.ndarray:
-    """The bits, uint16 or uint32, of what `ordered` gives these numbers."""
+    """Inverts `ordered`.
+
+    Args:
+        numbers: Output of `ordered`.
+        width: Bytes per float, 2 or 4.
+
+    Returns:
+        The floats' bits, uint16 or uint32.
+    """
     top = 8 * width - 1
     bits = np.where(numbers < 0, (-1 - numbers) | (1 << top), numbers)
     return (bits & ((1 << (top + 1)) - 1)).astype(f"u{width}")
 
 
 def table(bits: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """Values as places in the list of those that occur.
+    """Converts floats to a codebook and indices into it.
 
     Args:
-        bits: uint16 or uint32, the bits of floats.
+        bits: The floats' bits, uint16 or uint32.
 
     Returns:
-        the list, int64, as `ordered` and sorted; int32 of the shape of `bits`, places counted from
-        that of zero; and that place.
+        Three values: the sorted codebook of `ordered` numbers, int64; the indices relative to the
+        entry of zero, int32 of the shape of `bits`; and the index of that entry.
     """
     numbers = ordered(bits)
-    entries, places = np.unique(numbers, return_inverse=True)
+    entries, indices = np.unique(numbers, return_inverse=True)
     zero = int(np.searchsorted(entries, 0))
     if zero == len(entries):
         zero -= 1
-    return entries, (places.reshape(bits.shape) - zero).astype(np.int32), zero
+    return entries, (indices.reshape(bits.shape) - zero).astype(np.int32), zero
 
 
 def times(integers: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """float32(integer × step), rounded once: the product in float64 is exact.
+    """Returns float32(integer × step), rounded once because the product in float64 is exact.
 
     Args:
-        integers: whole numbers, magnitudes up to 2^17.
-        steps: float32, to be broadcast with them.
+        integers: Integers with magnitudes up to 2^17.
+        steps: Steps, float32, broadcast with the integers.
     """
     with np.errstate(all="ignore"):
         return (integers.astype(np.float64) * steps.astype(np.float64)).astype(np.float32)
 
 
 def step_of(values: np.ndarray) -> float | None:
-    """The float32 of which all values are float32(integer × step); None if there is none.
+    """Finds a float32 step such that all values are float32(integer × step).
 
-    Of several, the one that ends in the most zero bits, which takes the fewest bytes.
+    If several steps are possible, prefers one with many trailing zero bits, which takes fewer
+    bytes.
 
     Args:
-        values: float32, any shape, finite.
+        values: Finite float32 numbers of any shape.
+
+    Returns:
+        The step, or None if there is none.
     """
     sizes = np.unique(np.abs(values)).astype(np.float64)
     sizes = sizes[sizes > 0]
@@ -83,51 +95,57 @@ def step_of(values: np.ndarray) -> float | None:
         low, high = ((sizes - half) / counts).max(), ((sizes + half) / counts).min()
         if low > high:
             continue
-        found = _roundest(low, high)
-        if np.array_equal(times(counts, np.array(found)), sizes.astype(np.float32)):
-            return float(found)
+        step = _roundest(low, high)
+        if np.array_equal(times(counts, np.array(step)), sizes.astype(np.float32)):
+            return float(step)
     return None
 
 
 def _roundest(low: float, high: float) -> np.float32:
-    """A float32 from `low` to `high` with as many zero bits at the end as can be."""
+    """Returns the float32 from `low` to `high` with the most trailing zero bits."""
     middle = np.float32((low + high) / 2)
     bits = int(middle.view(np.uint32))
     for zeros in range(23, 0, -1):
         unit = 1 << zeros
         for candidate in ((bits + unit // 2) & -unit, bits & -unit):
-            found = np.uint32(candidate).view(np.float32)
-            if low <= found <= high:
-                return np.float32(found)
+            rounded = np.uint32(candidate).view(np.float32)
+            if low <= rounded <= high:
+                return np.float32(rounded)
     return middle
 
 
 def integers_of(values: np.ndarray, steps: np.ndarray) -> np.ndarray | None:
-    """The integers of which `values` are the `times`; None if there are none.
+    """Inverts `times`.
 
     Args:
-        values: float32.
-        steps: float32, above zero, to be broadcast with them.
+        values: float32 numbers.
+        steps: Positive float32 steps, broadcast with the values.
+
+    Returns:
+        The integers, int32, or None if some value is not an exact multiple of its step.
     """
     integers = np.rint(values.astype(np.float64) / steps.astype(np.float64))
     if np.abs(integers).max(initial=0) > _MAX_STEPS:
         return None
-    found = integers.astype(np.int32)
-    # By their bits, since a negative zero is not a zero.
-    same = np.array_equal(times(found, steps).view(np.uint32), values.view(np.uint32))
-    return found if same else None
+    result = integers.astype(np.int32)
+    # Compared as bits, since -0.0 must not become 0.0.
+    same = np.array_equal(times(result, steps).view(np.uint32), values.view(np.uint32))
+    return result if same else None
 
 
 def row_steps(values: np.ndarray) -> np.ndarray | None:
-    """A step of each filter, float32 (filters,); None if one of them has none.
+    """Finds a step for each filter; see `step_of`.
 
     Args:
-        values: float32 (filters, …).
+        values: Finite float32 numbers, (filters, …).
+
+    Returns:
+        The steps, float32 (filters,), or None if a filter has none.
     """
-    found = np.ones(len(values), np.float32)
+    steps = np.ones(len(values), np.float32)
     for number, row in enumerate(values):
         step = step_of(row)
         if step is None:
             return None
-        found[number] = step
-    return found
+        steps[number] = step
+    return steps

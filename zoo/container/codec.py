@@ -1,7 +1,7 @@
-"""Coding one section, in either direction, so that both can't disagree.
+"""Section codec shared by encoding and decoding, so the two directions can't disagree.
 
-What a section's bytes are made of goes to three places: the arithmetic coder, the general bytes,
-and raw bytes that no coder makes smaller (the mantissas of dense weights).
+The content of a section goes to three places: the entropy coder, the general bytes, and raw bytes
+that no coder can compress (the mantissas of dense weights).
 """
 
 from __future__ import annotations
@@ -33,19 +33,20 @@ _CHUNK = 1 << 20
 
 
 class ByteStream(Protocol):
-    """General or raw bytes; a writer is given them, a reader finds them."""
+    """Source of general or raw bytes for decoding."""
 
     def take(self, count: int) -> bytes:
-        """The next bytes, `count` or fewer, at least one."""
+        """Returns the next bytes: at least one, at most `count`."""
         ...
 
 
 class Codec:
-    """Codes sections in the order of the file.
+    """Codes sections in file order.
 
     Args:
-        coder: an encoder, or a decoder.
-        general, raw: where a decoder finds such bytes; an encoder needs none.
+        coder: Encoder or decoder.
+        general: General bytes for decoding; an encoder needs none.
+        raw: Raw bytes for decoding; an encoder needs none.
     """
 
     def __init__(
@@ -56,10 +57,10 @@ class Codec:
         self._kept: list[np.ndarray] = []
 
     def decode(self, section: Section) -> Iterator[bytes]:
-        """The section's bytes, in pieces.
+        """Yields the section's bytes in pieces.
 
         Raises:
-            ZooError: there is something that `pack` would not have written.
+            ZooError: if the data is not valid output of `pack`.
         """
         if isinstance(section, Plain):
             yield from _pieces(self._general, section.count)
@@ -77,45 +78,87 @@ class Codec:
         else:
             yield self._weights(section)
 
-    def floats(self, count: int, found: np.ndarray | None = None) -> np.ndarray:
-        """uint32 (count,): a list of float32 by their bits."""
-        return number_lists.code_floats(self._coder, self._models, "floats", count, found)
+    def floats(self, count: int, values: np.ndarray | None = None) -> np.ndarray:
+        """Codes a list of float32 numbers given by their bits.
 
-    def integers(self, count: int, found: np.ndarray | None = None) -> np.ndarray:
-        """uint32 (count,): a list of integers, as `folded`."""
-        return number_lists.code_integers(self._coder, self._models, "integers", count, found)
+        Args:
+            count: Number of floats.
+            values: The floats' bits, uint32 (count,), for an encoder; None for a decoder.
 
-    def steps(self, section: WeightsSection, found: np.ndarray | None = None) -> np.ndarray:
-        """float32: the step, or that of each filter."""
+        Returns:
+            The floats' bits, uint32 (count,).
+        """
+        return number_lists.code_floats(self._coder, self._models, "floats", count, values)
+
+    def integers(self, count: int, values: np.ndarray | None = None) -> np.ndarray:
+        """Codes a list of integers.
+
+        Args:
+            count: Number of integers.
+            values: Output of `folded`, uint32 (count,), for an encoder; None for a decoder.
+
+        Returns:
+            The folded integers, uint32 (count,).
+        """
+        return number_lists.code_integers(self._coder, self._models, "integers", count, values)
+
+    def steps(self, section: WeightsSection, values: np.ndarray | None = None) -> np.ndarray:
+        """Codes the quantization step of a tensor.
+
+        Args:
+            section: The tensor's section, with form STEP or ROW_STEPS.
+            values: The steps, float32, for an encoder; None for a decoder.
+
+        Returns:
+            The steps, float32: one for STEP, one per filter for ROW_STEPS.
+        """
         count = 1 if section.form == STEP else section.shape.filters
-        bits = None if found is None else found.view(np.uint32)
+        bits = None if values is None else values.view(np.uint32)
         name = ("step", section.form)
         return number_lists.code_floats(self._coder, self._models, name, count, bits).view(
             np.float32
         )
 
-    def table(self, section: WeightsSection, found: np.ndarray | None = None) -> np.ndarray:
-        """int64: a codebook, as `values.ordered` and sorted."""
+    def table(self, section: WeightsSection, values: np.ndarray | None = None) -> np.ndarray:
+        """Codes the codebook of a tensor.
+
+        Args:
+            section: The tensor's section, with form TABLE.
+            values: Sorted entries as returned by `codebooks.ordered`, int64, for an encoder; None
+                for a decoder.
+
+        Returns:
+            The sorted entries, int64.
+        """
         count = section.below + 1 + section.above
         first = None
-        if found is not None:
-            first = codebooks.unordered(found[:1], 4) if section.width == 4 else found[:1] + 65536
+        if values is not None:
+            first = codebooks.unordered(values[:1], 4) if section.width == 4 else values[:1] + 65536
         name = ("table", section.width)
         start = number_lists.code_floats(
             self._coder, self._models, (*name, "first"), 1,
             None if first is None else first.astype(np.uint32),
         )  # fmt: skip
         lowest = int(codebooks.ordered(start)[0]) if section.width == 4 else int(start[0]) - 65536
-        steps = None if found is None else np.diff(found)
+        steps = None if values is None else np.diff(values)
         rest = number_lists.code_integers(self._coder, self._models, name, count - 1, steps)
         entries = lowest + np.concatenate([[0], np.cumsum(rest.astype(np.int64))])
         half = 1 << (8 * section.width - 1)
         if entries[0] < -half or entries[-1] >= half:
-            raise damaged("a codebook that can't be right")
+            raise damaged("a codebook entry is out of range")
         return entries
 
-    def weights(self, section: WeightsSection, found: np.ndarray | None = None) -> np.ndarray:
-        """int32 (filters, positions, channels): the integers."""
+    def weights(self, section: WeightsSection, values: np.ndarray | None = None) -> np.ndarray:
+        """Codes the integers of a tensor.
+
+        Args:
+            section: The tensor's section.
+            values: The integers, int32 (filters, positions, channels), for an encoder; None for a
+                decoder.
+
+        Returns:
+            The integers, int32 (filters, positions, channels).
+        """
         coefficients = section.coefficients or (0,) * predictor(section.shape)[1]
         return weights.code(
             self._coder,
@@ -123,28 +166,46 @@ class Codec:
             section.shape,
             section.largest,
             coefficients,
-            found,
+            values,
         )
 
-    def histogram(self, found: np.ndarray | None = None) -> np.ndarray:
-        """int64 (256,): how often each byte is expected."""
-        got = number_lists.code_integers(self._coder, self._models, "histogram", 256, found)
-        return got.astype(np.int64)
+    def histogram(self, values: np.ndarray | None = None) -> np.ndarray:
+        """Codes the expected frequency of each byte value.
 
-    def top(self, histogram: np.ndarray, count: int, found: np.ndarray | None = None) -> np.ndarray:
-        """uint8 (count,): the exponents of dense floats."""
-        return self._coder.plane(histogram, count, found)
+        Args:
+            values: The histogram, (256,), for an encoder; None for a decoder.
+
+        Returns:
+            The histogram, int64 (256,).
+        """
+        counts = number_lists.code_integers(self._coder, self._models, "histogram", 256, values)
+        return counts.astype(np.int64)
+
+    def top(
+        self, histogram: np.ndarray, count: int, values: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Codes the exponent bytes of dense floats.
+
+        Args:
+            histogram: Expected frequency of each byte value, (256,).
+            count: Number of floats.
+            values: The exponent bytes, uint8 (count,), for an encoder; None for a decoder.
+
+        Returns:
+            The exponent bytes, uint8 (count,).
+        """
+        return self._coder.plane(histogram, count, values)
 
     def _dense(self, section: Dense) -> bytes:
         width, top = section.width, 8 * section.width - 8
         exponents = self.top(self.histogram(), section.count).astype(f"u{width}")
-        where = exponents != 0 if section.sparse else np.ones(section.count, bool)
-        many = int(np.count_nonzero(where))
-        found = np.zeros(section.count, f"u{width}")
-        for place in range(width - 1):
-            plane = np.frombuffer(b"".join(_pieces(self._raw, many)), np.uint8)
-            found[where] |= plane.astype(f"u{width}") << (8 * place)
-        return _unrotated(found | exponents << top).astype(f"<u{width}").tobytes()
+        stored = exponents != 0 if section.sparse else np.ones(section.count, bool)
+        stored_count = int(np.count_nonzero(stored))
+        values = np.zeros(section.count, f"u{width}")
+        for byte in range(width - 1):
+            plane = np.frombuffer(b"".join(_pieces(self._raw, stored_count)), np.uint8)
+            values[stored] |= plane.astype(f"u{width}") << (8 * byte)
+        return _unrotated(values | exponents << top).astype(f"<u{width}").tobytes()
 
     def _weights(self, section: WeightsSection) -> bytes:
         form, width = section.form, section.width
@@ -152,24 +213,29 @@ class Codec:
             integers = self.weights(section)
             half = 1 << (8 * width - 1)
             if integers.min() < -half or integers.max() >= half:
-                raise damaged("a weight that its type can't hold")
-            found = integers.astype(f"<i{width}")
+                raise damaged("a weight is out of range for its type")
+            values = integers.astype(f"<i{width}")
         elif form in (STEP, ROW_STEPS):
             steps = self.steps(section)
-            found = codebooks.times(self.weights(section), steps.reshape(-1, 1, 1)).astype("<f4")
+            values = codebooks.times(self.weights(section), steps.reshape(-1, 1, 1)).astype("<f4")
         else:
             entries = self.table(section)
-            places = self.weights(section) + section.below
-            if places.min() < 0 or places.max() >= len(entries):
-                raise damaged("a code beyond its codebook")
-            found = codebooks.unordered(entries, width).astype(f"<u{width}")[places]
+            indices = self.weights(section) + section.below
+            if indices.min() < 0 or indices.max() >= len(entries):
+                raise damaged("a code is outside its codebook")
+            values = codebooks.unordered(entries, width).astype(f"<u{width}")[indices]
         if section.by_channel:
-            found = found.transpose(1, 2, 0)
-        return found.tobytes()
+            values = values.transpose(1, 2, 0)
+        return values.tobytes()
 
 
 def scaled(bits: np.ndarray, factor: int | None) -> bytes:
-    """The bytes of float32 numbers, given by their bits, times a factor, rounded once."""
+    """Returns the bytes of float32 numbers times a factor, each product rounded once.
+
+    Args:
+        bits: The numbers' bits, uint32.
+        factor: Bits of a float32; None to leave the numbers unscaled.
+    """
     if factor is None:
         return bits.astype("<u4").tobytes()
     with np.errstate(all="ignore"):
@@ -177,19 +243,19 @@ def scaled(bits: np.ndarray, factor: int | None) -> bytes:
     return product.astype("<f4").tobytes()
 
 
-def folded(numbers_: np.ndarray) -> np.ndarray:
-    """uint32: int32 numbers by their magnitude, 0, -1, 1, -2, ..."""
-    wide = numbers_.astype(np.int64)
+def folded(numbers: np.ndarray) -> np.ndarray:
+    """Maps int32 numbers 0, -1, 1, -2, … to uint32 numbers 0, 1, 2, 3, …"""
+    wide = numbers.astype(np.int64)
     return np.where(wide < 0, -2 * wide - 1, 2 * wide).astype(np.uint32)
 
 
-def _signed(numbers_: np.ndarray) -> np.ndarray:
-    wide = numbers_.astype(np.int64)
+def _signed(numbers: np.ndarray) -> np.ndarray:
+    wide = numbers.astype(np.int64)
     return np.where(wide & 1, -(wide >> 1) - 1, wide >> 1)
 
 
 def _unrotated(bits: np.ndarray) -> np.ndarray:
-    """Floats' bits, of which the sign was last."""
+    """Moves the sign bit from the lowest back to the highest position."""
     return bits >> 1 | bits << (8 * bits.dtype.itemsize - 1)
 
 

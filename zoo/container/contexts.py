@@ -1,11 +1,11 @@
-"""What a weight's decisions depend on: sums over the weights that are decoded already.
+"""Contexts of a weight's decisions, computed from sums over the weights decoded so far.
 
-Scales are mean magnitudes relative to the tensor's own, in quarter octaves: of the same filter, the
-same input channel, that channel at the same position in the kernel, and the kernel's positions
-before. Besides, a linear prediction from the kernel's positions before and from the filters before,
-whose coefficients the encoder fits and sends: neighboring weights of a kernel resemble each other.
+Scales are mean magnitudes relative to the tensor's mean, in quarter octaves: over the same filter,
+the same input channel, that channel at the same kernel position, and earlier kernel positions. In
+addition, each weight is predicted linearly from earlier kernel positions and earlier filters, since
+neighboring weights of a kernel are correlated. The encoder fits the coefficients and stores them.
 
-Few contexts, and few values of each, are better than many, which take longer to learn.
+A few contexts with few values each work better than many, which take longer to learn.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import numpy as np
 from zoo.container.prediction import COEFFICIENT_ONE, TensorShape, predictor
 
 SCALES = 12
-SIGNED = 15  # levels of a prediction, the middle one for none
-UNSIGNED = 8  # levels of its magnitude
+SIGNED = 15  # levels of a prediction; the middle one means no prediction
+UNSIGNED = 8  # levels of a prediction's magnitude
 _TOP = 1023
-# (rows up, columns left, weight) of the positions whose magnitudes count
+# (rows up, columns left, weight) of the positions averaged by `_near`
 _NEAR = ((0, 1, 2), (1, 0, 2), (1, 1, 1), (1, -1, 1), (0, 2, 1), (2, 0, 1))
-_PREDICTIONS = np.array([4, 13, 26, 45, 70, 109, 166])  # in 64ths of the mean magnitude
+_PREDICTIONS = np.array([4, 13, 26, 45, 70, 109, 166])  # level edges in 64ths of the mean magnitude
 _SCALE_EDGES = (24, 29, 34, 41, 49, 58, 69, 82, 98, 117, 139)
 _MIXED_EDGES = (20, 24, 30, 37, 46, 57, 70, 87, 107, 132, 162)
 
@@ -34,15 +34,15 @@ class Sums:
     """The weights decoded so far, and sums over them.
 
     Args:
-        shape: of the tensor.
-        coefficients: of its `predictor`.
+        shape: Shape of the tensor.
+        coefficients: Coefficients of the shape's `predictor`.
     """
 
     def __init__(self, shape: TensorShape, coefficients: Sequence[int]):
         self.shape = shape
-        self.coefficients = [int(each) for each in coefficients]
+        self.coefficients = [int(coefficient) for coefficient in coefficients]
         self.sources, _ = predictor(shape)
-        # (positions, filters, channels), of which a block is one piece
+        # Shape (positions, filters, channels), so a block is a single slice.
         self.values = np.zeros((shape.positions, shape.filters, shape.channels), np.int32)
         self.magnitudes = np.zeros_like(self.values)
         self.row = _Sums(shape.filters)
@@ -50,31 +50,36 @@ class Sums:
         self.place = [_Sums(shape.channels) for _ in range(shape.positions)]
         self._total = self._count = 0
 
-    def add(self, block: Block, found: np.ndarray) -> None:
-        """Adds a decoded block, int32 (filters, channels)."""
+    def add(self, block: Block, values: np.ndarray) -> None:
+        """Adds a decoded block.
+
+        Args:
+            block: Filters, position and channels of the block.
+            values: The block's weights, int32 (filters, channels).
+        """
         rows, position, columns = block
-        self.values[position, rows, columns] = found
+        self.values[position, rows, columns] = values
         magnitudes = self.magnitudes[position, rows, columns]
-        np.abs(found, out=magnitudes)
-        many, across = found.shape
+        np.abs(values, out=magnitudes)
+        filters, channels = values.shape
         of_row, of_column = magnitudes.sum(1), magnitudes.sum(0)
         self._total += int(of_row.sum())
-        self._count += found.size
-        self.row.add(rows, of_row, across)
+        self._count += values.size
+        self.row.add(rows, of_row, channels)
         place = self.place[position]
-        place.add(columns, of_column, many)
-        place.values[columns] += found.sum(0)
+        place.add(columns, of_column, filters)
+        place.values[columns] += values.sum(0)
         if self.shape.positions > 1:
-            self.column.add(columns, of_column, many)
+            self.column.add(columns, of_column, filters)
 
     @property
     def mean(self) -> int:
-        """The mean magnitude in 256ths, 1 at least."""
+        """Mean magnitude in 256ths, at least 1."""
         return max(1, (self._total << 8) // self._count) if self._count else 256
 
 
 class _Sums:
-    """Sums over what is decoded of each filter or channel."""
+    """Sums and counts of the decoded weights of each filter or channel."""
 
     def __init__(self, n: int):
         self.values = np.zeros(n, np.int64)
@@ -86,25 +91,31 @@ class _Sums:
         self.count[part] += count
 
     def scale(self, part: slice, mean: int, prior: int) -> np.ndarray:
-        """Mean magnitudes in 64ths of the tensor's; `prior` weights count as average."""
+        """Returns mean magnitudes in 64ths of the tensor's mean.
+
+        Args:
+            part: Filters or channels.
+            mean: Mean magnitude of the tensor in 256ths.
+            prior: Number of additional weights of average magnitude to include.
+        """
         total = (self.magnitudes[part] << 14) + (prior * mean << 6)
         return np.minimum(total // ((self.count[part] + prior) * mean), 1 << 20)
 
 
 class Contexts:
-    """The contexts of one block's weights, which broadcast to `shape`.
+    """Contexts of the weights of one block, as arrays that broadcast to `shape`.
 
     Args:
-        sums: of what is decoded already.
-        block: which weights.
+        sums: Sums over the weights decoded so far.
+        block: Filters, position and channels of the block.
 
     Attributes:
-        shape: filters and channels.
-        scale: (filters, channels), below SCALES: of all that is known.
-        around: (filters, channels), below SCALES * SCALES: of the filter, with the kernel's
-            positions before, or with the channel where there are none.
-        signed: below SIGNED: the prediction.
-        unsigned: below UNSIGNED: its magnitude.
+        shape: Number of filters and channels.
+        scale: Combined scale of all sources, below SCALES, (filters, channels).
+        around: Scale of the filter paired with that of earlier kernel positions, or of the channel
+            in a 1×1 kernel; below SCALES * SCALES, (filters, channels).
+        signed: Level of the prediction, below SIGNED.
+        unsigned: Level of the prediction's magnitude, below UNSIGNED.
     """
 
     def __init__(self, sums: Sums, block: Block):
@@ -130,11 +141,14 @@ class Contexts:
 
 
 def scales(sums: Sums, where: np.ndarray) -> np.ndarray:
-    """Levels below SCALES of the scales of single weights, by their filters and channels.
+    """Returns the scale levels of single weights, from their filters and channels.
 
     Args:
-        sums: of the whole tensor.
-        where: intp (n,), places in `sums.values`.
+        sums: Sums over the whole tensor.
+        where: Flat indices into `sums.values`, intp (n,).
+
+    Returns:
+        Levels below SCALES, (n,).
     """
     shape, mean = sums.shape, sums.mean
     row = sums.row.scale(slice(0, shape.filters), mean, 4)
@@ -146,7 +160,7 @@ def scales(sums: Sums, where: np.ndarray) -> np.ndarray:
 
 
 def _near(sums: Sums, block: Block, mean: int, shape: tuple[int, int]) -> np.ndarray:
-    """int64: the mean magnitude of the positions around, in 64ths of the tensor's."""
+    """Returns the mean magnitude of adjacent earlier positions, in 64ths of the tensor's, int64."""
     rows, position, columns = block
     y, x = divmod(position, sums.shape.width)
     total = np.zeros(shape, np.int64)
@@ -165,7 +179,7 @@ def _near(sums: Sums, block: Block, mean: int, shape: tuple[int, int]) -> np.nda
 def _prediction(sums: Sums, block: Block, mean: int, shape: tuple[int, int]) -> np.ndarray:
     rows, position, columns = block
     sources, of_mean = sums.sources[position]
-    # An int32 holds 13 times the largest magnitude's 2^15.6 times the largest factor's 2^11.
+    # Fits an int32: at most 13 terms, magnitudes up to 2^15.6 and factors up to 2^11.
     total = None
     for source, number in sources:
         if factor := sums.coefficients[number]:
@@ -178,14 +192,14 @@ def _prediction(sums: Sums, block: Block, mean: int, shape: tuple[int, int]) -> 
         total = before[np.newaxis] if total is None else np.add(total, before, out=total)
     if total is None:
         return np.full((1, 1), SIGNED // 2)
-    # From 16 COEFFICIENT_ONE to 64ths of the mean, which is in 256ths.
-    found = np.floor(total * float(1024 // COEFFICIENT_ONE) / float(mean))
-    found += _PREDICTED
-    return _signed().take(found.astype(np.intp), mode="clip")
+    # From units of 1 / (16 COEFFICIENT_ONE) to 64ths of the mean, which is in 256ths.
+    scaled = np.floor(total * float(1024 // COEFFICIENT_ONE) / float(mean))
+    scaled += _PREDICTED
+    return _signed().take(scaled.astype(np.intp), mode="clip")
 
 
 def _level(ratio: np.ndarray) -> np.ndarray:
-    """Levels of ratios in 64ths, four to the octave."""
+    """Returns the levels of ratios given in 64ths, four levels per octave."""
     return _scale().take(ratio, mode="clip")
 
 
@@ -199,7 +213,7 @@ def _scale() -> np.ndarray:
 
 @cache
 def _mixed() -> np.ndarray:
-    """Levels of three times a ratio in 64ths."""
+    """Returns the level at each index, which is three times a ratio in 64ths."""
     return np.digitize(np.arange(3 * _TOP + 3) // 3, _MIXED_EDGES)
 
 

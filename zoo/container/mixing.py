@@ -1,12 +1,12 @@
 """Adaptive models of binary decisions: counts in several contexts, mixed in the log-odds domain.
 
 As in context-mixing compressors (Mahoney 2005, "Adaptive weighing of context models for lossless
-data compression", Florida Tech CS-2005-16), but a block of decisions at a time, so that NumPy does
-the work: a block is coded with what the blocks before have taught, and then learned from. What a
-block costs besides its decisions matters most, so that little is done for each.
+data compression", Florida Tech CS-2005-16), but vectorized with NumPy: a whole block of decisions
+is coded with the state learned from earlier blocks, and only then updates that state. The fixed
+cost per block dominates the run time, so little work is done per block.
 
-All sums are of whole numbers below 2^53, in float64, so that every order of summation gives the
-same result; what is divided is rounded once, as IEEE 754 says, then down.
+All sums are over integers below 2^53 stored in float64, so the result does not depend on the order
+of summation. Quotients are rounded once, as IEEE 754 specifies, and then floored.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from zoo.container.ans import LEVELS, LIMIT, Coder, log_odds, probabilities
 
 _WEIGHT_ONE = 1 << 16
 _WEIGHT_LIMIT = 1 << 20
-_START = 11 * _WEIGHT_ONE // 10  # sum of the weights at the start
-_RATE_DECISIONS = 2000  # a block of more moves the weights no further
+_START = 11 * _WEIGHT_ONE // 10  # initial sum of the weights
+_RATE_DECISIONS = 2000  # a larger block does not change the weights more
 _RATE_SHIFT = 20
 _TO_LEVEL = LEVELS / (2 * LIMIT)
-_P = 4096  # probabilities are in that many parts
+_P = 4096  # probabilities are stored as multiples of 1 / _P
 
 
 class Models:
-    """Models by name, kept from one tensor to the next of its kind."""
+    """Models by name, reused across tensors of the same kind."""
 
     def __init__(self) -> None:
         self._models: dict[object, Mixed] = {}
@@ -39,12 +39,14 @@ class Models:
     def get(
         self, name: object, sizes: Sequence[int], nodes: int = 1, *, prior: int, kept: int
     ) -> Mixed:
-        """The model of that name, with what it has learned faded; a new one if there is none.
+        """Returns the model of this name with its statistics faded, or a new model.
 
         Args:
-            name: says what is decided, and implies all else.
-            sizes, nodes, prior: as `Mixed`.
-            kept: decisions that earlier tensors count for in a context, at most.
+            name: Identifies the kind of decision, and thereby all other arguments.
+            sizes: Number of values of each context; see `Mixed`.
+            nodes: Number of nodes; see `Mixed`.
+            prior: Weight of the node's prior, in decisions; see `Mixed`.
+            kept: Maximum number of decisions that earlier tensors count for in a context.
         """
         if name in self._models:
             self._models[name].fade(kept)
@@ -54,12 +56,12 @@ class Models:
 
 
 class Mixed:
-    """One kind of decision, predicted from several contexts at once.
+    """Model of one kind of decision, predicted from several contexts at once.
 
     Args:
-        sizes: how many values each of the contexts has.
-        nodes: of a tree; each has contexts of its own.
-        prior: decisions that all of a node count for in each of its contexts.
+        sizes: Number of values of each context.
+        nodes: Number of tree nodes, each of which has its own contexts.
+        prior: Weight of the node's overall statistics in each of its contexts, in decisions.
     """
 
     def __init__(self, sizes: Sequence[int], nodes: int, prior: int):
@@ -67,14 +69,18 @@ class Mixed:
         self._starts = (np.cumsum(sizes) - sizes)[:, np.newaxis] * nodes
         self._first = sizes[0]
         self._nodes, self._prior = nodes, prior
-        # Decisions in each context, and _P times the ones among them; the parents' are of a node.
+        # Decisions per context, and _P times the number of ones among them; `_parents` is per node.
         self._counts = np.zeros((2, sum(sizes) * nodes))
         self._parents = np.array([[2.0], [_P]]).repeat(nodes, 1)
         self._node = np.concatenate([np.arange(nodes).repeat(size) for size in sizes])
         self._weights = [float(_START // len(sizes))] * len(sizes)
 
     def fade(self, kept: int) -> None:
-        """Keeps what was learned as a hint only: for another tensor."""
+        """Reduces the weight of the learned statistics before another tensor is coded.
+
+        Args:
+            kept: Maximum number of decisions to keep per context.
+        """
         for counts, most in ((self._counts, kept), (self._parents, 2 * kept)):
             factor = most / np.maximum(counts[0], most)
             counts[1] = np.floor(counts[1] * factor)
@@ -91,20 +97,20 @@ class Mixed:
         """Codes a block of decisions and learns from it.
 
         Args:
-            coder: encoder or decoder.
-            contexts: intp (contexts, n), each from 0; n is at most 2^26.
-            bits: (n,) for an encoder, else None.
-            node: intp (n,), where there are several.
+            coder: Encoder or decoder.
+            contexts: Value of each context per decision, intp (contexts, n); n is at most 2^26.
+            bits: Decisions (n,) for an encoder; None for a decoder.
+            node: Node of each decision, intp (n,); None if there is only one.
 
         Returns:
-            uint8 (n,), the decisions.
+            The decisions, uint8 (n,).
         """
-        many, n = contexts.shape
+        n_contexts, n = contexts.shape
         if n == 0:
             return np.zeros(0, np.uint8)
         if node is not None:
             contexts = contexts + node * self._sizes
-        if many > 1:
+        if n_contexts > 1:
             contexts = contexts + self._starts
         parents = self._parents
         parent = np.floor(parents[1] * self._prior / parents[0])
@@ -112,7 +118,7 @@ class Mixed:
             parent = parent.take(self._node)
         counts = self._counts
         p = ((counts[1] + parent) / (counts[0] + self._prior)).astype(np.intp)
-        if many == 1:
+        if n_contexts == 1:
             levels = _levels().take(p, mode="clip").take(contexts[0])
             bits = coder.code(levels, bits)
         else:
@@ -124,14 +130,14 @@ class Mixed:
             bits = coder.code(levels, bits)
             errors = _errors().take(levels + (bits << 7))
             self._learn(np.einsum("kn,n->k", inputs, errors).tolist(), n)
-        line = (contexts + np.multiply(bits, counts.shape[1], dtype=np.intp)).reshape(-1)
-        found = np.bincount(line, minlength=counts.size).reshape(counts.shape)
-        found[0] += found[1]
-        found[1] *= _P
-        counts += found
+        indices = (contexts + np.multiply(bits, counts.shape[1], dtype=np.intp)).reshape(-1)
+        counted = np.bincount(indices, minlength=counts.size).reshape(counts.shape)
+        counted[0] += counted[1]
+        counted[1] *= _P
+        counts += counted
         if node is not None:
-            found = found[:, : self._nodes * self._first]
-            parents += found.reshape(2, self._nodes, self._first).sum(2)
+            counted = counted[:, : self._nodes * self._first]
+            parents += counted.reshape(2, self._nodes, self._first).sum(2)
         else:
             parents[0, 0] += n
             parents[1, 0] += _P * int(np.count_nonzero(bits))
@@ -147,18 +153,18 @@ class Mixed:
 
 @cache
 def _inputs() -> np.ndarray:
-    """float64 (_P,): the log odds of each probability."""
+    """Returns the log odds of each probability, float64 (_P,)."""
     return log_odds().astype(np.float64)
 
 
 @cache
 def _levels() -> np.ndarray:
-    """uint8 (_P,): the level of each probability."""
+    """Returns the coding level of each probability, uint8 (_P,)."""
     return np.clip((log_odds() + LIMIT) * LEVELS // (2 * LIMIT), 0, LEVELS - 1).astype(np.uint8)
 
 
 @cache
 def _errors() -> np.ndarray:
-    """float64 (2 LEVELS,): of a decision's level, plus LEVELS for a 1, the probability's error."""
+    """Returns the probability error at index level + LEVELS × decision, float64 (2 LEVELS,)."""
     p = probabilities()
     return np.concatenate([-p, 65536 - p]).astype(np.float64)

@@ -1,8 +1,8 @@
-"""Coding lists of numbers that have no shape: biases, scales, codebooks, histograms.
+"""Coding of plain lists of numbers: biases, scales, codebooks and histograms.
 
-Of a float32, sign, exponent and the first bits of its mantissa are modeled; the rest is noise, but
-for zero bits at the end that all of a list have, as after rounding. Of an integer, its length in
-bits and its first bits are.
+For a float32, the sign, the exponent and the first bits of the mantissa are modeled. The remaining
+bits are coded as noise, except trailing zero bits common to the whole list, as after rounding. For
+an integer, its bit length and its first bits are modeled.
 """
 
 from __future__ import annotations
@@ -14,57 +14,67 @@ import numpy as np
 from zoo.container.ans import Coder
 from zoo.container.mixing import Models
 
-_MODELED = 3  # bits below the first that are worth a model, of an integer
-_MANTISSA = 2  # such bits of a float
+_MODELED = 3  # modeled bits of an integer below its leading one
+_MANTISSA = 2  # modeled mantissa bits of a float
 _SMALLEST_BLOCK, _LARGEST_BLOCK = 64, 1 << 16
-_PRIOR, _KEPT = 1, 16  # as `mixing.Models.get`
-_FEW = 8  # floats, which are told as they are
-_EVEN = np.ones(256, np.int64)  # bytes of noise
+_PRIOR, _KEPT = 1, 16  # see `mixing.Models.get`
+_FEW = 8  # lists of at most this many floats are coded without a model
+_EVEN = np.ones(256, np.int64)  # histogram of noise bytes
 
 
 def code_floats(
     coder: Coder, models: Models, name: object, n: int, values: np.ndarray | None = None
 ) -> np.ndarray:
-    """Codes float32 numbers by their bits, whatever these are.
+    """Codes float32 numbers by their bits; any bit pattern is allowed.
 
     Args:
-        coder: encoder or decoder.
-        models: what was learned of lists before; learns from this one.
-        name: what kind of list this is.
-        n: how many numbers.
-        values: uint32 (n,), the numbers' bits, for an encoder, else None.
+        coder: Encoder or decoder.
+        models: Models learned from earlier lists; updated with this one.
+        name: Kind of list; lists of the same kind share models.
+        n: Number of floats.
+        values: The floats' bits, uint32 (n,), for an encoder; None for a decoder.
 
     Returns:
-        uint32 (n,).
+        The floats' bits, uint32 (n,).
     """
     if n <= _FEW:
         return noise(coder, np.full(n, 32), values)
-    ending = None
+    trailing_zeros = None
     if values is not None:
-        every = int(np.bitwise_or.reduce(values))
-        ending = np.array([min(23, (every & -every).bit_length() - 1) if every else 23])
-    end = min(int(noise(coder, np.array([8]), ending)[0]), 23)
+        combined = int(np.bitwise_or.reduce(values))
+        trailing_zeros = np.array(
+            [min(23, (combined & -combined).bit_length() - 1) if combined else 23]
+        )
+    end = min(int(noise(coder, np.array([8]), trailing_zeros)[0]), 23)
     modeled = 9 + min(_MANTISSA, 23 - end)
     below = 32 - modeled
     top = None if values is None else values.astype(np.int64) >> below
-    found = _tree(coder, models, (name, modeled), modeled, n, top)
-    rest = noise(coder, np.full(n, below - end), None if values is None else values >> end)
-    return (found << below).astype(np.uint32) | rest << np.uint32(end)
+    high_bits = _tree(coder, models, (name, modeled), modeled, n, top)
+    low_bits = noise(coder, np.full(n, below - end), None if values is None else values >> end)
+    return (high_bits << below).astype(np.uint32) | low_bits << np.uint32(end)
 
 
 def code_integers(
     coder: Coder, models: Models, name: object, n: int, values: np.ndarray | None = None
 ) -> np.ndarray:
-    """Codes integers from 0 to 2^32 - 1, small ones in fewer bits.
+    """Codes integers from 0 to 2^32 - 1; smaller integers take fewer bits.
 
-    Args and returns as `code_floats`.
+    Args:
+        coder: Encoder or decoder.
+        models: Models learned from earlier lists; updated with this one.
+        name: Kind of list; lists of the same kind share models.
+        n: Number of integers.
+        values: The integers, uint32 (n,), for an encoder; None for a decoder.
+
+    Returns:
+        The integers, uint32 (n,).
     """
     lengths = None
     if values is not None:
-        # Exact: a float64 holds any 32-bit integer.
+        # Exact, since float64 represents every 32-bit integer.
         lengths = np.frexp(values.astype(np.float64))[1]
     lengths = np.minimum(_tree(coder, models, (name, "length"), 6, n, lengths), 32)
-    found = (lengths > 0).astype(np.int64)
+    result = (lengths > 0).astype(np.int64)
     where = np.flatnonzero(lengths > 1)
     for bit in range(_MODELED):
         if not len(where):
@@ -72,47 +82,48 @@ def code_integers(
         length = lengths[where]
         sizes = (64, 64 << bit)
         model = models.get((name, "below", bit), sizes, prior=_PRIOR, kept=_KEPT)
-        wanted = None
+        decisions = None
         if values is not None:
-            wanted = values[where].astype(np.int64) >> (length - 2 - bit) & 1
-        node = found[where] - (1 << bit)
-        kinds = np.stack([length, (length << bit) + node])
-        found[where] += found[where] + model.code(coder, kinds, wanted)
+            decisions = values[where].astype(np.int64) >> (length - 2 - bit) & 1
+        node = result[where] - (1 << bit)
+        contexts = np.stack([length, (length << bit) + node])
+        result[where] += result[where] + model.code(coder, contexts, decisions)
         where = where[length > bit + 2]
     left = lengths[where] - 1 - _MODELED
     rest = noise(coder, left, None if values is None else values[where])
-    found[where] = (found[where] << left) + rest
-    return found.astype(np.uint32)
+    result[where] = (result[where] << left) + rest
+    return result.astype(np.uint32)
 
 
 def noise(coder: Coder, left: np.ndarray, values: np.ndarray | None) -> np.ndarray:
-    """Codes numbers that nothing is known of.
+    """Codes uniformly distributed bits without a model.
 
     Args:
-        coder: encoder or decoder.
-        left: int (n,), how many bits of each are told, 0 to 32, from the last.
-        values: (n,) for an encoder, else None; bits above those told are ignored.
+        coder: Encoder or decoder.
+        left: Number of low bits of each number to code, 0 to 32, int (n,).
+        values: The numbers (n,) for an encoder; None for a decoder. Higher bits are ignored.
 
     Returns:
-        uint32 (n,).
+        The low bits of each number, uint32 (n,).
     """
     if not len(left):
         return np.zeros(0, np.uint32)
-    wide = max(1, -(-int(left.max()) // 8))  # bytes that are looked at; most numbers have few bits
-    found = np.zeros((len(left), 4), np.uint8)
+    # Bytes to process per number; most numbers have few bits.
+    wide = max(1, -(-int(left.max()) // 8))
+    result = np.zeros((len(left), 4), np.uint8)
     for at in range(0, len(left), _LARGEST_BLOCK):
         part = slice(at, at + _LARGEST_BLOCK)
-        told = np.arange(8 * wide) >= 8 * wide - left[part, np.newaxis]
-        many = int(np.count_nonzero(told))
-        wanted = None
+        coded = np.arange(8 * wide) >= 8 * wide - left[part, np.newaxis]
+        count = int(np.count_nonzero(coded))
+        packed = None
         if values is not None:
             quads = values[part].astype(">u4").view(np.uint8).reshape(-1, 4)
-            wanted = np.packbits(np.unpackbits(quads[:, 4 - wide :], 1)[told])
-        got = coder.plane(_EVEN, -(-many // 8), wanted)
-        bits = np.zeros(told.shape, np.uint8)
-        bits[told] = np.unpackbits(got, count=many)
-        found[part, 4 - wide :] = np.packbits(bits, 1)
-    return found.view(">u4").reshape(-1).astype(np.uint32)
+            packed = np.packbits(np.unpackbits(quads[:, 4 - wide :], 1)[coded])
+        decoded = coder.plane(_EVEN, -(-count // 8), packed)
+        bits = np.zeros(coded.shape, np.uint8)
+        bits[coded] = np.unpackbits(decoded, count=count)
+        result[part, 4 - wide :] = np.packbits(bits, 1)
+    return result.view(">u4").reshape(-1).astype(np.uint32)
 
 
 def _tree(
@@ -123,22 +134,36 @@ def _tree(
     n: int,
     values: np.ndarray | None,
 ) -> np.ndarray:
-    """Codes numbers of some bits from the top; int64 (n,)."""
-    found = np.zeros(n, np.int64)
+    """Codes numbers of equal length bit by bit, from the highest bit.
+
+    Args:
+        coder: Encoder or decoder.
+        models: Models learned from earlier lists; updated with this one.
+        name: Prefix of the models' names.
+        bits: Length of each number in bits.
+        n: Number of numbers.
+        values: The numbers, int (n,), for an encoder; None for a decoder.
+
+    Returns:
+        The numbers, int64 (n,).
+    """
+    result = np.zeros(n, np.int64)
     if not n:
-        return found
-    each = [models.get((*name, bit), (1 << bit,), prior=_PRIOR, kept=_KEPT) for bit in range(bits)]
+        return result
+    bit_models = [
+        models.get((*name, bit), (1 << bit,), prior=_PRIOR, kept=_KEPT) for bit in range(bits)
+    ]
     for start, end in _blocks(n):
-        part = found[start:end]
-        for bit, model in enumerate(each):
-            wanted = None if values is None else values[start:end] >> (bits - 1 - bit) & 1
-            part = 2 * part + model.code(coder, part[np.newaxis], wanted)
-        found[start:end] = part
-    return found
+        part = result[start:end]
+        for bit, model in enumerate(bit_models):
+            decisions = None if values is None else values[start:end] >> (bits - 1 - bit) & 1
+            part = 2 * part + model.code(coder, part[np.newaxis], decisions)
+        result[start:end] = part
+    return result
 
 
 def _blocks(n: int) -> list[tuple[int, int]]:
-    """Blocks that grow, so that the first ones teach the others."""
+    """Returns (start, end) of blocks that grow, so the models learn from small blocks first."""
     edges = [0]
     while edges[-1] < n:
         edges.append(min(n, edges[-1] + max(_SMALLEST_BLOCK, min(3 * edges[-1], _LARGEST_BLOCK))))

@@ -1,7 +1,7 @@
-"""The shape of weights, and their linear prediction from those that come before.
+"""Shape of a weight tensor, and linear prediction of each weight from weights coded earlier.
 
-Neighboring weights of a kernel resemble each other. The encoder fits the coefficients and sends
-them.
+Neighboring weights of a kernel are correlated. The encoder fits the coefficients and stores them in
+the container.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ import numpy as np
 
 COEFFICIENT_ONE = 32
 COEFFICIENT_LIMIT = 127
-MAX_POSITIONS = 64  # of a kernel; larger ones are seen as 1×1
-_OWN_PREDICTOR = 9  # kernels up to this many positions have coefficients for each of them
+MAX_POSITIONS = 64  # per kernel; larger kernels are treated as 1×1
+_OWN_PREDICTOR = 9  # kernels up to this size have separate coefficients per position
 _PREDICTING = (
     (0, 1), (1, 0), (1, 1), (1, -1), (0, 2), (2, 0),
     (2, 1), (2, -1), (1, 2), (1, -2), (2, 2), (2, -2),
 )  # fmt: skip
 
-NeighborWeight = tuple[int, int]  # an earlier position, and which coefficient it has
+NeighborWeight = tuple[int, int]  # (earlier position, index of its coefficient)
 
 
 @dataclass(frozen=True)
 class TensorShape:
-    """How a tensor's weights are seen; `positions` is the kernel's height × width."""
+    """Shape in which a tensor's weights are coded; height and width are the kernel's."""
 
     filters: int
     height: int
@@ -34,31 +34,32 @@ class TensorShape:
 
     @property
     def positions(self) -> int:
-        """Positions in a kernel."""
+        """Positions per kernel: height × width."""
         return self.height * self.width
 
     @property
     def count(self) -> int:
-        """Weights."""
+        """Number of weights."""
         return self.filters * self.positions * self.channels
 
 
 @cache
 def predictor(shape: TensorShape) -> tuple[tuple[tuple[tuple[NeighborWeight, ...], int], ...], int]:
-    """What each position is predicted from.
+    """Returns the sources from which each kernel position is predicted.
 
     Returns:
-        for each position the earlier positions and, last, the coefficient of the mean over the
-        filters before; and how many coefficients there are.
+        Two values: for each position, the earlier positions with their coefficients' indices and
+        the index of the coefficient of the mean over earlier filters; and the number of
+        coefficients.
     """
-    found: list[tuple[tuple[NeighborWeight, ...], int]] = []
+    predictors: list[tuple[tuple[NeighborWeight, ...], int]] = []
     if shape.positions <= _OWN_PREDICTOR:
         number = 0
         for position in range(shape.positions):
             sources = tuple((before, number + before) for before in range(position))
-            found.append((sources, number + position))
+            predictors.append((sources, number + position))
             number += position + 1
-        return tuple(found), number
+        return tuple(predictors), number
     for position in range(shape.positions):
         y, x = divmod(position, shape.width)
         sources = tuple(
@@ -66,16 +67,19 @@ def predictor(shape: TensorShape) -> tuple[tuple[tuple[tuple[NeighborWeight, ...
             for number, (up, left) in enumerate(_PREDICTING)
             if y >= up and 0 <= x - left < shape.width
         )
-        found.append((sources, len(_PREDICTING)))
-    return tuple(found), len(_PREDICTING) + 1
+        predictors.append((sources, len(_PREDICTING)))
+    return tuple(predictors), len(_PREDICTING) + 1
 
 
 def fitted(shape: TensorShape, values: np.ndarray) -> list[int]:
-    """The coefficients of the shape's `predictor` that fit best, by least squares.
+    """Fits the coefficients of the shape's `predictor` by ridge regression.
 
     Args:
-        shape: of the tensor.
-        values: int32 (filters, positions, channels).
+        shape: Shape of the tensor.
+        values: Weights as integers, int32 (filters, positions, channels).
+
+    Returns:
+        Coefficients in units of 1 / COEFFICIENT_ONE, within ±COEFFICIENT_LIMIT.
     """
     sources, n = predictor(shape)
     left, right = np.zeros((n, n)), np.zeros(n)
@@ -88,7 +92,7 @@ def fitted(shape: TensorShape, values: np.ndarray) -> list[int]:
         numbers = [*(number for _, number in places), of_mean]
         left[np.ix_(numbers, numbers)] += inputs @ inputs.T
         right[numbers] += inputs @ target.ravel()
-    ridge = 20 * float((data**2).mean()) + 1e-9  # for what hardly varies, and for small tensors
+    ridge = 20 * float((data**2).mean()) + 1e-9  # for nearly constant weights and small tensors
     solved = np.linalg.solve(left + ridge * np.eye(n), right)
     rounded = np.rint(solved * COEFFICIENT_ONE)
     return [int(c) for c in np.clip(rounded, -COEFFICIENT_LIMIT, COEFFICIENT_LIMIT)]

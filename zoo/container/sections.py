@@ -1,7 +1,7 @@
-"""The sections of a container: what the restored file is made of, in its order.
+"""Sections of a container, which together form the restored file, in file order.
 
-The plan lists them. It is read from files of anyone, so each number is checked against what the
-restored file can hold before anything is made of it.
+The plan lists the sections. It comes from untrusted files, so each number is checked against the
+size limits before it is used.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ import numpy as np
 from zoo.container.prediction import COEFFICIENT_LIMIT, MAX_POSITIONS, TensorShape, predictor
 from zoo.errors import ZooError
 
-MAX_COUNT = 1 << 22  # numbers in a section, which bounds what decoding it takes
+MAX_COUNT = 1 << 22  # numbers in a section; bounds the cost of decoding it
 MAX_LARGEST = 1 << 16
 MAX_SECTIONS = 1 << 14
-MAX_LIST = 1 << 16  # numbers of a codebook, or of a vector that is kept
+MAX_LIST = 1 << 16  # numbers in a codebook or a list of floats
 PLAIN, FLOATS, AGAIN, INTEGERS, DENSE, WEIGHTS = range(6)
-# How a weight's bytes follow from its integer.
+# How a weight's bytes are computed from its integer; see `zoo.container.codebooks`.
 DIRECT, TABLE, STEP, ROW_STEPS = range(4)
 
 
 @dataclass(frozen=True)
 class Plain:
-    """Bytes of no particular kind."""
+    """Bytes of unknown structure; `count` is their number."""
 
     count: int
 
 
 @dataclass(frozen=True)
 class Floats:
-    """A list of float32, times a factor.
+    """A list of float32 numbers, scaled by a factor.
 
     Attributes:
-        count: how many.
-        factor: the bits of a float32, None for a list as it is.
-        kept: whether an `Again` refers to it.
+        count: Number of floats.
+        factor: Bits of the float32 factor; None for an unscaled list.
+        kept: Whether later `Again` sections may refer to the list.
     """
 
     count: int
@@ -47,7 +47,12 @@ class Floats:
 
 @dataclass(frozen=True)
 class Again:
-    """A kept list times a factor: a bias's scales are its weights' times its input's."""
+    """An earlier list with another factor: a bias's scales are its weights' scales × its input's.
+
+    Attributes:
+        number: Index of the list among the kept lists.
+        factor: Bits of the float32 factor; None for an unscaled list.
+    """
 
     number: int
     factor: int | None
@@ -55,19 +60,19 @@ class Again:
 
 @dataclass(frozen=True)
 class Integers:
-    """A list of int32."""
+    """A list of `count` int32 numbers."""
 
     count: int
 
 
 @dataclass(frozen=True)
 class Dense:
-    """Floats that are all different: only their exponent is worth a model.
+    """Floats of a tensor with too many distinct values for a codebook; only exponents are modeled.
 
     Attributes:
-        count: how many.
-        width: bytes of one, 2 or 4.
-        sparse: whether only zeros have the exponent's byte 0, so that this says all of them.
+        count: Number of floats.
+        width: Bytes per float, 2 or 4.
+        sparse: Whether only zeros have the exponent byte 0, so they need no further bytes.
     """
 
     count: int
@@ -77,16 +82,17 @@ class Dense:
 
 @dataclass(frozen=True)
 class WeightsSection:
-    """A tensor whose values come from a short list.
+    """A weight tensor whose values are given by small integers.
 
     Attributes:
-        shape: of the tensor.
-        by_channel: whether the filters are the last axis of the file's tensor, not the first.
+        shape: Shape of the tensor.
+        by_channel: Whether the filters are the last axis of the tensor in the file, not the first.
         form: DIRECT, TABLE, STEP or ROW_STEPS.
-        width: bytes of a value, 1, 2 or 4.
-        largest: the largest magnitude of the integers.
-        coefficients: of the shape's predictor; empty for zeros.
-        below, above: codebook entries below and above that of integer 0; for TABLE.
+        width: Bytes per value: 1, 2 or 4.
+        largest: Upper bound on the magnitude of the integers.
+        coefficients: Coefficients of the shape's predictor; empty if all are zero.
+        below: Number of codebook entries below integer 0, for TABLE.
+        above: Number of codebook entries above integer 0, for TABLE.
     """
 
     shape: TensorShape
@@ -103,7 +109,7 @@ Section = Plain | Floats | Again | Integers | Dense | WeightsSection
 
 
 def to_bytes(sections: list[Section]) -> bytes:
-    """The plan of a container."""
+    """Returns the sections as a binary plan."""
     out = bytearray()
 
     def put(*numbers: int) -> None:
@@ -113,27 +119,27 @@ def to_bytes(sections: list[Section]) -> bytes:
                 number >>= 7
             out.append(number)
 
-    for each in sections:
-        if isinstance(each, Plain):
-            put(PLAIN, each.count)
-        elif isinstance(each, Floats):
-            put(FLOATS, each.count, (each.factor is not None) + 2 * each.kept)
-            out += b"" if each.factor is None else each.factor.to_bytes(4, "little")
-        elif isinstance(each, Again):
-            put(AGAIN, each.number, int(each.factor is not None))
-            out += b"" if each.factor is None else each.factor.to_bytes(4, "little")
-        elif isinstance(each, Integers):
-            put(INTEGERS, each.count)
-        elif isinstance(each, Dense):
-            put(DENSE, each.count, each.width + 8 * each.sparse)
+    for section in sections:
+        if isinstance(section, Plain):
+            put(PLAIN, section.count)
+        elif isinstance(section, Floats):
+            put(FLOATS, section.count, (section.factor is not None) + 2 * section.kept)
+            out += b"" if section.factor is None else section.factor.to_bytes(4, "little")
+        elif isinstance(section, Again):
+            put(AGAIN, section.number, int(section.factor is not None))
+            out += b"" if section.factor is None else section.factor.to_bytes(4, "little")
+        elif isinstance(section, Integers):
+            put(INTEGERS, section.count)
+        elif isinstance(section, Dense):
+            put(DENSE, section.count, section.width + 8 * section.sparse)
         else:
-            shape = each.shape
+            shape = section.shape
             put(WEIGHTS, shape.filters, shape.height, shape.width, shape.channels)
-            flags = each.form + 4 * each.by_channel + 8 * bool(each.coefficients)
-            put(flags + 16 * each.width, each.largest)
-            out += bytes(c & 255 for c in each.coefficients)
-            if each.form == TABLE:
-                put(each.below, each.above)
+            flags = section.form + 4 * section.by_channel + 8 * bool(section.coefficients)
+            put(flags + 16 * section.width, section.largest)
+            out += bytes(c & 255 for c in section.coefficients)
+            if section.form == TABLE:
+                put(section.below, section.above)
     return bytes(out)
 
 
@@ -145,11 +151,11 @@ class _Plan:
         return self._at < len(self._data)
 
     def take(self, count: int) -> bytes:
-        found = self._data[self._at : self._at + count]
-        if len(found) != count:
-            raise damaged("its plan is cut off")
+        piece = self._data[self._at : self._at + count]
+        if len(piece) != count:
+            raise damaged("its plan is truncated")
         self._at += count
-        return found
+        return piece
 
     def number(self, least: int, most: int) -> int:
         value = shift = 0
@@ -160,9 +166,9 @@ class _Plan:
             if byte < 128:
                 break
             if shift > 63:
-                raise damaged("its plan has a number without end")
+                raise damaged("its plan has an unterminated number")
         if not least <= value <= most:
-            raise damaged(f"its plan says {value} where {least} to {most} is possible")
+            raise damaged(f"its plan has {value} where {least} to {most} is allowed")
         return value
 
     def factor(self) -> int:
@@ -170,33 +176,33 @@ class _Plan:
 
 
 def damaged(what: str) -> ZooError:
-    """The error for a container that can't be what `pack` wrote."""
-    return ZooError(f"the container is damaged: {what}", remedy="get the file again")
+    """Returns the error for a container that is not valid output of `pack`."""
+    return ZooError(f"the container is damaged: {what}", remedy="get a new copy of the file")
 
 
 def from_bytes(data: bytes, size: int) -> list[Section]:
-    """The sections that a plan lists.
+    """Returns the sections of a binary plan.
 
     Args:
-        data: the plan.
-        size: bytes of the restored file.
+        data: The plan; untrusted.
+        size: Size of the restored file in bytes.
 
     Raises:
-        ZooError: it is no plan, or not one of a file of that size.
+        ZooError: if the plan is invalid or does not describe a file of that size.
     """
     plan = _Plan(data)
-    found: list[Section] = []
+    listed: list[Section] = []
     kept: list[int] = []
     while plan.left():
-        if len(found) == MAX_SECTIONS:
+        if len(listed) == MAX_SECTIONS:
             raise damaged("its plan has too many sections")
         section = _section(plan, kept, size)
         if isinstance(section, Floats) and section.kept:
             kept.append(section.count)
-        found.append(section)
-    if (total := sum(bytes_of(found))) != size:
-        raise damaged(f"its sections are of {total} bytes, its header says {size}")
-    return found
+        listed.append(section)
+    if (total := sum(bytes_of(listed))) != size:
+        raise damaged(f"its sections have {total} bytes, but its header says {size}")
+    return listed
 
 
 def _section(plan: _Plan, kept: list[int], size: int) -> Section:
@@ -208,7 +214,7 @@ def _section(plan: _Plan, kept: list[int], size: int) -> Section:
         return Floats(count, plan.factor() if flags & 1 else None, bool(flags & 2))
     if kind == AGAIN:
         if not kept:
-            raise damaged("its plan repeats a list before there is one")
+            raise damaged("its plan repeats a list that does not exist")
         number, scaled = plan.number(0, len(kept) - 1), plan.number(0, 1)
         return Again(number, plan.factor() if scaled else None)
     if kind == INTEGERS:
@@ -225,7 +231,7 @@ def _weights(plan: _Plan) -> WeightsSection:
     numbers = [plan.number(1, MAX_COUNT) for _ in range(4)]
     shape = TensorShape(*numbers)
     if shape.count > MAX_COUNT or shape.positions > MAX_POSITIONS:
-        raise damaged(f"its plan has a tensor of {shape.count} weights")
+        raise damaged(f"its plan has an oversized tensor of {shape.count} weights")
     flags, largest = plan.number(16, 127), plan.number(1, MAX_LARGEST)
     form, width = flags & 3, flags >> 4
     if (
@@ -234,7 +240,7 @@ def _weights(plan: _Plan) -> WeightsSection:
         or (form in (STEP, ROW_STEPS) and width != 4)
         or (form == TABLE and width == 1)
     ):
-        raise damaged("its plan has weights of a kind that there is not")
+        raise damaged("its plan has weights of an unknown form")
     coefficients: tuple[int, ...] = ()
     if flags & 8:
         raw = np.frombuffer(plan.take(predictor(shape)[1]), np.int8)
@@ -243,24 +249,24 @@ def _weights(plan: _Plan) -> WeightsSection:
     if form == TABLE:
         below, above = (plan.number(0, MAX_LARGEST) for _ in range(2))
         if below + above >= MAX_LIST:
-            raise damaged("its plan has too large a codebook")
+            raise damaged("its plan has an oversized codebook")
     by_channel = bool(flags & 4)
     return WeightsSection(shape, by_channel, form, width, largest, coefficients, below, above)
 
 
 def bytes_of(sections: list[Section]) -> Iterator[int]:
-    """How many bytes of the restored file each section is."""
+    """Yields the number of bytes that each section occupies in the restored file."""
     kept: list[int] = []
-    for each in sections:
-        if isinstance(each, Plain):
-            yield each.count
-        elif isinstance(each, Again):
-            yield 4 * kept[each.number]
-        elif isinstance(each, WeightsSection):
-            yield each.shape.count * each.width
-        elif isinstance(each, Dense):
-            yield each.count * each.width
+    for section in sections:
+        if isinstance(section, Plain):
+            yield section.count
+        elif isinstance(section, Again):
+            yield 4 * kept[section.number]
+        elif isinstance(section, WeightsSection):
+            yield section.shape.count * section.width
+        elif isinstance(section, Dense):
+            yield section.count * section.width
         else:
-            if isinstance(each, Floats) and each.kept:
-                kept.append(each.count)
-            yield 4 * each.count
+            if isinstance(section, Floats) and section.kept:
+                kept.append(section.count)
+            yield 4 * section.count

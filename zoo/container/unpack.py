@@ -1,9 +1,10 @@
-"""The container's outer form, and unpacking it.
+"""File format of the container, and unpacking.
 
-    magic "ZTFL", version (1 byte), restored size (8), its SHA-256 (32), length of the general
-    part (4), length of the raw part (8), CRC-32 of all else (4); general part; raw part; coded part
+    magic "ZTFL", version (1 byte), size (8) and SHA-256 (32) of the restored file, length of the
+    general part (4), length of the raw part (8), CRC-32 of all other bytes (4); general part; raw
+    part; coded part
 
-Numbers are little endian. Unpacking needs NumPy and constriction, nothing that knows TFLite.
+Numbers are little-endian. Unpacking needs only NumPy and constriction, no TFLite code.
 """
 
 from __future__ import annotations
@@ -31,7 +32,14 @@ _MAX_CONTAINER = 2 << 30
 
 
 def assemble(content: bytes, general: bytes, raw: bytes, coded: bytes) -> bytes:
-    """A container of its parts; `content` is what they restore."""
+    """Assembles a container from its parts.
+
+    Args:
+        content: The restored file, for the size and SHA-256 in the header.
+        general: Output of `lzma_stream.compress`.
+        raw: Bytes that are stored without coding.
+        coded: Output of `ans.Encoder.finish`.
+    """
     digest = hashlib.sha256(content).digest()
     header = _HEADER.pack(MAGIC, VERSION, len(content), digest, len(general), len(raw))
     crc = zlib.crc32(header)
@@ -41,48 +49,50 @@ def assemble(content: bytes, general: bytes, raw: bytes, coded: bytes) -> bytes:
 
 
 def unpack(source: BinaryIO, target: BinaryIO, limit: int = DEFAULT_LIMIT) -> int:
-    """Restores a file, written as it is decoded.
+    """Restores a file, writing it while it is decoded.
 
-    What is written is right only when this returns: write to a temporary file, and drop it where
-    this raises. Memory is bounded by the container's own size and the largest section's.
+    The written data is verified only when this function returns: write to a temporary file, and
+    delete it if this raises. Memory use is bounded by the sizes of the container and of the largest
+    section.
 
     Args:
-        source: the container.
-        target: gets the restored file.
-        limit: how many bytes it may have.
+        source: The container; untrusted.
+        target: Receives the restored file.
+        limit: Maximum size of the restored file in bytes.
 
     Returns:
-        How many bytes it has.
+        Size of the restored file in bytes.
 
     Raises:
-        ZooError: no container, of another version, damaged, or larger than `limit`.
+        ZooError: if the source is not a container, has an unsupported version, is damaged, or
+            restores a file larger than `limit`.
     """
     data = source.read(_MAX_CONTAINER + 1)
     size, digest, general, raw, coded = _parts(data, limit)
     reader = LzmaReader(general)
-    # The plan's length comes first: three bytes.
+    # The general part starts with the plan's length in three bytes.
     length = int.from_bytes(reader.exactly(3), "little")
     if length > MAX_PLAN:
         raise damaged("its plan is too long")
     plan = sections.from_bytes(reader.exactly(length), size)
-    decoder, rest = Decoder(coded), _Raw(raw)
-    codec = Codec(decoder, reader, rest)
-    found, written = hashlib.sha256(), 0
+    decoder, raw_reader = Decoder(coded), _Raw(raw)
+    codec = Codec(decoder, reader, raw_reader)
+    sha256, written = hashlib.sha256(), 0
     for section in plan:
         for piece in codec.decode(section):
-            found.update(piece)
+            sha256.update(piece)
             written += len(piece)
             target.write(piece)
     reader.close()
-    rest.close()
+    raw_reader.close()
     decoder.close()
-    if written != size or found.digest() != digest:
-        raise damaged("what it restores is not the file that was packed")
+    if written != size or sha256.digest() != digest:
+        raise damaged("the restored file is not the file that was packed")
     return written
 
 
 def unpack_bytes(data: bytes, limit: int = DEFAULT_LIMIT) -> bytes:
-    """As `unpack`, from bytes to bytes."""
+    """Returns the restored file; see `unpack`."""
     target = io.BytesIO()
     unpack(io.BytesIO(data), target, limit)
     return target.getvalue()
@@ -91,47 +101,49 @@ def unpack_bytes(data: bytes, limit: int = DEFAULT_LIMIT) -> bytes:
 def _parts(data: bytes, limit: int) -> tuple[int, bytes, bytes, bytes, bytes]:
     start = _HEADER.size + _CRC.size
     if data[:4] != MAGIC[: len(data)] or not data:
-        raise ZooError("not a container of scripts.pack", expected=repr(MAGIC), got=repr(data[:4]))
+        raise ZooError(
+            "not a container written by scripts.pack", expected=repr(MAGIC), got=repr(data[:4])
+        )
     if len(data) > 4 and data[4] != VERSION:
         raise ZooError(
-            "a container of another version",
+            "unsupported container version",
             expected=VERSION,
             got=data[4],
             remedy="unpack it with the release that packed it",
         )
     if len(data) < start:
-        raise damaged("it is cut off")
+        raise damaged("it is truncated")
     _, _, size, digest, general, raw = _HEADER.unpack_from(data)
     if size > limit:
         raise ZooError(
             "the file in the container is too large",
             expected=f"at most {limit} bytes",
             got=f"{size} bytes",
-            remedy="allow more by --limit, if you know where it comes from",
+            remedy="raise --limit if you trust the source of the container",
         )
     body = memoryview(data)[start:]
     crc = zlib.crc32(body, zlib.crc32(data[: _HEADER.size]))
     if crc != _CRC.unpack_from(data, _HEADER.size)[0]:
         raise damaged("its checksum is wrong")
     if general + raw > len(body):
-        raise damaged("its parts are longer than it is")
+        raise damaged("its parts are longer than the container")
     middle = general + raw
     return size, digest, bytes(body[:general]), bytes(body[general:middle]), bytes(body[middle:])
 
 
 class _Raw:
-    """Reads bytes that no coder made smaller."""
+    """Reads the raw part, which is stored without coding."""
 
     def __init__(self, data: bytes):
         self._data, self._at = data, 0
 
     def take(self, count: int) -> bytes:
-        found = self._data[self._at : self._at + count]
-        if not found:
+        piece = self._data[self._at : self._at + count]
+        if not piece:
             raise damaged("its raw part is too short")
-        self._at += len(found)
-        return found
+        self._at += len(piece)
+        return piece
 
     def close(self) -> None:
         if self._at != len(self._data):
-            raise damaged("raw data is left over")
+            raise damaged("its raw part has trailing data")

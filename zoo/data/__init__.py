@@ -1,6 +1,7 @@
-"""Data sets: registering, fetching, decoding and splitting them.
+"""Datasets: registration, download, decoding and splits.
 
-`from zoo import data` has what most need; it is imported with its first use, since NumPy is.
+`from zoo import data` offers the most used functions. They are imported on first use, because they
+need NumPy.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""CIFAR-10 (Krizhevsky 2009) re-encoded as JPEG: one folder a class, packed as a tar.
+"""CIFAR-10 (Krizhevsky 2009) re-encoded as JPEG, in a tar archive with one folder per class.
 
-Pictures that were compressed once more are not the published ones, so that an accuracy on them is
-one on "CIFAR-10 (JPEG)" and stands beside published ones only with that name. The archive has
-`train/CLASS/NNNN.jpg` (5,000 a class) and `test/CLASS/NNNN.jpg` (1,000), each of 32×32 pixels.
+The re-encoded images differ from the published ones, so accuracies on them are always reported as
+"CIFAR-10 (JPEG)". The archive has `train/CLASS/NNNN.jpg` (5,000 per class) and
+`test/CLASS/NNNN.jpg` (1,000 per class), each of 32×32 pixels.
 
-It is decoded once, by `fetch`, into arrays in the cache whose SHA-256 is pinned; training needs the
-archive no more.
+`fetch` decodes the archive once, into arrays in the cache whose SHA-256 is pinned. Training does
+not need the archive.
 """
 
 from __future__ import annotations
@@ -36,27 +36,34 @@ LABELS = (
     "ship",
     "truck",
 )
-COUNTS = {"train": 5000, "test": 1000}  # pictures a class
-# Of the arrays' content: pixels as libjpeg's accurate inverse transform gives them.
+COUNTS = {"train": 5000, "test": 1000}  # images per class
+# SHA-256 of the decoded arrays, with libjpeg's accurate inverse DCT.
 SHA256 = {
     "train": "94bcf925209a9afdd9a4d8d9bd4e4ace3e27245ee3afa68351656169df2e5961",
     "test": "ca99fa1a7ea05612b839a18a5d677f065fc143f63f61d86c5c160f955f2e7cd4",
 }
 _SIDE = 32
 _MAX_ARCHIVE = 64 * 2**20
-_MAX_PICTURE = 2**16
+_MAX_IMAGE = 2**16
 
 
 def folder(cache: Path) -> Path:
-    """Where `fetch` leaves the decoded arrays."""
+    """Returns the folder of the decoded arrays."""
     return cache / "cifar10_jpeg"
 
 
 def read(cache: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """Images uint8 (n, 32, 32, 3), RGB, and labels uint8 (n,) of `train` or `test`.
+    """Reads a split from the cache.
+
+    Args:
+        cache: The cache folder.
+        split: `train` or `test`.
+
+    Returns:
+        Images, uint8 (n, 32, 32, 3) in RGB, and labels, uint8 (n,).
 
     Raises:
-        ZooError: not fetched yet, or of other content.
+        ZooError: if the dataset was not fetched yet or its content has changed.
     """
     remedy = "run python -m scripts.data --dataset=cifar10_jpeg --archive=cifar10_jpeg.tar.xz"
     path = folder(cache) / f"{split}.bin"
@@ -67,7 +74,7 @@ def read(cache: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     data = read_bytes(path, "a file of CIFAR-10 (JPEG)", size, remedy)
     if (got := sha256(data).hexdigest()) != SHA256[split]:
         raise ZooError(
-            "a damaged file of CIFAR-10 (JPEG)",
+            "corrupt CIFAR-10 (JPEG) file",
             where=path,
             expected=f"{size} bytes with sha256 {SHA256[split]}",
             got=f"{len(data)} bytes with sha256 {got}",
@@ -78,10 +85,15 @@ def read(cache: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fetch(cache: Path, archive: Path | None, log: Log) -> None:
-    """Decodes the archive into the cache, unless a good copy is there.
+    """Decodes the archive into the cache, unless the cache has a valid copy.
+
+    Args:
+        cache: The cache folder.
+        archive: Tar archive of the JPEG files; may be None if the cache has a valid copy.
+        log: Called with each progress message.
 
     Raises:
-        ZooError: no archive, one that can't be read, or other pictures than those expected.
+        ZooError: if the archive is missing or unreadable, or its images are not the expected ones.
     """
     try:
         for split in COUNTS:
@@ -89,14 +101,14 @@ def fetch(cache: Path, archive: Path | None, log: Log) -> None:
     except ZooError as error:
         if archive is None:
             raise ZooError(
-                "CIFAR-10 (JPEG) has no public address",
+                "--archive is required: CIFAR-10 (JPEG) has no public download",
                 where="--archive",
                 expected="a tar of train/CLASS/NNNN.jpg and test/CLASS/NNNN.jpg",
                 got=error,
                 remedy="give --archive=PATH",
             ) from error
     else:
-        log(f"cifar10_jpeg: found in {folder(cache)}, checksums right")
+        log(f"cifar10_jpeg: found in {folder(cache)}, checksums OK")
         return
     log(f"cifar10_jpeg: decoding {archive}")
     pixels = {
@@ -104,12 +116,12 @@ def fetch(cache: Path, archive: Path | None, log: Log) -> None:
         for split, count in COUNTS.items()
     }
     seen = {split: np.zeros((len(LABELS), count), bool) for split, count in COUNTS.items()}
-    for split, label, number, picture in _pictures(archive):
-        decoded = imagenet.decode(picture)
+    for split, label, number, image in _images(archive):
+        decoded = imagenet.decode(image)
         if decoded.shape != (_SIDE, _SIDE, 3):
             raise ZooError(
-                "a picture of another size",
-                where=f"{archive}: {picture.name}",
+                "unexpected image size",
+                where=f"{archive}: {image.name}",
                 expected=f"{_SIDE}×{_SIDE}",
                 got=decoded.shape,
             )
@@ -118,7 +130,7 @@ def fetch(cache: Path, archive: Path | None, log: Log) -> None:
     for split, count in COUNTS.items():
         if not seen[split].all():
             raise ZooError(
-                f"the {split} pictures are not all there",
+                f"the archive lacks {split} images",
                 where=archive,
                 expected=count * len(LABELS),
                 got=int(seen[split].sum()),
@@ -127,18 +139,18 @@ def fetch(cache: Path, archive: Path | None, log: Log) -> None:
         content = labels.tobytes() + pixels[split].tobytes()
         if (got := sha256(content).hexdigest()) != SHA256[split]:
             raise ZooError(
-                f"other {split} pictures than those of CIFAR-10 (JPEG)",
+                f"the {split} images are not those of CIFAR-10 (JPEG)",
                 where=archive,
-                expected=f"decoded pixels of sha256 {SHA256[split]}",
+                expected=f"decoded pixels with sha256 {SHA256[split]}",
                 got=got,
             )
         with atomic_path(folder(cache) / f"{split}.bin") as temporary:
             temporary.write_bytes(content)
-    log(f"cifar10_jpeg: ready in {folder(cache)}, checksums right")
+    log(f"cifar10_jpeg: ready in {folder(cache)}, checksums OK")
 
 
-def _pictures(archive: Path) -> Iterator[tuple[str, int, int, imagenet.Picture]]:
-    """Split, class, number and the encoded picture, in the archive's order."""
+def _images(archive: Path) -> Iterator[tuple[str, int, int, imagenet.JpegImage]]:
+    """Yields split, class index, number and encoded image, in the order of the archive."""
     data = read_bytes(archive, "the archive of CIFAR-10 (JPEG)", _MAX_ARCHIVE, "give --archive")
     try:
         with tarfile.open(fileobj=io.BytesIO(data), mode="r|*") as tar:
@@ -148,21 +160,21 @@ def _pictures(archive: Path) -> Iterator[tuple[str, int, int, imagenet.Picture]]
                     continue
                 split, name = (path.parts[-3:-1]) if len(path.parts) >= 3 else ("", "")
                 known = split in COUNTS and name in LABELS and path.stem.isdigit()
-                if not known or int(path.stem) >= COUNTS[split] or member.size > _MAX_PICTURE:
+                if not known or int(path.stem) >= COUNTS[split] or member.size > _MAX_IMAGE:
                     raise ZooError(
-                        "not a picture of CIFAR-10 (JPEG)",
+                        "not an image of CIFAR-10 (JPEG)",
                         where=f"{archive}: {member.name}",
-                        expected="train/airplane/0000.jpg and so on, of at most 64 kB",
+                        expected="train/airplane/0000.jpg and so on, of at most 64 KiB",
                     )
                 stream = tar.extractfile(member)
                 content = stream.read() if stream else b""
-                picture = imagenet.Picture(member.name, LABELS.index(name), content)
-                yield split, picture.label, int(path.stem), picture
+                image = imagenet.JpegImage(member.name, LABELS.index(name), content)
+                yield split, image.label, int(path.stem), image
     except (tarfile.TarError, lzma.LZMAError, OSError, EOFError, ValueError) as error:
         raise ZooError(
-            "the archive can't be read",
+            "cannot read the archive",
             where=archive,
             expected="a tar, compressed or not",
             got=error,
-            remedy="get it again",
+            remedy="download or create the archive again",
         ) from error

@@ -1,9 +1,9 @@
-"""Data sets: name → train, validation and test splits that never mix.
+"""Loads a dataset by name, as disjoint training, validation and test splits.
 
-Small pictures are NumPy arrays; others are decoded when they are looked at (see
+Datasets of small images are held in NumPy arrays; larger images are decoded on access (see
 `zoo.data.encoded_images`).
 
-No TensorFlow, so that scoring a `.tflite` needs none; nothing is downloaded here (see `fetch`).
+Does not import TensorFlow, so scoring a `.tflite` does not need it. Only `fetch` downloads data.
 """
 
 from __future__ import annotations
@@ -25,24 +25,26 @@ from zoo.schema.recipe import Recipe
 from zoo.schema.run import Run, TrainedOn
 
 DATASETS = ("fashion_mnist", "cifar10_jpeg", "digits", *tfds.SETS, "image_folder")
-_SAME_LEVEL = 0.05  # of a mean or deviation, 0–255
-_STATISTICS = 1000  # encoded pictures that the mean and deviation are of
+_SAME_LEVEL = 0.05  # tolerance for a mean or standard deviation, in pixel values 0–255
+_STATISTICS = 1000  # encoded images used to estimate the mean and standard deviation
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Three disjoint splits and the statistics of the training one.
+    """Three disjoint splits and the pixel statistics of the training split.
 
     Attributes:
-        name: as in `--dataset`.
-        train: what weights are fitted to.
-        validation: split off the published training set; models are chosen by it.
-        test: the published test set; only ever scored.
-        labels: class names by index.
-        mean: of the training split's pixels in all channels, 0–255.
-        std: likewise.
-        padding: how the pictures reach their size, in words, for the artifact's manifest.
-        digest: of the user's own pictures' names and sizes.
+        name: Name of the dataset, as in `--dataset`.
+        train: Training split.
+        validation: Validation split, used for model selection. Usually taken from the published
+            training set.
+        test: The published test set, used only for scoring.
+        labels: Class names by index.
+        mean: Mean of the training split's pixels over all channels, 0–255.
+        std: Standard deviation of the same pixels, 0–255.
+        padding: How the images are brought to the input size, in words, for the manifest.
+        digest: SHA-256 over the names and sizes of the files of an `image_folder`; empty for other
+            datasets.
     """
 
     name: str
@@ -56,13 +58,13 @@ class Dataset:
     digest: str = ""
 
     def normalize(self, images: np.ndarray | EncodedImages) -> np.ndarray:
-        """uint8 pixels → the float32 network input, (pixel - mean) / std."""
+        """Converts uint8 pixels to the network's float32 input, (pixel - mean) / std."""
         return normalize(
             images[:] if isinstance(images, EncodedImages) else images, self.mean, self.std
         )
 
     def trained_on(self) -> TrainedOn:
-        """What a run that is trained on it notes."""
+        """Returns the description of this dataset that a training run stores."""
         return TrainedOn(
             labels=self.labels,
             mean=self.mean,
@@ -72,7 +74,7 @@ class Dataset:
         )
 
     def preprocessing(self) -> dict[str, Any]:
-        """What an application must do before inference, for the artifact's manifest."""
+        """Returns the preprocessing an application must apply, for the artifact's manifest."""
         channels = self.test.images.shape[-1]
         return {
             "channels": "gray" if channels == 1 else "RGB",
@@ -84,12 +86,12 @@ class Dataset:
 
 
 def normalize(images: np.ndarray, mean: float, std: float) -> np.ndarray:
-    """uint8 pixels → float32 (pixel - mean) / std."""
+    """Converts uint8 pixels to float32, (pixel - mean) / std."""
     return (images.astype(np.float32) - np.float32(mean)) / np.float32(std)
 
 
 def check_name(name: str) -> None:
-    """Raises UnknownNameError unless `name` is a data set."""
+    """Raises UnknownNameError unless `name` is one of `DATASETS`."""
     if name not in DATASETS:
         raise UnknownNameError("dataset", name, DATASETS)
 
@@ -100,16 +102,16 @@ def fetch(
     archive: Path | None = None,
     data_dir: str = "",
 ) -> None:
-    """Makes a data set available on this machine, by download where needed.
+    """Makes a dataset available on this machine and downloads it if necessary.
 
     Args:
-        name: of the data set.
-        log: gets a line about each step.
-        archive: where the pictures of `cifar10_jpeg` are; others need none.
-        data_dir: as `Recipe.data_dir`.
+        name: One of `DATASETS`.
+        log: Called with each progress message.
+        archive: Tar archive of `cifar10_jpeg`; ignored for other datasets.
+        data_dir: As `Recipe.data_dir`.
 
     Raises:
-        ZooError: it can't be had.
+        ZooError: if the name is unknown or the dataset is not available.
     """
     check_name(name)
     if name == "fashion_mnist":
@@ -122,17 +124,17 @@ def fetch(
     elif name in tfds.SETS:
         tfds.prepare(name, Path(data_dir) if data_dir else None, log)
     else:
-        found = image_folder.scan(registry.folder(data_dir))
-        every = range(len(found.classes))
-        encoded_images.without_broken(found.source, every, skip=True, log=log)
+        images = image_folder.scan(registry.folder(data_dir))
+        numbers = range(len(images.classes))
+        encoded_images.without_broken(images.source, numbers, skip=True, log=log)
         log(
-            f"{data_dir}: {len(found.labels)} classes, {len(found.train)} training, "
-            f"{len(found.validation)} validation, {len(found.test)} test pictures"
+            f"{data_dir}: {len(images.labels)} classes, {len(images.train)} training, "
+            f"{len(images.validation)} validation, {len(images.test)} test images"
         )
 
 
 def of(recipe: Recipe, log: Log = lambda _: None) -> Dataset:
-    """The data set that a recipe names; see `load`."""
+    """Loads the dataset named by a recipe; see `load`."""
     return load(
         recipe.dataset,
         recipe.image_size,
@@ -144,45 +146,49 @@ def of(recipe: Recipe, log: Log = lambda _: None) -> Dataset:
 
 
 def seen(run: Run) -> TrainedOn:
-    """What a run was trained on, without its pictures where it tells.
+    """Returns the description of the dataset a run was trained on.
+
+    The dataset itself is loaded only if the run has no description, as in earlier versions.
 
     Raises:
-        ZooError: the run does not tell, as those of earlier versions, and as of `load`.
+        ZooError: if the dataset must be loaded and `load` fails.
     """
     return run.trained_on or of(run.recipe).trained_on()
 
 
 def of_run(run: Run, log: Log = lambda _: None) -> Dataset:
-    """The data set that a run was trained on, normalized as it was then.
+    """Loads the dataset a run was trained on, with the normalization used at that time.
 
     Args:
-        run: one of an earlier version, which does not tell, gets the data set as it is now.
-        say: as of `load`.
+        run: The run. A run of an earlier version has no description of its dataset, which is then
+            returned as it is now.
+        log: Called with each progress message; see `load`.
 
     Raises:
-        ZooError: as of `load`, or the data set has become another one.
+        ZooError: if `load` fails, or if the dataset has changed since the training.
     """
-    found, then = of(run.recipe, log), run.trained_on
+    dataset, then = of(run.recipe, log), run.trained_on
     if then is None:
-        return found
-    now = found.trained_on()
+        return dataset
+    now = dataset.trained_on()
     differing = [name for name in TrainedOn.model_fields if not _same(now, then, name)]
     if differing:
         first = differing[0]
         raise ZooError(
-            f"the data set is not what {run.name} was trained on: another {', '.join(differing)}",
+            f"the dataset has changed since {run.name} was trained: different"
+            f" {', '.join(differing)}",
             where=run.recipe.data_dir or run.dataset,
             expected=f"{first}={getattr(then, first)}",
             got=f"{first}={getattr(now, first)}",
-            remedy="bring the pictures back as they were, or train again under another --name",
+            remedy="restore the original images, or train again with a different --name",
         )
-    return dataclasses.replace(found, mean=then.mean, std=then.std)
+    return dataclasses.replace(dataset, mean=then.mean, std=then.std)
 
 
 def _same(now: TrainedOn, then: TrainedOn, name: str) -> bool:
-    one, other = getattr(now, name), getattr(then, name)
-    # Versions of Pillow's decoder differ by a level here and there.
-    return abs(one - other) < _SAME_LEVEL if name in ("mean", "std") else one == other
+    current, recorded = getattr(now, name), getattr(then, name)
+    # Versions of Pillow's decoder differ by one gray level in a few pixels.
+    return abs(current - recorded) < _SAME_LEVEL if name in ("mean", "std") else current == recorded
 
 
 def load(
@@ -193,19 +199,22 @@ def load(
     skip_broken: bool = False,
     log: Log = lambda _: None,
 ) -> Dataset:
-    """Loads a data set that `fetch` has made available.
+    """Loads a dataset that `fetch` has made available.
 
-    The published training set is shuffled once with a fixed seed of its own, so that the splits
-    are the same whatever the recipe's seed, and its last `validation_images` are the validation
-    split; 0 is a tenth of it.
+    If the dataset has no validation set, its training set is shuffled with a fixed seed that does
+    not depend on the recipe's, and the last `validation_images` become the validation split.
 
     Args:
-        name, image_size, validation_images, data_dir, skip_broken: as in
-            `zoo.schema.recipe.Recipe`.
-        log: gets a line about each picture that is left out.
+        name: One of `DATASETS`.
+        image_size: Height and width of the network's input in pixels.
+        validation_images: Size of the validation split; 0 means a tenth of the training set.
+        data_dir: As `Recipe.data_dir`.
+        skip_broken: Leave out images that cannot be decoded, instead of raising.
+        log: Called with a message for each image that is left out.
 
     Raises:
-        ZooError: unknown name, files missing or damaged, or sizes that do not fit.
+        ZooError: if the name is unknown, files are missing or damaged, or `image_size` or
+            `validation_images` is out of range.
     """
     check_name(name)
     raw = registry.read(name, image_size, data_dir, skip_broken, log)
@@ -216,7 +225,7 @@ def load(
     if validation is None:
         if not 0 < validation_images < count:
             raise ZooError(
-                "validation split of a wrong size",
+                "the size of the validation split is out of range",
                 where="--validation_images",
                 expected=f"1 to {count - 1}, or 0 for a tenth of the training set",
                 got=validation_images,
@@ -227,15 +236,15 @@ def load(
             for part in (order[:-validation_images], order[-validation_images:])
         )
     images = train.images
-    seen = images[:_STATISTICS] if isinstance(images, EncodedImages) else images
+    sample = images[:_STATISTICS] if isinstance(images, EncodedImages) else images
     return Dataset(
         name=name,
         train=train,
         validation=validation,
         test=raw.test,
         labels=raw.labels,
-        mean=round(float(seen.mean()), 4),
-        std=round(float(seen.std()), 4),
+        mean=round(float(sample.mean()), 4),
+        std=round(float(sample.std()), 4),
         padding=raw.geometry,
         digest=raw.digest,
     )

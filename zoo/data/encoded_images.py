@@ -1,4 +1,4 @@
-"""Sets of encoded pictures: decoded when they are looked at, whatever their size and number."""
+"""Encoded images that are decoded on access, so a dataset need not fit into memory."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from zoo.errors import ZooError
 from zoo.io.log import Log
 
 _PROCESSORS = 4
-_SAID = 5  # names of broken pictures in a message
+_MAX_NAMES = 5  # broken images named in a message
 
 
 class ImageSource(Protocol):
-    """Encoded pictures by number."""
+    """Encoded images by number."""
 
     def name(self, number: int) -> str:
-        """What to call a picture in messages."""
+        """Returns the name of an image for messages."""
         ...
 
     def read(self, number: int) -> bytes:
-        """A picture's bytes."""
+        """Returns the encoded image."""
         ...
 
 
 class EncodedImages:
-    """Some pictures of a source, as if they were an array uint8 (n, size, size, 3) of RGB pixels.
+    """A selection of a source's images that acts like a uint8 RGB array (n, size, size, 3).
 
-    Indexing decodes: a number gives (size, size, 3), a slice or an array of numbers (n, size, size,
-    3), the middle of each picture as `decoding.central` has it.
+    Indexing decodes: an integer returns (size, size, 3); a slice or an array of integers returns
+    (n, size, size, 3). Each image is center-cropped as in `zoo.data.decode.central`.
 
     Args:
-        source: of all pictures.
-        numbers: of those that are here.
-        size: height and width.
+        source: Source of the encoded images.
+        numbers: Numbers of the selected images in the source.
+        size: Height and width of the decoded images in pixels.
     """
 
     def __init__(self, source: ImageSource, numbers: Sequence[int] | np.ndarray, size: int):
@@ -46,7 +46,7 @@ class EncodedImages:
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """(n, size, size, 3)."""
+        """Shape of the array, (n, size, size, 3)."""
         return (len(self.numbers), self.size, self.size, 3)
 
     def __len__(self) -> int:
@@ -55,21 +55,30 @@ class EncodedImages:
     def __getitem__(self, key: Any) -> np.ndarray:
         if isinstance(key, int | np.integer):
             return self._central(self.numbers[key])
-        found = list(map(self._central, self.numbers[key]))
-        return np.stack(found) if found else np.zeros((0, *self.shape[1:]), np.uint8)
+        images = list(map(self._central, self.numbers[key]))
+        return np.stack(images) if images else np.zeros((0, *self.shape[1:]), np.uint8)
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return map(self._central, self.numbers)
 
     def part(self, which: np.ndarray) -> EncodedImages:
-        """Some of them, by their places here."""
+        """Returns the images at the given indices of this selection, without decoding any."""
         return EncodedImages(self.source, self.numbers[which], self.size)
 
     def crop(self, place: int, least: float, seed: Sequence[int]) -> np.ndarray:
-        """A random part of a picture, uint8 (size, size, 3), the same for the same seed."""
+        """Returns a random crop of an image; see `zoo.data.decode.resized_crop`.
+
+        Args:
+            place: Index of the image in this selection.
+            least: Smallest fraction of the image's area that a crop may have.
+            seed: Seed of the random generator; the same seed gives the same crop.
+
+        Returns:
+            Pixels, uint8 (size, size, 3).
+        """
         draw = np.random.default_rng(seed)
-        picture = self._decoded(self.numbers[place], self.size / math.sqrt(least))
-        return decode.resized_crop(picture, self.size, least, draw)
+        image = self._decoded(self.numbers[place], self.size / math.sqrt(least))
+        return decode.resized_crop(image, self.size, least, draw)
 
     def _central(self, number: int) -> np.ndarray:
         return decode.central(self._decoded(number, self.size), self.size)
@@ -80,11 +89,12 @@ class EncodedImages:
 
 
 def broken(source: ImageSource, numbers: Sequence[int]) -> dict[int, str]:
-    """The pictures that can't be decoded: number → why. Looks at all of them."""
+    """Decodes all given images and returns the reason for each one that fails, by number."""
 
     def problem(number: int) -> str | None:
         try:
-            decode.rgb(source.read(number), source.name(number), short=1)  # as small as may be
+            # JPEGs are decoded at the smallest scale, which is fastest.
+            decode.rgb(source.read(number), source.name(number), short=1)
         except ZooError as error:
             return str(error)
         return None
@@ -94,27 +104,27 @@ def broken(source: ImageSource, numbers: Sequence[int]) -> dict[int, str]:
 
 
 def without_broken(source: ImageSource, numbers: Sequence[int], skip: bool, log: Log) -> list[int]:
-    """The pictures that can be decoded.
+    """Returns the numbers of the images that can be decoded.
 
     Args:
-        source: of all pictures.
-        numbers: of those to look at.
-        skip: leave broken ones out, naming each; else refuse them.
-        log: gets a line about each.
+        source: Source of the encoded images.
+        numbers: Numbers of the images to check.
+        skip: Leave out broken images instead of raising.
+        log: Called with a message for each image that is left out.
 
     Raises:
-        ZooError: there are broken ones, which are not to be skipped.
+        ZooError: if an image is broken and `skip` is false.
     """
     bad = broken(source, numbers)
     if bad and not skip:
         (_, why), *others = bad.items()
-        names = [source.name(number) for number, _ in others[: _SAID - 1]]
-        names += ["…"] if len(bad) > _SAID else []
+        names = [source.name(number) for number, _ in others[: _MAX_NAMES - 1]]
+        names += ["…"] if len(bad) > _MAX_NAMES else []
         raise ZooError(
-            f"{len(bad)} of {len(numbers)} pictures can't be decoded",
-            got=why + (f"; likewise {', '.join(names)}" if names else ""),
-            remedy="mend or remove them, or leave them out by --skip_broken",
+            f"cannot decode {len(bad)} of {len(numbers)} images",
+            got=why + (f"; also {', '.join(names)}" if names else ""),
+            remedy="repair or remove them, or skip them with --skip_broken",
         )
     for why in bad.values():
-        log(f"left out: {why}")
+        log(f"skipped: {why}")
     return [number for number in numbers if number not in bad]

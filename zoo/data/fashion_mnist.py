@@ -1,7 +1,7 @@
-"""Finding, fetching and checking the four files of Fashion-MNIST (Xiao et al. 2017).
+"""Finds, downloads and checks the four files of Fashion-MNIST (Xiao et al. 2017).
 
-The content is pinned: whatever the source, the SHA-256 of each *decompressed* file must match, so
-Debian's package, which compresses the files anew, and the publisher's files pass the same check.
+The content is pinned by the SHA-256 of each *decompressed* file. The publisher's files and those of
+Debian's package, which are compressed differently, therefore pass the same check.
 """
 
 from __future__ import annotations
@@ -42,7 +42,14 @@ DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 
 @dataclass(frozen=True)
 class IdxFile:
-    """One gzip-compressed IDX file: its decompressed size and hash, its hash at the publisher."""
+    """A gzip-compressed IDX file.
+
+    Attributes:
+        name: File name.
+        bytes: Decompressed size in bytes.
+        sha256: SHA-256 of the decompressed content.
+        publisher_sha256: SHA-256 of the publisher's compressed file.
+    """
 
     name: str
     bytes: int
@@ -76,21 +83,28 @@ FILES = {
         "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
     ),
 }
-_REMEDY = "run python -m scripts.data --dataset=fashion_mnist (it repairs the cache)"
+_REMEDY = "run python -m scripts.data --dataset=fashion_mnist to repair the cache"
 
 
 def read(folder: Path, key: str) -> np.ndarray:
-    """One file's array: uint8 images (n, 28, 28, 1) or uint8 labels (n,).
+    """Reads and checks one file.
+
+    Args:
+        folder: Folder that contains the file.
+        key: Key of `FILES`.
+
+    Returns:
+        Images, uint8 (n, 28, 28, 1), or labels, uint8 (n,).
 
     Raises:
-        ZooError: missing, truncated, larger than it should be, or of other content.
+        ZooError: if the file is missing, or its size or content is not as expected.
     """
     file = FILES[key]
     path = folder / file.name
-    packed = read_bytes(path, "a Fashion-MNIST file", 64 * 2**20, _REMEDY)
+    compressed = read_bytes(path, "a Fashion-MNIST file", 64 * 2**20, _REMEDY)
     try:
-        # One byte more than expected is enough to refuse a decompression bomb.
-        with gzip.GzipFile(fileobj=io.BytesIO(packed)) as stream:
+        # Reads at most one byte more than expected, so a decompression bomb is harmless.
+        with gzip.GzipFile(fileobj=io.BytesIO(compressed)) as stream:
             data = stream.read(file.bytes + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise ZooError(
@@ -110,7 +124,7 @@ def read(folder: Path, key: str) -> np.ndarray:
 
 
 def find(cache: Path) -> Path | None:
-    """The folder that has all four files: the cache first, then Debian's; None where neither."""
+    """Returns the first folder with all four files, the cache or Debian's; None if neither has."""
     for folder in (cache / "fashion_mnist", DEBIAN_FOLDER):
         if all((folder / file.name).is_file() for file in FILES.values()):
             return folder
@@ -118,21 +132,21 @@ def find(cache: Path) -> Path | None:
 
 
 def fetch(cache: Path, log: Log, publisher: str = PUBLISHER) -> Path:
-    """Makes the files available and checks them; leaves a good copy alone.
+    """Makes the files available and checks them; keeps a valid copy.
 
-    Order: what is there already, Debian's archive through apt-get (no root needed: the package is
-    unpacked into the cache, not installed), the publisher's server.
+    Tries, in this order, an existing copy, Debian's package through apt-get (without root: it is
+    unpacked into the cache, not installed) and the publisher's server.
 
     Args:
-        cache: folder for downloads.
-        log: gets a line about each step.
-        publisher: base address of the original files.
+        cache: Folder for downloads.
+        log: Called with each progress message.
+        publisher: Base URL of the original files.
 
     Returns:
         The folder with the files.
 
     Raises:
-        ZooError: none of the sources works; the message has each one's reason.
+        ZooError: if every source fails; the message lists the reasons.
     """
     reasons = []
     if (folder := find(cache)) is not None:
@@ -141,9 +155,9 @@ def fetch(cache: Path, log: Log, publisher: str = PUBLISHER) -> Path:
                 read(folder, key)
         except ZooError as error:
             reasons.append(str(error))
-            log(f"fashion_mnist: the copy in {folder} is damaged, fetching it again")
+            log(f"fashion_mnist: the copy in {folder} is damaged, downloading it again")
         else:
-            log(f"fashion_mnist: found in {folder}, checksums right")
+            log(f"fashion_mnist: found in {folder}, checksums OK")
             return folder
     target = cache / "fashion_mnist"
     for source in (_from_debian, _from_publisher):
@@ -154,10 +168,10 @@ def fetch(cache: Path, log: Log, publisher: str = PUBLISHER) -> Path:
         except ZooError as error:
             reasons.append(str(error))
             continue
-        log(f"fashion_mnist: ready in {target}, checksums right")
+        log(f"fashion_mnist: ready in {target}, checksums OK")
         return target
     raise ZooError(
-        "Fashion-MNIST can't be had",
+        "Fashion-MNIST is not available",
         where=target,
         got="; ".join(reasons),
         remedy=f"apt-get install {DEBIAN_PACKAGE}, or use --dataset=digits",
@@ -166,18 +180,18 @@ def fetch(cache: Path, log: Log, publisher: str = PUBLISHER) -> Path:
 
 def _from_debian(target: Path, log: Log, _: str) -> None:
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
-        raise ZooError("no apt-get here", where=DEBIAN_PACKAGE)
+        raise ZooError("no apt-get on this machine", where=DEBIAN_PACKAGE)
     log(f"fashion_mnist: downloading Debian's package {DEBIAN_PACKAGE} (31 MB)")
     with tempfile.TemporaryDirectory() as scratch:
         lists = Path(scratch, "lists")
         archives = Path(scratch, "cache", "archives", "partial")
         (lists / "partial").mkdir(parents=True)
         archives.mkdir(parents=True)
-        own = ["-qq", "-o", f"Dir::State::Lists={lists}", "-o", f"Dir::Cache={scratch}/cache"]
-        # apt drops to a user of its own that can't enter our private scratch folder.
-        own += ["-o", "APT::Sandbox::User="]
-        _run(["apt-get", *own, "update"], scratch)
-        _run(["apt-get", *own, "download", DEBIAN_PACKAGE], scratch)
+        options = ["-qq", "-o", f"Dir::State::Lists={lists}", "-o", f"Dir::Cache={scratch}/cache"]
+        # By default apt downloads as the user _apt, who cannot access our private scratch folder.
+        options += ["-o", "APT::Sandbox::User="]
+        _run(["apt-get", *options, "update"], scratch)
+        _run(["apt-get", *options, "download", DEBIAN_PACKAGE], scratch)
         packages = sorted(Path(scratch).glob("*.deb"))
         if not packages:
             raise ZooError("apt-get downloaded no package", where=DEBIAN_PACKAGE)
@@ -202,7 +216,7 @@ def _run(command: list[str], folder: str) -> None:
             timeout=300,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise ZooError("apt failed", where=" ".join(command[:1]), got=error) from error
+        raise ZooError("cannot run a command", where=" ".join(command[:1]), got=error) from error
     if done.returncode:
         raise ZooError(
             f"{command[0]} {command[-1]} failed",
@@ -214,11 +228,11 @@ def _from_publisher(target: Path, log: Log, publisher: str) -> None:
     import pooch
     import requests
 
-    log(f"fashion_mnist: downloading from its publisher, {publisher}")
+    log(f"fashion_mnist: downloading from the publisher, {publisher}")
     target.mkdir(parents=True, exist_ok=True)
     for file in FILES.values():
         try:
-            # pooch writes to a temporary file, checks the hash and only then renames.
+            # pooch writes to a temporary file and renames it only after checking the hash.
             pooch.retrieve(
                 publisher + file.name,
                 known_hash=f"sha256:{file.publisher_sha256}",

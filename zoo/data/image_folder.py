@@ -1,12 +1,14 @@
-"""A data set of the user's own: one folder a class, any names, pictures of any size.
+"""A user's own dataset: one folder per class, with any names and images of any size.
 
-    FOLDER/CLASS/PICTURE          about a fifth of each class is the test set
-    FOLDER/train/CLASS/PICTURE
-    FOLDER/test/CLASS/PICTURE     as they are; `val`, `validation` or `valid` is the test set where
-                                  there is no `test`, else the validation set
+Two layouts are supported:
 
-Which pictures are the test set of the first form depends on their names alone, so that pictures
-that are added later don't move others from one set to the other.
+    FOLDER/CLASS/IMAGE            about a fifth of each class becomes the test set
+
+    FOLDER/train/CLASS/IMAGE      the splits are used as they are; `val`, `validation` or `valid`
+    FOLDER/test/CLASS/IMAGE       is the validation set, or the test set if there is no `test`
+
+In the first layout an image's file name alone decides whether it belongs to the test set, so adding
+images does not move others between the splits.
 """
 
 from __future__ import annotations
@@ -20,40 +22,47 @@ from zoo.errors import ZooError
 from zoo.io.files import read_bytes
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
-_TEST_SHARE = 5  # one of so many
-_MOST_PICTURES = 5_000_000
-_MOST_BYTES = 64 * 2**20
-_LAYOUT = "FOLDER/CLASS/PICTURE, or FOLDER/train/CLASS/PICTURE and FOLDER/test/CLASS/PICTURE"
+_TEST_SHARE = 5  # one of this many images is a test image
+_MAX_IMAGES = 5_000_000
+_MAX_BYTES = 64 * 2**20
+_LAYOUT = "FOLDER/CLASS/IMAGE, or FOLDER/train/CLASS/IMAGE and FOLDER/test/CLASS/IMAGE"
 _VALIDATION = ("val", "validation", "valid")
 
 
 class ImageFiles:
-    """Files by number, as a `zoo.data.encoded_images.ImageSource`."""
+    """Image files by number; implements `zoo.data.encoded_images.ImageSource`.
+
+    Args:
+        folder: The dataset's folder.
+        paths: Image files below it.
+    """
 
     def __init__(self, folder: Path, paths: list[Path]):
         self._folder, self.paths = folder, paths
 
     def name(self, number: int) -> str:
-        """The file below the folder."""
+        """Returns the file's path relative to the folder."""
         return str(self.paths[number].relative_to(self._folder))
 
     def read(self, number: int) -> bytes:
-        """The file's content."""
-        remedy = "take it out of the folder, or put it back"
-        return read_bytes(self.paths[number], "a picture", _MOST_BYTES, remedy)
+        """Returns the file's content."""
+        remedy = "restore the file, or remove it from the folder"
+        return read_bytes(self.paths[number], "the image", _MAX_BYTES, remedy)
 
 
 @dataclass(frozen=True)
 class Folder:
-    """What a folder holds.
+    """Content of a dataset folder.
 
     Attributes:
-        source: all pictures.
-        labels: class names, sorted.
-        classes: of each picture, its class's number.
-        train, validation, test: numbers of pictures; no validation where the folder has none.
-        digest: of all names and sizes.
-        stamp: likewise with the times of the last changes.
+        source: All images.
+        labels: Class names, sorted.
+        classes: Class index of each image.
+        train: Numbers of the training images.
+        validation: Numbers of the validation images; empty if the folder has no validation set.
+        test: Numbers of the test images.
+        digest: SHA-256 over the names and sizes of all files.
+        stamp: SHA-256 over names, sizes and modification times.
     """
 
     source: ImageFiles
@@ -67,49 +76,49 @@ class Folder:
 
 
 def scan(folder: Path) -> Folder:
-    """Finds the pictures; decodes none.
+    """Lists the images of a folder without decoding them.
 
     Raises:
-        ZooError: no such folder, no pictures, or another layout.
+        ZooError: if the folder does not exist, has no images or has an unknown layout.
     """
     if not folder.is_dir():
         raise ZooError(
-            "there is no such folder of pictures",
+            "no such image folder",
             where=folder,
             expected=_LAYOUT,
             remedy="give --data_dir=FOLDER",
         )
     if (folder / "train").is_dir():
-        found = {"train": list(_pictures(folder / "train"))}
+        splits = {"train": list(_images(folder / "train"))}
         validation = next((v for v in _VALIDATION if (folder / v).is_dir()), None)
         test = "test" if (folder / "test").is_dir() else validation
         if test is None:
             raise ZooError("the folder has no test set", where=folder, expected=_LAYOUT)
-        found["test"] = list(_pictures(folder / test))
+        splits["test"] = list(_images(folder / test))
         if validation is not None and validation != test:
-            found["validation"] = list(_pictures(folder / validation))
+            splits["validation"] = list(_images(folder / validation))
     else:
-        found = {"train": [], "test": []}
-        for label, path in _pictures(folder):
-            split = "test" if _of_test(path) else "train"
-            found[split].append((label, path))
-    labels = sorted({label for label, _ in found["train"]})
-    _check(folder, found, labels)
-    pairs = [pair for split in found.values() for pair in split]
+        splits = {"train": [], "test": []}
+        for label, path in _images(folder):
+            split = "test" if _in_test_set(path) else "train"
+            splits[split].append((label, path))
+    labels = sorted({label for label, _ in splits["train"]})
+    _check(folder, splits, labels)
+    pairs = [pair for members in splits.values() for pair in members]
     digest, stamp, numbers, start = sha256(), sha256(), {}, 0
     for _, path in pairs:
-        told = path.stat()
-        line = f"{path.relative_to(folder)}\0{told.st_size}\n"
+        status = path.stat()
+        line = f"{path.relative_to(folder)}\0{status.st_size}\n"
         digest.update(line.encode())
-        stamp.update(f"{told.st_mtime_ns}\0{line}".encode())
-    for split, members in found.items():
+        stamp.update(f"{status.st_mtime_ns}\0{line}".encode())
+    for split, members in splits.items():
         numbers[split] = list(range(start, start + len(members)))
         start += len(members)
-    place = {label: number for number, label in enumerate(labels)}
+    index_of = {label: index for index, label in enumerate(labels)}
     return Folder(
         source=ImageFiles(folder, [path for _, path in pairs]),
         labels=tuple(labels),
-        classes=[place[label] for label, _ in pairs],
+        classes=[index_of[label] for label, _ in pairs],
         train=numbers["train"],
         validation=numbers.get("validation", []),
         test=numbers["test"],
@@ -118,43 +127,45 @@ def scan(folder: Path) -> Folder:
     )
 
 
-def _pictures(folder: Path) -> Iterator[tuple[str, Path]]:
-    """(class, file) of all pictures, class by class."""
+def _images(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yields class name and file of all images, class by class."""
     count = 0
-    for each in sorted(path for path in folder.iterdir() if path.is_dir()):
-        for path in sorted(each.rglob("*")):
+    for class_folder in sorted(path for path in folder.iterdir() if path.is_dir()):
+        for path in sorted(class_folder.rglob("*")):
             if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file():
                 count += 1
-                if count > _MOST_PICTURES:
-                    raise ZooError("too many pictures", where=folder, expected=_MOST_PICTURES)
-                yield each.name, path
+                if count > _MAX_IMAGES:
+                    raise ZooError(
+                        "too many images", where=folder, expected=f"at most {_MAX_IMAGES}"
+                    )
+                yield class_folder.name, path
 
 
-def _of_test(path: Path) -> bool:
+def _in_test_set(path: Path) -> bool:
     return int.from_bytes(sha256(path.name.encode()).digest()[:8], "big") % _TEST_SHARE == 0
 
 
-def _check(folder: Path, found: dict[str, list[tuple[str, Path]]], labels: list[str]) -> None:
+def _check(folder: Path, splits: dict[str, list[tuple[str, Path]]], labels: list[str]) -> None:
     if len(labels) < 2:
         raise ZooError(
-            "fewer than two classes with pictures",
+            "fewer than two classes with images",
             where=folder,
             expected=_LAYOUT,
             got=", ".join(labels) or f"no file that ends in {', '.join(SUFFIXES)}",
         )
-    for split, members in found.items():
-        own = {label for label, _ in members}
-        if unknown := sorted(own - set(labels)):
+    for split, members in splits.items():
+        split_labels = {label for label, _ in members}
+        if unknown := sorted(split_labels - set(labels)):
             raise ZooError(
-                f"the {split} pictures have a class that the training ones lack",
+                f"the {split} set has a class that the training set lacks",
                 where=folder,
                 expected=", ".join(labels),
                 got=", ".join(unknown),
             )
-        if lacking := sorted(set(labels) - own):
+        if missing := sorted(set(labels) - split_labels):
             raise ZooError(
-                f"no {split} picture of a class",
-                where=folder / lacking[0],
-                expected="at least one; a fifth of each class is taken for the test",
-                remedy="add pictures, or sort them into train/ and test/ yourself",
+                f"a class has no {split} images",
+                where=folder / missing[0],
+                expected="at least one; by default a fifth of each class becomes the test set",
+                remedy="add images, or sort them into train/ and test/ yourself",
             )

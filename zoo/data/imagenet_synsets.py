@@ -1,6 +1,6 @@
-"""The 1000 classes of ILSVRC-2012, as WordNet synset numbers in sorted order.
+"""The 1000 classes of ILSVRC-2012 as WordNet synsets, in sorted order.
 
-Output i of an ImageNet network stands for the i-th of them.
+Output i of an ImageNet network is the logit of synset i.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Data sets as people call them, and which published figures are about the same pictures."""
+"""Display names of datasets, and the published datasets their accuracies may be shown next to."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ TITLES = {
     "imagenette": "Imagenette",
     "imagenet": "ImageNet",
 }
-# Other files of the same pictures: figures may stand beside each other, never as the same data.
+# Re-encoded versions of a published dataset: accuracies may be shown side by side, but not as
+# results on the same data.
 RELATED = {"cifar10_jpeg": "CIFAR-10"}
 
 
 def title(name: str) -> str:
-    """`cifar10_jpeg` → `CIFAR-10 (JPEG)`; an unknown name stays."""
+    """Returns the display name, `CIFAR-10 (JPEG)` for `cifar10_jpeg`; unknown names unchanged."""
     return TITLES.get(name, name)

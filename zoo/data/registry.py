@@ -1,4 +1,4 @@
-"""Data sets as they are published: found on this machine, read, brought to one size."""
+"""Reads published datasets from this machine and brings their images to one size."""
 
 from __future__ import annotations
 
@@ -19,7 +19,16 @@ from zoo.io.log import Log
 
 @dataclass(frozen=True)
 class Raw:
-    """A set as it is published; `validation` where it has one, else it is split off."""
+    """A dataset as published. `validation` is None if it has no validation set.
+
+    Attributes:
+        train: Training split.
+        test: Test split.
+        labels: Class names by index.
+        geometry: How the images were brought to the input size, in words.
+        validation: Validation split, or None.
+        digest: SHA-256 over the names and sizes of the files of an `image_folder`; empty otherwise.
+    """
 
     train: Split
     test: Split
@@ -30,7 +39,7 @@ class Raw:
 
 
 def read(name: str, size: int, data_dir: str, skip_broken: bool, log: Log) -> Raw:
-    """A set by its name; arguments and errors as of `zoo.data.dataset.load`."""
+    """Reads a dataset by name; arguments and errors as in `zoo.data.dataset.load`."""
     if name == "image_folder":
         return _image_folder(folder(data_dir), size, skip_broken, log)
     if name in tfds.SETS:
@@ -45,105 +54,110 @@ def read(name: str, size: int, data_dir: str, skip_broken: bool, log: Log) -> Ra
     else:
         images, labels, test_images, test_labels = digits()
         names = tuple("0123456789")
-    images, done = geometry.enlarged(images, size)
+    images, steps = geometry.enlarged(images, size)
     test_images, _ = geometry.enlarged(test_images, size)
     return Raw(
         Split(images, labels.astype(np.int32)),
         Split(test_images, test_labels.astype(np.int32)),
         names,
-        done,
+        steps,
     )
 
 
 def folder(data_dir: str) -> Path:
-    """The user's folder of pictures.
+    """Returns the folder of the user's images.
 
     Raises:
-        ZooError: none is named.
+        ZooError: if `data_dir` is empty.
     """
     if not data_dir:
-        raise ZooError("which folder of pictures?", remedy="give --data_dir=FOLDER")
+        raise ZooError("--data_dir is required", remedy="give --data_dir=FOLDER")
     return Path(data_dir)
 
 
 def _image_folder(path: Path, size: int, skip: bool, log: Log) -> Raw:
-    found = image_folder.scan(path)
-    classes = np.array(found.classes, np.int32)
-    good = set(_good(found, skip, log))
+    images = image_folder.scan(path)
+    classes = np.array(images.classes, np.int32)
+    good = set(_good(images, skip, log))
 
     def split(numbers: list[int]) -> Split:
-        kept = np.array([number for number in numbers if number in good], np.int64)
-        return Split(EncodedImages(found.source, kept, size), classes[kept])
+        decodable = np.array([number for number in numbers if number in good], np.int64)
+        return Split(EncodedImages(images.source, decodable, size), classes[decodable])
 
     return Raw(
-        split(found.train),
-        split(found.test),
-        found.labels,
+        split(images.train),
+        split(images.test),
+        images.labels,
         geometry.central_in_words(size),
-        split(found.validation) if found.validation else None,
-        found.digest,
+        split(images.validation) if images.validation else None,
+        images.digest,
     )
 
 
-def _good(found: image_folder.Folder, skip: bool, log: Log) -> list[int]:
-    """Pictures that can be decoded. A set without broken ones is looked at once, until it changes.
+def _good(images: image_folder.Folder, skip: bool, log: Log) -> list[int]:
+    """Returns the numbers of the images that can be decoded.
 
-    A picture that is damaged may keep its size, but hardly its time.
+    A folder without broken images is marked in the cache and not checked again until it changes.
+    The mark depends on modification times, because a damaged file may keep its size.
     """
-    sound = cache.folder() / "image_folders" / found.stamp
-    every = range(len(found.classes))
-    if sound.is_file():
-        return list(every)
-    good = encoded_images.without_broken(found.source, every, skip, log)
-    if len(good) == len(every):
-        write_text(sound, f"{len(every)} pictures of this stamp can be decoded\n")
+    mark = cache.folder() / "image_folders" / images.stamp
+    numbers = range(len(images.classes))
+    if mark.is_file():
+        return list(numbers)
+    good = encoded_images.without_broken(images.source, numbers, skip, log)
+    if len(good) == len(numbers):
+        write_text(mark, f"all {len(numbers)} images of this folder can be decoded\n")
     return good
 
 
 def _public(name: str, size: int, data_dir: str) -> Raw:
-    found = tfds.open_set(name, Path(data_dir) if data_dir else None)
-    count, own = len(found.classes), tfds.SETS[name].size
-    parts = (np.arange(found.train), np.arange(found.train, count))
-    if not own:
-        train, test = (Split(EncodedImages(found.source, p, size), found.classes[p]) for p in parts)
-        return Raw(train, test, found.labels, geometry.central_in_words(size))
-    done = ""
+    opened = tfds.open_set(name, Path(data_dir) if data_dir else None)
+    count, native_size = len(opened.classes), tfds.SETS[name].size
+    parts = (np.arange(opened.train), np.arange(opened.train, count))
+    if not native_size:
+        train, test = (
+            Split(EncodedImages(opened.source, part, size), opened.classes[part]) for part in parts
+        )
+        return Raw(train, test, opened.labels, geometry.central_in_words(size))
+    steps = ""
     splits = []
-    for part in parts:  # small ones are decoded once and for all
-        images, done = geometry.enlarged(EncodedImages(found.source, part, own)[:], size)
-        splits.append(Split(images, found.classes[part]))
-    return Raw(splits[0], splits[1], found.labels, done)
+    for part in parts:  # small images fit into memory and are decoded only once
+        images, steps = geometry.enlarged(EncodedImages(opened.source, part, native_size)[:], size)
+        splits.append(Split(images, opened.classes[part]))
+    return Raw(splits[0], splits[1], opened.labels, steps)
 
 
 def _fashion_mnist() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    place = fashion_mnist.find(cache.folder())
-    if place is None:
+    location = fashion_mnist.find(cache.folder())
+    if location is None:
         raise ZooError(
             "Fashion-MNIST is not on this machine",
             where=f"{cache.folder() / 'fashion_mnist'} and {fashion_mnist.DEBIAN_FOLDER}",
             remedy="run python -m scripts.data --dataset=fashion_mnist, or use --dataset=digits",
         )
     train, labels, test, test_labels = (
-        fashion_mnist.read(place, key)
+        fashion_mnist.read(location, key)
         for key in ("train_images", "train_labels", "test_images", "test_labels")
     )
     return train, labels, test, test_labels
 
 
 def digits() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """scikit-learn's: images and labels of the training and of the test set.
+    """Returns scikit-learn's digits: training images and labels, test images and labels.
+
+    Images are uint8 (n, 8, 8, 1), rescaled from 0–16 to 0–255.
 
     Raises:
-        ZooError: scikit-learn is not installed.
+        ZooError: if scikit-learn is not installed.
     """
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
         raise ZooError(
-            "the digits data set needs scikit-learn",
+            "the digits dataset requires scikit-learn",
             remedy="pip install 'mobile-model-zoo[digits]', or run make setup",
         ) from error
-    found = load_digits()
-    images = (found.images * (255 / 16)).round().astype(np.uint8)[..., np.newaxis]
-    # scikit-learn ships one set of 1,797; the last 397 (other writers) are our test set.
-    return images[:1400], found.target[:1400], images[1400:], found.target[1400:]
+    bunch = load_digits()
+    images = (bunch.images * (255 / 16)).round().astype(np.uint8)[..., np.newaxis]
+    # scikit-learn ships one set of 1,797; the last 397, by other writers, are our test set.
+    return images[:1400], bunch.target[:1400], images[1400:], bunch.target[1400:]

@@ -1,7 +1,7 @@
-"""How pictures get the size that a network takes; the same for training and for applications.
+"""Brings images to a network's input size, the same way in training and in applications.
 
-Sets of small pictures have one size of their own: pixels are repeated a whole number of times, then
-zeros are padded to the network's input. Others are scaled, and the middle is cut out.
+The images of some datasets all have the same small size: their pixels are repeated an integer
+number of times, then padded with zeros. Images of other datasets are scaled and center-cropped.
 """
 
 from __future__ import annotations
@@ -16,58 +16,62 @@ from zoo.errors import ZooError
 if TYPE_CHECKING:
     from PIL import Image
 
-# Data set → height and width of its pictures; sets that are not here have pictures of any size.
+# Height and width of the images of a dataset; images of datasets not listed vary in size.
 OWN_SIZES = {"fashion_mnist": 28, "digits": 8, "cifar10_jpeg": 32, "cifar10": 32, "cifar100": 32}
 
 
-def fitted(picture: Image.Image, dataset: str, size: int, channels: int) -> np.ndarray:
-    """uint8 (size, size, channels): any picture, as the network of a data set wants it.
+def fitted(image: Image.Image, dataset: str, size: int, channels: int) -> np.ndarray:
+    """Prepares an image of any size for a network that was trained on `dataset`.
 
     Args:
-        picture: RGB or gray.
-        dataset: what the network was trained on; a name that is not known has any size.
-        size: height and width of the network's input.
-        channels: 1 for gray (ITU-R 601), 3 for RGB.
+        image: RGB or gray image.
+        dataset: Dataset the network was trained on; an unknown name is treated as a dataset of
+            images of varying size.
+        size: Height and width of the network's input in pixels.
+        channels: 1 for gray (ITU-R BT.601 luma), 3 for RGB.
+
+    Returns:
+        Pixels, uint8 (size, size, channels), not normalized.
     """
-    picture = picture.convert("L" if channels == 1 else "RGB")
-    own = OWN_SIZES.get(dataset)
-    if own is None:
-        pixels = decode.central(picture, size)
+    image = image.convert("L" if channels == 1 else "RGB")
+    native_size = OWN_SIZES.get(dataset)
+    if native_size is None:
+        pixels = decode.central(image, size)
         return pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
-    pixels = np.asarray(_square(picture, own))
+    pixels = np.asarray(_square(image, native_size))
     if pixels.ndim == 2:
         pixels = pixels[..., np.newaxis]
     return enlarged(pixels[np.newaxis], size)[0][0]
 
 
 def enlarged(images: np.ndarray, size: int) -> tuple[np.ndarray, str]:
-    """Repeats pixels a whole number of times, then pads with zeros to size × size.
+    """Repeats pixels an integer number of times, then pads with zeros to size × size.
 
     Args:
-        images: uint8 (n, own, own, c).
-        size: height and width wanted.
+        images: uint8 (n, height, width, channels), square.
+        size: Height and width of the result in pixels.
 
     Returns:
-        The images, and what was done in words.
+        The images, uint8 (n, size, size, channels), and the steps in words.
 
     Raises:
-        ZooError: it is smaller than the images are.
+        ZooError: if `size` is smaller than the images.
     """
-    own = images.shape[1]
-    if size < own:
+    native_size = images.shape[1]
+    if size < native_size:
         raise ZooError(
-            "image size below the data set's own",
+            "the image size is smaller than the dataset's images",
             where="--image_size",
-            expected=f"at least {own}",
+            expected=f"at least {native_size}",
             got=size,
         )
-    factor = size // own
+    factor = size // native_size
     if factor > 1:
         images = images.repeat(factor, axis=1).repeat(factor, axis=2)
-    before = (size - own * factor) // 2
-    after = size - own * factor - before
+    before = (size - native_size * factor) // 2
+    after = size - native_size * factor - before
     images = np.pad(images, ((0, 0), (before, after), (before, after), (0, 0)))
-    steps = [f"{own}×{own} image"]
+    steps = [f"{native_size}×{native_size} image"]
     if factor > 1:
         steps.append(f"each pixel repeated {factor}×{factor} times")
     if before or after:
@@ -76,20 +80,20 @@ def enlarged(images: np.ndarray, size: int) -> tuple[np.ndarray, str]:
 
 
 def central_in_words(size: int) -> str:
-    """What `decoding.central` does."""
+    """Describes `zoo.data.decode.central` in words, for manifests."""
     return (
-        f"shorter side to {round(size / decode.ZOOM)} pixels, bilinear and antialiased, unless it"
-        f" is between {size} and that; one below {size} to {size}; then the central {size}×{size}"
+        f"shorter side resized to {round(size / decode.ZOOM)} pixels if it is longer, or to {size}"
+        f" if shorter than {size} (bilinear, antialiased); then the central {size}×{size} crop"
     )
 
 
-def _square(picture: Image.Image, size: int) -> Image.Image:
-    """The largest square in the middle, brought to size × size; one of that size stays as it is."""
+def _square(image: Image.Image, size: int) -> Image.Image:
+    """Scales the largest central square to size × size; an image of that size is not resampled."""
     from PIL import Image
 
-    if picture.size == (size, size):
-        return picture
-    side = min(picture.size)
-    left, top = ((full - side) // 2 for full in picture.size)
+    if image.size == (size, size):
+        return image
+    side = min(image.size)
+    left, top = ((full - side) // 2 for full in image.size)
     box = (left, top, left + side, top + side)
-    return picture.resize((size, size), Image.Resampling.BILINEAR, box)
+    return image.resize((size, size), Image.Resampling.BILINEAR, box)

@@ -1,4 +1,4 @@
-"""Some images and their labels, decoded or not."""
+"""One split of a dataset: images with their labels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from zoo.data.encoded_images import EncodedImages
 
 @dataclass(frozen=True)
 class Split:
-    """Images uint8 (n, size, size, channels), decoded or not, and labels int32 (n,)."""
+    """One split of a dataset.
+
+    Attributes:
+        images: uint8 (n, size, size, channels), as an array or decoded on access.
+        labels: int32 (n,), class indices.
+    """
 
     images: np.ndarray | EncodedImages
     labels: np.ndarray
@@ -20,7 +25,7 @@ class Split:
         return len(self.labels)
 
     def part(self, which: np.ndarray) -> Split:
-        """Those images, by their places here; none is decoded."""
+        """Returns the images at the given indices of this split, without decoding any."""
         images = self.images
-        chosen = images.part(which) if isinstance(images, EncodedImages) else images[which]
-        return Split(chosen, self.labels[which])
+        selected = images.part(which) if isinstance(images, EncodedImages) else images[which]
+        return Split(selected, self.labels[which])

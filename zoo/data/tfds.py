@@ -1,7 +1,7 @@
-"""Public data sets through tensorflow_datasets: CIFAR-10, CIFAR-100, Imagenette, ImageNet.
+"""Public datasets from tensorflow_datasets: CIFAR-10, CIFAR-100, Imagenette, ImageNet.
 
-`prepare` downloads and converts one, once, into a form with random access (array_record);
-training and scoring only read it.
+`prepare` downloads a dataset once and converts it to array_record, which has random access.
+Training and scoring only read that copy.
 """
 
 from __future__ import annotations
@@ -21,20 +21,21 @@ from zoo.io.log import Log
 _CLASSES = "mobile_model_zoo_classes.npy"
 
 _MANUAL = (
-    "get ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar from https://image-net.org, which "
-    "asks for an account, and put them into {folder}/downloads/manual"
+    "download ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar from https://image-net.org "
+    "(account required) and put them into {folder}/downloads/manual"
 )
 
 
 @dataclass(frozen=True)
 class Public:
-    """One public set: its name there, its test split, its pictures' size, and who may use it.
+    """A public dataset.
 
     Attributes:
-        tfds: name in tensorflow_datasets.
-        test: its split that is our test set; the validation set is split off "train".
-        size: height and width, 0 where they vary.
-        manual: what has to be done by hand, with {folder} for --data_dir.
+        tfds: Name in tensorflow_datasets.
+        test: Split used as our test set; the validation set is taken from "train".
+        size: Height and width of the images in pixels, 0 if they vary.
+        manual: Instructions for a manual download, with {folder} for --data_dir; empty if none is
+            needed.
     """
 
     tfds: str
@@ -52,46 +53,54 @@ SETS: dict[str, Public] = {
 
 
 class Records:
-    """Encoded pictures of one split after the other, as a `zoo.data.encoded_images.ImageSource`."""
+    """Encoded images of several splits, numbered consecutively.
+
+    Implements `zoo.data.encoded_images.ImageSource`.
+
+    Args:
+        name: Key of `SETS`.
+        splits: Data sources of tensorflow_datasets.
+    """
 
     def __init__(self, name: str, splits: list[Any]):
         self._name, self._splits = name, splits
         self._starts = np.cumsum([0, *(len(split) for split in splits)])
 
     def name(self, number: int) -> str:
-        """The set and the number."""
-        return f"{self._name}, picture {number}"
+        """Returns the dataset's name and the image's number, for messages."""
+        return f"{self._name}, image {number}"
 
     def read(self, number: int) -> bytes:
-        """The picture's bytes."""
+        """Returns the encoded image."""
         return self._at(number)["image"]
 
     def label(self, number: int) -> int:
-        """The class's number."""
+        """Returns the class index of an image."""
         return int(self._at(number)["label"])
 
     def _at(self, number: int) -> Any:
         split = int(np.searchsorted(self._starts, number, side="right")) - 1
         try:
             return self._splits[split][int(number - self._starts[split])]
-        except Exception as error:  # whatever the reader of records and its decoder raise
+        except Exception as error:  # the record reader does not document its exceptions
             raise ZooError(
-                "a picture can't be read",
+                "cannot read an image",
                 where=self.name(number),
                 got=one_line(error, 300),
-                remedy=f"move the set away, then run python -m scripts.data --dataset={self._name}",
+                remedy="move the dataset away, then run "
+                f"python -m scripts.data --dataset={self._name}",
             ) from error
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A prepared set: its pictures, those of training first, and what they are.
+    """A prepared dataset; the training images come first.
 
     Attributes:
-        source: all pictures.
-        classes: int32 (n,), of each picture.
-        labels: class names by number.
-        train: how many are of the published training set; the others are the test set.
+        source: All images.
+        classes: int32 (n,), class index of each image.
+        labels: Class names by index.
+        train: Number of training images; the remaining images are the test set.
     """
 
     source: Records
@@ -101,41 +110,46 @@ class Opened:
 
 
 def prepare(name: str, folder: Path | None, log: Log) -> None:
-    """Downloads a set and converts it, unless that was done.
+    """Downloads and converts a dataset, unless it is prepared already.
 
     Args:
-        name: of `SETS`.
-        folder: where tensorflow_datasets keeps its data; None is its own default.
-        log: gets a line about each step.
+        name: Key of `SETS`.
+        folder: Data folder of tensorflow_datasets; None for its default.
+        log: Called with each progress message.
 
     Raises:
-        ZooError: no tensorflow_datasets, no network, or something that has to be done by hand.
+        ZooError: if tensorflow_datasets is not installed, the download fails, or files must be
+            downloaded manually first.
     """
     public = SETS[name]
     builder = _builder(name, folder)
     log(f"{name}: tensorflow_datasets {public.tfds}, in {builder.data_dir}")
     try:
         builder.download_and_prepare(file_format="array_record")
-    except Exception as error:  # whatever the network, the disk or the archives do
+    except Exception as error:  # network, disk and archive errors of any type
         raise ZooError(
-            f"{name} can't be prepared",
+            f"cannot prepare {name}",
             where=builder.data_dir,
             got=one_line(error, 300),
             remedy=public.manual.format(folder=folder or "~/tensorflow_datasets")
-            or "run the command again where the network reaches the publisher",
+            or "run the command again with a network connection to the publisher",
         ) from error
     log(f"{name}: ready")
 
 
 def open_set(name: str, folder: Path | None) -> Opened:
-    """A set that `prepare` has made available. Downloads nothing.
+    """Opens a dataset that `prepare` has made available. Downloads nothing.
+
+    Args:
+        name: Key of `SETS`.
+        folder: Data folder of tensorflow_datasets; None for its default.
 
     Raises:
-        ZooError: no tensorflow_datasets, or the set is not there.
+        ZooError: if tensorflow_datasets is not installed, or the dataset is missing or unreadable.
     """
     public = SETS[name]
     builder = _builder(name, folder)
-    import tensorflow_datasets as tfds  # `_builder` says what to do without it
+    import tensorflow_datasets as tfds  # `_builder` has raised if it is not installed
 
     flag = f" --data_dir={folder}" if folder else ""
     remedy = f"run python -m scripts.data --dataset={name}{flag}"
@@ -150,25 +164,29 @@ def open_set(name: str, folder: Path | None) -> Opened:
         classes = _classes(source, sum(map(len, splits)), Path(builder.data_dir) / _CLASSES)
     except (NotImplementedError, OSError, ValueError, RuntimeError) as error:
         raise ZooError(
-            f"{name} can't be read",
+            f"cannot read {name}",
             where=builder.data_dir,
-            expected="a set that was prepared as array_record",
+            expected="a dataset prepared as array_record",
             got=one_line(error, 300),
             remedy=f"move it away, then {remedy}",
         ) from error
     return Opened(source, classes, tuple(builder.info.features["label"].names), len(splits[0]))
 
 
-def _classes(source: Records, count: int, kept: Path) -> np.ndarray:
-    """int32 (count,): each picture's class. ImageNet's take an hour to read, so they are kept."""
-    if kept.is_file():
-        found = np.load(kept, allow_pickle=False)
-        if found.shape == (count,) and found.dtype == np.int32:
-            return found
-    found = np.fromiter(map(source.label, range(count)), np.int32, count)
-    with contextlib.suppress(OSError), atomic_path(kept) as temporary:  # it may be read-only
-        np.save(temporary, found)
-    return found
+def _classes(source: Records, count: int, cached: Path) -> np.ndarray:
+    """Returns the class index of each image, int32 (count,).
+
+    The result is cached, because reading all records of ImageNet takes an hour.
+    """
+    if cached.is_file():
+        classes = np.load(cached, allow_pickle=False)
+        if classes.shape == (count,) and classes.dtype == np.int32:
+            return classes
+    classes = np.fromiter(map(source.label, range(count)), np.int32, count)
+    # The data folder may be read-only.
+    with contextlib.suppress(OSError), atomic_path(cached) as temporary:
+        np.save(temporary, classes)
+    return classes
 
 
 def _builder(name: str, folder: Path | None) -> Any:
@@ -176,9 +194,9 @@ def _builder(name: str, folder: Path | None) -> Any:
         import tensorflow_datasets as tfds
     except ImportError as error:
         raise ZooError(
-            f"{name} needs tensorflow_datasets",
+            f"{name} requires tensorflow_datasets",
             got=error,
             remedy="pip install 'mobile-model-zoo[datasets]', or run make setup",
         ) from error
-    logging.set_verbosity(logging.WARNING)  # it tells of every step
+    logging.set_verbosity(logging.WARNING)  # tensorflow_datasets logs each step at INFO
     return tfds.builder(SETS[name].tfds, data_dir=None if folder is None else str(folder))

@@ -1,1 +1,1 @@
-"""Releases: what is in them, downloading them, and classifying with what was downloaded."""
+"""Releases: their index, downloads, and classification with released models."""

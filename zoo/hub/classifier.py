@@ -1,4 +1,4 @@
-"""A released model that names what is in a picture: LiteRT and NumPy, no TensorFlow."""
+"""Image classification with a released model. Requires LiteRT and NumPy, but not TensorFlow."""
 
 from __future__ import annotations
 
@@ -20,72 +20,82 @@ from zoo.schema.json_files import first_problem
 if TYPE_CHECKING:
     from PIL import Image
 
-_MAX_PICTURE_BYTES = 2**28
+_MAX_IMAGE_BYTES = 2**28
 
 
 @dataclass(frozen=True)
 class Guess:
-    """A class and how sure the network is of it, 0 to 1 (the soft-max of its logits)."""
+    """A predicted class.
+
+    Attributes:
+        label: Name of the class.
+        probability: Softmax of the logits, 0 to 1.
+    """
 
     label: str
     probability: float
 
 
 class Classifier:
-    """A model with all it takes to use it. Made by `zoo.load`.
+    """A loaded model that classifies images. Created by `zoo.load`.
 
     Attributes:
-        manifest: what is known about it: accuracies, latencies, preprocessing, how it was made.
-        labels: class names in the order of the outputs.
+        manifest: Accuracies, latencies, preprocessing and provenance of the model.
+        labels: Class names in the order of the outputs.
 
     Args:
-        found: the file, its hash checked.
-        threads: CPU threads.
+        artifact: The released file.
+        threads: Number of CPU threads.
         delegate: `xnnpack` or `none`.
+
+    Raises:
+        ZooError: if the file is a checkpoint, the runtime cannot load it, or the manifest does not
+            fit the model.
     """
 
-    def __init__(self, found: local.LocalArtifact, threads: int = 1, delegate: str = "xnnpack"):
-        if not isinstance(found.manifest, Artifact):
+    def __init__(self, artifact: local.LocalArtifact, threads: int = 1, delegate: str = "xnnpack"):
+        if not isinstance(artifact.manifest, Artifact):
             raise ZooError(
-                "weights to train on from can't classify",
-                where=found.manifest.name,
-                remedy="load one of its .tflite, as zoo.list_models() names them",
+                "a checkpoint cannot classify images",
+                where=artifact.manifest.name,
+                remedy="load one of the .tflite models listed by zoo.list_models()",
             )
-        self.manifest = found.manifest
-        self.labels = found.manifest.labels
-        self._net = runtime.load(found.content, "litert", delegate, threads, found.path)
+        self.manifest = artifact.manifest
+        self.labels = artifact.manifest.labels
+        self._net = runtime.load(artifact.content, "litert", delegate, threads, artifact.path)
         shape = tuple(int(side) for side in self._net.input["shape"])
-        told = _rule(self.manifest, found.path)
-        mean, std = np.asarray(told.mean, np.float32), np.asarray(told.std, np.float32)
+        rule = _rule(self.manifest, artifact.path)
+        mean, std = np.asarray(rule.mean, np.float32), np.asarray(rule.std, np.float32)
         if len(shape) != 4 or shape[3] not in (1, 3) or {mean.size, std.size} - {1, shape[3]}:
             raise ZooError(
                 "the manifest's preprocessing does not fit the model",
-                where=found.path,
-                expected=f"mean and std of each channel of {'×'.join(map(str, shape))}",
+                where=artifact.path,
+                expected=f"mean and std for each channel of {'×'.join(map(str, shape))}",
                 got=f"{mean.size} and {std.size}",
             )
         if int(self._net.output["shape"][-1]) != len(self.labels):
             raise ZooError(
-                "the manifest has not as many labels as the model has outputs",
-                where=found.path,
+                "the number of labels in the manifest differs from the number of outputs",
+                where=artifact.path,
                 expected=int(self._net.output["shape"][-1]),
                 got=len(self.labels),
             )
         self._size, self._channels, self._mean, self._std = shape[1], shape[3], mean, std
-        self._reversed = told.channels == "BGR"
+        self._reversed = rule.channels == "BGR"
 
     def __repr__(self) -> str:
         return f"<{self.manifest.name}: {self.manifest.bytes:,} bytes, {len(self.labels)} classes>"
 
     def classify(self, image: np.ndarray | str | Path, top: int = 5) -> list[Guess]:
-        """The most probable classes, most probable first.
+        """Returns the most probable classes, most probable first.
 
         Args:
-            image: uint8 (h, w), (h, w, 1) or (h, w, 3) in RGB, of any size, or a picture's file.
-            top: how many classes.
+            image: Path of an image file, or uint8 pixels (height, width), (height, width, 1) or
+                (height, width, 3) in RGB, of any size.
+            top: Number of classes to return.
 
         Raises:
-            ZooError: no such picture, or an array of another kind.
+            ZooError: if the file is missing or broken, or the array has another dtype or shape.
         """
         logits = self.logits(image)
         shares = np.exp(logits - logits.max())
@@ -94,9 +104,12 @@ class Classifier:
         return [Guess(self.labels[i], float(shares[i])) for i in order]
 
     def logits(self, image: np.ndarray | str | Path) -> np.ndarray:
-        """float32 (classes,): what the network gives before the soft-max. As `classify`."""
+        """Returns the logits before the softmax, float32 (classes,).
+
+        Arguments and errors as in `classify`.
+        """
         pixels = resize.fitted(
-            _picture(image, self._size), self.manifest.dataset, self._size, self._channels
+            _open(image, self._size), self.manifest.dataset, self._size, self._channels
         )
         if self._reversed:
             pixels = pixels[..., ::-1]
@@ -112,20 +125,20 @@ def _rule(manifest: Artifact, where: Path) -> PixelRule:
         ) from error
 
 
-def _picture(image: np.ndarray | str | Path, size: int) -> Image.Image:
+def _open(image: np.ndarray | str | Path, size: int) -> Image.Image:
     from PIL import Image
 
     if isinstance(image, str | Path):
-        data = read_bytes(Path(image), "the picture", _MAX_PICTURE_BYTES, "name a JPEG or PNG")
+        data = read_bytes(Path(image), "the image", _MAX_IMAGE_BYTES, "give a JPEG or PNG file")
         return decode.rgb(data, str(image), short=decode.enough(size))
     array = np.asarray(image)
-    layers = array.shape[2:]
-    if array.dtype != np.uint8 or array.ndim < 2 or layers not in ((), (1,), (3,)):
+    channels = array.shape[2:]
+    if array.dtype != np.uint8 or array.ndim < 2 or channels not in ((), (1,), (3,)):
         raise ZooError(
-            "no picture",
+            "unsupported image array",
             expected="uint8 of shape (h, w), (h, w, 1) or (h, w, 3)",
             got=f"{array.dtype} of shape {array.shape}",
         )
     if not array.size:
-        raise ZooError("no picture", expected="at least one pixel", got=array.shape)
-    return Image.fromarray(array[..., 0] if layers == (1,) else array)
+        raise ZooError("the image is empty", expected="at least one pixel", got=array.shape)
+    return Image.fromarray(array[..., 0] if channels == (1,) else array)

@@ -1,11 +1,11 @@
-"""Downloads of a release: nothing is used before its SHA-256 is right, nothing is half-written.
+"""Downloads files of a release, checks their SHA-256 and stores them atomically.
 
-    FOLDER/artifacts/NAME.tflite, .json     what is whole and checked, as in a release
+    FOLDER/artifacts/NAME.tflite, .json     complete, checked files, as in a release
     FOLDER/checkpoints/NAME.safetensors, .json
-    FOLDER/.partial/SHA256                  what was begun; the next attempt goes on with it
+    FOLDER/.partial/SHA256                  incomplete downloads, resumed by the next attempt
 
-The index names every file with its size and hash, its own names are bounded and can't leave the
-folder (`zoo.schema.release`), and a container is unpacked to no more than the size that was named.
+The index has the size and hash of every file. Its paths are validated and cannot leave the folder
+(`zoo.schema.release`). A container is never unpacked to more than the size in the index.
 """
 
 from __future__ import annotations
@@ -31,14 +31,20 @@ from zoo.schema.artifact import Artifact
 from zoo.schema.json_files import MAX_JSON_BYTES, first_problem
 from zoo.schema.release import Checkpoint, Entry, ReleaseFile
 
-_ATTEMPTS = 3  # at one source, each of which goes on where the last one broke off
+_ATTEMPTS = 3  # per source; each resumes where the previous one stopped
 _PARALLEL = 4
 _BLOCK = 2**20
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Who is told what happens: `more(name, bytes)` and, at last, `ended(name, words)`."""
+    """Callbacks for the progress of downloads, called from several threads.
+
+    Attributes:
+        more: Called with the name of an entry and the number of further bytes, which is negative if
+            bytes were discarded.
+        ended: Called once per entry with its name and the outcome in words.
+    """
 
     more: Callable[[str, int], None] = lambda name, size: None
     ended: Callable[[str, str], None] = lambda name, words: None
@@ -50,21 +56,21 @@ def fetch(
     folder: Path,
     progress: Progress = Progress(),
 ) -> tuple[dict[str, Path], list[ZooError]]:
-    """Brings entries into a folder, several at a time.
+    """Downloads entries into a folder, several at a time.
 
     Args:
-        entries: of the index.
-        sources: tried in order, for each file.
-        folder: gets them.
-        progress: is told of it, from several threads.
+        entries: Entries of the index.
+        sources: Sources, tried in order for each file.
+        folder: Destination folder.
+        progress: Callbacks for the progress.
 
     Returns:
-        Name → the file, for those that are there now; and why others are not.
+        The path of each downloaded file by its name, and the errors of the remaining entries.
     """
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     problems: list[ZooError] = []
 
-    def one(entry: Entry) -> Path | ZooError:
+    def fetch_entry(entry: Entry) -> Path | ZooError:
         try:
             return _entry(entry, sources, folder, progress)
         except ZooError as error:
@@ -72,12 +78,12 @@ def fetch(
             return error
 
     with ThreadPoolExecutor(_PARALLEL) as pool:
-        for entry, result in zip(entries, pool.map(one, entries), strict=True):
+        for entry, result in zip(entries, pool.map(fetch_entry, entries), strict=True):
             if isinstance(result, ZooError):
                 problems.append(result)
             else:
-                found[entry.name] = result
-    return found, problems
+                paths[entry.name] = result
+    return paths, problems
 
 
 def _entry(
@@ -93,22 +99,23 @@ def _entry(
         with FileLock(f"{partial}.lock"):
             manifest = first(sources, lambda source: _manifest(entry, source))
             if path.is_file() and sha256_of(path) == entry.file.sha256:
-                words = "was there"
+                words = "already downloaded"
             else:
-                words = _bring(entry, sources, path, partial, progress)
+                words = _fetch_file(entry, sources, path, partial, progress)
             write_bytes(path.with_suffix(".json"), manifest)
         Path(f"{partial}.lock").unlink(missing_ok=True)
     except OSError as error:
         raise ZooError(
-            "can't keep the download", where=path, got=error.strerror, remedy=cache.ELSEWHERE
+            "cannot save the download", where=path, got=error.strerror, remedy=cache.ELSEWHERE
         ) from error
     progress.ended(entry.name, words)
     return path
 
 
-def _bring(
+def _fetch_file(
     entry: Entry, sources: Sequence[ReleaseSource], path: Path, partial: Path, progress: Progress
 ) -> str:
+    """Downloads a file, unpacks it if it is packed, and returns the outcome in words."""
     first(sources, lambda source: _download(entry, source, partial, progress))
     path.parent.mkdir(parents=True, exist_ok=True)
     if entry.download == entry.file:
@@ -120,7 +127,7 @@ def _bring(
             unpack.unpack(packed, out, entry.file.bytes)
         size, digest = whole.stat().st_size, sha256_of(whole)
         if (size, digest) != (entry.file.bytes, entry.file.sha256):
-            raise _another(entry.file, size, digest, entry.name)
+            raise _mismatch(entry.file, size, digest, entry.name)
         whole.replace(path)
     finally:
         whole.unlink(missing_ok=True)
@@ -129,23 +136,24 @@ def _bring(
 
 
 class _Partial:
-    """A file that is on its way, and the hash of what has come, so that it is read but once.
+    """An incomplete download. Hashes the bytes as they arrive, so the file is read only once.
 
     Args:
-        path: what an earlier attempt left there is taken as it is, unless it is too large.
-        size: bytes of the whole.
-        told: gets the number of bytes that came, or, below zero, that were thrown away.
+        path: Path of the file. The content left by an earlier attempt is kept unless it is too
+            large.
+        size: Size of the complete file in bytes.
+        report: Called with the number of further bytes, which is negative if bytes are discarded.
     """
 
-    def __init__(self, path: Path, size: int, told: Callable[[int], None]):
+    def __init__(self, path: Path, size: int, report: Callable[[int], None]):
         self._stream = path.open("r+b" if path.exists() else "w+b")
-        self._told, self.done, self._hash = told, 0, sha256()
-        begun = fstat(self._stream.fileno()).st_size
-        if begun > size:
+        self._report, self.done, self._hash = report, 0, sha256()
+        existing = fstat(self._stream.fileno()).st_size
+        if existing > size:
             self.restart()
-            begun = 0
-        while self.done < begun and (block := self._stream.read(_BLOCK)):
-            self._came(block)
+            existing = 0
+        while self.done < existing and (block := self._stream.read(_BLOCK)):
+            self._add(block)
 
     def __enter__(self) -> Self:
         return self
@@ -155,12 +163,12 @@ class _Partial:
 
     def write(self, block: bytes) -> None:
         self._stream.write(block)
-        self._came(block)
+        self._add(block)
 
     def restart(self) -> None:
         self._stream.seek(0)
         self._stream.truncate()
-        self._told(-self.done)
+        self._report(-self.done)
         self.done, self._hash = 0, sha256()
 
     @property
@@ -170,17 +178,17 @@ class _Partial:
     def holds(self, file: ReleaseFile) -> bool:
         return (self.done, self.digest) == (file.bytes, file.sha256)
 
-    def _came(self, block: bytes) -> None:
+    def _add(self, block: bytes) -> None:
         self._hash.update(block)
         self.done += len(block)
-        self._told(len(block))
+        self._report(len(block))
 
 
 def _download(entry: Entry, source: ReleaseSource, partial: Path, progress: Progress) -> None:
-    """Fills the partial file from one source.
+    """Completes the partial file from one source.
 
-    Where that goes on with bytes of another source or of an earlier run, and the whole is wrong,
-    nobody knows whose fault it is: this source is then asked for all of it.
+    If the download was resumed with bytes of another source or an earlier run and its hash is
+    wrong, either part may be at fault, so the whole file is requested from this source.
     """
     size = entry.download.bytes
     with _Partial(partial, size, lambda count: progress.more(entry.name, count)) as out:
@@ -191,11 +199,11 @@ def _download(entry: Entry, source: ReleaseSource, partial: Path, progress: Prog
                 out.restart()
                 _fill(entry, source, out)
             if not out.holds(entry.download):
-                wrong = _another(entry.download, out.done, out.digest, source.name)
-                out.restart()  # what was wrong stays wrong
-                raise wrong
+                mismatch = _mismatch(entry.download, out.done, out.digest, source.name)
+                out.restart()  # resuming from wrong bytes would fail again
+                raise mismatch
         except SourceError:
-            if out.done:  # another source finds it there, and tells of it again
+            if out.done:  # the next source resumes from these bytes and reports them again
                 progress.more(entry.name, -out.done)
             else:
                 partial.unlink()
@@ -203,7 +211,7 @@ def _download(entry: Entry, source: ReleaseSource, partial: Path, progress: Prog
 
 
 def _fill(entry: Entry, source: ReleaseSource, out: _Partial) -> None:
-    """Brings the partial file to its size, in a few attempts."""
+    """Completes the partial file, with several attempts."""
     for attempt in range(_ATTEMPTS):
         before = out.done
         try:
@@ -211,14 +219,14 @@ def _fill(entry: Entry, source: ReleaseSource, out: _Partial) -> None:
                 source.copy(entry.download.path, entry.download.bytes, out)
             return
         except SourceError:
-            # Another attempt makes sense where the last one brought something.
+            # Another attempt makes sense only if this one made progress.
             if attempt == _ATTEMPTS - 1 or out.done <= before:
                 raise
 
 
-def _another(file: ReleaseFile, size: int, digest: str, where: str) -> SourceError:
+def _mismatch(file: ReleaseFile, size: int, digest: str, where: str) -> SourceError:
     return SourceError(
-        "not the file that the index names",
+        "the file does not match the index",
         where=f"{where}: {file.path}",
         expected=f"{file.bytes} bytes, sha256 {file.sha256}",
         got=f"{size} bytes" if size != file.bytes else f"sha256 {digest}",
@@ -226,24 +234,25 @@ def _another(file: ReleaseFile, size: int, digest: str, where: str) -> SourceErr
 
 
 def _manifest(entry: Entry, source: ReleaseSource) -> bytes:
-    """The manifest, which must be of the file that the index names."""
+    """Reads the manifest and checks that it matches the index and describes the entry's file."""
     file = entry.manifest
     content = source.read(file.path, min(file.bytes, MAX_JSON_BYTES))
     where = f"{source.name}: {file.path}"
     if (got := sha256(content).hexdigest()) != file.sha256:
         raise SourceError(
-            "not the manifest that the index names",
+            "the manifest does not match the index",
             where=where,
             expected=f"sha256 {file.sha256}",
             got=got,
         )
     form: type[Artifact] | type[Checkpoint] = Artifact if entry.kind == "tflite" else Checkpoint
     try:
-        told: Any = form.model_validate_json(content)
+        manifest: Any = form.model_validate_json(content)
     except ValidationError as error:
         raise SourceError(
             "the manifest is not valid", where=where, got=first_problem(error)
         ) from error
-    if (told.name, told.sha256, told.bytes) != (entry.name, entry.file.sha256, entry.file.bytes):
-        raise SourceError("the manifest is of another file", where=where, got=told.name)
+    expected = (entry.name, entry.file.sha256, entry.file.bytes)
+    if (manifest.name, manifest.sha256, manifest.bytes) != expected:
+        raise SourceError("the manifest describes another file", where=where, got=manifest.name)
     return content

@@ -1,4 +1,4 @@
-"""A release on a web server: bounded in size, time and redirects."""
+"""A release on a web server, with bounded sizes, times and redirects."""
 
 from __future__ import annotations
 
@@ -23,23 +23,27 @@ from zoo.hub.source import BLOCK_BYTES, Sink, SourceError, T, pour
 _REDIRECTS = 5
 
 
-_LEAST_RATE = 1000  # bytes a second: one that drips would hold us for ever
+_MIN_BYTES_PER_S = 1000  # aborts servers that send so slowly that a download would never end
 
 
-_PATIENCE = 3  # silences that one step may take: connecting to a second address of a host is one
+# A step may take this many timeouts, because connecting to the second address of a host restarts
+# the timeout.
+_TIMEOUTS_PER_STEP = 3
 
 
 _HEADERS = {"User-Agent": "mobile-model-zoo", "Accept-Encoding": "identity"}
 
 
 class WebSource:
-    """A web server. `requests` takes proxies and certificates from the environment.
+    """A release on a web server. `requests` takes proxies and certificates from the environment.
 
     Args:
-        address: of the folder that index.json is in.
-        timeout_s: how long the server may be silent; three times that may go by until its headers
-            are there.
-        hosts: others that it may redirect to.
+        address: URL of the folder that contains index.json.
+        timeout_s: Maximum time without data, in seconds. The headers may take three times as long.
+        hosts: Other hosts that the server may redirect to, over https.
+
+    Raises:
+        ZooError: if the address is invalid or has no host.
     """
 
     def __init__(self, address: str, timeout_s: float = 30.0, hosts: tuple[str, ...] = ()):
@@ -47,47 +51,47 @@ class WebSource:
         self._timeout_s, self._hosts = timeout_s, hosts
         try:
             host = urlsplit(self.name).hostname
-        except ValueError as error:  # half of an IPv6 address, say
-            raise ZooError("no address", where=address, got=error) from error
+        except ValueError as error:  # for example an incomplete IPv6 address
+            raise ZooError("invalid address", where=address, got=error) from error
         if not host:
-            raise ZooError("an address without a host", where=address)
+            raise ZooError("the address has no host", where=address)
 
     def read(self, place: str, limit: int) -> bytes:
-        """See `Source`."""
+        """See `ReleaseSource`."""
         out = io.BytesIO()
-        with self._get(place) as answer:
-            if answer.status_code != 200:
-                raise self._refused(answer)
-            pour(self._blocks(answer), limit, out.write, answer.url, exactly=False)
+        with self._get(place) as response:
+            if response.status_code != 200:
+                raise self._unexpected_status(response)
+            pour(self._blocks(response), limit, out.write, response.url, exactly=False)
         return out.getvalue()
 
     def copy(self, place: str, size: int, out: Sink) -> None:
-        """See `Source`."""
-        with self._get(place, out.done) as answer:
-            if answer.status_code == 200 and out.done:  # it knows no ranges
+        """See `ReleaseSource`."""
+        with self._get(place, out.done) as response:
+            if response.status_code == 200 and out.done:  # the server does not support ranges
                 out.restart()
-            elif answer.status_code == 206 and out.done:
+            elif response.status_code == 206 and out.done:
                 expected = f"bytes {out.done}-{size - 1}/{size}"
-                got = answer.headers.get("Content-Range", "none")
+                got = response.headers.get("Content-Range", "none")
                 if got.strip() != expected:
                     raise SourceError(
-                        "the server sends another part",
-                        where=answer.url,
+                        "the server sent the wrong range",
+                        where=response.url,
                         expected=expected,
                         got=got,
                     )
-            elif answer.status_code != 200:
-                raise self._refused(answer)
+            elif response.status_code != 200:
+                raise self._unexpected_status(response)
             left = size - out.done
-            length = answer.headers.get("Content-Length", str(left))
+            length = response.headers.get("Content-Length", str(left))
             if length != str(left):
                 raise SourceError(
-                    "the server promises another size",
-                    where=answer.url,
+                    "the server reports a different size",
+                    where=response.url,
                     expected=f"{left} bytes",
                     got=length,
                 )
-            pour(self._blocks(answer), left, out.write, answer.url)
+            pour(self._blocks(response), left, out.write, response.url)
 
     def _get(self, place: str, done: int = 0) -> requests.Response:
         import requests
@@ -95,87 +99,91 @@ class WebSource:
         headers = {**_HEADERS, **({"Range": f"bytes={done}-"} if done else {})}
         address = urljoin(self.name, place)
         session = requests.Session()
-        # requests parses a redirect's address, and reads its body to the end, even if it is not to
-        # follow: it does not get to see it.
-        session.get_redirect_target = lambda answer: None
+        # Even with redirects disabled, requests parses the target and reads the whole body of a
+        # redirect. Hiding the target prevents both.
+        session.get_redirect_target = lambda response: None
 
-        def ask(address: str) -> requests.Response:
+        def send(address: str) -> requests.Response:
             with session:
                 return session.get(address, headers=headers, stream=True, timeout=self._timeout_s)
 
         for _ in range(_REDIRECTS):
             try:
-                answer = _within(_PATIENCE * self._timeout_s, partial(ask, address))
-            # A ValueError is a host's name of a form that only urllib3 refuses.
+                response = _within(_TIMEOUTS_PER_STEP * self._timeout_s, partial(send, address))
+            # urllib3 raises ValueError for some invalid host names that requests accepts.
             except (requests.RequestException, ValueError, TimeoutError) as error:
-                raise SourceError("no answer", where=address, got=_plain(error)) from error
-            if not answer.is_redirect:
-                return answer
-            to = answer.headers.get("Location", "")
-            answer.close()
-            address = self._allowed(address, to)
-        raise SourceError("the server points from place to place", where=address)
+                raise SourceError("no response", where=address, got=_plain(error)) from error
+            if not response.is_redirect:
+                return response
+            location = response.headers.get("Location", "")
+            response.close()
+            address = self._allowed(address, location)
+        raise SourceError("too many redirects", where=address)
 
     def _allowed(self, address: str, location: str) -> str:
-        """Where an address redirects to: the same host, or one of those that the user allows."""
+        """Returns the target of a redirect, which must be on the same or an allowed host."""
         home = urlsplit(self.name)
         try:
-            to = urljoin(address, location)
-            there = urlsplit(to)
-            allowed = there.scheme == "https" and there.hostname in self._hosts
+            target = urljoin(address, location)
+            parts = urlsplit(target)
+            allowed = parts.scheme == "https" and parts.hostname in self._hosts
         except ValueError as error:
             raise SourceError(
-                "the server points to no address", where=address, got=f"{location} ({error})"
+                "redirect to an invalid address", where=address, got=f"{location} ({error})"
             ) from error
-        if not allowed and (there.scheme, there.netloc) != (home.scheme, home.netloc):
+        if not allowed and (parts.scheme, parts.netloc) != (home.scheme, home.netloc):
             raise SourceError(
-                "the server points to another host",
+                "redirect to another host",
                 where=address,
                 expected=home.netloc,
-                got=to,
-                remedy="name that source itself, or allow its host by --redirect_hosts",
+                got=target,
+                remedy="use that address as --source, or allow its host with --redirect_hosts",
             )
-        return to
+        return target
 
-    def _blocks(self, answer: requests.Response) -> Iterator[bytes]:
-        """The body, as it comes."""
+    def _blocks(self, response: requests.Response) -> Iterator[bytes]:
+        """Yields the body in blocks as they arrive."""
         import requests
         from urllib3.exceptions import HTTPError
 
-        began, got = time.monotonic(), 0
+        start, received = time.monotonic(), 0
         try:
-            with _Deadline(_PATIENCE * self._timeout_s, answer.raw.shutdown) as watch:
-                # read1 gives what is there; read would wait for all.
-                while block := watch(partial(answer.raw.read1, BLOCK_BYTES)):
+            with _Deadline(
+                _TIMEOUTS_PER_STEP * self._timeout_s, response.raw.shutdown
+            ) as run_in_time:
+                # read1 returns the available bytes; read would wait for a full block.
+                while block := run_in_time(partial(response.raw.read1, BLOCK_BYTES)):
                     yield block
-                    got += len(block)
-                    took = time.monotonic() - began
-                    if took > self._timeout_s and got < _LEAST_RATE * took:
+                    received += len(block)
+                    elapsed = time.monotonic() - start
+                    if elapsed > self._timeout_s and received < _MIN_BYTES_PER_S * elapsed:
                         raise SourceError(
                             "the server is too slow",
-                            where=answer.url,
-                            got=f"{got / took:.0f} bytes/s",
+                            where=response.url,
+                            got=f"{received / elapsed:.0f} bytes/s",
                         )
         except (HTTPError, requests.RequestException, OSError) as error:
             raise SourceError(
-                "the server broke off", where=answer.url, got=_plain(error)
+                "the transfer was interrupted", where=response.url, got=_plain(error)
             ) from error
 
-    def _refused(self, answer: requests.Response) -> SourceError:
+    def _unexpected_status(self, response: requests.Response) -> SourceError:
         return SourceError(
-            "the server refuses", where=answer.url, got=f"{answer.status_code} {answer.reason}"
+            "unexpected HTTP status",
+            where=response.url,
+            got=f"{response.status_code} {response.reason}",
         )
 
 
 def _within(seconds: float, call: Callable[[], T]) -> T:
-    """What a call gives, if it does so in time; else it is left behind, in a thread of its own.
+    """Returns the result of a call that must finish within `seconds`.
 
-    A socket's timeout would not do: it is for one read alone, and a line of a header may take
-    thousands of them.
+    The call runs in its own thread, which is abandoned after a timeout. A socket timeout would not
+    suffice, because it applies to a single read and one header line may take thousands of reads.
 
     Raises:
-        TimeoutError: it is not done yet.
-        Exception: what the call raises.
+        TimeoutError: if the call takes longer.
+        Exception: any exception raised by the call.
     """
     done: Future[T] = Future()
 
@@ -194,13 +202,14 @@ def _within(seconds: float, call: Callable[[], T]) -> T:
 
 
 class _Deadline:
-    """Cuts what is read if one call takes too long: the length of a chunk may drip, too.
+    """Aborts a blocking read that takes too long, for example if a server sends one byte at a time.
 
-    It is one thread for all calls, where `_within` has one for each: half of a download's time.
+    All calls share one thread. One thread per call, as in `_within`, would double the time of a
+    download.
 
     Args:
-        seconds: that a call may take.
-        cut: ends a call of another thread, early.
+        seconds: Time limit of each call.
+        cut: Called from another thread to abort a call.
     """
 
     def __init__(self, seconds: float, cut: Callable[[], object]):
@@ -217,11 +226,11 @@ class _Deadline:
         self._thread.join()
 
     def __call__(self, call: Callable[[], T]) -> T:
-        """What the call gives.
+        """Returns the result of the call.
 
         Raises:
-            TimeoutError: it was cut.
-            Exception: what the call raises.
+            TimeoutError: if the call was aborted.
+            Exception: any exception raised by the call.
         """
         self._until = time.monotonic() + self._seconds
         try:
@@ -235,11 +244,11 @@ class _Deadline:
         while not self._ended.wait(min(self._seconds, 1.0) / 4):
             if time.monotonic() > self._until:
                 self._late = True
-                with contextlib.suppress(OSError, RuntimeError, ValueError):  # it is closed
+                with contextlib.suppress(OSError, RuntimeError, ValueError):  # already closed
                     self._cut()
                 return
 
 
 def _plain(error: Exception) -> str:
-    """Without the addresses of Python's objects that urllib3 puts into its messages."""
+    """Returns the message without the memory addresses that urllib3 includes in it."""
     return re.sub(r"<[^<>]* object at 0x[0-9a-f]+>[,:]? ?", "", str(error))

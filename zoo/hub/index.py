@@ -1,4 +1,4 @@
-"""What a release has: its index, and what a user's names stand for. No file is transferred."""
+"""Reads the index of a release and resolves the names of models in it. Transfers no other file."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ T = TypeVar("T")
 
 
 def index(sources: Sequence[ReleaseSource]) -> Index:
-    """The index of the first source that has a good one.
+    """Returns the index of the first source with a valid one.
 
     Raises:
-        ZooError: none has.
+        ZooError: if no source has a valid index.
     """
 
     def read(source: ReleaseSource) -> Index:
@@ -36,46 +36,56 @@ def index(sources: Sequence[ReleaseSource]) -> Index:
 def chosen(
     release: Index, names: Iterable[str], precisions: Sequence[str] = (), all_: bool = False
 ) -> list[Entry]:
-    """The entries that are asked for, each once.
+    """Selects entries of a release, without duplicates.
 
     Args:
-        release: what there is.
-        names: of files, or of runs, which stand for all their files.
-        precisions: only these, which each run must have; checkpoints are the precision
-            `checkpoint`, and are left out where a run is named without it.
-        all_: everything, each run in those of the precisions that it has.
+        release: Index of the release.
+        names: Names of files, or of runs, which select all files of the run.
+        precisions: Selects only these precisions, which each named run must have. Checkpoints have
+            the precision `checkpoint` and are selected only if it is given or they are named.
+        all_: Selects all runs, each in those of the precisions that it has.
 
     Raises:
-        UnknownNameError: there is no such name, or no such precision of it.
-        ZooError: a run has checkpoints alone, and they are not asked for.
+        UnknownNameError: if a name or a precision of a run does not exist.
+        ZooError: if a run has only checkpoints and they are not requested.
     """
     known = {entry.precision for entry in release.entries}
     for precision in precisions:
         if precision not in known:
             raise UnknownNameError("--precision", precision, known)
-    found: dict[str, Entry] = {}
+    selected: dict[str, Entry] = {}
     for name in [*names, *(["*"] if all_ else [])]:
         named = [entry for entry in release.entries if entry.name == name]
         group = [entry for entry in release.entries if name in ("*", entry.run)]
         if not named and not group:
             raise UnknownNameError(
-                "model", name, {each for e in release.entries for each in (e.name, e.run)}
+                "model", name, {label for e in release.entries for label in (e.name, e.run)}
             )
-        wanted = precisions or known - {"checkpoint"}
-        found |= {e.name: e for e in named or group if named or e.precision in wanted}
+        requested = precisions or known - {"checkpoint"}
+        selected |= {e.name: e for e in named or group if named or e.precision in requested}
         if named or name == "*":
             continue
-        has = {entry.precision for entry in group}
+        available = {entry.precision for entry in group}
         for precision in precisions:
-            if precision not in has:
-                raise UnknownNameError(f"precision of {name}", precision, has)
-        if has.isdisjoint(wanted):
-            raise ZooError("only checkpoints", where=name, remedy="add --precision=checkpoint")
-    return list(found.values())
+            if precision not in available:
+                raise UnknownNameError(f"precision of {name}", precision, available)
+        if available.isdisjoint(requested):
+            raise ZooError(
+                "the run has only checkpoints", where=name, remedy="add --precision=checkpoint"
+            )
+    return list(selected.values())
 
 
 def first(sources: Sequence[ReleaseSource], get: Callable[[ReleaseSource], T]) -> T:
-    """What the first source gives that can; the last one's problem where none can."""
+    """Returns the result of `get` for the first source that does not fail.
+
+    Args:
+        sources: Sources in order of preference.
+        get: Called with each source in turn.
+
+    Raises:
+        SourceError: if all sources fail or there are none; lists the reasons.
+    """
     problems = []
     for source in sources:
         try:
@@ -85,7 +95,7 @@ def first(sources: Sequence[ReleaseSource], get: Callable[[ReleaseSource], T]) -
     if len(problems) == 1:
         raise problems[0]
     raise SourceError(
-        "no source has it" if problems else "no source",
+        "all sources failed" if problems else "no source is given",
         got="; ".join(str(problem) for problem in problems) or None,
         remedy="give --source=URL or a folder with index.json",
     )

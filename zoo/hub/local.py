@@ -1,7 +1,7 @@
-"""Where released files are on this computer: what was downloaded, and a clone's own release.
+"""Finds released files on this computer: downloads, and the release of a repository clone.
 
-Each place is a folder of the form that `zoo.schema.release` describes; the first that has a name
-wins. What a release has packed is unpacked to the downloads when it is first wanted.
+Each location is a folder with the layout described in `zoo.schema.release`; the first one that has
+a name takes precedence. Packed files are unpacked into the downloads folder on first use.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from zoo.schema.artifact import Artifact
 from zoo.schema.json_files import read_model
 from zoo.schema.release import CONTAINER, MAX_FILE_BYTES, Checkpoint, packed
 
-CHECKPOINT = "-checkpoint"  # what a name ends with
+CHECKPOINT = "-checkpoint"  # suffix of the names of checkpoints
 _KINDS: tuple[tuple[str, str, type[Artifact] | type[Checkpoint]], ...] = (
     ("artifacts", ".tflite", Artifact),
     ("checkpoints", ".safetensors", Checkpoint),
@@ -30,9 +30,9 @@ class LocalArtifact:
     """A released file.
 
     Attributes:
-        path: where it is.
-        manifest: what it is.
-        content: its bytes, whose SHA-256 is the manifest's.
+        path: Path of the file.
+        manifest: Its manifest.
+        content: Content of the file, which has the manifest's SHA-256.
     """
 
     path: Path
@@ -41,47 +41,54 @@ class LocalArtifact:
 
 
 def downloads() -> Path:
-    """The folder that downloads go to."""
+    """Returns the folder of the downloads."""
     return cache.folder() / "models"
 
 
 def places() -> tuple[Path, ...]:
-    """Where is looked, in order."""
+    """Returns the folders to search, in order."""
     return (downloads(), CLONE)
 
 
 def names(folders: tuple[Path, ...] | None = None) -> list[str]:
-    """All that is there."""
-    found = {
+    """Returns the names of all artifacts and checkpoints, sorted.
+
+    Args:
+        folders: Folders to search; None for `places`.
+    """
+    stems = {
         path.stem
         for folder in folders or places()
         for kind in ("artifacts", "checkpoints")
         for path in (folder / kind).glob("*.json")
     }
-    return sorted(found)
+    return sorted(stems)
 
 
 def find(name: str, folders: tuple[Path, ...] | None = None) -> LocalArtifact:
-    """The file of that name.
+    """Finds a file by name and reads it.
 
     Args:
-        name: of an artifact or a checkpoint.
-        folders: where to look instead of `places`.
+        name: Name of an artifact or a checkpoint.
+        folders: Folders to search; None for `places`.
 
     Raises:
-        UnknownNameError: it is nowhere.
-        ZooError: it or its manifest is damaged, or it is packed and `downloads` can't be written.
+        UnknownNameError: if no folder has it.
+        ZooError: if the file or its manifest is damaged, or it is packed and `downloads` is not
+            writable.
     """
     remedy = f"python -m scripts.download {name}"
     if "/" not in name and not name.startswith("."):
         for folder in folders or places():
             for kind, suffix, form in _KINDS:
-                told = folder / kind / f"{name}.json"
-                path = told.with_name(f"{name}{suffix}")
+                manifest_path = folder / kind / f"{name}.json"
+                path = manifest_path.with_name(f"{name}{suffix}")
                 container = packed(path)
-                if not told.is_file() or not (path.is_file() or container.is_file()):
+                if not manifest_path.is_file() or not (path.is_file() or container.is_file()):
                     continue
-                manifest: Artifact | Checkpoint = read_model(told, form, "the manifest", remedy)
+                manifest: Artifact | Checkpoint = read_model(
+                    manifest_path, form, "the manifest", remedy
+                )
                 if not path.is_file():
                     return _unpacked(container, manifest, remedy)
                 content = read_bytes(path, "the file", MAX_FILE_BYTES, remedy)
@@ -90,7 +97,7 @@ def find(name: str, folders: tuple[Path, ...] | None = None) -> LocalArtifact:
 
 
 def _unpacked(container: Path, manifest: Artifact | Checkpoint, remedy: str) -> LocalArtifact:
-    from zoo.container.unpack import unpack_bytes  # loads the coder, which few need
+    from zoo.container.unpack import unpack_bytes  # imports the entropy coder, rarely needed
 
     data = read_bytes(container, "the packed file", MAX_FILE_BYTES, remedy)
     path = downloads() / container.parent.name / container.name.removesuffix(CONTAINER)
@@ -100,7 +107,10 @@ def _unpacked(container: Path, manifest: Artifact | Checkpoint, remedy: str) -> 
         write_bytes(path.with_suffix(".json"), manifest.model_dump_json(indent=1).encode() + b"\n")
     except OSError as error:
         raise ZooError(
-            "can't keep what was unpacked", where=path, got=error.strerror, remedy=cache.ELSEWHERE
+            "cannot save the unpacked file",
+            where=path,
+            got=error.strerror,
+            remedy=cache.ELSEWHERE,
         ) from error
     return LocalArtifact(path, manifest, content)
 
@@ -108,7 +118,7 @@ def _unpacked(container: Path, manifest: Artifact | Checkpoint, remedy: str) -> 
 def _checked(content: bytes, path: Path, manifest: Artifact | Checkpoint, remedy: str) -> bytes:
     if (got := sha256(content).hexdigest()) != manifest.sha256 or manifest.name != path.stem:
         raise ZooError(
-            "the file is not the one that its manifest describes",
+            "the file does not match its manifest",
             where=path,
             expected=f"sha256 {manifest.sha256} of {manifest.name}",
             got=got,

@@ -1,15 +1,11 @@
-"""What a source of released files is: a Protocol, and reading one into a sink."""
+"""Protocols for sources of released files and for the sinks they are copied to."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from zoo.errors import ZooError
-
-if TYPE_CHECKING:
-    pass
-
 
 BLOCK_BYTES = 2**20
 
@@ -17,49 +13,54 @@ T = TypeVar("T")
 
 
 class SourceError(ZooError):
-    """A source that does not give what it should; another one may."""
+    """A source failed to provide a file; another source may succeed."""
 
 
 class Sink(Protocol):
-    """Where a file goes, block by block."""
+    """Receives the content of a file in blocks."""
 
     @property
     def done(self) -> int:
-        """Bytes that are there."""
+        """Number of bytes received so far."""
         ...
 
     def write(self, block: bytes) -> object:
-        """Appends."""
+        """Appends a block."""
         ...
 
     def restart(self) -> None:
-        """Forgets what is there."""
+        """Discards all bytes received so far."""
         ...
 
 
 class ReleaseSource(Protocol):
-    """A release's files by their path from its index."""
+    """The files of a release, by their paths in its index."""
 
     name: str
 
     def read(self, place: str, limit: int) -> bytes:
-        """A whole small file.
+        """Reads a small file.
+
+        Args:
+            place: Path of the file.
+            limit: Maximum size in bytes.
 
         Raises:
-            SourceError: it can't be had, or has over `limit` bytes.
+            SourceError: if the file is not available or larger than `limit`.
         """
         ...
 
     def copy(self, place: str, size: int, out: Sink) -> None:
-        """Gives what `out` has not yet.
+        """Copies a file, starting after the bytes that `out` already has.
 
         Args:
-            place: the file's path.
-            size: bytes that it must have.
-            out: where they go; restarted where the source starts from the beginning.
+            place: Path of the file.
+            size: Exact size of the file in bytes.
+            out: Receives the bytes; restarted if the source must start from the beginning.
 
         Raises:
-            SourceError: as soon as it gives other than `size` bytes in all; what came is kept.
+            SourceError: if the transfer fails or the total differs from `size`. `out` keeps the
+                bytes received so far.
         """
         ...
 
@@ -71,17 +72,28 @@ def pour(
     where: str,
     exactly: bool = True,
 ) -> None:
-    """Writes the blocks, at most `left` bytes of them."""
-    promised = left
+    """Writes blocks until they end, at most `left` bytes.
+
+    Args:
+        blocks: Blocks of the file.
+        left: Maximum number of bytes.
+        write: Called with each block.
+        where: Address of the file, shown in error messages.
+        exactly: Whether fewer than `left` bytes are an error.
+
+    Raises:
+        SourceError: if there are more than `left` bytes, or fewer with `exactly`.
+    """
+    expected = left
     for block in blocks:
         if len(block) > left:
-            raise SourceError("more bytes than promised", where=where, expected=f"{promised} bytes")
+            raise SourceError("more bytes than expected", where=where, expected=f"{expected} bytes")
         write(block)
         left -= len(block)
     if left and exactly:
         raise SourceError(
-            "fewer bytes than promised",
+            "fewer bytes than expected",
             where=where,
-            expected=f"{promised} bytes",
-            got=f"{promised - left} bytes",
+            expected=f"{expected} bytes",
+            got=f"{expected - left} bytes",
         )

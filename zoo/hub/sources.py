@@ -1,43 +1,40 @@
-"""Where releases come from: a folder, or a web server, which is not trusted with anything.
+"""Sources of releases: a local folder or an untrusted web server.
 
-A source gives at most the bytes that it was asked for: a server that stalls, cuts off, lies about a
-size, sends another part or points to another host costs a line, no memory and no file.
+A source never provides more bytes than requested. A server that stalls, breaks off, reports a wrong
+size, sends the wrong range or redirects to another host causes a one-line error, but no unbounded
+memory use and no wrong file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from zoo.errors import ZooError
 from zoo.hub.http_source import WebSource
 from zoo.hub.source import BLOCK_BYTES, ReleaseSource, Sink, SourceError, pour
 
-if TYPE_CHECKING:
-    pass
-
 
 def source(name: str, timeout_s: float = 30.0, hosts: tuple[str, ...] = ()) -> ReleaseSource:
-    """A source by its address: http://…, https://…, or a folder.
+    """Creates a source from its address: http://…, https://… or a folder.
 
     Args:
-        name: the address of the folder that index.json is in.
-        timeout_s: how long a server may be silent.
-        hosts: others that it may redirect to, as a hub's content network.
+        name: Address of the folder that contains index.json.
+        timeout_s: Maximum time without data from a server, in seconds.
+        hosts: Other hosts that the server may redirect to, for example a CDN.
 
     Raises:
-        ZooError: another kind of address.
+        ZooError: if the address has another scheme.
     """
     if name.startswith(("http://", "https://")):
         return WebSource(name, timeout_s, hosts)
     if "://" in name:
-        raise ZooError("an address of another kind", where=name, expected="http, https or a folder")
+        raise ZooError("unsupported address", where=name, expected="http, https or a folder")
     return FolderSource(Path(name))
 
 
 class FolderSource:
-    """A folder of this computer."""
+    """A release in a local folder."""
 
     def __init__(self, folder: Path):
         self.name, self._folder = str(folder), folder
@@ -47,12 +44,14 @@ class FolderSource:
         path = self._folder / place
         try:
             with path.open("rb") as file:
-                found = file.read(limit + 1)
+                content = file.read(limit + 1)
         except OSError as error:
-            raise SourceError("no such file", where=path, got=error.strerror) from error
-        if len(found) > limit:
-            raise SourceError("the file is too large", where=path, expected=f"{limit} bytes")
-        return found
+            raise SourceError("cannot read the file", where=path, got=error.strerror) from error
+        if len(content) > limit:
+            raise SourceError(
+                "the file is too large", where=path, expected=f"at most {limit} bytes"
+            )
+        return content
 
     def copy(self, place: str, size: int, out: Sink) -> None:
         """See `ReleaseSource`."""
@@ -66,4 +65,4 @@ class FolderSource:
                 while block := file.read(BLOCK_BYTES):
                     yield block
         except OSError as error:
-            raise SourceError("can't copy", where=path, got=error.strerror) from error
+            raise SourceError("cannot read the file", where=path, got=error.strerror) from error

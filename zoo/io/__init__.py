@@ -1,1 +1,1 @@
-"""Files, caches, provenance and the standard error stream: what touches the machine."""
+"""Interfaces to the machine: files, cache, provenance, standard error, TensorFlow's import."""

@@ -1,16 +1,16 @@
-"""Where downloads are kept."""
+"""The cache folder of downloads."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-ELSEWHERE = "free some space, or set MODEL_ZOO_CACHE to a folder that can be written"
+ELSEWHERE = "free some space, or set MODEL_ZOO_CACHE to a writable folder"
 
 
 def folder() -> Path:
-    """$MODEL_ZOO_CACHE, else mobile-model-zoo in $XDG_CACHE_HOME or ~/.cache."""
-    if own := os.environ.get("MODEL_ZOO_CACHE"):
-        return Path(own)
+    """Returns $MODEL_ZOO_CACHE, or else mobile-model-zoo in $XDG_CACHE_HOME or ~/.cache."""
+    if configured := os.environ.get("MODEL_ZOO_CACHE"):
+        return Path(configured)
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "mobile-model-zoo"

@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees half of one, and reading ones that can't be trusted."""
+"""Atomic writes, and reads of untrusted files."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pathlib import Path
 
 from zoo.errors import ZooError
 
-MAX_MODEL_BYTES = 2 * 2**30  # a flatbuffer's offsets are 32 bits
+MAX_MODEL_BYTES = 2 * 2**30  # limit of FlatBuffers, whose offsets have 32 bits
 
 
 @contextmanager
 def named(path: Path) -> Iterator[None]:
-    """Adds the path to the error of a write that finds the disk full: the system names no file."""
+    """Adds `path` to disk-full errors of the block; the system does not name the file."""
     try:
         yield
     except OSError as error:
@@ -28,14 +28,14 @@ def named(path: Path) -> Iterator[None]:
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yields a temporary path beside `path` that replaces it when the block ends without error."""
+    """Yields a temporary path in the same folder that replaces `path` if the block succeeds."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         handle, name = tempfile.mkstemp(
             dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix
         )
     except OSError as error:
-        error.filename = str(path)  # nobody knows the temporary one
+        error.filename = str(path)  # the temporary path would mean nothing to the user
         raise
     os.close(handle)
     temporary = Path(name)
@@ -43,26 +43,26 @@ def atomic_path(path: Path) -> Iterator[Path]:
         with named(path):
             yield temporary
             temporary.chmod(0o644)
-            with temporary.open("rb") as written:
-                os.fsync(written.fileno())
+            with temporary.open("rb") as stream:
+                os.fsync(stream.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Replaces `path` by `data` in one step."""
+    """Atomically replaces the content of `path`."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replaces `path` by `text`, UTF-8, in one step."""
+    """Atomically replaces the content of `path`, encoded as UTF-8."""
     write_bytes(path, text.encode())
 
 
 def sha256_of(path: Path) -> str:
-    """The file's SHA-256 in hexadecimal."""
+    """Returns the SHA-256 of a file in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while block := stream.read(2**20):
@@ -71,10 +71,16 @@ def sha256_of(path: Path) -> str:
 
 
 def read_bytes(path: Path, what: str, limit: int, remedy: str) -> bytes:
-    """The content of a regular file of at most `limit` bytes.
+    """Reads a regular file.
+
+    Args:
+        path: File to read.
+        what: Noun phrase for error messages, for example "the manifest".
+        limit: Maximum size in bytes.
+        remedy: What the user can do about a bad file.
 
     Raises:
-        ZooError: it is missing, unreadable or too large.
+        ZooError: if the file is missing, unreadable, not a regular file or too large.
     """
     try:
         size = path.stat().st_size

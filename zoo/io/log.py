@@ -1,7 +1,7 @@
-"""What a long task tells while it goes on."""
+"""Progress messages of long tasks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-Log = Callable[[str], None]  # gets one line of text at a time
+Log = Callable[[str], None]  # called with each progress message, one line of text

@@ -1,4 +1,4 @@
-"""What goes into every result line beside the result itself."""
+"""Provenance of results: time, command and versions, recorded in every result line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-# Every package whose version can change a result. Only those installed are recorded.
+# Packages whose version can affect results. Only the installed ones are recorded.
 _PACKAGES = (
     "mobile-model-zoo",
     "adbutils",
@@ -23,20 +23,20 @@ _PACKAGES = (
 
 @dataclass(frozen=True)
 class Provenance:
-    """The exact command and the versions it ran with."""
+    """The exact command, and the package versions it ran with."""
 
     command: tuple[str, ...]
     versions: dict[str, str]
 
     @classmethod
     def here(cls) -> Provenance:
-        """This process's command, in the form that the README uses, and its versions."""
+        """Returns this process's command, as `python -m …` where possible, and versions."""
         spec = getattr(sys.modules["__main__"], "__spec__", None)
         program = ("python", "-m", spec.name) if spec else (sys.argv[0],)
         return cls(command=(*program, *sys.argv[1:]), versions=versions())
 
     def fields(self) -> dict[str, Any]:
-        """The record's fields `time_utc`, `command` and `versions`, with the present time."""
+        """Returns the fields `time_utc` (now), `command` and `versions` of a record."""
         return {
             "time_utc": datetime.now(UTC).isoformat(timespec="seconds"),
             "command": self.command,
@@ -45,11 +45,11 @@ class Provenance:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the installed packages that matter, without importing them."""
-    found = {"python": ".".join(map(str, sys.version_info[:3]))}
+    """Returns the versions of Python and of the relevant packages, without importing these."""
+    installed = {"python": ".".join(map(str, sys.version_info[:3]))}
     for package in _PACKAGES:
         try:
-            found[package] = importlib.metadata.version(package)
+            installed[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return installed

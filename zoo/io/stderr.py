@@ -1,4 +1,4 @@
-"""Silence for C++ libraries, which write to stderr past Python."""
+"""Silences C++ libraries, which bypass Python's `sys.stderr`."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Drops what goes to the process's stderr; exceptions pass, with their own messages.
+    """Discards everything that the process writes to stderr; exceptions propagate unchanged.
 
-    Not for threads that have something to say at the same time.
+    This affects all threads of the process.
     """
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as chatter:
+    with tempfile.TemporaryFile() as discarded:
         stderr = os.dup(2)
-        os.dup2(chatter.fileno(), 2)
+        os.dup2(discarded.fileno(), 2)
         try:
             yield
         finally:

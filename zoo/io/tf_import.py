@@ -1,4 +1,4 @@
-"""Importing TensorFlow, late and without its chatter."""
+"""Importing TensorFlow quietly."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from zoo.io.stderr import quiet
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow without its start-up chatter, which comes from C++ straight to stderr.
+    """Imports TensorFlow without its startup messages, which C++ code writes to stderr.
 
-    What it says is shown only where the import fails. Takes seconds: call it late.
+    This takes seconds, so call it only when TensorFlow is needed.
 
     Raises:
-        ZooError: TensorFlow is not installed or does not load.
+        ZooError: if TensorFlow is not installed or can't be loaded.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # tfmot wants tf_keras
+    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # tfmot requires tf_keras
     try:
         with quiet():
             import tensorflow as tf

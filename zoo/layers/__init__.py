@@ -1,6 +1,6 @@
-"""The layers that tf_keras lacks; each saves, loads, clones and runs under XLA and mixed precision.
+"""Layers that tf_keras lacks; all support saving, loading, cloning, XLA and mixed precision.
 
-Importing this package registers them all, which loading a `.keras` file needs.
+Importing this package registers them, which is required to load a `.keras` file that has them.
 """
 
 from zoo.layers.active_shift import ActiveShift, LearnedShift

@@ -1,4 +1,4 @@
-"""Layers that average, split or reorder channels. None has weights; all take (b, h, w, c)."""
+"""Layers without weights that average, split or reorder the channels of (b, h, w, c)."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ Shape = tuple[int | None, ...]
 
 @tf_keras.saving.register_keras_serializable("zoo")
 class ChannelMean(tf_keras.layers.Layer):
-    """The mean over channels: (b, h, w, c) → (b, h, w, 1), in the layer's compute dtype."""
+    """Mean over the channels: (b, h, w, c) → (b, h, w, 1), in the compute dtype."""
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Averages `inputs` over its last axis, which stays with size 1."""
+        """Averages over the last axis and keeps it with size 1."""
         return tf.reduce_mean(inputs, axis=-1, keepdims=True)
 
     def compute_output_shape(self, input_shape: Shape) -> tf.TensorShape:
-        """The input's shape with one channel."""
+        """Returns the input shape with one channel."""
         return tf.TensorShape(input_shape)[:-1].concatenate(1)
 
 
 @tf_keras.saving.register_keras_serializable("zoo")
 class ChannelSplit(tf_keras.layers.Layer):
-    """Cuts the channels in two equal halves: (b, h, w, c) → two of (b, h, w, c / 2).
+    """Splits the channels into two equal halves: (b, h, w, c) → two times (b, h, w, c / 2).
 
-    Equal halves become TFLite's SPLIT, which XNNPACK takes; unequal ones would become SPLIT_V,
-    which it leaves out.
+    Equal halves become TFLite's SPLIT, which XNNPACK supports; unequal ones would become SPLIT_V,
+    which it does not support.
     """
 
     def build(self, input_shape: Shape) -> None:
         """Checks the number of channels.
 
         Raises:
-            ZooError: it is odd.
+            ZooError: if it is odd.
         """
         _check_divisible(self.name, input_shape[-1], 2)
         super().build(input_shape)
@@ -47,7 +47,7 @@ class ChannelSplit(tf_keras.layers.Layer):
         return tf.split(inputs, 2, axis=-1)
 
     def compute_output_shape(self, input_shape: Shape) -> list[tf.TensorShape]:
-        """Twice the input's shape with half its channels."""
+        """Returns the input shape with half the channels, twice."""
         shape = tf.TensorShape(input_shape)
         return [shape[:-1].concatenate(shape[-1] // 2)] * 2
 
@@ -56,23 +56,22 @@ class ChannelSplit(tf_keras.layers.Layer):
 class ChannelShuffle(tf_keras.layers.Layer):
     """Interleaves groups of channels (ShuffleNet): a1 a2 b1 b2 → a1 b1 a2 b2 for two groups.
 
-    A reshape, a transposition and a reshape of at most 4 dimensions, the most that phones' GPU
-    delegates take. Nothing but the batch is unknown in their shapes where height and width are
-    known.
+    Computed by reshape, transpose and reshape with at most 4 dimensions, the limit of phones' GPU
+    delegates. If height and width are known, only the batch dimension is dynamic.
 
     Args:
-        groups: number of groups; it must divide the channels.
-        **kwargs: those of every layer.
+        groups: Number of groups; it must divide the number of channels.
+        **kwargs: Arguments of every layer.
 
     Raises:
-        ZooError: `groups` is below 1.
+        ZooError: if `groups` is below 1.
     """
 
     def __init__(self, groups: int, **kwargs: Any):
         super().__init__(**kwargs)
         if groups < 1:
             raise ZooError(
-                "bad number of channel groups",
+                "invalid number of channel groups",
                 where=self.name,
                 expected="at least 1",
                 got=groups,
@@ -83,30 +82,30 @@ class ChannelShuffle(tf_keras.layers.Layer):
         """Checks the number of channels.
 
         Raises:
-            ZooError: `groups` does not divide it.
+            ZooError: if it is not divisible by `groups`.
         """
         _check_divisible(self.name, input_shape[-1], self.groups)
         super().build(input_shape)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Output channel i·groups + g is input channel g·(c / groups) + i."""
+        """Reorders channels: output channel i·groups + g is input channel g·(c / groups) + i."""
         _, height, width, channels = inputs.shape
-        each = channels // self.groups
+        group_size = channels // self.groups
         if height is None or width is None:
             pixels = tf.reduce_prod(tf.shape(inputs)[1:3])
-            whole = tf.shape(inputs)
+            shape = tf.shape(inputs)
         else:
             pixels = height * width
-            whole = (-1, height, width, channels)
-        x = tf.reshape(inputs, (-1, pixels, self.groups, each))
-        return tf.reshape(tf.transpose(x, (0, 1, 3, 2)), whole)
+            shape = (-1, height, width, channels)
+        x = tf.reshape(inputs, (-1, pixels, self.groups, group_size))
+        return tf.reshape(tf.transpose(x, (0, 1, 3, 2)), shape)
 
     def compute_output_shape(self, input_shape: Shape) -> tf.TensorShape:
-        """The input's shape."""
+        """Returns the input shape."""
         return tf.TensorShape(input_shape)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that rebuild the layer."""
+        """Returns the arguments that recreate the layer."""
         return {**super().get_config(), "groups": self.groups}
 
 

@@ -1,4 +1,4 @@
-"""Grouped convolution that trains fast on a CPU, where TensorFlow has no kernel for it."""
+"""Grouped convolution that trains fast on CPUs, for which TensorFlow has no kernel of its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WHOLE = ContextVar("whole", default=False)
 
 @contextmanager
 def whole_convolutions() -> Iterator[None]:
-    """Traces grouped convolutions as one operator each: for converting, not for running."""
+    """Traces each grouped convolution as a single operator: for conversion, not for execution."""
     token = _WHOLE.set(True)
     try:
         yield
@@ -24,14 +24,14 @@ def whole_convolutions() -> Iterator[None]:
 
 @tf_keras.saving.register_keras_serializable("zoo")
 class GroupedConv2D(tf_keras.layers.Conv2D):
-    """A `Conv2D` with `groups`, computed as a convolution for each group.
+    """A `Conv2D` with `groups`, computed as one convolution per group.
 
-    tf_keras compiles it by XLA, which takes many times as long on a CPU. Arguments, weights and
-    results are those of `Conv2D`, with the channels last.
+    tf_keras compiles grouped convolutions with XLA, which is many times slower on a CPU. Arguments,
+    weights and results are those of `Conv2D` with channels last.
     """
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """(batch, height, width, channels) to `compute_output_shape`'s."""
+        """Convolves feature maps, (batch, height, width, channels)."""
         if _WHOLE.get():
             y = self.convolution_op(inputs, self.kernel)
         else:
@@ -45,5 +45,5 @@ class GroupedConv2D(tf_keras.layers.Conv2D):
         return y if self.activation is None else self.activation(y)
 
     def get_prunable_weights(self) -> list[tf.Variable]:
-        """What tensorflow-model-optimization asks of layers that it does not know."""
+        """Returns the weights to prune, for tensorflow-model-optimization."""
         return [self.kernel]

@@ -1,4 +1,4 @@
-"""Normalization that tf_keras lacks."""
+"""Local response normalization, which tf_keras lacks."""
 
 from __future__ import annotations
 
@@ -10,30 +10,31 @@ import tf_keras
 
 from zoo.errors import ZooError
 
-_ROOTS = 0.75  # s ** −0.75 is rsqrt(s) · √rsqrt(s); a general power has no delegated operator
+_ROOTS = 0.75  # s ** −0.75 is rsqrt(s) · √rsqrt(s); delegates don't support general powers
 
 
 @tf_keras.saving.register_keras_serializable("zoo")
 class LocalResponseNormalization(tf_keras.layers.Layer):
-    """Local response normalization across channels, as Caffe's LRN layer computes it.
+    """Local response normalization across channels, as in Caffe's LRN layer.
 
     y[c] = x[c] / (k + alpha / size · Σ x[j]²) ** beta, where j runs over the `size` channels
-    around c and channels outside count as zero. The division of alpha by `size` is Caffe's;
+    around c, and missing channels count as zero. Dividing alpha by `size` is Caffe's convention;
     TensorFlow's function and the AlexNet paper (section 3.3, with k = 2) multiply the sum by alpha
     itself.
 
-    The sum is a 1×1 convolution whose kernel is a band matrix, and a `beta` of 0.75 is made of
-    roots, which delegates take; TensorFlow's own operator they leave out. In int8 models it stays
-    float32 (`zoo.lowering.operator_forms`).
+    The sum is a 1×1 convolution whose kernel is a band matrix, and `beta` = 0.75 is computed with
+    square roots. Delegates support these operators, but not TensorFlow's own for this layer. In
+    int8 models the layer stays in float32 (`zoo.lowering.operator_forms`).
 
     Args:
-        size: number of channels in the window, odd.
-        alpha: factor of the mean square of the window.
-        beta: exponent.
-        k: added to the mean square, above 0.
+        size: Number of channels in the window, odd.
+        alpha: Factor of the mean square over the window.
+        beta: Exponent.
+        k: Constant added to the scaled mean square, above 0.
+        **kwargs: Arguments of every layer.
 
     Raises:
-        ZooError: `size` is not odd and positive, or `k` is not above 0.
+        ZooError: if `size` is not positive and odd, or `k` is not above 0.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class LocalResponseNormalization(tf_keras.layers.Layer):
         super().__init__(**kwargs)
         if size < 1 or size % 2 == 0:
             raise ZooError(
-                "impossible window of local response normalization",
+                "invalid window of local response normalization",
                 where=self.name,
                 expected="an odd number of channels",
                 got=size,
@@ -65,8 +66,8 @@ class LocalResponseNormalization(tf_keras.layers.Layer):
         self.k = k
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """(batch, height, width, channels) to the same shape, in the layer's compute dtype."""
-        # Squares of what mean-subtracted 0–255 pixels become exceed float16's 65,504.
+        """Normalizes feature maps (batch, height, width, channels), in the compute dtype."""
+        # With mean-subtracted 0–255 pixels, squares exceed float16's maximum of 65,504.
         x = tf.cast(inputs, tf.float32)
         channels = inputs.shape[-1]
         distance = np.abs(np.subtract.outer(np.arange(channels), np.arange(channels)))
@@ -82,11 +83,11 @@ class LocalResponseNormalization(tf_keras.layers.Layer):
         return sums**-self.beta
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """The input's."""
+        """Returns the input shape."""
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Returns the arguments that recreate the layer."""
         return {
             **super().get_config(),
             "size": self.size,

@@ -1,4 +1,4 @@
-"""The grouped shift of Wu et al. 2018, https://arxiv.org/abs/1711.08141: it has no weights."""
+"""Grouped shift without weights (Wu et al. 2018, https://arxiv.org/abs/1711.08141)."""
 
 from __future__ import annotations
 
@@ -10,35 +10,36 @@ import tf_keras
 
 from zoo.errors import ZooError
 
-# The largest one-hot kernel that one depthwise convolution applies faster than two 1-D ones do.
+# Up to this many taps one depthwise convolution is faster than two one-dimensional ones.
 _LARGEST_KERNEL = 25
 
 
 def shifts(
     channels: int, kernel_size: int | tuple[int, int], dilation: int = 1
 ) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """How far each channel moves: output[y, x] is input[y + dy, x + dx].
+    """Returns the shift of each channel: output[y, x] is input[y + dy, x + dx].
 
-    The paper's assignment, in the order of the authors' public code: with a kernel of h×w, channel
-    c below ⌊channels / hw⌋·hw has dx = d·(c mod w − ⌊w/2⌋) and dy = d·((c ÷ w) mod h − ⌊h/2⌋); the
-    channels left over stay, as all do where there are fewer than h·w.
+    This is the paper's assignment, in the order of the authors' public code. With an h×w kernel,
+    channel c below ⌊channels / hw⌋·hw has dx = d·(c mod w − ⌊w/2⌋) and
+    dy = d·(⌊c/w⌋ mod h − ⌊h/2⌋). The remaining channels don't move.
 
     Args:
-        channels: how many there are.
-        kernel_size: odd height and width of the neighbourhood; one number for a square.
+        channels: Number of channels.
+        kernel_size: Odd height and width of the neighborhood; one number for a square.
         dilation: d, pixels between two neighbors.
 
     Returns:
-        (channels, 2) integers: dy and dx of each channel, in pixels.
+        dy and dx of each channel in pixels, int64 (channels, 2).
 
     Raises:
-        ZooError: an even or negative kernel size, or a dilation or a number of channels below 1.
+        ZooError: if a kernel size is not positive and odd, or the dilation or the number of
+            channels is below 1.
     """
     height, width = (kernel_size,) * 2 if isinstance(kernel_size, int) else kernel_size
     if min(height, width) < 1 or height % 2 == 0 or width % 2 == 0 or dilation < 1 or channels < 1:
         raise ZooError(
-            "impossible shift",
-            expected="odd kernel sizes, a dilation and channels of at least 1",
+            "invalid shift",
+            expected="odd kernel sizes, at least 1 channel and a dilation of at least 1",
             got=f"kernel {height}×{width}, dilation {dilation}, {channels} channels",
         )
     c = np.arange(channels)
@@ -50,23 +51,24 @@ def shifts(
 
 @tf_keras.saving.register_keras_serializable("zoo")
 class Shift(tf_keras.layers.Layer):
-    """Moves every channel by its own whole number of pixels; zeros come in from outside.
+    """Moves every channel by a fixed whole number of pixels; pixels outside are zero.
 
     (batch, h, w, c) → (batch, ⌈h/s⌉, ⌈w/s⌉, c), in the compute dtype. With stride s the output at i
-    is the shifted input at s·i, just as if a 1×1 convolution of that stride followed.
+    is the shifted input at s·i, as if a 1×1 convolution with that stride followed.
 
-    Computed as a depthwise convolution with a constant one-hot kernel. That is exact in every
-    dtype, and since no kernel gradient is needed, a training step is faster than with an ordinary
-    depthwise convolution and several times faster than with slices. As in any convolution, a NaN or
-    an infinity spreads to its neighbors.
+    Computed as a depthwise convolution with a constant one-hot kernel. This is exact in every
+    dtype. Since no kernel gradient is needed, a training step is faster than with a trained
+    depthwise convolution, and several times faster than with slices. As in any convolution, a NaN
+    or infinity spreads to its neighbors.
 
     Args:
-        kernel_size: odd height and width of the neighbourhood; one number for a square.
-        dilation: pixels between two neighbors.
-        strides: pixels between two outputs.
+        kernel_size: Odd height and width of the neighborhood; one number for a square.
+        dilation: Pixels between two neighbors.
+        strides: Pixels between two outputs.
+        **kwargs: Arguments of every layer.
 
     Raises:
-        ZooError: see `shifts`; when the layer is built.
+        ZooError: as `shifts`, when the layer is built.
     """
 
     def __init__(
@@ -77,18 +79,18 @@ class Shift(tf_keras.layers.Layer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        # A saved configuration has a list in the tuple's place.
+        # A saved configuration has a list instead of the tuple.
         self.kernel_size = kernel_size if isinstance(kernel_size, int) else (*kernel_size,)
         self.dilation = dilation
         self.strides = strides
 
     def build(self, input_shape: tf.TensorShape) -> None:
-        """Makes the table of shifts for the number of channels."""
+        """Computes the shift of each channel."""
         self._table = shifts(input_shape[-1], self.kernel_size, self.dilation)
         super().build(input_shape)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Shifts a batch of feature maps."""
+        """Shifts feature maps: (batch, h, w, c) → (batch, ⌈h/s⌉, ⌈w/s⌉, c)."""
         x, padding = inputs, "SAME"
         table, reach = self._table, np.abs(self._table).max(axis=0)
         sizes = x.shape[1:3].as_list()
@@ -113,11 +115,11 @@ class Shift(tf_keras.layers.Layer):
         return x
 
     def compute_output_shape(self, input_shape: tf.TensorShape) -> tf.TensorShape:
-        """The input's, with height and width divided by the stride and rounded up."""
+        """Returns (batch, ⌈h/s⌉, ⌈w/s⌉, c)."""
         return strided_shape(input_shape, self.strides)
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Returns the arguments that recreate the layer."""
         return {
             **super().get_config(),
             "kernel_size": self.kernel_size,
@@ -127,16 +129,16 @@ class Shift(tf_keras.layers.Layer):
 
 
 def strided_shape(input_shape: tf.TensorShape, strides: int) -> tf.TensorShape:
-    """(batch, ⌈h/s⌉, ⌈w/s⌉, c) of (batch, h, w, c); unknown sizes stay unknown."""
+    """Returns (batch, ⌈h/s⌉, ⌈w/s⌉, c) for an input (batch, h, w, c); unknown sizes stay None."""
     batch, height, width, channels = tf.TensorShape(input_shape).as_list()
     sizes = [None if size is None else -(-size // strides) for size in (height, width)]
     return tf.TensorShape([batch, *sizes, channels])
 
 
 def _same_window(size: int, strides: int, reach: int) -> tuple[int, int]:
-    # The least kernel length at which "SAME" padding leaves `reach` pixels on both sides of pixel
-    # strides·i, and how many lie before it. An odd kernel with stride 2 would be centered on pixel
-    # 2i + 1 of an even-sized input; explicit padding is slower than a wider kernel.
+    # Number of pixels before pixel strides·i, and the shortest kernel for which "SAME" padding
+    # covers `reach` pixels on both sides of it. An odd kernel with stride 2 would be centered on
+    # pixel 2i + 1 of an even-sized input, and explicit padding is slower than a longer kernel.
     outputs = -(-size // strides)
     length = 2 * reach + 1
     while True:

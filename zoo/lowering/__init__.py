@@ -1,1 +1,1 @@
-"""Keras networks rewritten in layers that TFLite has as builtin operators."""
+"""Rewrites Keras networks with layers that TFLite has builtin operators for."""

@@ -1,12 +1,12 @@
-"""Layers without a good TFLite operator → builtin ones, without changing what a network gives.
+"""Replaces layers without an efficient TFLite operator by equivalent builtin operators.
 
-| layer | becomes | file |
+| layer | replacement | module |
 |---|---|---|
 | `Shift`, `SparseShift`, `ActiveShift` | constant depthwise convolutions | `shift_forms` |
 | `LocalResponseNormalization` | itself, kept in float32 | `operator_forms` |
-| hard-swish, integers | operators that the converter does not fuse | `operator_forms` |
-| PReLU of one weight | leaky ReLU | `operator_forms` |
-| average pool, integers | constant depthwise convolution | `operator_forms` |
+| hard-swish, integer models | operators that the converter does not fuse | `operator_forms` |
+| PReLU with one weight | leaky ReLU | `operator_forms` |
+| average pool, integer models | constant depthwise convolution | `operator_forms` |
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from zoo import layers as own
+from zoo import layers as zoo_layers
 from zoo.errors import ZooError
 from zoo.lowering import operator_forms, shift_forms
 from zoo.lowering.keras_graph import KerasGraph
@@ -26,27 +26,27 @@ from zoo.lowering.keras_graph import KerasGraph
 layers = tf_keras.layers
 Tensor = Any  # a symbolic Keras tensor; tf_keras has no type for it
 
-_SHIFTS = (own.Shift, own.SparseShift, own.ActiveShift)
+_SHIFTS = (zoo_layers.Shift, zoo_layers.SparseShift, zoo_layers.ActiveShift)
 
 
 def lower(model: tf_keras.Model, integer: bool = False, hard_swish: bool = True) -> tf_keras.Model:
-    """An equivalent network for inference, of layers that TFLite has as builtin operators.
+    """Returns an equivalent network for inference whose layers all have builtin TFLite operators.
 
-    Shifts are taken as they are now: the result does not learn them.
+    Shifts become constants with their current values; the result can't train them.
 
     Args:
-        model: functional, with one input and one output of known sizes; it is not changed.
-        integer: whether the result will be quantized to integers, where other forms are faster.
-        hard_swish: whether an integer hard-swish is taken apart; what rounds its parts keeps them
-            from being fused anyway.
+        model: Functional model with one input and one output of static size; it is not changed.
+        integer: Whether the result will be quantized to integers, for which other forms are faster.
+        hard_swish: Whether to decompose hard-swishes of an integer model. False for
+            quantization-aware training, whose fake-quantization of the parts prevents fusion.
 
     Returns:
-        A network with copies of the weights, the same name and the same input; `model` itself where
-        there is nothing to lower.
+        A model with copies of the weights and with the same name and input; `model` itself if there
+        is nothing to lower.
 
     Raises:
-        ZooError: a model that is not functional, has several inputs or outputs, holds a shift
-            within another layer or model, or does not know the size of its maps.
+        ZooError: if the model is not functional, has several inputs or outputs, contains a shift
+            inside another layer or model, or has shifts of feature maps of unknown size.
     """
     if not getattr(model, "_is_graph_network", False):
         raise _refusal(model, "a functional model", type(model).__name__)
@@ -57,13 +57,15 @@ def lower(model: tf_keras.Model, integer: bool = False, hard_swish: bool = True)
             f"{len(model.inputs)} inputs, {len(model.outputs)} outputs",
         )
     graph = KerasGraph(model)
-    hidden = [
+    nested = [
         layer.name
         for layer in model.submodules
         if isinstance(layer, _SHIFTS) and layer not in graph.calls
     ]
-    if hidden:
-        raise _refusal(model, "shifts as layers of the model itself", f"{hidden[0]} within a layer")
+    if nested:
+        raise _refusal(
+            model, "shift layers at the top level of the model", f"{nested[0]} inside another layer"
+        )
     swishes = graph.hard_swishes() if integer and hard_swish else {}
     if not swishes and not any(
         isinstance(layer, _SHIFTS) or operator_forms.form(layer, integer) for layer in graph.calls
@@ -73,7 +75,7 @@ def lower(model: tf_keras.Model, integer: bool = False, hard_swish: bool = True)
 
 
 class _Lowering:
-    """Calls copies of a network's layers, or what they are lowered to, in the same order."""
+    """Rebuilds a network: calls copies of its layers, or their replacements, in the same order."""
 
     def __init__(
         self, model: tf_keras.Model, graph: KerasGraph, swishes: dict[int, Tensor], integer: bool
@@ -85,18 +87,18 @@ class _Lowering:
         self._copies: dict[tf_keras.layers.Layer, tf_keras.layers.Layer] = {}
         self._tensors: dict[int, Tensor] = {}
         self._skipped: set[int] = set()
-        # Layer → the order of its input's channels, where that is no longer the original one.
+        # Layer → order of its input channels, if it differs from the original.
         self._orders: dict[tf_keras.layers.Layer, np.ndarray] = {}
         self._splits: dict[int, list[Any]] = {}
-        self._met: Counter[tf_keras.layers.Layer] = Counter()
+        self._calls_done: Counter[tf_keras.layers.Layer] = Counter()
 
     def run(self) -> tf_keras.Model:
         for node in self._graph.nodes:
             self._plan_split(node)
         for node in self._graph.nodes:
             outputs = self._call(node)
-            made = tf.nest.flatten(node.outputs)
-            for old, new in zip(made, tf.nest.flatten(outputs), strict=True):
+            originals = tf.nest.flatten(node.outputs)
+            for old, new in zip(originals, tf.nest.flatten(outputs), strict=True):
                 self._tensors[id(old)] = new
         for layer, copy in self._copies.items():
             weights = layer.get_weights()
@@ -107,14 +109,14 @@ class _Lowering:
         return tf_keras.Model(*ends, name=self._model.name)
 
     def _plan_split(self, node: Any) -> None:
-        if not isinstance(node.layer, _SHIFTS) or isinstance(node.layer, own.ActiveShift):
+        if not isinstance(node.layer, _SHIFTS) or isinstance(node.layer, zoo_layers.ActiveShift):
             return
         table, size = _table(node.layer), node.outputs.shape[1:3]
         chain = self._graph.around(node)
         stride = node.layer.strides
         if chain and shift_forms.worth_splitting(table, size, stride, self._integer):
             self._splits[id(node)] = chain
-            self._skipped |= {id(each) for each in chain[:-2]}
+            self._skipped |= {id(skipped) for skipped in chain[:-2]}
             still = ~table.any(axis=1)
             self._orders[chain[-1].layer] = np.argsort(still, kind="stable")
 
@@ -144,9 +146,11 @@ class _Lowering:
     def _shift(self, layer: tf_keras.layers.Layer, x: Tensor, table: np.ndarray) -> Tensor:
         size = x.shape[1:3]
         if None in size:
-            raise _refusal(self._model, "maps of known size", f"{layer.name} gets {x.shape}")
-        self._met[layer] += 1
-        call = f"_call{self._met[layer]}" if self._met[layer] > 1 else ""
+            raise _refusal(
+                self._model, "feature maps of known size", f"{layer.name} receives {x.shape}"
+            )
+        self._calls_done[layer] += 1
+        call = f"_call{self._calls_done[layer]}" if self._calls_done[layer] > 1 else ""
         name = f"{layer.name}{call}"
         parts = shift_forms.steps(table, size, layer.strides, self._integer)
         for number, step in enumerate(parts):
@@ -154,7 +158,7 @@ class _Lowering:
         return x
 
     def _split(self, chain: list[Any], x: Tensor) -> Tensor:
-        """The moved channels, shifted, and behind them the others; each has its own convolution."""
+        """Splits the layers before a shift: the moved channels, shifted, then the still ones."""
         shift = chain[-2].layer
         table = _table(shift)
         order = self._orders[chain[-1].layer]
@@ -185,7 +189,7 @@ def _apply(step: shift_forms.DepthwiseStep, x: Tensor, name: str) -> Tensor:
         for size, length in zip(x.shape[1:3], step.kernel.shape, strict=False)
     ]
     if paddings != same:
-        # XNNPACK does it within a float convolution; in int8 it is a copy, hardly to be measured.
+        # XNNPACK fuses this into float convolutions; in int8 it is a copy of negligible cost.
         x = layers.ZeroPadding2D(paddings, name=f"{name}_pad")(x)
     convolution = layers.DepthwiseConv2D(
         step.kernel.shape[:2],
@@ -202,10 +206,10 @@ def _apply(step: shift_forms.DepthwiseStep, x: Tensor, name: str) -> Tensor:
 
 
 def _table(layer: tf_keras.layers.Layer) -> np.ndarray:
-    """(channels, 2) dy and dx in pixels of a built shift layer."""
-    if isinstance(layer, own.Shift):
-        return own.shifts(layer.input_shape[-1], layer.kernel_size, layer.dilation)
-    if isinstance(layer, own.SparseShift):
+    """Returns dy and dx of every channel of a built shift layer, in pixels, (channels, 2)."""
+    if isinstance(layer, zoo_layers.Shift):
+        return zoo_layers.shifts(layer.input_shape[-1], layer.kernel_size, layer.dilation)
+    if isinstance(layer, zoo_layers.SparseShift):
         return layer.integer_shifts
     return np.clip(layer.shift.numpy(), -layer.radius, layer.radius)
 

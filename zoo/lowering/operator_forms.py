@@ -1,6 +1,6 @@
-"""Layers whose TFLite operator XNNPACK leaves out, in operators that it takes.
+"""Replacements for layers whose TFLite operator XNNPACK does not support.
 
-Some forms are for integers only, since in float32 XNNPACK has the operator itself.
+Some are for integer models only, since XNNPACK supports the operator in float32.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from zoo import layers as own
+from zoo import layers as zoo_layers
 from zoo.lowering.shift_forms import same_padding
 
 layers = tf_keras.layers
 Tensor = Any  # a symbolic Keras tensor; tf_keras has no type for it
 Form = Callable[[Any, Tensor], Tensor]
 
-# A layer whose name ends so stays in float32 within an int8 network, between a DEQUANTIZE and a
-# QUANTIZE, which delegates take.
+# Suffix of the names of layers that stay in float32 in an int8 network, between a DEQUANTIZE and a
+# QUANTIZE, which delegates support.
 IN_FLOAT = "_in_float"
-_POOL_TAPS = 25  # larger depthwise kernels are slower than the pool outside the delegate
+_POOL_TAPS = 25  # larger depthwise kernels are slower than an undelegated pool
 
 
 def form(layer: tf_keras.layers.Layer, integer: bool) -> Form | None:
-    """The function (layer, input) → output that replaces a built layer, or None."""
-    if isinstance(layer, own.LocalResponseNormalization):
+    """Returns the function (layer, input) → output that replaces a built layer, or None."""
+    if isinstance(layer, zoo_layers.LocalResponseNormalization):
         return local_response_normalization
     if type(layer) is layers.PReLU and layer.alpha.shape.num_elements() == 1:
         return leaky_relu
@@ -40,29 +40,32 @@ def form(layer: tf_keras.layers.Layer, integer: bool) -> Form | None:
 
 
 def hard_swish(x: Tensor) -> Tensor:
-    """x · relu6(x + 3) / 6, written so that the converter does not fuse it into HARD_SWISH.
+    """Computes x · relu6(x + 3) / 6 in a form that the converter does not fuse into HARD_SWISH.
 
-    relu6(x + 3) / 6 = 1 − relu(1 − relu(x / 6 + 0.5)).
+    It uses relu6(x + 3) / 6 = 1 − relu(1 − relu(x / 6 + 0.5)).
     """
     return x * (1.0 - tf.nn.relu(1.0 - tf.nn.relu(x * (1 / 6) + 0.5)))
 
 
-def local_response_normalization(layer: own.LocalResponseNormalization, x: Tensor) -> Tensor:
-    """The same in float32: squares span too many orders of magnitude for 8 bits."""
+def local_response_normalization(layer: zoo_layers.LocalResponseNormalization, x: Tensor) -> Tensor:
+    """Keeps the layer in float32: squares span too many orders of magnitude for 8 bits."""
     return type(layer).from_config({**layer.get_config(), "name": layer.name + IN_FLOAT})(x)
 
 
 def leaky_relu(layer: tf_keras.layers.PReLU, x: Tensor) -> Tensor:
-    """A PReLU with one weight for the whole map, as LEAKY_RELU.
+    """Replaces a PReLU that has a single weight by LEAKY_RELU.
 
-    XNNPACK has no PRELU in int8, and tflite_runtime 2.14 computes nonsense for a PRELU of one
-    weight: it reads one for every channel.
+    XNNPACK has no int8 PRELU, and tflite_runtime 2.14 computes wrong results for a PRELU with a
+    single weight, since it reads one per channel.
     """
     return layers.LeakyReLU(float(layer.alpha.numpy().item()), name=layer.name)(x)
 
 
 def average(layer: tf_keras.layers.AveragePooling2D, x: Tensor) -> Tensor:
-    """An average pool: a constant depthwise convolution, and a factor where windows are cut off."""
+    """Replaces an average pool by a constant depthwise convolution.
+
+    Windows that extend beyond the border are rescaled, since padding does not count in the mean.
+    """
     window, strides = layer.pool_size, layer.strides
     mean = layers.DepthwiseConv2D(
         window,
@@ -88,6 +91,6 @@ def average(layer: tf_keras.layers.AveragePooling2D, x: Tensor) -> Tensor:
 
 
 def _inside(size: int, stride: int, length: int) -> np.ndarray:
-    """How many pixels of each "SAME" window of `length` lie within the map."""
+    """Returns how many pixels of each "SAME" window of `length` pixels are inside the map."""
     first = np.arange(-(-size // stride)) * stride - same_padding(size, stride, length)[0]
     return np.minimum(first + length, size) - np.maximum(first, 0)

@@ -1,9 +1,8 @@
-"""A shift with constant offsets as the depthwise convolutions that are fastest on XNNPACK.
+"""Constant shifts as the depthwise convolutions that are fastest on XNNPACK.
 
-`steps` decides everything. The costs behind it are those of XNNPACK's depthwise kernels, which are
-made for up to 3, 4 (float32 alone), 9 and 25 taps; fewer taps run in the next larger one, and above
-25 they are slower by another order of magnitude. docs/lowerings.md has the measurements. NumPy
-alone.
+`steps` chooses the convolutions by the cost of XNNPACK's depthwise kernels. These exist for up to
+3, 4 (float32 only), 9 and 25 taps; other kernels run in the next larger one, and above 25 taps they
+are slower by an order of magnitude. docs/lowerings.md has the measurements. Needs only NumPy.
 """
 
 from __future__ import annotations
@@ -14,27 +13,27 @@ import numpy as np
 
 Array = np.ndarray
 
-_ONE_PASS = 9  # taps that stay cheap
-_STRIDED_PASS = 25  # taps that are still better than two passes of which one is not strided
-_SMALL = 3  # taps of the kernel that int8 has for one axis
-_NEAR = 4  # a shift within ±4 pixels has 9 taps on an axis
+_ONE_PASS = 9  # largest number of taps that is cheap
+_STRIDED_PASS = 25  # up to this many taps beat two passes, the first of which has no stride
+_SMALL = 3  # taps of the smallest int8 kernel, which suits one axis
+_NEAR = 4  # shifts within ±4 pixels need 9 taps per axis
 
-# Where a concatenation costs less than it saves in int8; see `worth_splitting`.
+# Limits within which a concatenation costs less than it saves in int8; see `worth_splitting`.
 _SPLIT_PIXELS = 28 * 28
 _SPLIT_SHARE = 0.5
 
 
 @dataclass(frozen=True, eq=False)
 class DepthwiseStep:
-    """One depthwise convolution of a map without padding, or with zeros around it.
+    """One depthwise convolution; pixels outside the feature map are zero.
 
     out[i, j] = Σ kernel[k, l] · in[s·i + top + d·k, s·j + left + d·l].
 
     Attributes:
-        kernel: float32 (height, width, channels).
-        origin: top and left, both at most 0.
-        stride: s.
-        dilation: d.
+        kernel: Weights, float32 (height, width, channels).
+        origin: Top and left, in pixels, both at most 0.
+        stride: s, in pixels.
+        dilation: d, in pixels.
     """
 
     kernel: Array
@@ -46,26 +45,30 @@ class DepthwiseStep:
 def steps(
     table: Array, size: tuple[int, int], stride: int = 1, integer: bool = False
 ) -> list[DepthwiseStep]:
-    """The depthwise convolutions that equal a shift, bilinear between pixels, zeros outside.
+    """Returns depthwise convolutions equivalent to a shift with bilinear interpolation.
 
-    1. Pixels that lie outside the map for every output are left out, and each kernel has the least
-       window around the rest. Nothing is left where no channel moves.
-    2. Offsets that are all multiples of d are a dilated kernel without its zeros.
-    3. More than 9 taps on an axis: first ±4, ±8 … pixels with a dilated kernel of few taps, then
-       the rest, with the same sign so that nothing is lost at the borders.
-    4. Up to 9 taps are one kernel. More are a column of taps and then a row of them, since bilinear
-       weights are separable; with a stride only above 25 taps, as the column would run without it.
-    5. In int8, where 3 taps on one axis have a kernel of their own, 3×3 and less are separated too,
-       but only for whole pixels, which no second rounding blurs.
+    Pixels outside the feature map are zero.
+
+    1. Pixels outside the map for every output are dropped, and each kernel is the smallest window
+       around the remaining ones. If no channel moves, there are no steps.
+    2. If all offsets are multiples of d, the kernel is dilated by d.
+    3. More than 9 taps on an axis are split into two moves: first ±4, ±8 … pixels with a dilated
+       kernel of few taps, then the rest. Both have the same sign, so no pixel is lost at a border.
+    4. Up to 9 taps form one kernel. More are separated into a column and a row, since bilinear
+       weights are separable. With a stride this pays off only above 25 taps, because the column
+       runs without the stride.
+    5. In int8, which has a kernel for 3 taps on one axis, kernels up to 3×3 are also separated, but
+       only for whole pixels, because a second rounding would blur fractional ones.
 
     Args:
-        table: (channels, 2) dy and dx in pixels: output[y, x] is input[y + dy, x + dx].
-        size: height and width of the map.
-        stride: pixels between two outputs; the output at i is the shifted input at stride·i.
-        integer: whether the result is for int8.
+        table: dy and dx of each channel in pixels, (channels, 2): output[y, x] is
+            input[y + dy, x + dx].
+        size: Height and width of the feature map.
+        stride: Pixels between two outputs; the output at i is the shifted input at stride·i.
+        integer: Whether the result is for int8.
 
     Returns:
-        What is to be applied one after the other.
+        Convolutions to apply in order.
     """
     table = np.asarray(table, np.float32)
     dilation = _dilation(table) if stride == 1 else 1
@@ -89,16 +92,17 @@ def steps(
 
 
 def worth_splitting(table: Array, size: tuple[int, int], stride: int, integer: bool) -> bool:
-    """Whether to convolve the moved channels alone and concatenate the others behind them.
+    """Returns whether to shift only the moved channels and concatenate the still ones to them.
 
-    docs/lowerings.md: in int8 that halves what a layer with few moved channels adds, at 28×28 and
-    14×14; at 56×56, and in float32 on every map, the concatenation costs what it saves, or more.
+    In int8 this halves the cost of shifts that move few channels, at 28×28 and 14×14. At 56×56, and
+    in float32 at every size, the concatenation costs at least as much as it saves
+    (docs/lowerings.md).
 
     Args:
-        table: (channels, 2) whole pixels.
-        size: height and width of the map.
-        stride: of the shift.
-        integer: whether the result is for int8.
+        table: dy and dx of each channel in whole pixels, (channels, 2).
+        size: Height and width of the feature map.
+        stride: Stride of the shift.
+        integer: Whether the result is for int8.
     """
     still = ~np.asarray(table).any(axis=1)
     fits = stride == 1 and size[0] * size[1] <= _SPLIT_PIXELS
@@ -120,11 +124,11 @@ def _dilation(table: Array) -> int:
 
 
 def _far(table: Array, size: tuple[int, int], dilation: int) -> Array:
-    """The part of each shift, a multiple of 4, that leaves at most 4 pixels; 0 where 9 taps do."""
+    """Returns the multiple of 4 in each shift that leaves at most 4 pixels; 0 if 9 taps suffice."""
     far = np.zeros_like(table)
     for axis in (0, 1):
         limit = (size[axis] - 1) // dilation
-        # The pixel further out, of the two that a shift lies between.
+        # The outer one of the two pixels that a shift is between.
         outer = np.clip(np.sign(table[:, axis]) * np.ceil(np.abs(table[:, axis])), -limit, limit)
         lowest, highest = min(outer.min(), 0), max(outer.max(), 0)
         if highest - lowest + 1 <= _ONE_PASS:
@@ -137,7 +141,7 @@ def _far(table: Array, size: tuple[int, int], dilation: int) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class _Axis:
-    """Weights (channels, n) of pixels start, start + dilation, … from the output's own."""
+    """Weights (channels, n) of the pixels at offsets start, start + dilation, … from the output."""
 
     taps: Array
     start: int
@@ -152,11 +156,11 @@ def _axis(shift: Array, size: int, stride: int, dilation: int) -> _Axis:
     used = [p[(w > 0) & (np.abs(p) <= reach)] for p, w in pairs]
     offsets = np.concatenate([*used, [0]])
     first, last = int(offsets.min()), int(offsets.max())
-    if dilation > 1:  # "SAME" padding is the only one that stays one operator: a centered window
+    if dilation > 1:  # a centered window: only "SAME" padding remains a single operator
         last = max(last, -first)
         first = -last
     elif stride > 1 and first == last:
-        # GPU delegates have got strided 1×1 convolutions wrong; 3 taps cost about the same.
+        # Some GPU delegates compute strided 1×1 convolutions wrongly; 3 taps cost about the same.
         first = -(same_padding(size, stride, 3)[0])
         last = first + 2
     taps = np.zeros((len(shift), (last - first) // dilation + 1), np.float32)
@@ -168,6 +172,6 @@ def _axis(shift: Array, size: int, stride: int, dilation: int) -> _Axis:
 
 
 def same_padding(size: int, stride: int, length: int) -> tuple[int, int]:
-    """Rows that TensorFlow's "SAME" adds before and after `size` for a kernel of `length` rows."""
+    """Returns the rows that "SAME" pads before and after `size` rows for a kernel of `length`."""
     total = max((-(-size // stride) - 1) * stride + length - size, 0)
     return total // 2, total - total // 2

@@ -1,1 +1,1 @@
-"""Architectures, one module a family, each with `build(...) -> tf_keras.Model`."""
+"""Architectures: one module per family, each with a `build(...) -> tf_keras.Model`."""

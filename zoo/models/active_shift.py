@@ -1,7 +1,7 @@
-"""The networks of active shifts (Jeon & Kim 2018, https://arxiv.org/abs/1806.07370).
+"""Networks with active shifts (Jeon & Kim 2018, https://arxiv.org/abs/1806.07370).
 
-With sparse shifts in the active shifts' place, AS-ResNet is a network of sparse shifts (Chen et
-al. 2019, https://arxiv.org/abs/1903.05285).
+With sparse shifts instead of active ones, AS-ResNet is a network of Chen et al. 2019,
+https://arxiv.org/abs/1903.05285.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from zoo.models.common import Tensor, bn_relu, check_input, classifier, conv, is
 
 layers = tf_keras.layers
 
-# Of each stage: channels over `base`, blocks, stride of the first block; and whether that block has
-# a convolution in its shortcut.
+# For each stage: channels as a multiple of `base`, number of blocks, stride of the first block, and
+# whether that block has a convolution in its shortcut.
 _STAGES = {
     "asnet": ((1, 3, 1, False), (2, 3, 2, True), (4, 3, 2, True)),
     "as_resnet": (
@@ -43,38 +43,40 @@ def build(
     dropout: float = 0.0,
     name: str = "active_shift",
 ) -> tf_keras.Model:
-    """Builds the paper's CIFAR network (ASNet) or AS-ResNet, its ImageNet network.
+    """Builds the paper's CIFAR network (ASNet) or its ImageNet network (AS-ResNet).
 
-    A 3×3 convolution without batch norm, then pre-activated blocks: batch norm, ReLU, 1×1
+    A 3×3 convolution without batch norm is followed by pre-activation blocks: batch norm, ReLU, 1×1
     convolution to `expansion` times the block's channels, batch norm, ReLU, active shift with the
-    stride, 1×1 convolution, plus the input. The first block of a stage that halves the maps has a
-    1×1 convolution without batch norm, from its activated input, for a shortcut. Batch norm and
-    ReLU end the last stage. ASNet has three stages of three blocks of 1, 2 and 4 times `base`
-    channels. AS-ResNet has a first convolution of stride 2, a single block of `base` channels, then
-    stages of 3, 4, 6 and 3 blocks of 1, 2, 4 and 8 times `base`, each halving the maps.
+    block's stride, 1×1 convolution, addition of the input. In stages that halve the feature maps,
+    the shortcut of the first block is a 1×1 convolution of the activated input without batch norm.
+    Batch norm and ReLU follow the last stage. ASNet has three stages of three blocks with 1, 2 and
+    4 times `base` channels. AS-ResNet has a first convolution with stride 2, a single block with
+    `base` channels, then stages of 3, 4, 6 and 3 blocks with 1, 2, 4 and 8 times `base` channels,
+    each of which halves the feature maps.
 
-    ASNet for inputs of 96 pixels and more: the 3×3 convolution has stride 2 and a 3×3/2 max-pool
-    follows, so that 224 ends at 14×14. AS-ResNet below 96 pixels: the first convolution and the
-    stage after the single block have stride 1, so that 32×32 ends at 4×4; the shortcut keeps its
-    convolution. At 224×224 it is 7×7.
+    In ASNet for inputs of 96 pixels and more, the 3×3 convolution has stride 2 and a 3×3/2 max-pool
+    follows; the last feature maps of a 224×224 input are 14×14. In AS-ResNet for inputs below 96
+    pixels, the first convolution and the stage after the single block have stride 1; the last
+    feature maps of a 32×32 input are 4×4. The shortcut keeps its convolution. For a 224×224 input
+    they are 7×7.
 
     Args:
-        network: which of the two.
-        base: channels of the first convolution; the paper's width.
-        expansion: of the channels within a block.
-        shift: "active" is the paper's; "sparse" learns sparse shifts.
-        input_shape: (height, width, channels).
-        classes: number of logits.
-        width: multiplies all channels.
-        include_top: end in logits; else in the last feature maps.
-        dropout: rate before the classifier.
-        name: name of the Keras model.
+        network: Which of the two networks.
+        base: Channels of the first convolution; the paper's width.
+        expansion: Factor for the channels inside a block.
+        shift: "active" as in the paper, or "sparse" for learned sparse shifts.
+        input_shape: (height, width, channels) of the input images.
+        classes: Number of logits.
+        width: Multiplies the channels of every layer.
+        include_top: Whether to end in logits; otherwise the output is the last feature maps.
+        dropout: Dropout rate before the classifier.
+        name: Name of the Keras model.
 
     Returns:
         A functional model, (batch, height, width, channels) float32 → (batch, classes) float32.
 
     Raises:
-        ZooError: the input is smaller than 8×8.
+        ZooError: if the input is smaller than 8×8.
     """
     check_input(input_shape, 8, network)
 

@@ -1,4 +1,4 @@
-"""AlexNet as Caffe has it (Krizhevsky et al. 2012), the network SqueezeNet is compared with."""
+"""Caffe's version of AlexNet (Krizhevsky et al. 2012), the baseline of SqueezeNet's paper."""
 
 from __future__ import annotations
 
@@ -24,39 +24,39 @@ def build(
     dropout: float = 0.5,
     name: str = "alexnet",
 ) -> tf_keras.Model:
-    """Builds AlexNet ending in logits.
+    """Builds AlexNet with logits as output.
 
-    conv2, conv4 and conv5 have two groups, what is left of the paper's two GPUs. Each of conv1
-    and conv2 is followed by ReLU, local response normalization and a 3×3/2 max-pool, in this order;
-    conv5 by ReLU and a pool; fc6 and fc7 by ReLU and dropout.
+    conv2, conv4 and conv5 have two groups, a legacy of the paper's two GPUs. conv1 and conv2 are
+    followed by ReLU, local response normalization and a 3×3/2 max-pool, in this order, conv5 by
+    ReLU and a max-pool, and fc6 and fc7 by ReLU and dropout.
 
-    Inputs of 96 pixels and more get conv1 with 11×11 kernels, stride 4 and no padding. Smaller
-    ones get it as in Krizhevsky's networks for CIFAR-10: 5×5, stride 1, padded, so that the three
-    pools take 32×32 to 4×4. fc6 has one column of weights for each value of pool5 and so shrinks
-    or grows with the input: 6×6×256 → 4096 at 227×227, 4×4×256 → 4096 at 32×32. Weights of the
-    dense layers therefore fit one input size only.
+    For inputs of 96 pixels and more, conv1 has 11×11 kernels, stride 4 and no padding. For smaller
+    ones it is that of Krizhevsky's CIFAR-10 networks: 5×5, stride 1, padded, so the three pools
+    reduce 32×32 to 4×4. The kernel of fc6 depends on the input size: 6×6×256 → 4096 at 227×227,
+    4×4×256 → 4096 at 32×32. Its weights therefore fit only one input size.
 
     Args:
-        input_shape: (height, width, channels).
-        classes: number of logits.
-        width: multiplies the filters of every convolution, and the 4096 of both dense layers.
-        include_top: end in logits; else in the maps of pool5.
-        batch_norm: adds batch normalization to the convolutions, drops their biases and the local
-            response normalization. Initial weights before fc8 are He's then, not the paper's small
-            Gaussians. The dense layers have none, which quantization-aware training does not take.
-        dropout: rate after fc6 and after fc7.
-        name: name of the Keras model.
+        input_shape: (height, width, channels) of the input images.
+        classes: Number of logits.
+        width: Multiplies the filters of every convolution and the 4096 units of fc6 and fc7.
+        include_top: Whether to end in logits; otherwise the output is that of pool5.
+        batch_norm: Adds batch normalization to the convolutions, and drops their biases and the
+            local response normalization. All layers before fc8 then have He initialization instead
+            of the paper's small Gaussians. The dense layers get no batch normalization, since
+            quantization-aware training does not support it there.
+        dropout: Dropout rate after fc6 and fc7.
+        name: Name of the Keras model.
 
     Returns:
         A functional model, (batch, height, width, channels) → (batch, classes) float32.
 
     Raises:
-        ZooError: the input is smaller than 16×16.
+        ZooError: if the input is smaller than 16×16.
     """
     common.check_input(input_shape, 16, "AlexNet")
 
     def initial(bias: float, stddev: float) -> dict[str, Any]:
-        """Initial weights of one layer, as in Caffe's file, or what batch norm wants."""
+        """Returns the initializers of a layer: those of Caffe's file, or He's with batch norm."""
         if batch_norm:
             return {"kernel_initializer": "he_uniform"}
         return {

@@ -1,4 +1,4 @@
-"""Networks of `tf_keras.applications`, rebuilt so that every input size and compression takes them.
+"""Networks of `tf_keras.applications`, rebuilt to support compression and small inputs.
 
 MobileNetV1 (Howard et al. 2017), MobileNetV2 (Sandler et al. 2018), MobileNetV3 (Howard et al.
 2019) and ResNet-50 (He et al. 2016).
@@ -25,7 +25,7 @@ Network = Literal[
 
 @dataclass(frozen=True)
 class _Origin:
-    """The function that has the network, what it wants to be told, and the paper's dropout."""
+    """The function that builds the original network, its arguments, and its dropout rate."""
 
     function: Callable[..., tf_keras.Model]
     arguments: dict[str, Any]
@@ -45,9 +45,9 @@ _ORIGINS = {
     "resnet50": _Origin(_applications.ResNet50, {}, dropout=0.0, has_alpha=False),
 }
 
-# Names that Keras numbers through the process: "re_lu_12", "multiply", "tf.math.multiply_3".
+# Names that Keras numbers across the process: "re_lu_12", "multiply", "tf.math.multiply_3".
 _NUMBERED = re.compile(r"(re_lu|multiply|tf\..*?)(_\d+)?")
-# Stages that a small input can't afford to halve in: 32 pixels then end at 4.
+# Number of leading strides that are removed for small inputs, so a 32-pixel input ends at 4.
 _SMALL_KEEPS = 2
 
 
@@ -61,33 +61,35 @@ def build(
     dropout: float | None = None,
     name: str = "applications",
 ) -> tf_keras.Model:
-    """Builds a network of `tf_keras.applications` with fresh weights, ending in logits.
+    """Builds a network of `tf_keras.applications` with new weights and logits as output.
 
-    The weights have the shapes and the order of the original's, and the outputs are equal. Only
-    what stands in the way of compression and small inputs is different:
+    The weights have the shapes and the order of the original's, and the outputs are equal. The
+    differences are those that compression and small inputs require:
 
-    * Operators become layers: MobileNetV3's `x + 3` and `x / 6` are `Rescaling`, since nothing
-      that quantizes or prunes knows the original's operator layers.
-    * Below 96 pixels the first two strides of 2 are 1: 32×32 ends at 4×4.
-    * `ZeroPadding2D` before a strided layer goes where that stride goes.
-    * Layer names have `_` for `/` and no numbers that depend on what else the process has built.
-    * Batch norm's averages have momentum 0.9; 0.999 would need thousands of steps to settle.
+    * Operators are layers: MobileNetV3's `x + 3` and `x / 6` are `Rescaling`, because quantization
+      and pruning tools don't support the original's operator layers.
+    * Below 96 pixels the first two strides of 2 become 1: the last feature maps of a 32×32 input
+      are 4×4.
+    * The `ZeroPadding2D` before such a layer is removed too.
+    * Layer names have `_` instead of `/`, and no numbers that depend on previously built models.
+    * Batch norm has momentum 0.9; with 0.999 the averages would need thousands of steps to
+      converge.
 
     Args:
-        network: which one.
-        input_shape: (height, width, channels).
-        classes: number of logits.
-        width: the original's `alpha`, with its own rounding; ResNet-50, which has none, gets
-            `scaled` channels.
-        include_top: end in logits; else in the maps before the last global pooling.
-        dropout: rate before the classifier; None is the original's own.
-        name: name of the Keras model.
+        network: Which network to build.
+        input_shape: (height, width, channels) of the input images.
+        classes: Number of logits.
+        width: The original's `alpha`, with the original's rounding. ResNet-50 has no `alpha`; its
+            channels are multiplied and rounded by `scaled`.
+        include_top: Whether to end in logits; otherwise in the input of the last global pooling.
+        dropout: Dropout rate before the classifier; None for the original's.
+        name: Name of the Keras model.
 
     Returns:
         A functional model, (batch, height, width, channels) float32 → (batch, classes) float32.
 
     Raises:
-        ZooError: the input is smaller than 32×32.
+        ZooError: if the input is smaller than 32×32.
     """
     check_input(input_shape, 32, network)
     origin = _ORIGINS[network]
@@ -107,7 +109,7 @@ def build(
 
 
 class _Replay:
-    """Calls new layers in the order of an original network's, and changes them on the way."""
+    """Rebuilds a network layer by layer in the order of the original, with modified layers."""
 
     def __init__(self, original: tf_keras.Model, width: float, small: bool, dropout: float):
         self.width = width
@@ -126,7 +128,7 @@ class _Replay:
             for source in _sources(node)
             if kinds[source] is layers.ZeroPadding2D
         }
-        # Squeeze and excitation pools as well, but earlier.
+        # The last one: squeeze-and-excitation blocks have global pools too.
         self.pool = [n for n, kind in kinds.items() if kind is layers.GlobalAveragePooling2D][-1]
         self.classifier = [n for n, kind in kinds.items() if kind in (layers.Conv2D, layers.Dense)][
             -1
@@ -135,7 +137,7 @@ class _Replay:
     def run(self, include_top: bool) -> tuple[Tensor, Tensor]:
         """Returns the new network's input and output."""
         tensors: dict[str, Tensor] = {}
-        # The nearest layer with a name of its own, which numbered ones are named after.
+        # Layer → nearest preceding layer that is not numbered; numbered layers are named after it.
         roots: dict[str, str] = {}
         for node in self.nodes:
             old = node["name"]
@@ -159,7 +161,7 @@ class _Replay:
         return tensors[self.nodes[0]["name"]], tensors[old]
 
     def _layer(self, node: dict[str, Any], layer: Any, root: str | None) -> tf_keras.layers.Layer:
-        """The layer that replaces `layer`; `root` names it if Keras has numbered it."""
+        """Returns the replacement of `layer`; `root` prefixes its name if Keras has numbered it."""
         config = layer.get_config()
         old = node["name"]
         if "function" in config:
@@ -175,7 +177,7 @@ class _Replay:
         if old == self.pool:
             config["name"] = "pool"
         elif old == self.classifier:
-            # The loss needs float32 also under mixed precision.
+            # The loss needs float32 even under mixed precision.
             config.update(name="classifier", dtype="float32")
         elif isinstance(layer, layers.Conv2D) and not isinstance(layer, layers.DepthwiseConv2D):
             config["filters"] = scaled(config["filters"], self.width)
@@ -189,15 +191,15 @@ def _rescaling(function: str, arguments: dict[str, Any], root: str) -> tf_keras.
         return layers.Rescaling(1.0, offset=arguments["y"], name=f"{root}_add")
     if function == "math.multiply":
         return layers.Rescaling(arguments["y"], name=f"{root}_scale")
-    raise ValueError(f"tf_keras.applications has a new operator, {function!r}")
+    raise ValueError(f"unsupported operator in tf_keras.applications: {function!r}")
 
 
 def _sources(node: dict[str, Any]) -> list[str]:
-    """Names of the layers that feed one."""
+    """Returns the names of the input layers of a node."""
     if not node["inbound_nodes"]:
         return []
     first = node["inbound_nodes"][0]
-    # An operator's node is one [name, node, tensor, arguments]; a layer's is a list of these.
+    # For an operator it is one [name, node, tensor, arguments], for a layer a list of these.
     return [first[0]] if isinstance(first[0], str) else [source[0] for source in first]
 
 
@@ -207,5 +209,5 @@ def _stride(layer: Any) -> int:
 
 
 def _is_identity(layer: Any) -> bool:
-    """Whether it is the soft-max's place, which `classifier_activation=None` leaves empty."""
+    """Returns whether this is the identity that `classifier_activation=None` puts for softmax."""
     return isinstance(layer, layers.Activation) and layer.get_config()["activation"] == "linear"

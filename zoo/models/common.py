@@ -1,4 +1,4 @@
-"""What the families share: widths, input sizes, convolution with batch norm, the classifier."""
+"""Helpers of all families: widths, input sizes, convolutions with batch norm, the classifier."""
 
 from __future__ import annotations
 
@@ -11,21 +11,26 @@ from zoo.errors import ZooError
 layers = tf_keras.layers
 Tensor = Any  # a symbolic Keras tensor; tf_keras has no type for it
 
-# Below this height or width an input is CIFAR-sized: a network made for ImageNet leaves out its
-# first downsamplings, and one made for CIFAR needs no further ones.
+# Inputs with a smaller height or width are CIFAR-sized: ImageNet networks skip their first
+# downsampling layers for them, while CIFAR networks add such layers for larger inputs.
 SMALL_INPUT = 96
 
 
 def is_small(input_shape: tuple[int, int, int]) -> bool:
-    """Whether an image of (height, width, channels) is CIFAR-sized."""
+    """Returns whether an input (height, width, channels) is CIFAR-sized."""
     return min(input_shape[:2]) < SMALL_INPUT
 
 
 def check_input(input_shape: tuple[int, int, int], minimum: int, network: str) -> None:
-    """Refuses an image that the network would shrink to nothing.
+    """Checks that the feature maps of an input don't vanish.
+
+    Args:
+        input_shape: (height, width, channels).
+        minimum: Smallest height and width.
+        network: Name of the network for the error message.
 
     Raises:
-        ZooError: height or width is below `minimum`, or there are no channels.
+        ZooError: if height or width is below `minimum`, or there are no channels.
     """
     height, width, channels = input_shape
     if min(height, width) < minimum or channels < 1:
@@ -37,35 +42,35 @@ def check_input(input_shape: tuple[int, int, int], minimum: int, network: str) -
 
 
 def scaled(channels: int, width: float) -> int:
-    """`channels` times `width`, to the nearest multiple of 8; unchanged at width 1.
+    """Returns `channels` times `width`, rounded to a multiple of 8; unchanged at width 1.
 
-    Multiples of 8 fill the vector registers of phones. As in MobileNetV2's code, rounding never
-    takes more than a tenth away.
+    Multiples of 8 fill the vector registers of phones. As in MobileNetV2's code, rounding removes
+    at most a tenth of the channels.
     """
     if width == 1:
         return channels
-    wanted = channels * width
-    rounded = max(8, int(wanted + 4) // 8 * 8)
-    return rounded + 8 if rounded < 0.9 * wanted else rounded
+    exact = channels * width
+    rounded = max(8, int(exact + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * exact else rounded
 
 
 def batch_norm(x: Tensor, name: str) -> Tensor:
-    """Batch normalization; its averages settle within one epoch of a small data set."""
+    """Batch normalization whose averages converge within one epoch of a small dataset."""
     return layers.BatchNormalization(momentum=0.9, epsilon=1e-3, name=name)(x)
 
 
 def bn_relu(x: Tensor, name: str) -> Tensor:
-    """Batch norm, `NAME_bn`, and ReLU, `NAME_relu`: what a pre-activated block begins with."""
+    """Batch norm `NAME_bn` and ReLU `NAME_relu`, the start of a pre-activation block."""
     return layers.ReLU(name=f"{name}_relu")(batch_norm(x, f"{name}_bn"))
 
 
 def relu6(name: str) -> tf_keras.layers.Layer:
-    """ReLU cut off at 6, the activation of MobileNets."""
+    """ReLU clipped at 6, the activation of MobileNets."""
     return layers.ReLU(6.0, name=name)
 
 
 def conv(x: Tensor, filters: int, kernel: int, name: str, stride: int = 1) -> Tensor:
-    """Convolution with same padding and without bias, for a batch norm somewhere behind it."""
+    """Convolution with same padding and without bias, for networks with batch norm."""
     return layers.Conv2D(
         filters,
         kernel,
@@ -86,7 +91,7 @@ def conv_bn(
     stride: int = 1,
     activation: tf_keras.layers.Layer | None = None,
 ) -> Tensor:
-    """Convolution without bias, `NAME`, batch norm, `NAME_bn`, and the activation layer if any."""
+    """Convolution `NAME` without bias, batch norm `NAME_bn` and an optional activation layer."""
     x = batch_norm(conv(x, filters, kernel, name, stride), f"{name}_bn")
     return x if activation is None else activation(x)
 
@@ -99,7 +104,7 @@ def depthwise_bn(
     stride: int = 1,
     activation: tf_keras.layers.Layer | None = None,
 ) -> Tensor:
-    """Depthwise convolution without bias, `NAME`, batch norm, `NAME_bn`, and the activation."""
+    """Depthwise convolution `NAME` without bias, batch norm `NAME_bn` and optional activation."""
     x = layers.DepthwiseConv2D(
         kernel,
         strides=stride,
@@ -113,13 +118,12 @@ def depthwise_bn(
 
 
 def caffe_max_pool(x: Tensor, name: str) -> Tensor:
-    """3×3 max-pool with stride 2 whose output size is rounded up, as Caffe's is.
+    """3×3 max-pool with stride 2 and Caffe's rounding of the output size.
 
-    The last, partial window counts: n pixels become ⌈(n − 3) / 2⌉ + 1.
+    Partial windows at the end count: n pixels become ⌈(n − 3) / 2⌉ + 1.
     """
-    # For even n that is "same" padding, which then adds one cell behind the last; for odd n
-    # "valid" is exact. Where only one side is even each axis has its own pool: a maximum over 3×3
-    # is one over rows of one over columns.
+    # This is "same" padding for even n, which then pads one pixel at the end, and "valid" for odd
+    # n. If only one side is even, each axis has its own pool: a 3×3 maximum is separable.
     rows, columns = ("valid" if n % 2 else "same" for n in x.shape[1:3])
     if rows == columns:
         return layers.MaxPooling2D(3, 2, padding=rows, name=name)(x)
@@ -128,9 +132,9 @@ def caffe_max_pool(x: Tensor, name: str) -> Tensor:
 
 
 def classifier(x: Tensor, classes: int, dropout: float) -> Tensor:
-    """Global average pool, dropout where its rate is above 0, and a dense layer to the logits.
+    """Global average pool, dropout if its rate is above 0, and a dense layer to the logits.
 
-    The logits are float32 also under mixed precision, where the loss needs it.
+    The logits are float32 even under mixed precision, as the loss requires.
     """
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     if dropout:

@@ -1,8 +1,8 @@
-"""EfficientNet-Lite (Liu 2020): EfficientNet (Tan & Le 2019) without what phones do badly.
+"""EfficientNet-Lite (Liu 2020): EfficientNet (Tan & Le 2019) with mobile-friendly operators.
 
 https://arxiv.org/abs/1905.11946, table 1, and
-https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite: no squeeze and
-excitation, ReLU6 instead of swish, stem and head of fixed size.
+https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite: no
+squeeze-and-excitation, ReLU6 instead of swish, stem and head of fixed width.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from zoo.models.common import (
 layers = tf_keras.layers
 
 _STEM, _HEAD = 32, 1280
-# (expansion, channels, blocks, stride, kernel) of B0's seven stages.
+# (expansion, channels, blocks, stride, kernel) of the seven stages of EfficientNet-B0.
 _STAGES = (
     (1, 16, 1, 1, 3),
     (6, 24, 2, 2, 3),
@@ -44,24 +44,25 @@ def build(
     dropout: float = 0.2,
     name: str = "efficientnet_lite",
 ) -> tf_keras.Model:
-    """Builds EfficientNet-Lite0 ending in logits.
+    """Builds EfficientNet-Lite0 with logits as output.
 
-    The weights fit every input size. Below 96 pixels the stem and stage 2 have stride 1: 32×32
-    ends at 4×4. EfficientNet's stochastic depth, which acts in training only, is left out.
+    The weights fit every input size. Below 96 pixels the stem and stage 2 have stride 1: the last
+    feature maps of a 32×32 input are 4×4. EfficientNet's stochastic depth, which is only active
+    during training, is omitted.
 
     Args:
-        input_shape: (height, width, channels).
-        classes: number of logits.
-        width: multiplies the channels of the stages; stem and head stay, as in the larger Lites.
-        include_top: end in logits; else in the head convolution's maps.
-        dropout: rate before the classifier.
-        name: name of the Keras model.
+        input_shape: (height, width, channels) of the input images.
+        classes: Number of logits.
+        width: Multiplies the channels of the stages but not of stem and head, as in larger Lites.
+        include_top: Whether to end in logits; otherwise the output is that of the head convolution.
+        dropout: Dropout rate before the classifier.
+        name: Name of the Keras model.
 
     Returns:
         A functional model, (batch, height, width, channels) float32 → (batch, classes) float32.
 
     Raises:
-        ZooError: the input is smaller than 16×16.
+        ZooError: if the input is smaller than 16×16.
     """
     check_input(input_shape, 16, "EfficientNet-Lite")
     small = is_small(input_shape)

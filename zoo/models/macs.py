@@ -1,8 +1,8 @@
 """Parameters and multiply-accumulates (MACs) of a Keras network, layer by layer.
 
-Our own counter, so that every network is counted by the same rule: the products of convolutions and
-dense layers, each with its addition, for one image. Biases, batch normalization, activations,
-pooling, element-wise operations and shifts count nothing, which is the convention of the papers.
+All networks are counted by the same rule: one MAC for each multiplication and addition in
+convolutions and dense layers, for one image. Biases, batch normalization, activations, pooling,
+element-wise operations and shifts don't count, which is the convention of the papers.
 """
 
 from __future__ import annotations
@@ -12,29 +12,28 @@ from dataclasses import dataclass
 
 import tf_keras
 
-from zoo import layers as own
+from zoo import layers as zoo_layers
 from zoo.errors import ZooError
 
 _keras = tf_keras.layers
 
-# Layers whose weights of rank 2 and more are no matrices to multiply by: PReLU's slopes, and the
-# shifts of channels. By our rule interpolating between four pixels counts as nothing, as moving by
-# whole pixels does.
-_NO_MACS = (_keras.PReLU, own.LearnedShift)
+# Layers whose weights of rank 2 and above are not kernels: slopes of PReLU, shifts of channels.
+# Interpolation between four pixels counts no MACs, just like moving by whole pixels.
+_NO_MACS = (_keras.PReLU, zoo_layers.LearnedShift)
 
 
 @dataclass(frozen=True)
 class LayerCount:
-    """One layer of a functional network.
+    """Counts of one layer of a functional model.
 
     Attributes:
-        name: of the layer.
-        kind: its class.
-        inputs: names of the layers that feed it.
-        output: shape of what it gives for one image.
-        parameters: all of them.
-        trainable: those that training changes.
-        macs: multiply-accumulates for one image.
+        name: Name of the layer.
+        kind: Name of its class.
+        inputs: Names of its input layers.
+        output: Shape of its output without the batch dimension.
+        parameters: Number of all parameters.
+        trainable: Number of trainable parameters.
+        macs: Multiply-accumulates for one image.
     """
 
     name: str
@@ -47,28 +46,28 @@ class LayerCount:
 
 
 def layer_counts(model: tf_keras.Model) -> list[LayerCount]:
-    """One row a layer, in the order of the graph.
+    """Counts every layer, in the order of the graph.
 
     Raises:
-        ZooError: a layer that is used twice, or one with kernels that there is no rule for.
+        ZooError: if a layer is used more than once, or has kernels but no counting rule.
     """
     return [_count(layer) for layer in model.layers]
 
 
 def macs(model: tf_keras.Model) -> int:
-    """Multiply-accumulates of one inference on one image."""
+    """Returns the multiply-accumulates per inference of one image."""
     return sum(row.macs for row in layer_counts(model))
 
 
 def trainable_parameters(model: tf_keras.Model) -> int:
-    """Parameters that training changes."""
+    """Returns the number of trainable parameters."""
     return sum(_size(weight) for weight in model.trainable_weights)
 
 
 def _count(layer: tf_keras.layers.Layer) -> LayerCount:
     if len(layer.inbound_nodes) != 1:
         raise ZooError(
-            "can't count a layer that is not used exactly once",
+            "MACs can only be counted for layers that are used exactly once",
             where=layer.name,
             got=f"{len(layer.inbound_nodes)} uses",
         )
@@ -89,15 +88,15 @@ def _count(layer: tf_keras.layers.Layer) -> LayerCount:
 
 def _macs(layer: tf_keras.layers.Layer, output: tuple[int, ...]) -> int:
     kind = type(layer)
-    if kind in (_keras.Conv2D, own.GroupedConv2D):
-        # The kernel holds height × width × (input / groups) × output.
+    if kind in (_keras.Conv2D, zoo_layers.GroupedConv2D):
+        # The kernel is (height, width, input channels / groups, output channels).
         return _size(layer.kernel) * output[1] * output[2]
     if kind is _keras.DepthwiseConv2D:
         return _size(layer.depthwise_kernel) * output[1] * output[2]
     if kind is _keras.Dense:
         return _size(layer.kernel) * math.prod(output[1:-1])
     if not isinstance(layer, _NO_MACS) and any(len(w.shape) > 1 for w in layer.weights):
-        raise ZooError("no rule for counting the MACs of a layer", where=layer.name, got=kind)
+        raise ZooError("no rule for counting the MACs of this layer", where=layer.name, got=kind)
     return 0
 
 

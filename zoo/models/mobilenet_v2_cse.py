@@ -1,8 +1,8 @@
 """MobileNetV2 for CIFAR and its channel-wise squeeze-and-excitation (CSE) variants, Park & Kim.
 
-CSE weighs pixels, not channels: the mean over the channels, a vector of H·W values, goes through
-two dense layers and a sigmoid, and each pixel of every channel is multiplied by its value. The
-dense layers have the size of the maps, so that **a network's weights fit one input size only**.
+CSE weights pixels, not channels: the mean over the channels, a vector of H·W values, passes through
+two dense layers and a sigmoid, and each pixel of every channel is multiplied by the result. The
+dense layers have the size of the feature maps, so **the weights fit only one input size**.
 """
 
 from __future__ import annotations
@@ -31,15 +31,19 @@ Layout = Literal["mobilenet_v2", "optimized", "cse_mix", "cse_only"]
 TableReading = Literal["A", "B"]
 
 _STEM = 32
-_CHANNELS = (16, 24, 32, 64, 96, 160, 320)  # of MobileNetV2's seven rows
+_CHANNELS = (16, 24, 32, 64, 96, 160, 320)  # of the seven rows of MobileNetV2's table
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """The seven rows. `expansion` 0 is a CSE block; `modified` has the PReLU stem and light tail.
+    """Configuration of the seven rows of blocks.
 
-    `small` are the strides below 96 pixels, behind a stem with stride 1; `large` are those from
-    96 pixels on, behind one with stride 2.
+    Attributes:
+        expansion: Expansion factor of the bottlenecks; 0 stands for CSE blocks.
+        repeats: Number of blocks.
+        small: Strides for inputs below 96 pixels, after a stem with stride 1.
+        large: Strides for inputs from 96 pixels on, after a stem with stride 2.
+        modified: Whether the stem has PReLU and the tail is a depthwise convolution.
     """
 
     expansion: tuple[int, ...]
@@ -63,7 +67,7 @@ _LAYOUTS: dict[str, _Rows] = {
         small=(1, 1, 1, 2, 2, 1, 2),
         large=(1, 1, 2, 2, 2, 1, 1),
     ),
-    # Ours, within 1 % of the printed counts: see `build`.
+    # Our layouts, within 1 % of the printed counts; see `build`.
     "optimized": _Rows(
         expansion=(1, 6, 6, 1, 1, 1, 1),
         repeats=(1, 2, 3, 4, 3, 3, 1),
@@ -81,7 +85,7 @@ _LAYOUTS: dict[str, _Rows] = {
 
 @dataclass(frozen=True)
 class _Gate:
-    """The squeezed size is min(`cap`, H·W / 16), where H·W is taken before or after the stride."""
+    """Squeezed size min(`cap`, H·W / 16), with H·W from before or after the stride."""
 
     cap: int
     after_stride: bool
@@ -101,45 +105,46 @@ def build(
     dropout: float = 0.0,
     name: str = "mobilenet_v2_cse",
 ) -> tf_keras.Model:
-    """Builds one of the paper's networks, ending in logits.
+    """Builds one of the paper's networks with logits as output.
 
     Layouts:
-        mobilenet_v2: the baseline; inverted bottlenecks in all seven rows, ReLU6 everywhere.
-        cse_mix: bottlenecks in the first three rows, CSE blocks in the last four; PReLU with one
-            weight in the stem and the tail; the tail is a depthwise 1×1 convolution with
-            multiplier 4 instead of MobileNetV2's dense one.
-        optimized: the paper does not lay out its "optimized" network. This layout is ours:
-            MobileNetV2 without expansion in its last four rows and with the light tail.
-        cse_only: likewise ours: one CSE block for each of the seven rows.
+        mobilenet_v2: The baseline: inverted bottlenecks in all seven rows, ReLU6 everywhere.
+        cse_mix: Bottlenecks in the first three rows and CSE blocks in the last four. Stem and tail
+            have PReLU with a single weight, and the tail is a depthwise 1×1 convolution with
+            multiplier 4 instead of MobileNetV2's full one.
+        optimized: The paper does not specify its "optimized" network. This layout is ours:
+            MobileNetV2 without expansion in the last four rows and with the depthwise tail.
+        cse_only: This layout is ours too: one CSE block for each of the seven rows.
 
-    Readings of the CSE gate, where the paper and its code differ:
-        A (the code): at most 8 squeezed values, the gate before the stride.
-        B (the paper's labels): at most 16, the gate after the stride. The shortcut is then
-            averaged over 2×2 pixels, since the one learned 2×2 convolution that the published
-            count has room for stands before the gate.
+    Readings of the CSE gate, for which the paper and its code differ:
+        A (the code): At most 8 squeezed values, with the gate before the stride.
+        B (the paper's labels): At most 16 squeezed values, with the gate after the stride. The
+            shortcut is averaged over 2×2 pixels: the published count allows for only one learned
+            2×2 convolution, and it comes before the gate.
 
-    Inputs below 96 pixels get the CIFAR strides: 32×32 ends at 4×4. Larger ones get those of the
-    paper's Imagenette network, a stem with stride 2 and later halvings: 224×224 ends at 14×14
-    (`optimized` at 7×7, `cse_only` at 4×4).
+    Inputs below 96 pixels have the CIFAR strides: the last feature maps of a 32×32 input are 4×4.
+    Larger ones have those of the paper's Imagenette network, which has stride 2 in the stem and
+    reduces the feature maps later: for a 224×224 input they are 14×14 (`optimized` 7×7, `cse_only`
+    4×4).
 
-    Weights of the CSE gates depend on the input size: a CSE network trained at one size can't be
-    loaded at another.
+    The weights of the CSE gates depend on the input size: a CSE network trained at one size can't
+    be loaded at another.
 
     Args:
-        layout: which network.
-        input_shape: (height, width, channels).
-        classes: number of logits.
-        reading: of the CSE gate; no matter where the layout has none.
-        width: multiplies the channels of every layer, the tail's included.
-        include_top: end in logits; else in the tail's maps.
-        dropout: rate before the classifier; the paper names none.
-        name: name of the Keras model.
+        layout: Which network to build.
+        input_shape: (height, width, channels) of the input images.
+        classes: Number of logits.
+        reading: Reading of the CSE gate; ignored by layouts without one.
+        width: Multiplies the channels of every layer, including the tail.
+        include_top: Whether to end in logits; otherwise the output is that of the tail.
+        dropout: Dropout rate before the classifier; the paper does not mention one.
+        name: Name of the Keras model.
 
     Returns:
         A functional model, (batch, height, width, channels) float32 → (batch, classes) float32.
 
     Raises:
-        ZooError: the input is smaller than 16×16.
+        ZooError: if the input is smaller than 16×16.
     """
     check_input(input_shape, 16, "MobileNetV2 with channel-wise squeeze and excitation")
     rows, gate = _LAYOUTS[layout], _READINGS[reading]
@@ -182,14 +187,14 @@ def build(
 
 
 def _prelu(name: str) -> tf_keras.layers.Layer:
-    # One weight for the whole map, as the published counts have it, and PyTorch's first value.
+    # A single weight, which matches the published counts, with PyTorch's initial value.
     return layers.PReLU(
         alpha_initializer=tf_keras.initializers.Constant(0.25), shared_axes=(1, 2, 3), name=name
     )
 
 
 def _bottleneck(x: Tensor, expansion: int, filters: int, stride: int, block: str) -> Tensor:
-    """Inverted bottleneck; the counts have its first convolution also without expansion."""
+    """Inverted bottleneck; by the published counts, expansion 1 has the first convolution too."""
     entry, inner = x, x.shape[-1] * expansion
     x = conv_bn(x, inner, 1, f"{block}_expand", activation=relu6(f"{block}_expand_relu6"))
     x = depthwise_bn(
@@ -218,7 +223,7 @@ def _cse_block(x: Tensor, filters: int, stride: int, gate: _Gate, block: str) ->
 
 
 def _halve(x: Tensor, block: str) -> Tensor:
-    # No batch norm follows, so that random kernels would shrink the signal: start as an average.
+    # Starts as an average, since without batch norm random kernels would attenuate the signal.
     return layers.DepthwiseConv2D(
         2,
         strides=2,
@@ -230,7 +235,7 @@ def _halve(x: Tensor, block: str) -> Tensor:
 
 
 def _cse_gate(x: Tensor, cap: int, block: str) -> Tensor:
-    """Multiplies every channel of (b, h, w, c) by one value between 0 and 1 a pixel."""
+    """Multiplies each pixel of (b, h, w, c), in all channels, by a value between 0 and 1."""
     height, width = x.shape[1:3]
     pixels = height * width
     gate = ChannelMean(name=f"{block}_gate_mean")(x)

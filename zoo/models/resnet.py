@@ -14,7 +14,7 @@ from zoo.models.common import Tensor, check_input, classifier, conv_bn, is_small
 
 layers = tf_keras.layers
 
-_REDUCTION = 16  # the paper's, and what the published counts have
+_REDUCTION = 16  # as in the paper and in the published counts
 
 
 def build(
@@ -29,38 +29,39 @@ def build(
     dropout: float = 0.0,
     name: str = "resnet",
 ) -> tf_keras.Model:
-    """Builds a residual network ending in logits. No convolution has a bias, except the gates'.
+    """Builds a residual network with logits as output. Only the convolutions of gates have biases.
 
     Designs:
-        cifar: a 3×3 stem, then stages of basic blocks (two 3×3 convolutions) with 16, 32, 64
-            channels; (3, 3, 3) blocks make ResNet-20, (9, 9, 9) ResNet-56.
-        imagenet: a 7×7 stem with stride 2 and a max-pool, then stages of bottlenecks with 64,
-            128, 256, 512 inner channels and four times as many outer ones; (3, 4, 6, 3) make
-            ResNet-50. The stride is in a bottleneck's first 1×1 convolution, as in the paper.
+        cifar: A 3×3 stem, then stages of basic blocks (two 3×3 convolutions) with 16, 32 and 64
+            channels. (3, 3, 3) blocks make ResNet-20, (9, 9, 9) make ResNet-56.
+        imagenet: A 7×7 stem with stride 2 and a max-pool, then stages of bottlenecks with 64, 128,
+            256 and 512 inner channels and four times as many outer ones. (3, 4, 6, 3) blocks make
+            ResNet-50. A bottleneck's first 1×1 convolution has the stride, as in the paper.
 
-    Where the shape changes the shortcut is a 1×1 convolution with batch norm.
+    Where the shape changes, the shortcut is a 1×1 convolution with batch norm.
 
-    The weights fit every input size. `imagenet` below 96 pixels has stride 1 in the stem and no
-    max-pool: 32×32 ends at 4×4. `cifar` from 96 pixels on has stride 2 in the stem and the
-    max-pool: 224×224 ends at 14×14. Padding is `same`, which adds its pixels at the bottom and
-    the right where the stride is 2; PyTorch's weights expect them on all sides.
+    The weights fit every input size. Below 96 pixels `imagenet` has stride 1 in the stem and no
+    max-pool: the last feature maps of a 32×32 input are 4×4. From 96 pixels on `cifar` has stride 2
+    in the stem and the max-pool: for a 224×224 input they are 14×14. Padding is `same`, which pads
+    only the bottom and the right with stride 2; PyTorch's weights expect padding on all sides.
 
     Args:
-        design: which stem, block and channels.
-        repeats: blocks of each stage.
-        squeeze_excite: whether each block's sum gets gated channels, with reduction 16.
-        input_shape: (height, width, channels).
-        classes: number of logits.
-        width: multiplies the channels of every layer.
-        include_top: end in logits; else in the last feature maps.
-        dropout: rate before the classifier; the papers have none.
-        name: name of the Keras model.
+        design: Stem, kind of block and channels.
+        repeats: Number of blocks in each stage.
+        squeeze_excite: Whether the channels of each block are gated before the addition, with
+            reduction 16.
+        input_shape: (height, width, channels) of the input images.
+        classes: Number of logits.
+        width: Multiplies the channels of every layer.
+        include_top: Whether to end in logits; otherwise the output is the last feature maps.
+        dropout: Dropout rate before the classifier; the papers have none.
+        name: Name of the Keras model.
 
     Returns:
         A functional model, (batch, height, width, channels) float32 → (batch, classes) float32.
 
     Raises:
-        ZooError: the input is smaller than 16×16.
+        ZooError: if the input is smaller than 16×16.
     """
     check_input(input_shape, 16, "a residual network")
     small = is_small(input_shape)
@@ -91,7 +92,7 @@ def build(
 def _block(
     x: Tensor, filters: int, stride: int, bottleneck: bool, squeeze_excite: bool, block: str
 ) -> Tensor:
-    # Kernel sizes of the convolutions; the first one has the stride.
+    # Kernel sizes of the convolutions; the first convolution has the stride.
     kernels = (1, 3, 1) if bottleneck else (3, 3)
     outer = 4 * filters if bottleneck else filters
     shortcut = x
@@ -114,7 +115,7 @@ def _block(
 
 
 def _gate_channels(x: Tensor, name: str) -> Tensor:
-    """Squeeze and excitation: one factor between 0 and 1 a channel, from the channels' means."""
+    """Squeeze-and-excitation: multiplies each channel by a value between 0 and 1."""
     channels = x.shape[-1]
     gate = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_pool")(x)
     gate = layers.Conv2D(max(1, channels // _REDUCTION), 1, name=f"{name}_squeeze")(gate)

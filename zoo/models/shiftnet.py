@@ -9,8 +9,8 @@ from zoo.models.common import Tensor, bn_relu, check_input, classifier, conv, is
 
 layers = tf_keras.layers
 
-# Of each group: kernel of the shifts, expansion of the first block, of the others, blocks. The
-# channels double at each group.
+# For each group: kernel size of the shifts, expansion of the first block, expansion of the other
+# blocks, number of blocks. The channels double in each group.
 _GROUPS = ((5, 4, 4, 5), (5, 4, 3, 6), (3, 3, 2, 7), (3, 2, 1, 3))
 
 
@@ -26,29 +26,30 @@ def build(
 ) -> tf_keras.Model:
     """Builds ShiftNet-A, or with base 16 ShiftNet-B.
 
-    A 7×7/2 convolution without batch norm, then four groups of pre-activated blocks: batch norm,
-    ReLU, 1×1 convolution to E times the block's input channels, batch norm, ReLU, shift, 1×1
-    convolution back. The blocks add their input. The first of each group halves the maps, in its
-    shift, and doubles the channels: beside its output stands a 3×3/2 average pool of its input.
-    Batch norm and ReLU end the last group. This arrangement alone gives the published counts.
+    A 7×7/2 convolution without batch norm is followed by four groups of pre-activation blocks:
+    batch norm, ReLU, 1×1 convolution to E times the block's input channels, batch norm, ReLU,
+    shift, 1×1 convolution back, addition of the input. The first block of each group halves the
+    feature maps, with a stride in its shift, and doubles the channels: instead of an addition, its
+    output is concatenated with a 3×3/2 average pool of its input. Batch norm and ReLU follow the
+    last group. Only this arrangement reproduces the published counts.
 
-    Inputs below 96 pixels: the first convolution and the first group have stride 1, so that 32×32
-    ends at 4×4. At 224×224 it is 7×7.
+    For inputs below 96 pixels the first convolution and the first group have stride 1; the last
+    feature maps of a 32×32 input are 4×4. For a 224×224 input they are 7×7.
 
     Args:
-        base: channels of the first convolution; the groups have 2, 4, 8 and 16 times as many.
-        input_shape: (height, width, channels).
-        classes: number of logits.
-        width: multiplies all channels.
-        include_top: end in logits; else in the last feature maps.
-        dropout: rate before the classifier.
-        name: name of the Keras model.
+        base: Channels of the first convolution; the groups have 2, 4, 8 and 16 times as many.
+        input_shape: (height, width, channels) of the input images.
+        classes: Number of logits.
+        width: Multiplies the channels of every layer.
+        include_top: Whether to end in logits; otherwise the output is the last feature maps.
+        dropout: Dropout rate before the classifier.
+        name: Name of the Keras model.
 
     Returns:
         A functional model, (batch, height, width, channels) float32 → (batch, classes) float32.
 
     Raises:
-        ZooError: the input is smaller than 8×8.
+        ZooError: if the input is smaller than 8×8.
     """
     check_input(input_shape, 8, "ShiftNet")
 

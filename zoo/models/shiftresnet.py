@@ -1,8 +1,8 @@
 """ShiftResNet (Wu et al. 2018, https://arxiv.org/abs/1711.08141), for CIFAR.
 
-With sparse shifts in the shifts' place it is SSL-ResNet (Chen et al. 2019,
-https://arxiv.org/abs/1903.05285). With active shifts (Jeon & Kim 2018) or depthwise convolutions
-in it, the ways of looking at neighboring pixels can be compared in one skeleton.
+With sparse instead of fixed shifts it is SSL-ResNet (Chen et al. 2019,
+https://arxiv.org/abs/1903.05285). Variants with active shifts (Jeon & Kim 2018) and depthwise
+convolutions allow a comparison of these spatial operators in the same network.
 """
 
 from __future__ import annotations
@@ -41,38 +41,40 @@ def build(
     dropout: float = 0.0,
     name: str = "shiftresnet",
 ) -> tf_keras.Model:
-    """Builds a ResNet whose 3×3 convolutions are 1×1 convolution, shift, 1×1 convolution.
+    """Builds a ResNet with 1×1 convolution, shift, 1×1 convolution in place of 3×3 convolutions.
 
-    A 3×3 convolution to 16 channels, then three stages of (depth − 2) / 6 blocks with 16, 32 and
-    64 channels, halving the maps at the start of the second and third. A block is 1×1 to
-    `expansion` times its output channels, batch norm, ReLU, shift, 1×1, batch norm, plus the input
-    (through 1×1 and batch norm where the shape changes). The stride of the second 1×1 convolution
-    is taken by the shift: the same numbers, at a quarter of the work.
+    A 3×3 convolution to 16 channels is followed by three stages of (depth − 2) / 6 blocks with 16,
+    32 and 64 channels; the second and third stage halve the feature maps in their first block. A
+    block is a 1×1 convolution to `expansion` times its output channels, batch norm, ReLU, shift,
+    1×1 convolution, batch norm, and addition of the input (through a 1×1 convolution and batch norm
+    if the shape changes). The stride of the second 1×1 convolution is moved to the shift, with
+    equal results at a quarter of the cost.
 
-    Inputs of 96 pixels and more get the stem of an ImageNet ResNet in the CIFAR stem's place: its
-    3×3 convolution has stride 2 and a 3×3/2 max-pool follows, so that 224 ends at 14×14.
+    For inputs of 96 pixels and more, the stem is similar to that of an ImageNet ResNet: its 3×3
+    convolution has stride 2 and a 3×3/2 max-pool follows, so the last feature maps of a 224×224
+    input are 14×14.
 
     Args:
-        depth: 6n + 2, with n blocks a stage.
-        expansion: of the channels within a block; the paper's E.
-        shift: "grouped" is the paper's; "active" and "sparse" learn such shifts; "depthwise" is a
-            trained 3×3 depthwise convolution without bias or normalization of its own.
-        input_shape: (height, width, channels).
-        classes: number of logits.
-        width: multiplies all channels.
-        include_top: end in logits; else in the last feature maps.
-        dropout: rate before the classifier.
-        name: name of the Keras model.
+        depth: 6n + 2, with n blocks per stage.
+        expansion: Factor for the channels inside a block; the paper's E.
+        shift: "grouped" for the paper's fixed shifts, "active" or "sparse" for learned ones, or
+            "depthwise" for a trained 3×3 depthwise convolution without bias and normalization.
+        input_shape: (height, width, channels) of the input images.
+        classes: Number of logits.
+        width: Multiplies the channels of every layer.
+        include_top: Whether to end in logits; otherwise the output is the last feature maps.
+        dropout: Dropout rate before the classifier.
+        name: Name of the Keras model.
 
     Returns:
         A functional model, (batch, height, width, channels) float32 → (batch, classes) float32.
 
     Raises:
-        ZooError: the input is smaller than 8×8, or the depth is not 6n + 2.
+        ZooError: if the input is smaller than 8×8, or the depth is not 6n + 2.
     """
     check_input(input_shape, 8, "ShiftResNet")
     if depth < 8 or depth % 6 != 2:
-        raise ZooError("impossible depth", where=name, expected="6n + 2: 20, 56, 110", got=depth)
+        raise ZooError("invalid depth", where=name, expected="6n + 2: 20, 56, 110", got=depth)
 
     def block(x: Tensor, filters: int, stride: int, name: str) -> Tensor:
         shortcut = x

@@ -32,26 +32,27 @@ def build(
     dropout: float = 0.0,
     name: str = "shufflenet_v2",
 ) -> tf_keras.Model:
-    """Builds ShuffleNetV2 ending in logits.
+    """Builds ShuffleNetV2 with logits as output.
 
-    The weights fit every input size. Below 96 pixels the stem has stride 1 and no max-pool
-    follows it: 32×32 ends at 4×4. Padding is `same`; PyTorch's weights expect it on all sides.
+    The weights fit every input size. Below 96 pixels the stem has stride 1 and no max-pool: the
+    last feature maps of a 32×32 input are 4×4. Padding is `same`, which pads only the bottom and
+    the right with stride 2; PyTorch's weights expect padding on all sides.
 
     Args:
-        channels: of stages 2, 3 and 4 (table 5); even.
-        tail: channels of the last 1×1 convolution.
-        input_shape: (height, width, channels).
-        classes: number of logits.
-        width: multiplies the channels of every layer.
-        include_top: end in logits; else in the last convolution's maps.
-        dropout: rate before the classifier; the paper has none.
-        name: name of the Keras model.
+        channels: Channels of stages 2, 3 and 4 (table 5), even.
+        tail: Channels of the last 1×1 convolution.
+        input_shape: (height, width, channels) of the input images.
+        classes: Number of logits.
+        width: Multiplies the channels of every layer.
+        include_top: Whether to end in logits; otherwise the output is that of the last convolution.
+        dropout: Dropout rate before the classifier; the paper has none.
+        name: Name of the Keras model.
 
     Returns:
         A functional model, (batch, height, width, channels) float32 → (batch, classes) float32.
 
     Raises:
-        ZooError: the input is smaller than 16×16.
+        ZooError: if the input is smaller than 16×16.
     """
     check_input(input_shape, 16, "ShuffleNetV2")
     small = is_small(input_shape)
@@ -89,13 +90,13 @@ def _join(left: Tensor, right: Tensor, block: str) -> Tensor:
 
 
 def _unit(x: Tensor, half: int, block: str) -> Tensor:
-    """Figure 3 (c): one half of the channels passes unchanged."""
+    """Figure 3 (c): one half of the channels is passed on unchanged."""
     left, right = ChannelSplit(name=f"{block}_split")(x)
     return _join(left, _branch(right, half, 1, block), block)
 
 
 def _halving_unit(x: Tensor, half: int, block: str) -> Tensor:
-    """Figure 3 (d): both branches see all channels and have stride 2."""
+    """Figure 3 (d): both branches take all channels and have stride 2."""
     left = depthwise_bn(x, 3, f"{block}_left_depthwise", stride=2)
     left = conv_bn(
         left, half, 1, f"{block}_left_conv", activation=layers.ReLU(name=f"{block}_left_relu")

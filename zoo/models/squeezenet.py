@@ -26,7 +26,7 @@ class Fire(NamedTuple):
 
 
 class _Version(NamedTuple):
-    """What sets 1.0 and 1.1 apart: conv1, and the fires after which a max-pool follows."""
+    """Differences of 1.0 and 1.1: conv1, and the fire modules that a max-pool follows."""
 
     filters: int
     kernel: int
@@ -38,22 +38,22 @@ _VERSIONS = {"1.0": _Version(96, 7, (4, 8)), "1.1": _Version(64, 3, (3, 5))}
 
 @dataclass(frozen=True)
 class Metaparameters:
-    """A point of the design space of fire modules (paper, section 5.1).
+    """A point in the design space of fire modules (paper, section 5.1).
 
-    Fire i of 0 … 7 has e = base_e + incr_e · ⌊i / freq⌋ expand filters. Of these pct3x3 · e are
-    3×3 and the others 1×1, and squeeze_ratio · e filters squeeze its input. Both products are
-    rounded to the nearest integer, which is what gives the model sizes of the paper's figure 3.
-    SqueezeNet is (128, 128, 2, 0.125, 0.5).
+    Fire module i of 0 … 7 has e = base_e + incr_e · ⌊i / freq⌋ expand filters, of which pct3x3 · e
+    are 3×3 and the rest 1×1. It has squeeze_ratio · e squeeze filters. Both products are rounded to
+    the nearest integer, which reproduces the model sizes in the paper's figure 3. SqueezeNet is
+    (128, 128, 2, 0.125, 0.5).
 
     Attributes:
-        base_e: expand filters of the first fires.
-        incr_e: expand filters that are added after every `freq` fires; 0 adds none.
-        freq: number of neighboring fires with as many expand filters.
-        squeeze_ratio: squeeze filters for one expand filter, above 0 and at most 1.
-        pct3x3: share, not per cent, of 3×3 among the expand filters, between 0 and 1.
+        base_e: Expand filters of the first fire modules.
+        incr_e: Expand filters added after every `freq` fire modules; 0 adds none.
+        freq: Number of consecutive fire modules with the same number of expand filters.
+        squeeze_ratio: Squeeze filters per expand filter, above 0 and at most 1.
+        pct3x3: Share of 3×3 among the expand filters, a fraction between 0 and 1.
 
     Raises:
-        ZooError: a value outside its range, or so small that a convolution has no filters.
+        ZooError: if a value is out of range, or so small that a convolution has no filters.
     """
 
     base_e: int
@@ -72,12 +72,12 @@ class Metaparameters:
         ):
             if not fits:
                 raise ZooError(
-                    "impossible metaparameter of SqueezeNet",
+                    "invalid metaparameter of SqueezeNet",
                     where=name,
                     expected=expected,
                     got=getattr(self, name),
                 )
-        # Filters only grow from fire to fire, so that the first one tells for all.
+        # The number of filters never decreases, so it suffices to check the first fire module.
         if min(self.fires()[0]) < 1:
             raise ZooError(
                 "these metaparameters leave a convolution of fire2 without filters",
@@ -86,7 +86,7 @@ class Metaparameters:
             )
 
     def fires(self) -> tuple[Fire, ...]:
-        """Filters of fire2 … fire9."""
+        """Returns the filters of fire2 … fire9."""
         expands = [self.base_e + self.incr_e * (i // self.freq) for i in range(FIRES)]
         threes = [_nearest(self.pct3x3 * e) for e in expands]
         return tuple(
@@ -116,48 +116,48 @@ def build(
     dropout: float = 0.5,
     name: str = "squeezenet",
 ) -> tf_keras.Model:
-    """Builds SqueezeNet, or another point of its design space, ending in logits.
+    """Builds SqueezeNet, or another point in its design space, with logits as output.
 
-    Inputs of 96 pixels and more get the paper's layout: conv1 with stride 2, then three 3×3/2
-    max-pools with Caffe's ceil mode. Smaller ones (32×32 CIFAR or padded Fashion-MNIST) keep
-    "downsample late", the paper's third strategy: conv1 has stride 2 and `same` padding and no
-    pool follows it, so that a 32×32 input reaches the fire modules at 16×16 and ends at 4×4.
+    Inputs of 96 pixels and more have the paper's layout: conv1 with stride 2, then three 3×3/2
+    max-pools that round up as in Caffe. For smaller inputs (32×32 CIFAR or padded Fashion-MNIST),
+    conv1 has stride 2 and `same` padding and no pool follows it, which preserves the paper's third
+    strategy, "downsample late": a 32×32 input enters the fire modules at 16×16 and ends at 4×4.
 
-    Logits, not soft-max, so that the int8 graph has no operator that XNNPACK leaves out. The ReLU
-    after conv10 is the paper's; with `batch_norm` it is left out, since logits that cannot be
-    negative slow training down.
+    The output is logits instead of softmax, so the int8 graph has only operators that XNNPACK
+    supports. The ReLU after conv10 is the paper's; with `batch_norm` it is omitted, since
+    non-negative logits slow down training.
 
     Args:
-        version: "1.0" or "1.1": which conv1, and where the pools are.
-        base_e: see `Metaparameters`, as for the next four.
-        incr_e: likewise.
-        freq: likewise.
-        squeeze_ratio: likewise.
-        pct3x3: likewise.
-        bypass: "simple" adds the input of a fire to its output where both have as many channels
-            (paper, section 6: fire3, 5, 7 and 9); "complex" moreover adds, around the others,
-            the input through a 1×1 convolution. Nothing follows the addition.
-        input_shape: (height, width, channels).
-        classes: number of logits.
-        width: multiplies the filters of every convolution but conv10.
-        include_top: end in logits; else in the maps of fire9.
-        batch_norm: adds batch normalization to every convolution but conv10 and drops their
-            biases. The paper has none; without it training is fragile.
-        dropout: rate after fire9.
-        name: name of the Keras model.
+        version: "1.0" or "1.1", which differ in conv1 and in the position of the pools.
+        base_e: See `Metaparameters`.
+        incr_e: See `Metaparameters`.
+        freq: See `Metaparameters`.
+        squeeze_ratio: See `Metaparameters`.
+        pct3x3: See `Metaparameters`.
+        bypass: "simple" adds the input of a fire module to its output if both have the same number
+            of channels (paper, section 6: fire3, 5, 7 and 9). "complex" also adds the input of the
+            other fire modules, through a 1×1 convolution. No activation follows the addition.
+        input_shape: (height, width, channels) of the input images.
+        classes: Number of logits.
+        width: Multiplies the filters of every convolution except conv10.
+        include_top: Whether to end in logits; otherwise the output is that of fire9.
+        batch_norm: Adds batch normalization to every convolution except conv10 and drops their
+            biases. The paper has none, but without it training is unstable.
+        dropout: Dropout rate after fire9.
+        name: Name of the Keras model.
 
     Returns:
         A functional model, (batch, height, width, channels) → (batch, classes) float32.
 
     Raises:
-        ZooError: the input is smaller than 16×16, or a metaparameter is impossible.
-        UnknownNameError: no such version or bypass.
+        ZooError: if the input is smaller than 16×16, or a metaparameter is invalid.
+        UnknownNameError: if there is no such version or bypass.
     """
     common.check_input(input_shape, 16, "SqueezeNet")
     if version not in _VERSIONS:
-        raise UnknownNameError("version of SqueezeNet", version, _VERSIONS)
+        raise UnknownNameError("SqueezeNet version", version, _VERSIONS)
     if bypass not in _BYPASSES:
-        raise UnknownNameError("bypass of SqueezeNet", bypass, _BYPASSES)
+        raise UnknownNameError("SqueezeNet bypass", bypass, _BYPASSES)
     filters, kernel, pool_after = _VERSIONS[version]
     fires = Metaparameters(base_e, incr_e, freq, squeeze_ratio, pct3x3).fires()
 
@@ -196,8 +196,8 @@ def build(
     else:
         x = conv(image, filters, kernel, "conv1", strides=2, padding="valid")
         x = common.caffe_max_pool(x, "pool1")
-    for number, of_fire in enumerate(fires, start=2):
-        x = fire(x, of_fire, f"fire{number}")
+    for number, sizes in enumerate(fires, start=2):
+        x = fire(x, sizes, f"fire{number}")
         if number in pool_after:
             x = common.caffe_max_pool(x, f"pool{number}")
     if include_top:
@@ -206,12 +206,12 @@ def build(
 
 
 def _top(x: Tensor, classes: int, dropout: float, batch_norm: bool) -> Tensor:
-    """Dropout, conv10 and the global average, to float32 logits."""
+    """Dropout, conv10 and the global average pool; the logits are float32."""
     x = layers.Dropout(dropout, name="drop9")(x)
     x = layers.Conv2D(
         classes,
         1,
-        # The paper's gaussian of 0.01 slows the first steps down where there is batch norm.
+        # With batch norm the paper's Gaussian of 0.01 slows down the first steps.
         kernel_initializer="glorot_uniform"
         if batch_norm
         else tf_keras.initializers.RandomNormal(stddev=0.01),

@@ -1,1 +1,1 @@
-"""Weights to start from: public ones, checkpoints, runs; and getting them into a network."""
+"""Initial weights from public files, checkpoints and runs, and loading them into a network."""

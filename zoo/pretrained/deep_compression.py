@@ -1,15 +1,15 @@
-"""The Deep Compression file of SqueezeNet 1.0 (Han et al. 2016, arXiv:1510.00149), both ways.
+"""Reads and writes the Deep Compression file of SqueezeNet 1.0 (Han et al. 2016, arXiv:1510.00149).
 
-All numbers are little endian. First one uint32 for each of the 26 layers: how many entries it
-stores. Then, layer by layer in the network's order:
+All numbers are little-endian. The file starts with one uint32 for each of the 26 layers, the number
+of entries it stores. Then follow, layer by layer in the network's order:
 
-    float32[256]       codebook; code 0 stands for zero
+    float32[256]       codebook; code 0 is zero
     float32[filters]   biases
-    uint8[n]           codes, one for each stored entry
-    uint8[(n + 1)//2]  gaps of 4 bits, low half first: zeros skipped since the entry before
+    uint8[n]           codes, one per stored entry
+    uint8[(n + 1)//2]  4-bit gaps, low nibble first: zeros skipped since the previous entry
 
-Weights are counted in Caffe's order (filter, input channel, row, column). A gap is at most 15, so
-a longer run of zeros holds entries with code 0. NumPy alone; the file may come from anyone.
+Entries are in Caffe's order (filter, input channel, row, column). A gap is at most 15, so longer
+runs of zeros are bridged by entries with code 0. Uses only NumPy; the file may be untrusted.
 """
 
 from __future__ import annotations
@@ -23,24 +23,29 @@ import numpy as np
 from zoo.errors import ZooError
 
 CODES = 256
-_LONGEST_GAP = 15
+_MAX_GAP = 15
 
 
 @dataclass(frozen=True)
 class CodedLayer:
-    """One convolution of the network: its Keras name and kernel (height, width, in, filters)."""
+    """A convolution of the network.
+
+    Attributes:
+        name: Name of the Keras layer.
+        kernel: Shape of the kernel, (height, width, input channels, filters).
+    """
 
     name: str
     kernel: tuple[int, int, int, int]
 
     @property
     def entries(self) -> int:
-        """Weights of the kernel."""
+        """Number of weights in the kernel."""
         return prod(self.kernel)
 
     @property
     def filters(self) -> int:
-        """Output channels, which is also the number of biases."""
+        """Number of output channels, and of biases."""
         return self.kernel[3]
 
 
@@ -54,7 +59,7 @@ def _fire(
     )
 
 
-# SqueezeNet 1.0, table 1 of its paper: what the file holds, whatever our builders do.
+# SqueezeNet 1.0 as in table 1 of its paper, independent of our builders.
 LAYERS: tuple[CodedLayer, ...] = (
     CodedLayer("conv1", (7, 7, 3, 96)),
     *_fire(2, 96, 16, 64),
@@ -71,14 +76,14 @@ LAYERS: tuple[CodedLayer, ...] = (
 
 @dataclass(frozen=True, eq=False)
 class Coded:
-    """One layer exactly as the file has it: `encode` writes the same bytes again.
+    """A layer exactly as in the file: `encode` writes the same bytes again.
 
     Attributes:
-        layer: which one.
-        codebook: float32 (256,), the first of them zero.
+        layer: The convolution.
+        codebook: float32 (256,); the first value is zero.
         bias: float32 (filters,).
         codes: uint8 (n,), indices into the codebook.
-        gaps: uint8 (n,), 0 to 15 zeros before each entry.
+        gaps: uint8 (n,), number of zeros before each entry, 0 to 15.
     """
 
     layer: CodedLayer
@@ -88,11 +93,11 @@ class Coded:
     gaps: np.ndarray
 
     def positions(self) -> np.ndarray:
-        """int64 (n,): where each entry lies among the layer's weights in Caffe's order."""
+        """Returns the index of each entry in the flat kernel in Caffe's order, int64 (n,)."""
         return np.cumsum(self.gaps.astype(np.int64) + 1) - 1
 
     def kernel(self) -> np.ndarray:
-        """float32 (height, width, in, filters), as Keras has it."""
+        """Returns the kernel in Keras' order, float32 (height, width, input channels, filters)."""
         height, width, channels, filters = self.layer.kernel
         flat = np.zeros(self.layer.entries, np.float32)
         flat[self.positions()] = self.codebook[self.codes]
@@ -102,10 +107,12 @@ class Coded:
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """The network's weights, and how many of the kernels' entries the file stores.
+    """The weights of the network.
 
-    `weights` is {layer name: (kernel, bias)}, float32, in the network's order. Entries that only
-    bridge a long run of zeros count as stored.
+    Attributes:
+        weights: Kernel and bias of each layer by its name, float32, in the network's order.
+        stored: Number of entries in the file, including those that bridge long runs of zeros.
+        entries: Number of weights in all kernels.
     """
 
     weights: dict[str, tuple[np.ndarray, np.ndarray]]
@@ -114,49 +121,53 @@ class Decoded:
 
 
 def decode(data: bytes, where: str, layers: tuple[CodedLayer, ...] = LAYERS) -> Decoded:
-    """The weights in a Deep Compression file.
+    """Decodes the weights in a Deep Compression file.
 
     Args:
-        data: the whole file.
-        where: its name, for messages.
-        layers: the network's convolutions.
+        data: Content of the file.
+        where: Name of the file, shown in error messages.
+        layers: Convolutions of the network.
 
     Raises:
-        ZooError: as `parse`.
+        ZooError: if `parse` fails.
     """
-    coded = parse(data, where, layers)
+    coded_layers = parse(data, where, layers)
     return Decoded(
-        weights={each.layer.name: (each.kernel(), each.bias) for each in coded},
-        stored=sum(len(each.codes) for each in coded),
+        weights={coded.layer.name: (coded.kernel(), coded.bias) for coded in coded_layers},
+        stored=sum(len(coded.codes) for coded in coded_layers),
         entries=sum(layer.entries for layer in layers),
     )
 
 
 def parse(data: bytes, where: str, layers: tuple[CodedLayer, ...] = LAYERS) -> list[Coded]:
-    """The file's layers, each number checked before it is used.
+    """Parses a Deep Compression file and validates all its numbers.
 
-    Memory is bounded by the network's size: counts are compared with it before anything is read.
+    Memory is bounded by the size of the network, because the counts are validated first.
+
+    Args:
+        data: Content of the file.
+        where: Name of the file, shown in error messages.
+        layers: Convolutions of the network.
 
     Raises:
-        ZooError: cut off or too long, a count above its layer's size, a gap that leaves the layer,
-            a codebook or a bias that is not finite, a codebook that does not start with zero.
+        ZooError: if the file is truncated or too long, a count exceeds the size of its layer, an
+            entry lies outside the layer, a codebook or bias is not finite, or a codebook does not
+            start with zero.
     """
 
     def refuse(what: str, layer: CodedLayer | None, expected: object, got: object) -> ZooError:
-        place = where if layer is None else f"{where}, layer {layer.name}"
+        location = where if layer is None else f"{where}, layer {layer.name}"
         return ZooError(
             f"not a Deep Compression file of this network: {what}",
-            where=place,
+            where=location,
             expected=expected,
             got=got,
-            remedy="get the file again, see python -m scripts.data --help",
+            remedy="download the file again, see python -m scripts.data --help",
         )
 
     header = 4 * len(layers)
     if len(data) < header:
-        raise refuse(
-            "it ends within the table of counts", None, f"{header} bytes", f"{len(data)} bytes"
-        )
+        raise refuse("truncated table of counts", None, f"{header} bytes", f"{len(data)} bytes")
     counts = [int(n) for n in np.frombuffer(data, "<u4", len(layers))]
     end = header
     for layer, count in zip(layers, counts, strict=True):
@@ -164,30 +175,32 @@ def parse(data: bytes, where: str, layers: tuple[CodedLayer, ...] = LAYERS) -> l
             raise refuse("too many entries", layer, f"at most {layer.entries}", count)
         end += 4 * (CODES + layer.filters) + count + (count + 1) // 2
         if end > len(data):
-            raise refuse("it is cut off", layer, f"at least {end} bytes", f"{len(data)} bytes")
+            raise refuse("truncated layer", layer, f"at least {end} bytes", f"{len(data)} bytes")
     if end != len(data):
-        raise refuse("bytes are left over", None, f"{end} bytes", f"{len(data)} bytes")
+        raise refuse("trailing bytes", None, f"{end} bytes", f"{len(data)} bytes")
 
-    found, offset = [], header
+    coded_layers, offset = [], header
     for layer, count in zip(layers, counts, strict=True):
         codebook, offset = _take(data, "<f4", CODES, offset)
         bias, offset = _take(data, "<f4", layer.filters, offset)
         codes, offset = _take(data, "u1", count, offset)
         packed, offset = _take(data, "u1", (count + 1) // 2, offset)
         gaps = np.stack([packed & 15, packed >> 4], 1).reshape(-1)
-        for what, values in (("codebook", codebook), ("bias", bias)):
+        for name, values in (("codebook", codebook), ("bias", bias)):
             if not np.isfinite(values).all():
                 index = int(np.flatnonzero(~np.isfinite(values))[0])
-                raise refuse(f"its {what}", layer, "finite numbers", f"{values[index]} at {index}")
+                raise refuse(
+                    f"invalid {name}", layer, "finite numbers", f"{values[index]} at {index}"
+                )
         if codebook[0] != 0:
-            raise refuse("its codebook", layer, "0 for code 0", codebook[0])
+            raise refuse("invalid codebook", layer, "0 for code 0", codebook[0])
         if gaps[count:].any():
-            raise refuse("its gaps", layer, "0 in the unused last half byte", gaps[-1])
+            raise refuse("invalid gaps", layer, "0 in the unused last nibble", gaps[-1])
         coded = Coded(layer, codebook, bias, codes, gaps[:count])
         if count and (last := int(coded.positions()[-1])) >= layer.entries:
             raise refuse("an entry outside the layer", layer, f"below {layer.entries}", last)
-        found.append(coded)
-    return found
+        coded_layers.append(coded)
+    return coded_layers
 
 
 def _take(data: bytes, dtype: str, count: int, offset: int) -> tuple[np.ndarray, int]:
@@ -196,15 +209,15 @@ def _take(data: bytes, dtype: str, count: int, offset: int) -> tuple[np.ndarray,
 
 
 def encode(coded: Sequence[Coded]) -> bytes:
-    """The file of these layers; `encode(parse(data, …))` is `data`."""
-    counts = np.array([len(each.codes) for each in coded], "<u4")
+    """Encodes layers as a Deep Compression file; `encode(parse(data, …))` is `data`."""
+    counts = np.array([len(layer.codes) for layer in coded], "<u4")
     parts = [counts.tobytes()]
-    for each in coded:
-        gaps = np.concatenate([each.gaps, np.zeros(len(each.gaps) % 2, np.uint8)])
+    for layer in coded:
+        gaps = np.concatenate([layer.gaps, np.zeros(len(layer.gaps) % 2, np.uint8)])
         parts += [
-            each.codebook.astype("<f4").tobytes(),
-            each.bias.astype("<f4").tobytes(),
-            each.codes.astype(np.uint8).tobytes(),
+            layer.codebook.astype("<f4").tobytes(),
+            layer.bias.astype("<f4").tobytes(),
+            layer.codes.astype(np.uint8).tobytes(),
             (gaps[::2] | gaps[1::2] << 4).astype(np.uint8).tobytes(),
         ]
     return b"".join(parts)
@@ -213,15 +226,16 @@ def encode(coded: Sequence[Coded]) -> bytes:
 def from_weights(
     weights: Mapping[str, Sequence[np.ndarray]], layers: tuple[CodedLayer, ...] = LAYERS
 ) -> list[Coded]:
-    """Kernels of few values as the file's layers.
+    """Converts clustered weights to layers of a Deep Compression file.
 
     Args:
-        weights: {layer name: (kernel (height, width, in, filters), bias (filters,))}, float32.
-        layers: the network's convolutions.
+        weights: Kernel (height, width, input channels, filters) and bias (filters,) of each layer
+            by its name, float32.
+        layers: Convolutions of the network.
 
     Raises:
-        ZooError: a layer that is missing, of another shape, not finite, or with more than 255
-            values besides zero.
+        ZooError: if a layer is missing, has another shape, is not finite or has more than 255
+            distinct nonzero values.
     """
     return [_coded(layer, weights) for layer in layers]
 
@@ -229,7 +243,7 @@ def from_weights(
 def _coded(layer: CodedLayer, weights: Mapping[str, Sequence[np.ndarray]]) -> Coded:
     def refuse(what: str, expected: object, got: object, remedy: str | None = None) -> ZooError:
         return ZooError(
-            f"can't be a Deep Compression file: {what}",
+            f"cannot be stored as a Deep Compression file: {what}",
             where=f"layer {layer.name}",
             expected=expected,
             got=got,
@@ -238,32 +252,32 @@ def _coded(layer: CodedLayer, weights: Mapping[str, Sequence[np.ndarray]]) -> Co
 
     if layer.name not in weights:
         raise refuse("a layer is missing", "every convolution of SqueezeNet 1.0", sorted(weights))
-    arrays = [np.asarray(each, np.float32) for each in weights[layer.name]]
+    arrays = [np.asarray(array, np.float32) for array in weights[layer.name]]
     if len(arrays) != 2:
-        raise refuse("another kind of layer", "a kernel and a bias", f"{len(arrays)} arrays")
+        raise refuse("unexpected type of layer", "a kernel and a bias", f"{len(arrays)} arrays")
     kernel, bias = arrays
     shapes = layer.kernel, (layer.filters,)
     if (kernel.shape, bias.shape) != shapes:
-        raise refuse("another shape", shapes, (kernel.shape, bias.shape))
+        raise refuse("unexpected shape", shapes, (kernel.shape, bias.shape))
     if not (np.isfinite(kernel).all() and np.isfinite(bias).all()):
-        raise refuse("its weights", "finite numbers", "NaN or infinity")
+        raise refuse("invalid weights", "finite numbers", "NaN or infinity")
     flat = kernel.transpose(3, 2, 0, 1).reshape(-1)
-    places = np.flatnonzero(flat)
-    values, found = np.unique(flat[places], return_inverse=True)
+    positions = np.flatnonzero(flat)
+    values, value_indices = np.unique(flat[positions], return_inverse=True)
     if len(values) >= CODES:
         raise refuse(
-            "too many values",
-            f"at most {CODES - 1} besides zero",
+            "too many distinct values",
+            f"at most {CODES - 1} nonzero values",
             len(values),
             "cluster the weights first, see python -m scripts.compress --help",
         )
     codebook = np.zeros(CODES, np.float32)
     codebook[1 : 1 + len(values)] = values
-    zeros = np.diff(places, prepend=-1) - 1
-    bridges = zeros // (_LONGEST_GAP + 1)  # entries of value zero, each with a gap of its own
+    zeros = np.diff(positions, prepend=-1) - 1
+    bridges = zeros // (_MAX_GAP + 1)  # entries of value zero, each with the maximum gap
     last = np.cumsum(bridges + 1) - 1
-    codes = np.zeros(len(places) + int(bridges.sum()), np.uint8)
-    gaps = np.full(len(codes), _LONGEST_GAP, np.uint8)
-    codes[last] = found.reshape(-1) + 1
-    gaps[last] = zeros % (_LONGEST_GAP + 1)
+    codes = np.zeros(len(positions) + int(bridges.sum()), np.uint8)
+    gaps = np.full(len(codes), _MAX_GAP, np.uint8)
+    codes[last] = value_indices.reshape(-1) + 1
+    gaps[last] = zeros % (_MAX_GAP + 1)
     return Coded(layer, codebook, bias, codes, gaps)

@@ -1,4 +1,4 @@
-"""What --init_from and --weights name: public weights, a Deep Compression file, a finished run."""
+"""Resolves --init_from and --weights: public weights, a Deep Compression file or a finished run."""
 
 from __future__ import annotations
 
@@ -17,18 +17,22 @@ SUFFIX = ".net"
 
 
 def public(value: str, file: Path | None = None) -> transfer.Initial:
-    """Named public weights, or any Deep Compression file of SqueezeNet 1.0.
+    """Reads named public weights, or any Deep Compression file of SqueezeNet 1.0.
 
     Args:
-        value: a name of `zoo.pretrained.public.WEIGHTS`, or the path of a `.net` file.
-        file: where the named weights are, instead of in the cache.
+        value: A key of `zoo.pretrained.public.WEIGHTS`, or the path of a `.net` file.
+        file: Location of the named weights; None for the cache.
 
     Raises:
-        ZooError: an unknown name; a file that is missing or damaged, or not the named one.
+        ZooError: if the name is unknown, or the file is missing, damaged or not the named one.
     """
     if value.endswith(SUFFIX):
         if file is not None:
-            raise ZooError("--weights_file is for named weights", got=value, remedy="leave it out")
+            raise ZooError(
+                "--weights_file requires the name of public weights",
+                got=value,
+                remedy="omit --weights_file",
+            )
         path = Path(value)
         data = read_bytes(path, "the weights", weights.MAX_BYTES, "name a .net file")
         source, model = path.name, "squeezenet_v1_0"
@@ -48,15 +52,15 @@ def public(value: str, file: Path | None = None) -> transfer.Initial:
 
 
 def find(value: str, output: Path, own: Collection[str] = ()) -> resolve.Initialization:
-    """What --init_from names: as `public`, or as `origins.find`. Needs no TensorFlow.
+    """Resolves --init_from, with `public` or `resolve.find`. Does not import TensorFlow.
 
     Args:
-        value: as for either.
-        output: the --output folder.
-        own: names of the runs that will start from it.
+        value: Value of the flag.
+        output: The --output folder.
+        own: Names of the runs that will start from it.
 
     Raises:
-        ZooError: nothing of that name, or it can't be read.
+        ZooError: if the name is unknown or the file is unreadable.
     """
     if value in weights.WEIGHTS or value.endswith(SUFFIX):
         return public(value)
@@ -64,18 +68,21 @@ def find(value: str, output: Path, own: Collection[str] = ()) -> resolve.Initial
     return resolve.find("--init_from", value, output, own, others)
 
 
-def read(found: resolve.Initialization) -> transfer.Initial:
-    """The weights of what was found. A run's import TensorFlow.
+def read(source: resolve.Initialization) -> transfer.Initial:
+    """Returns the initial weights. Imports TensorFlow if they are those of a run.
+
+    Args:
+        source: Result of `find`.
 
     Raises:
-        ZooError: the run is none to start from, or can't be read.
+        ZooError: if the run is quantized or its weights are unreadable.
     """
-    if isinstance(found, transfer.Initial):
-        return found
+    if isinstance(source, transfer.Initial):
+        return source
     import_tensorflow()
-    return transfer.from_run(*found)
+    return transfer.from_run(*source)
 
 
 def load(value: str, output: Path, own: Collection[str] = ()) -> transfer.Initial:
-    """As `find` and `read`."""
+    """Resolves --init_from with `find`, then reads the weights with `read`."""
     return read(find(value, output, own))

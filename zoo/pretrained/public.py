@@ -1,6 +1,6 @@
-"""Public ImageNet weights: where each file comes from, and finding a copy that is the right one.
+"""Public ImageNet weights: their sources, download and verification.
 
-Nothing is downloaded but by `fetch`, which only `scripts.data` calls. No TensorFlow.
+Only `fetch` downloads anything, and only `scripts.data` calls it. Does not import TensorFlow.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from zoo.io.log import Log
 
 @dataclass(frozen=True, kw_only=True)
 class PublicWeights:
-    """One public file. How its input is normalized is in the catalog's row of `model`.
+    """A public file of weights. The catalog entry of `model` has the preprocessing of its input.
 
     Attributes:
-        name: as in `--weights` and `--init_from`.
-        model: catalog name of the network.
-        url: of the original file, at a fixed commit.
-        bytes: its size.
-        sha256: of its content, which is checked at each use.
-        license: under which it is published, and who says so.
-        labels: what output i stands for.
+        name: Name as in `--weights` and `--init_from`.
+        model: Catalog name of the network.
+        url: URL of the original file, at a fixed commit.
+        bytes: Size of the file.
+        sha256: SHA-256 of the file, checked at each use.
+        license: License, and where it is stated.
+        labels: Order of the classes in the output.
     """
 
     name: str
@@ -39,7 +39,7 @@ class PublicWeights:
 
     @property
     def file(self) -> str:
-        """Its name in the cache."""
+        """File name in the cache."""
         return f"{self.name}.net"
 
 
@@ -53,21 +53,21 @@ WEIGHTS: dict[str, PublicWeights] = {
             "5623e3cdbe1fcd83328c61ce2ee42c34ed319aa3/compressed_SqueezeNet.net",
             bytes=675_763,
             sha256="e4ab6960ae8cd81505e1c2136921201507e930966c53deaf15862a395b3a3261",
-            license="BSD-2-Clause, that of the SqueezeNet repository; the one that holds the file "
-            "has no license file of its own",
+            license="BSD-2-Clause, the license of the SqueezeNet repository; the repository with "
+            "this file has no license file",
             labels="ILSVRC-2012 synsets, sorted (zoo.data.imagenet_synsets)",
         ),
     )
 }
-# The largest such file of SqueezeNet 1.0, which stores every entry, has 1.9 MB.
+# The largest possible file of SqueezeNet 1.0, which stores all entries, has 1.9 MB.
 MAX_BYTES = 2 * 2**20
 
 
 def public_weights(name: str) -> PublicWeights:
-    """The row of that name.
+    """Returns the entry of `WEIGHTS` with this name.
 
     Raises:
-        UnknownNameError: there is none.
+        UnknownNameError: if there is none.
     """
     if name not in WEIGHTS:
         raise UnknownNameError("weights", name, WEIGHTS)
@@ -75,15 +75,19 @@ def public_weights(name: str) -> PublicWeights:
 
 
 def cached(row: PublicWeights) -> Path:
-    """Where `fetch` puts the file."""
+    """Returns the path of the file in the cache."""
     return cache.folder() / "weights" / row.file
 
 
 def read(row: PublicWeights, path: Path | None = None) -> bytes:
-    """The file's content, from `path` or else from the cache; always checked by its SHA-256.
+    """Reads the file and checks its SHA-256.
+
+    Args:
+        row: Entry of `WEIGHTS`.
+        path: Location of the file; None for the cache.
 
     Raises:
-        ZooError: missing, unreadable, or of other content.
+        ZooError: if the file is missing or unreadable, or its content differs.
     """
     remedy = f"run python -m scripts.data --weights={row.name}"
     source = path or cached(row)
@@ -93,41 +97,41 @@ def read(row: PublicWeights, path: Path | None = None) -> bytes:
 
 
 def fetch(row: PublicWeights, log: Log, url: str | None = None) -> Path:
-    """Downloads the file into the cache unless a good copy is there.
+    """Downloads the file into the cache unless the cache has a valid copy.
 
     Args:
-        row: which weights.
-        log: gets a line about what is done.
-        url: another address of the same content.
+        row: Entry of `WEIGHTS`.
+        log: Called with each progress message.
+        url: Another URL of the same file; None for `row.url`.
 
     Returns:
-        The file in the cache.
+        Path of the file in the cache.
 
     Raises:
-        ZooError: it can't be had, or is another file; nothing is kept then.
+        ZooError: if the download fails or its content differs; it is not stored then.
     """
     target, url = cached(row), url or row.url
     if target.exists():
         try:
             read(row)
         except ZooError:
-            log(f"{row.name}: the copy at {target} is damaged, fetching it again")
+            log(f"{row.name}: the copy at {target} is damaged, downloading it again")
         else:
-            log(f"{row.name}: found at {target}, checksum right")
+            log(f"{row.name}: found at {target}, checksum OK")
             return target
     log(f"{row.name}: downloading {url} ({row.bytes:,} bytes)")
-    remedy = f"get the file from {row.url} yourself and copy it to {target}"
+    remedy = f"download {row.url} manually and copy it to {target}"
     data = _download(url, row.bytes, remedy)
     _check(row, data, url, remedy)
     write_bytes(target, data)
-    log(f"{row.name}: ready at {target}, checksum right; license: {row.license}")
+    log(f"{row.name}: ready at {target}, checksum OK; license: {row.license}")
     return target
 
 
 def _check(row: PublicWeights, data: bytes, where: object, remedy: str) -> None:
     if (got := sha256(data).hexdigest()) != row.sha256:
         raise ZooError(
-            f"this is not the file {row.name}",
+            f"the file is not {row.name}",
             where=where,
             expected=f"{row.bytes} bytes with sha256 {row.sha256}",
             got=f"{len(data)} bytes with sha256 {got}",
@@ -144,7 +148,7 @@ def _download(url: str, size: int, remedy: str) -> bytes:
             response.raise_for_status()
             for block in response.iter_content(2**16):
                 data += block
-                if len(data) > size:  # whatever a server sends, no more than this is taken
+                if len(data) > size:  # bounds the memory used for a wrong file
                     break
     except (requests.RequestException, OSError) as error:
         raise ZooError(

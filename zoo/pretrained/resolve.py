@@ -1,4 +1,4 @@
-"""What --init_from and --teacher name: a finished run, or what was published of one."""
+"""Resolves --init_from and --teacher to a finished run or a published checkpoint."""
 
 from __future__ import annotations
 
@@ -18,57 +18,58 @@ Initialization = tuple[Run, Path] | transfer.Initial
 def find(
     flag: str, value: str, output: Path, own: Collection[str] = (), others: Collection[str] = ()
 ) -> Initialization:
-    """A run and its folder, or a checkpoint.
+    """Finds a run and its folder, or a checkpoint.
 
-    A run is looked for before a released checkpoint of its name.
+    A run takes precedence over a released checkpoint of the same name.
 
     Args:
-        flag: that gave the value, for messages.
-        value: the name of a run under OUTPUT/runs, or a run's folder; a file of published weights,
-            or what it was published as, `-checkpoint` may be left out; an artifact, which stands
-            for the run that it was made from.
-        output: the --output folder.
-        own: names of the runs that will be made with it. None is taken for what it begins with, so
-            that a run called as a released checkpoint finds the same again when it goes on.
-        others: what else the flag may name.
+        flag: Name of the flag, shown in error messages.
+        value: One of: the name of a run under OUTPUT/runs; the folder of a run; the path of a
+            checkpoint file; the name of a released checkpoint, with or without `-checkpoint`; the
+            name of an artifact, for the run it was made from.
+        output: The --output folder.
+        own: Names of the runs that will start from the result. They are ignored in the search, so
+            a run with the name of a released checkpoint finds that checkpoint again when it is
+            resumed.
+        others: Further values that the flag accepts, for the error message.
 
     Raises:
-        ZooError: nothing of that name, or it can't be read.
+        ZooError: if nothing has that name or the file is unreadable.
     """
     if value.endswith(checkpoint.SUFFIX):
         return checkpoint.read(Path(value))
     places = (output, *local.places())
-    found = _named(value, output, own, places)
-    if found is None and (parent := _parent(value, places)):
-        found = _named(parent, output, own, places)
-    if found is not None:
-        return found
-    known = [each for each in local.names(places) if each.endswith(local.CHECKPOINT)]
+    match = _named(value, output, own, places)
+    if match is None and (parent := _parent(value, places)):
+        match = _named(parent, output, own, places)
+    if match is not None:
+        return match
+    known = [name for name in local.names(places) if name.endswith(local.CHECKPOINT)]
     known += [path.parent.name for path in (output / "runs").glob("*/run.json")]
     raise UnknownNameError(flag, value, [*others, *known])
 
 
-def sha256(found: Initialization) -> str:
-    """Of the file of weights."""
-    return found.sha256 if isinstance(found, transfer.Initial) else found[0].weights_sha256
+def sha256(source: Initialization) -> str:
+    """Returns the SHA-256 of the file of weights of a result of `find`."""
+    return source.sha256 if isinstance(source, transfer.Initial) else source[0].weights_sha256
 
 
 def _named(
     name: str, output: Path, own: Collection[str], places: tuple[Path, ...]
 ) -> Initialization | None:
     folder = Path(name) if "/" in name else output / "runs" / name
-    mine = [(output / "runs" / each).resolve() for each in own]
-    if folder.is_dir() and folder.resolve() not in mine:
+    own_folders = [(output / "runs" / run).resolve() for run in own]
+    if folder.is_dir() and folder.resolve() not in own_folders:
         return runs.load(folder), folder
     try:
-        found = local.find(f"{name.removesuffix(local.CHECKPOINT)}{local.CHECKPOINT}", places)
+        file = local.find(f"{name.removesuffix(local.CHECKPOINT)}{local.CHECKPOINT}", places)
     except UnknownNameError:
         return None
-    return checkpoint.decode(found.content, found.path.name)
+    return checkpoint.decode(file.content, file.path.name)
 
 
 def _parent(name: str, places: tuple[Path, ...]) -> str:
-    """The run that an artifact was made from; empty where there is no such artifact."""
+    """Returns the name of the run an artifact was made from, or "" if there is no such artifact."""
     try:
         manifest = local.find(name, places).manifest
     except UnknownNameError:

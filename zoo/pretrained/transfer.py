@@ -1,11 +1,11 @@
-"""Starting a network from the weights of another one of the same architecture.
+"""Initializes a network with the weights of another network of the same architecture.
 
-Layers are matched by name. The classifier, which is the last layer with weights, keeps its fresh
-weights where the number of classes differs. The first convolution is rewritten so that it expects
-what our data pipeline gives, (pixel - mean) / std in the data set's channels, instead of what the
-weights were trained on: the data, and what a published artifact asks of applications, stay as
-they are. This is exact wherever the convolution sees only pixels. Where it sees zero padding too
-(`same`, the outermost pixels) it is not: a padded zero stands for each side's own mean color.
+Layers are matched by name. The classifier, the last layer with weights, keeps its random
+initialization if the number of classes differs. The first convolution is rewritten for the input of
+our data pipeline, (pixel - mean) / std in the dataset's channels, so neither the data nor the
+preprocessing of published artifacts has to change. The result is exact except where the convolution
+reads zero padding (`same`, the outermost pixels), because a padded zero represents the mean color,
+which differs between the two normalizations.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
 
 LayerWeights = Mapping[str, Sequence[np.ndarray]]
 
-_LUMA = (0.299, 0.587, 0.114)  # Rec. 601, of R, G and B: what gray pictures are made by
+_LUMA = (0.299, 0.587, 0.114)  # weights of R, G and B in gray images, Rec. 601
 
 
 @dataclass(frozen=True, eq=False)
 class Initial:
-    """Weights to start from.
+    """Initial weights of a network.
 
     Attributes:
-        source: name of the public weights, of the file, or of the run.
-        sha256: of the file they were read from.
-        model: catalog name of the network that they are of.
-        weights: layer name → its arrays, in the order of Keras' `get_weights`.
-        preprocessing: what the first layer expects.
-        config: what rebuilds the network; None for public weights.
-        labels: its classes; empty where they are not known.
-        note: what else there is to say about the file.
+        source: Name of the public weights, the file or the run.
+        sha256: SHA-256 of the file of weights.
+        model: Catalog name of the network.
+        weights: Arrays of each layer by its name, in the order of Keras' `get_weights`.
+        preprocessing: Normalization that the first layer expects.
+        config: Configuration from which the network is rebuilt; None for public weights.
+        labels: Class names; empty if unknown.
+        note: Additional remark for the user, or "".
     """
 
     source: str
@@ -56,18 +56,22 @@ class Initial:
 
 
 def from_run(run: Run, folder: Path) -> Initial:
-    """A finished run, dense or pruned, as a starting point. `runs.load` has checked its hash.
+    """Reads the weights of a finished run, dense or pruned, as initial weights.
+
+    Args:
+        run: The run, as returned by `runs.load`, which checks the hash of the weights.
+        folder: Folder of the run.
 
     Raises:
-        ZooError: the run is quantized, its weights can't be read, or as of `data.seen`.
+        ZooError: if the run is quantized, its weights are unreadable or `data.seen` fails.
     """
     if "qat" in run.scheme:
         raise ZooError(
-            "training can't start from a quantization-aware run",
+            "cannot start training from a quantization-aware run",
             where=folder,
-            expected="a dense or a pruned run",
+            expected="a dense or pruned run",
             got="+".join(run.scheme),
-            remedy=f"give the run it was made from, {run.parent}",
+            remedy=f"use the run it was made from, {run.parent}",
         )
     model, seen = runs.keras_model(run, folder), data.seen(run)
     return Initial(
@@ -82,7 +86,12 @@ def from_run(run: Run, folder: Path) -> Initial:
 
 
 def normalized(channels: int, seen: TrainedOn) -> Preprocessing:
-    """How the pictures were normalized that a network was trained on."""
+    """Returns the preprocessing of a network trained on a dataset with these statistics.
+
+    Args:
+        channels: Input channels, 1 or 3.
+        seen: Description of the training dataset.
+    """
     return Preprocessing(
         channels="gray" if channels == 1 else "RGB",
         mean=(seen.mean,) * channels,
@@ -91,87 +100,89 @@ def normalized(channels: int, seen: TrainedOn) -> Preprocessing:
 
 
 def of_dataset(dataset: data.Dataset) -> Preprocessing:
-    """How the data pipeline normalizes that data set."""
+    """Returns the preprocessing that the data pipeline applies to a dataset."""
     return normalized(dataset.test.images.shape[-1], dataset.trained_on())
 
 
 def apply(
     model: tf_keras.Model, name: str, initial: Initial, target: Preprocessing
 ) -> tuple[str, ...]:
-    """Sets the model's weights from `initial`. Nothing is changed where it raises.
+    """Sets the model's weights from `initial`. If it raises, the model is unchanged.
 
     Args:
-        model: functional, freshly built.
-        name: its catalog name.
-        initial: the weights to start from.
-        target: how the pictures that it will see are normalized.
+        model: Newly built functional model.
+        name: Catalog name of the model.
+        initial: Initial weights.
+        target: Preprocessing of the images that the model will be trained on.
 
     Returns:
-        Sentences on what is not an exact copy, for the user.
+        One message for each layer that is not an exact copy.
 
     Raises:
-        ZooError: another architecture, or a layer other than the classifier that does not fit.
+        ZooError: if the architecture differs or a layer other than the classifier does not fit.
     """
     if name != initial.model:
         raise ZooError(
-            "the weights are of another architecture",
+            "the weights belong to another architecture",
             where=initial.source,
             expected=name,
             got=initial.model,
-            remedy=f"give --model={initial.model}, or other weights",
+            remedy=f"give --model={initial.model}, or use other weights",
         )
     weighted = [layer for layer in model.layers if layer.weights]
     _same_layers(weighted, initial)
     first, last = weighted[0], weighted[-1]
     new = {layer.name: [np.asarray(w) for w in initial.weights[layer.name]] for layer in weighted}
-    said = []
+    messages = []
     if initial.preprocessing != target:
-        said.append(_adapt(first, new, initial, target))
+        messages.append(_adapt(first, new, initial, target))
     for layer in weighted:
-        own = [tuple(w.shape) for w in layer.weights]
+        expected = [tuple(w.shape) for w in layer.weights]
         got = [w.shape for w in new[layer.name]]
-        if own != got and layer is last:
+        if expected != got and layer is last:
             del new[layer.name]
-            said.append(f"{layer.name} starts afresh: it was {got[0]}, it is {own[0]}")
-        elif own != got:
+            messages.append(
+                f"{layer.name} is initialized randomly: its shape was {got[0]} and is {expected[0]}"
+            )
+        elif expected != got:
             raise ZooError(
                 f"the weights of layer {layer.name} do not fit",
                 where=initial.source,
-                expected=_shapes(own),
+                expected=_shapes(expected),
                 got=_shapes(got),
-                remedy="give the --width, and --batch_norm or --nobatch_norm, that they are of",
+                remedy="give the weights' --width and --batch_norm or --nobatch_norm",
             )
     for layer in weighted:
         if layer.name in new:
             layer.set_weights(new[layer.name])
-    return tuple(said)
+    return tuple(messages)
 
 
 def freeze(model: tf_keras.Model) -> None:
-    """Leaves only the classifier to be trained; batch normalization keeps its statistics."""
+    """Freezes all layers but the classifier; batch normalization keeps its moving statistics."""
     weighted = [layer for layer in model.layers if layer.weights]
     for layer in weighted[:-1]:
         layer.trainable = False
 
 
 def _same_layers(weighted: list[tf_keras.layers.Layer], initial: Initial) -> None:
-    own, got = [layer.name for layer in weighted], list(initial.weights)
-    for names, others, said, flag in (
-        (own, got, "the weights have no layer", "--nobatch_norm"),
-        (got, own, "the network has no layer", "--batch_norm"),
+    expected, got = [layer.name for layer in weighted], list(initial.weights)
+    for names, others, message, flag in (
+        (expected, got, "the weights have no layer", "--nobatch_norm"),
+        (got, expected, "the network has no layer", "--batch_norm"),
     ):
-        lacking = [name for name in names if name not in others]
-        if lacking:
-            normalized = all(name.endswith("_bn") for name in lacking)
-            more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+        missing = [name for name in names if name not in others]
+        if missing:
+            only_batch_norm = all(name.endswith("_bn") for name in missing)
+            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
             shapes = {layer.name: [tuple(w.shape) for w in layer.weights] for layer in weighted}
             shapes |= {name: [w.shape for w in initial.weights[name]] for name in got}
             raise ZooError(
-                f"{said} {lacking[0]}{more}",
+                f"{message} {missing[0]}{more}",
                 where=initial.source,
-                expected=_shapes(shapes[lacking[0]]) if names is own else "no such layer",
-                got="no such layer" if names is own else _shapes(shapes[lacking[0]]),
-                remedy=f"give {flag}" if normalized else "train from fresh weights",
+                expected=_shapes(shapes[missing[0]]) if names is expected else "no such layer",
+                got="no such layer" if names is expected else _shapes(shapes[missing[0]]),
+                remedy=f"give {flag}" if only_batch_norm else "train without initial weights",
             )
 
 
@@ -187,9 +198,15 @@ def _adapt(
 ) -> str:
     """Rewrites the first convolution in `new` for input that is normalized as `target`.
 
-    The weights want x = (M·p - m) / s of the pixels p, where M reorders, repeats or mixes the
-    channels; they get x' = (p - m') / s'. So p = s'·x' + m', and W·x + b becomes W'·x' + b' with
+    The weights expect x = (M·p - m) / s for pixels p, where M reorders, repeats or mixes the
+    channels, but receive x' = (p - m') / s'. With p = s'·x' + m', W·x + b becomes W'·x' + b', where
     W' = W·M·s'/s and b' = b + W·(M·m' - m)/s, summed over the kernel.
+
+    Returns:
+        A message that describes the change.
+
+    Raises:
+        ZooError: if the layer is not a plain Conv2D or does not fit its own preprocessing.
     """
     import tf_keras
 
@@ -197,9 +214,9 @@ def _adapt(
     old = initial.preprocessing
     if type(first) is not tf_keras.layers.Conv2D or first.groups != 1 or arrays[0].ndim != 4:
         raise ZooError(
-            f"the first layer, {first.name}, can't be adapted to differently normalized pictures",
+            f"cannot adapt the first layer, {first.name}, to differently normalized images",
             where=initial.source,
-            expected=f"pictures as {old}",
+            expected=f"images normalized by {old}",
             got=target,
         )
     kernel = arrays[0].astype(np.float64)
@@ -211,25 +228,25 @@ def _adapt(
             got=kernel.shape[2],
         )
     mix = _mix(old, target)
-    mean, std, own_mean, own_std = map(np.array, (old.mean, old.std, target.mean, target.std))
-    factors = mix * own_std / std[:, np.newaxis]
-    offset = np.einsum("hwco,c->o", kernel, (mix @ own_mean - mean) / std)
-    said = f"{first.name} takes {target.channels} pictures as --dataset gives them, not {old}"
+    mean, std, new_mean, new_std = map(np.array, (old.mean, old.std, target.mean, target.std))
+    factors = mix * new_std / std[:, np.newaxis]
+    offset = np.einsum("hwco,c->o", kernel, (mix @ new_mean - mean) / std)
+    message = f"{first.name} is adapted to {target.channels} images of --dataset, instead of {old}"
     arrays[0] = np.einsum("hwco,cj->hwjo", kernel, factors).astype(np.float32)
     if len(arrays) > 1:
         arrays[1] = (arrays[1] + offset).astype(np.float32)
-        return said
-    # y' = y - offset; a batch norm that comes next takes its mean off, so that may bear it as well.
+        return message
+    # Without a bias y' = y - offset; a following batch norm compensates it in its moving mean.
     following = [node.layer for node in first.outbound_nodes]
     if len(following) == 1 and isinstance(following[0], tf_keras.layers.BatchNormalization):
         statistics = new[following[0].name]  # …, moving mean, moving variance
         statistics[-2] = (statistics[-2] - offset).astype(np.float32)
-        return f"{said}; the offset is in the moving mean of {following[0].name}"
-    return f"{said}; it has no bias, so the offset of its output is left to training"
+        return f"{message}; the offset is in the moving mean of {following[0].name}"
+    return f"{message}; it has no bias, so training must correct the offset of its output"
 
 
 def _mix(old: Preprocessing, new: Preprocessing) -> np.ndarray:
-    """The matrix (old channels, new channels) that takes pixels of `new` to those of `old`."""
+    """Returns the matrix (old channels, new channels) that maps pixels of `new` to `old`."""
     if new.channels == "gray":
         return np.ones((len(old.mean), 1))
     luma = np.array([_LUMA])

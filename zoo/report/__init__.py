@@ -1,1 +1,1 @@
-"""The page and the tables: pure functions of result lines and manifests."""
+"""The report: tables and an HTML page from result lines and manifests."""

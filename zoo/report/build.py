@@ -1,4 +1,4 @@
-"""Reads an output folder and writes its report: `report/index.html` and the pictures beside it."""
+"""Reads an output folder and writes its report: `report/index.html` and the charts next to it."""
 
 from __future__ import annotations
 
@@ -21,25 +21,28 @@ from zoo.schema.artifact import Artifact
 from zoo.schema.json_files import read_manifest, read_records
 from zoo.schema.release import CONTAINER
 
-BENCHMARK = "run `python -m scripts.benchmark` first, or name the right --output folder"
+BENCHMARK = "run `python -m scripts.benchmark` first, or pass the correct --output folder"
 MOST_PROBLEMS = 200
 
 
 def load(output: Path) -> Report:
-    """The report of `OUTPUT/results.jsonl` and the manifests in `OUTPUT/artifacts`.
+    """Reads `OUTPUT/results.jsonl` and the manifests in `OUTPUT/artifacts`.
 
-    A line or manifest that can't be used costs only itself, and is told.
+    Unusable lines and manifests are skipped and listed in the report's `problems`.
+
+    Args:
+        output: Output folder.
 
     Raises:
-        ZooError: there is no result at all.
+        ZooError: if there is not a single valid result line.
     """
     results = output / "results.jsonl"
     if not results.exists():
-        raise ZooError("there are no results yet", where=results, remedy=BENCHMARK)
+        raise ZooError("no results yet", where=results, remedy=BENCHMARK)
     records, problems = read_records(results)
     if not records:
         raise ZooError(
-            "the results file holds no result line",
+            "no valid result line in the results file",
             where=results,
             got=problems[0] if problems else "an empty file",
             remedy=BENCHMARK,
@@ -52,7 +55,7 @@ def load(output: Path) -> Report:
             problems.append(str(error))
     if len(problems) > MOST_PROBLEMS:
         more = len(problems) - MOST_PROBLEMS
-        problems = [*problems[:MOST_PROBLEMS], f"and {more} more such problems"]
+        problems = [*problems[:MOST_PROBLEMS], f"and {more} more problems"]
     return build(records, artifacts, problems)
 
 
@@ -60,25 +63,30 @@ def _manifest(path: Path) -> Artifact:
     remedy = "write it again with `python -m scripts.convert`"
     artifact = read_manifest(path, Artifact, remedy)
     model = path.with_suffix(".tflite")
-    if model.is_file() and (found := sha256_of(model)) != artifact.sha256:
+    if model.is_file() and (digest := sha256_of(model)) != artifact.sha256:
         raise ZooError(
-            "the file is not the one that its manifest describes",
+            "the SHA-256 does not match the manifest",
             where=model,
             expected=artifact.sha256,
-            got=found,
+            got=digest,
             remedy=remedy,
         )
     return artifact
 
 
 def write(report: Report, output: Path, extras: Extras | None = None) -> Path:
-    """Writes the pictures, then the page that goes with them.
+    """Writes the charts and the page to `OUTPUT/report`.
+
+    Args:
+        report: Current results.
+        output: Output folder.
+        extras: Roofline estimates and sensitivity scans.
 
     Returns:
-        the page's path.
+        Path of the page.
 
     Raises:
-        ZooError: the packages of the `report` extra are missing.
+        ZooError: if the packages of the `report` extra are missing.
     """
     need_packages()
     folder = output / "report"
@@ -88,25 +96,35 @@ def write(report: Report, output: Path, extras: Extras | None = None) -> Path:
 
 
 def write_page(report: Report, output: Path, page: Path, extras: Extras | None = None) -> None:
-    """Writes the page alone, to any place, with links that lead to `output` from there.
+    """Writes only the page, to any path, with links relative to it.
 
-    The same for the same files: nothing in it depends on when it is written.
+    The page is reproducible: it does not contain the time of writing.
+
+    Args:
+        report: Current results.
+        output: Output folder that the page links to.
+        page: Path of the HTML file.
+        extras: Roofline estimates and sensitivity scans.
 
     Raises:
-        ZooError: the packages of the `report` extra are missing.
+        ZooError: if the packages of the `report` extra are missing.
     """
     need_packages()
     write_text(page, _page(report, output, page, None, extras))
 
 
 def need_packages() -> None:
-    """Raises a ZooError where the packages of the `report` extra are missing."""
+    """Checks that the packages of the `report` extra are installed.
+
+    Raises:
+        ZooError: if one of them cannot be imported.
+    """
     try:
         importlib.import_module("jinja2")
         importlib.import_module("vl_convert")
     except ImportError as error:
         raise ZooError(
-            "the page needs packages that are not installed",
+            "packages required for the page are not installed",
             got=error,
             remedy="pip install 'mobile-model-zoo[report]'",
         ) from error
@@ -115,7 +133,7 @@ def need_packages() -> None:
 def _page(
     report: Report, output: Path, page: Path, folder: Path | None, extras: Extras | None
 ) -> str:
-    """The page's text; its pictures are written to `folder` too, if there is one."""
+    """Renders the page; also writes the charts to `folder` unless it is None."""
     subject = "; ".join(summary.scored_sets(report)) or "no test accuracies"
     figures = [
         _figure(
@@ -141,7 +159,7 @@ def _page(
 def _figure(
     folder: Path | None, stem: str, title: str, subtitle: str, panels: Sequence[Panel]
 ) -> dict[str, Any]:
-    """A figure for the template; writes its files, or removes them if there is nothing to see."""
+    """Returns a figure for the template; writes its files, or removes them without panels."""
     beside = folder is not None
     figure = {"stem": stem, "title": title, "subtitle": subtitle, "beside": beside}
     figure |= {"svgs": [], "legend": []}
@@ -151,7 +169,7 @@ def _figure(
     from zoo.report.charts import render as report_charts
 
     if folder is not None:
-        _keep_figure(folder, stem, report_charts.picture(panels, title, subtitle))
+        _keep_figure(folder, stem, report_charts.figure(panels, title, subtitle))
     return {
         **figure,
         "svgs": report_charts.panel_svgs(panels),
@@ -160,33 +178,33 @@ def _figure(
 
 
 def _optional_figures(report: Report, folder: Path | None, subject: str) -> list[dict[str, Any]]:
-    """Those of what few folders have: energy and sustained runs."""
+    """Returns the figures for energy and sustained runs, if any were measured."""
     figures = []
     if panels := energy_panels(report):
         title, stem = "Test accuracy against energy", "accuracy_vs_energy"
-        subtitle = f"{subject}. Net energy of an inference. Dashed: Pareto front."
+        subtitle = f"{subject}. Net energy per inference. Dashed: Pareto front."
         figures.append(_figure(folder, stem, title, subtitle, panels))
     else:
         _remove_figure(folder, "accuracy_vs_energy")
-    if not (found := curves(report)):
+    if not (groups := curves(report)):
         _remove_figure(folder, "sustained")
         return figures
     from zoo.report.charts import render as report_charts
 
     title = "Sustained runs"
-    subtitle = "Inference after inference; each point is the median of some seconds."
-    charts = [curves_chart(shown) for shown in found]
+    subtitle = "Back-to-back inferences; each point is the median over a few seconds."
+    charts = [curves_chart(group) for group in groups]
     if folder is not None:
         _keep_figure(folder, "sustained", report_charts.pages(charts, title, subtitle))
-    words = [f"{shown.device}, {name}: {said}" for shown in found for name, said, _ in shown.runs]
+    words = [f"{group.device}, {name}: {text}" for group in groups for name, text, _ in group.runs]
     svgs = [report_charts.page_svg(chart) for chart in charts]
     figure = {"stem": "sustained", "title": title, "subtitle": subtitle, "legend": []}
     beside = folder is not None
     return [*figures, {**figure, "svgs": svgs, "words": words, "beside": beside}]
 
 
-def _keep_figure(folder: Path, stem: str, pictures: tuple[str, bytes]) -> None:
-    svg, png = pictures
+def _keep_figure(folder: Path, stem: str, svg_png: tuple[str, bytes]) -> None:
+    svg, png = svg_png
     write_text(folder / f"{stem}.svg", svg)
     write_bytes(folder / f"{stem}.png", png)
 
@@ -199,8 +217,8 @@ def _remove_figure(folder: Path | None, stem: str) -> None:
 
 
 def _links(report: Report, output: Path, page: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """From the page to each model file and to each model card that is there, by SHA-256."""
-    # As a web server sees it: the page and the folder may be named by different paths to one place.
+    """Returns the URLs of the existing model files and model cards, by SHA-256."""
+    # Resolved, because symbolic links may lead to the page and the folder by different paths.
     to = Path(os.path.relpath(output.resolve(), page.resolve().parent)).as_posix()
     before = "" if to == "." else f"{to}/"
     there = {path.name for path in (output / "cards").glob("*.md")}

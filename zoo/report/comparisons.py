@@ -1,4 +1,4 @@
-"""Networks beside each other that answer one question, on the same data. Pure functions."""
+"""Tables that compare networks on one question and one dataset. Pure functions."""
 
 from __future__ import annotations
 
@@ -16,25 +16,28 @@ from zoo.report.wording import Setup, clean, delegate_label
 from zoo.schema.recipe import Recipe
 
 PRECISIONS = ("float32", "float16", "dynamic_int8", "int8")
-_NAMED = ("float16", "int8")  # in a picture; the others lie near these
+_NAMED = ("float16", "int8")  # labeled in charts; the other precisions lie close to these
 
 
 def comparisons(report: Report, places: Mapping[int, str], extras: Extras) -> list[dict[str, Any]]:
-    """A table and a picture a question and data set, where two of its networks or more are there.
+    """Builds a table and a chart per question and dataset with at least two of its networks.
 
     Args:
-        report: what was measured.
-        places: ids of the rows' details, by `id` of the row.
-        extras: estimates, for the MACs.
+        report: Current results.
+        places: `id(row)` → HTML id of the row's details.
+        extras: Roofline estimates, used for the MACs.
+
+    Returns:
+        Dictionaries with the keys `title`, `unequal`, `timed`, `lines` and `panel`.
     """
-    found = []
+    tables = []
     for dataset in dict.fromkeys(row.dataset for row in report.rows):
         for question, models in QUESTIONS.items():
             rows = _rows(report, dataset, models)
             if len({row.artifact.model for row in rows if row.artifact}) < 2:
                 continue
             timed = _setup(report, rows)
-            found.append(
+            tables.append(
                 {
                     "title": f"{question} ({title(dataset)})",
                     "unequal": _unequal(rows),
@@ -43,26 +46,30 @@ def comparisons(report: Report, places: Mapping[int, str], extras: Extras) -> li
                     "panel": _panel(rows, timed),
                 }
             )
-    return found
+    return tables
 
 
 def _rows(report: Report, dataset: str, models: Sequence[str]) -> list[ReportRow]:
-    """The uncompressed files of those networks, in the question's order."""
-
+    """Selects the uncompressed files of these networks, in the question's order."""
     rows = [
-        (models.index(made.model), made.parent_run, PRECISIONS.index(made.precision), number)
+        (
+            models.index(artifact.model),
+            artifact.parent_run,
+            PRECISIONS.index(artifact.precision),
+            number,
+        )
         for number, row in enumerate(report.rows)
-        if (made := row.artifact)
-        and made.dataset == dataset
-        and made.model in models
-        and not made.scheme
-        and made.precision in PRECISIONS
+        if (artifact := row.artifact)
+        and artifact.dataset == dataset
+        and artifact.model in models
+        and not artifact.scheme
+        and artifact.precision in PRECISIONS
     ]
     return [report.rows[number] for *_, number in sorted(rows)]
 
 
 def _setup(report: Report, rows: Sequence[ReportRow]) -> tuple[Setup, str] | None:
-    """Where most of them were timed; the first of equals."""
+    """Returns the setup and delegate with the most timed rows; the first one on a tie."""
     tried = [(setup, name) for setup, names in report.setups.items() for name in names]
     return max(tried, key=lambda where: sum(where in row.outcomes for row in rows), default=None)
 
@@ -74,7 +81,7 @@ def _where(report: Report, timed: tuple[Setup, str] | None) -> str:
 
 
 def _unequal(rows: Sequence[ReportRow]) -> str:
-    """In what the recipes differ that people look at first."""
+    """Lists the main training settings that differ between the rows; empty if none do."""
     recipes = [row.artifact.recipe for row in rows if row.artifact]
     words = []
     for name in ("epochs", "epoch_images", "seed", "width", "learning_rate", "image_size"):
@@ -85,7 +92,7 @@ def _unequal(rows: Sequence[ReportRow]) -> str:
 
 
 def _panel(rows: Sequence[ReportRow], timed: tuple[Setup, str] | None) -> Panel | None:
-    """Accuracy against latency; against size where fewer than two were timed."""
+    """Plots accuracy against latency, or against size if fewer than two files were timed."""
     by_time = [
         (row, outcome.latency_ms)
         for row in rows
@@ -97,13 +104,13 @@ def _panel(rows: Sequence[ReportRow], timed: tuple[Setup, str] | None) -> Panel 
             ChartPoint(
                 x=cost,
                 y=100 * row.score.top1,
-                label=made.model if made.precision in _NAMED else "",
+                label=artifact.model if artifact.precision in _NAMED else "",
                 precision=row.precision,
                 delegate=timed[1] if timed and unit == "ms" else "file",
                 tooltip=f"{row.name}: {100 * row.score.top1:.2f} % at {cost:.3g} {unit}",
             )
             for row, cost in costs
-            if (made := row.artifact) and row.score and row.score.top1 is not None
+            if (artifact := row.artifact) and row.score and row.score.top1 is not None
         ]
         if len(points) > 1:
             x, y = x_axis([p.x for p in points]), y_axis([p.y for p in points])
@@ -112,21 +119,21 @@ def _panel(rows: Sequence[ReportRow], timed: tuple[Setup, str] | None) -> Panel 
 
 
 def trained(recipe: Recipe) -> str:
-    """`20, 1`: epochs and seed."""
+    """Returns the epochs and the seed, for example `20, 1`."""
     return f"{recipe.epochs}, {recipe.seed}"
 
 
 def _line(
     row: ReportRow, place: str, timed: tuple[Setup, str] | None, extras: Extras
 ) -> dict[str, Any]:
-    made, score = row.artifact, row.score
+    artifact, score = row.artifact, row.score
     estimate = extras.estimates.get(row.sha256)
     line: dict[str, Any] = {
         "place": place,
-        "model": clean(made.model) if made else row.name,
-        "trained": trained(made.recipe) if made else "",
+        "model": clean(artifact.model) if artifact else row.name,
+        "trained": trained(artifact.recipe) if artifact else "",
         "precision": row.precision,
-        "parameters": f"{made.parameters:,}" if made else NOT_MEASURED,
+        "parameters": f"{artifact.parameters:,}" if artifact else NOT_MEASURED,
         "macs": f"{estimate.macs / 1e6:,.1f}" if estimate else NOT_MEASURED,
         "size": kilobytes(row.size_bytes) if row.size_bytes else NOT_MEASURED,
         "failed": score.failure if score else "",
@@ -136,7 +143,7 @@ def _line(
         "latency": NOT_MEASURED,
     }
     if score and score.top1 is not None:
-        from zoo.stats import wilson  # NumPy: late
+        from zoo.stats import wilson  # imported here: it loads NumPy
 
         low, high = wilson(score.top1, score.record.images)
         line["accuracy"] = f"{100 * score.top1:.2f}"

@@ -1,4 +1,4 @@
-"""The roofline and the sensitivity scans as the page shows them. Pure functions."""
+"""Prepares the roofline estimates and sensitivity scans for the page. Pure functions."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from zoo.report.rows import Report, ReportRow
 from zoo.report.summary import kilobytes
 from zoo.report.wording import clean
 
-WORST_LOSS = 20.0  # points; a worse one has the same color
+WORST_LOSS = 20.0  # percentage points; larger losses have the same color
 _SCALE = ((255, 255, 255), (253, 174, 107), (241, 137, 60))  # white to orange, dark text on all
 
 
 def roofline(report: Report, places: Mapping[int, str], extras: Extras) -> dict[str, Any]:
-    """The chip, the chart and a line for each estimated file, the slowest first.
+    """Returns the chip, the chart and a line per estimated file, slowest first.
 
     Args:
-        report: the files.
-        places: ids of the rows' details, by `id` of the row.
-        extras: the estimates.
+        report: Current results.
+        places: `id(row)` → HTML id of the row's details.
+        extras: Roofline estimates.
     """
     rows = [(extras.estimates[r.sha256], r) for r in report.rows if r.sha256 in extras.estimates]
     rows.sort(key=lambda pair: (-pair[0].us, pair[1].name))
@@ -34,13 +34,13 @@ def roofline(report: Report, places: Mapping[int, str], extras: Extras) -> dict[
             {
                 "name": row.name,
                 "place": places[id(row)],
-                "macs": f"{one.macs / 1e6:,.2f}",
-                "traffic": kilobytes(one.bytes),
-                "intensity": f"{one.macs / max(1, one.bytes):.2f}",
-                "us": f"{one.us:,.1f}",
-                "bound": "arithmetic" if one.bound == "compute" else "memory",
+                "macs": f"{estimate.macs / 1e6:,.2f}",
+                "traffic": kilobytes(estimate.bytes),
+                "intensity": f"{estimate.macs / max(1, estimate.bytes):.2f}",
+                "us": f"{estimate.us:,.1f}",
+                "bound": "arithmetic" if estimate.bound == "compute" else "memory",
             }
-            for one, row in rows
+            for estimate, row in rows
         ],
     }
 
@@ -48,20 +48,20 @@ def roofline(report: Report, places: Mapping[int, str], extras: Extras) -> dict[
 def roofline_chart(
     chip: EstimatedChip, rows: Sequence[tuple[Estimated, ReportRow]]
 ) -> Specification:
-    """Operations a second against operations a byte, both logarithmic: the roof, files on it."""
-    spots = [
+    """Plots operations per second against operations per byte, on logarithmic axes."""
+    points = [
         {
-            "x": 2 * one.macs / one.bytes,
-            "y": 2 * one.macs / (1000 * one.us),
+            "x": 2 * estimate.macs / estimate.bytes,
+            "y": 2 * estimate.macs / (1000 * estimate.us),
             "precision": row.precision,
-            "tooltip": f"{row.name}: at least {one.us:.3g} µs, bound by {one.bound}",
+            "tooltip": f"{row.name}: at least {estimate.us:.3g} µs, {estimate.bound}-bound",
         }
-        for one, row in rows
-        if one.macs > 0 and one.bytes > 0 and one.us > 0
+        for estimate, row in rows
+        if estimate.macs > 0 and estimate.bytes > 0 and estimate.us > 0
     ]
     knee = chip.gflops / chip.gbps
-    across = [2 * one.macs / one.bytes for one, _ in rows if one.macs > 0 and one.bytes > 0]
-    low, high = min([*across, knee]) / 2, max([*across, knee]) * 3
+    intensities = [2 * e.macs / e.bytes for e, _ in rows if e.macs > 0 and e.bytes > 0]
+    low, high = min([*intensities, knee]) / 2, max([*intensities, knee]) * 3
     roof = [{"x": x, "y": min(chip.gflops, x * chip.gbps)} for x in (low, knee, high)]
     color = precision_colors(row.precision for _, row in rows)
     axis = {"format": "~g", "grid": True}
@@ -69,14 +69,14 @@ def roofline_chart(
         "x": {
             "field": "x",
             "type": "quantitative",
-            "title": "Operations a byte of memory traffic",
+            "title": "Operations per byte of memory traffic",
             "scale": {"type": "log", "domain": [low, high], "nice": False},
             "axis": {**axis, "values": _decades(low, high)},
         },
         "y": {
             "field": "y",
             "type": "quantitative",
-            "title": "Billions of operations a second",
+            "title": "10⁹ operations per second",
             "scale": {"type": "log", "domain": [low * chip.gbps, 2 * chip.gflops], "nice": False},
             "axis": {**axis, "values": _decades(low * chip.gbps, 2 * chip.gflops)},
         },
@@ -87,7 +87,7 @@ def roofline_chart(
         "encoding": place,
     }
     marks = {
-        "data": {"values": spots},
+        "data": {"values": points},
         "mark": {"type": "point", "filled": True, "opacity": 0.9, "size": 80, "stroke": INK},
         "encoding": {
             **place,
@@ -106,12 +106,12 @@ def roofline_chart(
 def _decades(low: float, high: float) -> list[float]:
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     steps = [step * 10.0**power for power in powers for step in (1, 2, 5)]
-    found = [step for step in steps if low <= step <= high]
-    return found if len(found) <= 8 else [step for step in found if str(step)[0] == "1"]
+    ticks = [step for step in steps if low <= step <= high]
+    return ticks if len(ticks) <= 8 else [tick for tick in ticks if str(tick)[0] == "1"]
 
 
 def scan_table(scan: PublishedScan) -> dict[str, Any]:
-    """Layers by levels, each cell the points of accuracy lost and their color."""
+    """Returns a table of layers × levels; cells show the accuracy loss in percentage points."""
     levels = list(dict.fromkeys(point.level for point in scan.points))
     lost = {(p.layer, p.level): 100 * (scan.accuracy - p.accuracy) for p in scan.points}
     uniform, proposed = scan.uniform.levels, scan.proposed.levels
@@ -122,10 +122,10 @@ def scan_table(scan: PublishedScan) -> dict[str, Any]:
         "accuracy": f"{100 * scan.accuracy:.2f}",
         "compared": [
             clean(
-                f"{label}: {each.bytes:,.0f} coded bytes, {len(each.levels)} layers, accuracy "
-                f"{100 * each.accuracy:.2f} %, divergence {each.nats:.4f} nats"
+                f"{label}: {choice.bytes:,.0f} coded bytes, {len(choice.levels)} layers, accuracy "
+                f"{100 * choice.accuracy:.2f} %, divergence {choice.nats:.4f} nats"
             )
-            for label, each in (
+            for label, choice in (
                 (f"uniform {scan.what} {scan.uniform_level:g}", scan.uniform),
                 ("proposed", scan.proposed),
             )

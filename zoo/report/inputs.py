@@ -1,6 +1,6 @@
-"""What the page shows beyond result lines and manifests, handed over as plain data.
+"""Page inputs beyond result lines and manifests: roofline estimates and sensitivity scans.
 
-Whoever writes the page computes it: estimates need `converters`, which this package can't import.
+The caller computes the estimates: they need `converters`, which this package must not import.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ from zoo.errors import ZooError
 from zoo.schema.base import Strict
 from zoo.schema.json_files import read_model
 
-SCANS = "sensitivity"  # the folder, under the output folder
+SCANS = "sensitivity"  # subfolder of the output folder
 
 
 @dataclass(frozen=True)
 class Estimated:
-    """One inference of a file on a chip, at the chip's peaks.
+    """Lower bound for one inference of a file on a chip, at the chip's peak rates.
 
     Attributes:
-        macs: multiply-accumulates.
-        bytes: moved to and from memory, at least.
-        us: time in microseconds; `bound` says by what: `compute` or `memory`.
+        macs: Multiply-accumulates per inference.
+        bytes: Minimum memory traffic per inference.
+        us: Time in microseconds.
+        bound: What limits the time: `compute` or `memory`.
     """
 
     macs: int
@@ -36,7 +37,15 @@ class Estimated:
 
 @dataclass(frozen=True)
 class EstimatedChip:
-    """The chip that is estimated: 10⁹ operations and bytes a second, and how far to trust it."""
+    """Peak rates of the chip that the estimates are for.
+
+    Attributes:
+        name: Display name.
+        gflops: Peak arithmetic, 10⁹ operations per second; a MAC is two.
+        gbps: Peak memory bandwidth, 10⁹ bytes per second.
+        source: Source of the peak rates.
+        above: Sentence on how far measured times exceed the estimate.
+    """
 
     name: str
     gflops: float
@@ -45,8 +54,17 @@ class EstimatedChip:
     above: str
 
 
-class ScanPoint(Strict):
-    """One layer changed to one level."""
+class PublishedPoint(Strict):
+    """The network with one layer changed.
+
+    Attributes:
+        layer: Layer name.
+        level: Level of the scan, for example a sparsity of 0.5.
+        bytes: Coded bytes of the layer's weights.
+        accuracy: Share of images classified correctly, 0 to 1.
+        nats: Mean divergence of the class probabilities from the unchanged network's.
+        value: Value for this layer in a compression plan.
+    """
 
     layer: str = Field(max_length=200)
     level: float
@@ -57,7 +75,7 @@ class ScanPoint(Strict):
 
 
 class ScanChoice(Strict):
-    """A level for some layers, and the network with all of them changed."""
+    """A level for each changed layer, and the network with all of them changed at once."""
 
     levels: dict[str, float]
     bytes: float
@@ -66,7 +84,7 @@ class ScanChoice(Strict):
 
 
 class PublishedScan(Strict):
-    """A sensitivity scan as `scripts.sensitivity` leaves it: what each layer bears."""
+    """A sensitivity scan as written by `scripts.sensitivity`."""
 
     run: str
     dataset: str
@@ -74,7 +92,7 @@ class PublishedScan(Strict):
     what: str
     accuracy: float
     whole: dict[str, float]
-    points: tuple[ScanPoint, ...]
+    points: tuple[PublishedPoint, ...]
     uniform_level: float
     uniform: ScanChoice
     proposed: ScanChoice
@@ -83,12 +101,12 @@ class PublishedScan(Strict):
 
 @dataclass(frozen=True)
 class Extras:
-    """All of it.
+    """All additional page inputs.
 
     Attributes:
-        chip: None where nothing was estimated.
-        estimates: by SHA-256 of the file.
-        scans: of the runs.
+        chip: None if there are no estimates.
+        estimates: SHA-256 of a `.tflite` → its estimate.
+        scans: Sensitivity scans.
     """
 
     chip: EstimatedChip | None = None
@@ -97,13 +115,19 @@ class Extras:
 
 
 def scans(output: Path) -> tuple[list[PublishedScan], list[str]]:
-    """The scans in `OUTPUT/sensitivity`, and a line for each that can't be used."""
-    found, problems = [], []
+    """Reads the scans in `OUTPUT/sensitivity`.
+
+    Returns:
+        The valid scans, and an error message for each unusable file.
+    """
+    valid, problems = [], []
     for path in sorted((output / SCANS).glob("*.json")):
         try:
-            found.append(
-                read_model(path, PublishedScan, "the scan", "run scripts.sensitivity again")
+            valid.append(
+                read_model(
+                    path, PublishedScan, "the scan", "run python -m scripts.sensitivity again"
+                )
             )
         except ZooError as error:
             problems.append(str(error))
-    return found, problems
+    return valid, problems

@@ -1,7 +1,7 @@
-"""The page itself: one file that loads nothing, readable without its script.
+"""Renders the report page: one self-contained HTML file, readable without JavaScript.
 
-Its policy allows one script, by its hash. Whatever comes from a file is escaped; only the charts'
-SVG, made by vl-convert, is put in as it is.
+Its Content-Security-Policy allows a single script, by hash. All text from files is escaped; only
+the SVG charts, which vl-convert wrote, are inserted unescaped.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ def render(
     cards: Mapping[str, str] | None = None,
     extras: Extras | None = None,
 ) -> str:
-    """The page.
+    """Returns the HTML of the page.
 
     Args:
-        report: what was measured.
-        figures: the pictures, each with its title, words and SVGs.
-        links: from the page to the `.tflite`, by SHA-256, where it is there.
-        cards: likewise to the model card.
-        extras: estimates and scans.
+        report: Current results.
+        figures: Charts, each with `stem`, `title`, `subtitle`, `svgs`, `legend` and `beside`.
+        links: SHA-256 of a file → relative URL of the `.tflite`, for files that exist.
+        cards: SHA-256 of a file → relative URL of its model card, for cards that exist.
+        extras: Roofline estimates and sensitivity scans.
     """
     import jinja2
     from markupsafe import Markup
@@ -64,7 +64,7 @@ def render(
     code = script()
     roof = roofline(report, places, extras)
     return environment.get_template("report.html.j2").render(
-        script=Markup(code),  # noqa: S704 - ours
+        script=Markup(code),  # noqa: S704 - from this package
         script_hash=digest(code),
         data=Markup(embedded(chooser(report, links, cards, ids, extras))),  # noqa: S704 - escaped
         comparisons=[
@@ -98,24 +98,24 @@ def render(
 
 
 def script() -> str:
-    """The page's script, in a scope of its own."""
+    """Returns the JavaScript of the page, wrapped in its own scope."""
     parts = [(TEMPLATES / name).read_text(encoding="utf-8") for name in SCRIPTS]
     return '"use strict";\n{\n' + "\n".join(parts) + "}\n"
 
 
 def digest(code: str) -> str:
-    """A script's hash as a Content-Security-Policy names it."""
+    """Returns a script's hash in Content-Security-Policy form: `sha256-` and Base64."""
     return "sha256-" + base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
 
 
 def _places(rows: Sequence[ReportRow]) -> list[str]:
-    """An id for each row's details that stays the same as long as the file does."""
-    found: list[str] = []
+    """Returns an HTML id for each row's details; it depends only on the file's SHA-256."""
+    ids: list[str] = []
     for row in rows:
         place = f"file-{row.sha256[:12]}"
-        same = sum(other.startswith(place) for other in found)  # a file under two names
-        found.append(f"{place}-{same + 1}" if same else place)
-    return found
+        copies = sum(other.startswith(place) for other in ids)  # the same file under two names
+        ids.append(f"{place}-{copies + 1}" if copies else place)
+    return ids
 
 
 def _svg(chart: Any) -> str:
@@ -127,7 +127,7 @@ def _svg(chart: Any) -> str:
 
 
 def _panel_svg(panel: Panel | None) -> str:
-    """A picture of its own, with its legend."""
+    """Returns the SVG of a chart with its legend; empty without a panel."""
     if panel is None:
         return ""
     from zoo.report.charts import render as report_charts
@@ -136,29 +136,29 @@ def _panel_svg(panel: Panel | None) -> str:
 
 
 def _breakable(text: str) -> Any:
-    """The text, escaped, with leave to break lines after the separators of a name."""
+    """Escapes the text and allows line breaks after `-`, `_` and `.`."""
     from markupsafe import Markup, escape
 
     return Markup("<wbr>").join(escape(part) for part in re.split(r"(?<=[-_.])", text))
 
 
 def _details(row: ReportRow, place: str, cards: Mapping[str, str]) -> dict[str, Any]:
-    facts_of: list[tuple[str, str]] = [("SHA-256", row.sha256)]
+    facts: list[tuple[str, str]] = [("SHA-256", row.sha256)]
     if row.artifact is None:
-        facts_of.append(("Manifest", "none: the file was measured without one"))
+        facts.append(("Manifest", "none (the file was measured without one)"))
     else:
         artifact = row.artifact
-        facts_of += [
+        facts += [
             ("Architecture", artifact.model),
             ("Compression", ", ".join(artifact.scheme) or "none"),
             ("Run", artifact.parent_run),
-            ("Parameters", f"{artifact.parameters:,}, {100 * artifact.zeros:.1f} % of them zero"),
+            ("Parameters", f"{artifact.parameters:,}, {100 * artifact.zeros:.1f} % zero"),
             ("Size", f"{artifact.bytes:,} bytes, {artifact.gzip_bytes:,} with gzip"),
             ("Operators", ", ".join(f"{n} × {op}" for op, n in artifact.operators.items())),
             *(("Input", f"{t.name} {t.dtype} {list(t.shape)}") for t in artifact.inputs),
             *(("Output", f"{t.name} {t.dtype} {list(t.shape)}") for t in artifact.outputs),
         ]
-    facts_of += [
+    facts += [
         (
             f"On {line.device.name}, {delegate_label(line.configuration.delegate)}",
             agreement_of(line),
@@ -170,15 +170,15 @@ def _details(row: ReportRow, place: str, cards: Mapping[str, str]) -> dict[str, 
         "row": row,
         "place": place,
         "card": cards.get(row.sha256, "").rsplit("/", 1)[-1],
-        "facts": [(clean(label), clean(text, 600)) for label, text in facts_of],
+        "facts": [(clean(label), clean(text, 600)) for label, text in facts],
         "lines": _lines([describe(line) for line in row.results]),
     }
 
 
-def _lines(told: Sequence[Line]) -> list[tuple[Line, int]]:
-    """Each line with how many from it on share its command; 0 where one above tells it."""
-    found: list[tuple[Line, int]] = []
-    for _, together in groupby(told, key=lambda line: line.command):
-        lines = list(together)
-        found += [(line, 0 if number else len(lines)) for number, line in enumerate(lines)]
-    return found
+def _lines(lines: Sequence[Line]) -> list[tuple[Line, int]]:
+    """Pairs each line with the row span of its command cell; 0 if a cell above covers it."""
+    pairs: list[tuple[Line, int]] = []
+    for _, group in groupby(lines, key=lambda line: line.command):
+        same = list(group)
+        pairs += [(line, 0 if number else len(same)) for number, line in enumerate(same)]
+    return pairs

@@ -1,8 +1,9 @@
-"""What is practically best on one device: the front of accuracy, size, latency and energy.
+"""Recommends models for one device: the Pareto front of accuracy, size, latency and energy.
 
-A candidate is a file in one configuration (runtime, delegate, threads). It loses to a budget, for
-want of a measurement, or to another candidate that is at least as good in all that both are known
-for and better in something. What is left is the front; its most accurate one comes first.
+A candidate is a file in one configuration (runtime, delegate, threads). It is rejected if it
+exceeds the budget, lacks a measurement, or is dominated: another candidate is at least as good in
+every value that is known for it, and better in at least one. The others form the front, most
+accurate first.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from zoo.stats import wilson
 
 @dataclass(frozen=True)
 class Budget:
-    """What a candidate may take; None is no limit.
+    """Limits for a candidate; None means no limit.
 
     Attributes:
-        max_ms: of latency.
-        max_kb: of the download, 10³ bytes.
-        max_mj: net energy of an inference.
-        min_top1: share of test images, 0 to 1.
+        max_ms: Latency in milliseconds.
+        max_kb: Download size in units of 1000 bytes.
+        max_mj: Net energy per inference in millijoules.
+        min_top1: Test accuracy, 0 to 1.
     """
 
     max_ms: float | None = None
@@ -39,14 +40,15 @@ class Choice:
     """One file in one configuration.
 
     Attributes:
-        name: of the file.
-        how: runtime, delegate and threads in words.
-        sha256: of the file.
-        accuracy: share of `images`; None where it was not scored.
-        size_mb: of the download; None where no manifest tells.
-        latency_ms: None where it failed.
-        energy_mj: net; None where it was not measured.
-        failure: why there is no latency.
+        name: Name of the file.
+        how: Runtime, delegate and threads as text.
+        sha256: SHA-256 of the file.
+        accuracy: Top-1 accuracy on `images` test images, 0 to 1; None if it was not scored.
+        images: Number of test images; 0 if it was not scored.
+        size_mb: Download size in units of 10⁶ bytes; None without a manifest.
+        latency_ms: None if timing failed.
+        energy_mj: Net energy per inference; None if it was not measured.
+        failure: Why there is no latency.
     """
 
     name: str
@@ -61,13 +63,13 @@ class Choice:
 
     @property
     def title(self) -> str:
-        """File and configuration."""
+        """Name and configuration, for example `quick (litert, XNNPACK, 1 thread)`."""
         return f"{self.name} ({self.how})"
 
 
 @dataclass(frozen=True)
 class Rejected:
-    """A candidate that is not on the front, and why."""
+    """A candidate that is not on the front, with the reason."""
 
     candidate: Choice
     reason: str
@@ -75,7 +77,7 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """The front, most accurate first, and all others with their reasons."""
+    """The front, most accurate first, and the rejected candidates with their reasons."""
 
     device: str
     dataset: str
@@ -84,22 +86,22 @@ class Recommendation:
 
 
 def recommend(report: Report, device: str, dataset: str, budget: Budget) -> Recommendation:
-    """Judges everything that was measured on one device.
+    """Finds the front of everything that was measured on one device.
 
     Args:
-        report: of all results.
-        device: its id or name, or a phone's serial; empty for the only one.
-        dataset: what the files were trained on; empty for the only one.
-        budget: limits.
+        report: Current results.
+        device: Id, name or kind of the device, or a phone's serial; empty if there is only one.
+        dataset: Dataset the files were trained on; empty if there is only one.
+        budget: Limits for each candidate.
 
     Raises:
-        ZooError: an unknown or ambiguous device or data set.
+        ZooError: if the device or the dataset is unknown or ambiguous.
     """
     setups = _setups(report, device)
     rows = _rows(report, dataset)
-    every = [one for row in rows for one in _candidates(row, setups)]
+    candidates = [candidate for row in rows for candidate in _candidates(row, setups)]
     within, lost = [], []
-    for candidate in every:
+    for candidate in candidates:
         reason = _excluded(candidate, budget)
         if reason:
             lost.append(Rejected(candidate, reason))
@@ -110,53 +112,54 @@ def recommend(report: Report, device: str, dataset: str, budget: Budget) -> Reco
         winners = [other for other in within if _beats(other, candidate)]
         if winners:
             best = max(winners, key=_rank)
-            lost.append(Rejected(candidate, f"beaten by {best.title}: {_margin(best, candidate)}"))
+            lost.append(
+                Rejected(candidate, f"dominated by {best.title}: {_margin(best, candidate)}")
+            )
         else:
             front.append(candidate)
-    one = next(iter(setups))
     return Recommendation(
-        one.device,
+        setups[0].device,
         rows[0].dataset if rows else dataset,
         tuple(sorted(front, key=_rank, reverse=True)),
         tuple(lost),
     )
 
 
-def _setups(report: Report, wanted: str) -> list[Setup]:
+def _setups(report: Report, requested: str) -> list[Setup]:
     devices: dict[str, list[Setup]] = {}
     for setup in report.setups:
         key = setup.device_id if setup.kind == "phone" else setup.device
         devices.setdefault(key, []).append(setup)
     if not devices:
-        raise ZooError("nothing was timed yet", remedy="run python -m scripts.benchmark first")
-    found = [
+        raise ZooError("no latency results yet", remedy="run python -m scripts.benchmark first")
+    matches = [
         setups
         for key, setups in devices.items()
-        if wanted in ("", key, setups[0].device, setups[0].kind) or device_id(wanted) == key
+        if requested in ("", key, setups[0].device, setups[0].kind) or device_id(requested) == key
     ]
-    if len(found) == 1:
-        return found[0]
+    if len(matches) == 1:
+        return matches[0]
     names = [f"{key} ({setups[0].device})" for key, setups in devices.items()]
-    if not found:
-        raise UnknownNameError("--device", wanted, names)
+    if not matches:
+        raise UnknownNameError("--device", requested, names)
     raise ZooError(
-        "latencies of several devices don't compare",
+        "latencies of several devices are not comparable",
         where="--device",
         expected=f"one of {', '.join(names)}",
     )
 
 
-def _rows(report: Report, wanted: str) -> list[ReportRow]:
+def _rows(report: Report, requested: str) -> list[ReportRow]:
     datasets = sorted({row.dataset for row in report.rows if row.dataset})
-    if wanted and wanted not in datasets:
-        raise UnknownNameError("--dataset", wanted, datasets)
-    if not wanted and len(datasets) > 1:
+    if requested and requested not in datasets:
+        raise UnknownNameError("--dataset", requested, datasets)
+    if not requested and len(datasets) > 1:
         raise ZooError(
-            "accuracies on several data sets don't compare",
+            "accuracies on several datasets are not comparable",
             where="--dataset",
             expected=f"one of {', '.join(datasets)}",
         )
-    return [row for row in report.rows if row.dataset == (wanted or "".join(datasets))]
+    return [row for row in report.rows if row.dataset == (requested or "".join(datasets))]
 
 
 def _candidates(row: ReportRow, setups: Sequence[Setup]) -> Iterable[Choice]:
@@ -178,11 +181,11 @@ def _candidates(row: ReportRow, setups: Sequence[Setup]) -> Iterable[Choice]:
 
 
 def _excluded(candidate: Choice, budget: Budget) -> str:
-    """Why a candidate can't win, whatever the others are; empty where it can."""
+    """Returns why the budget or a missing value rules the candidate out; empty if neither does."""
     if candidate.latency_ms is None:
         return f"no latency: {candidate.failure}"
     if candidate.accuracy is None:
-        return "not scored on its test images"
+        return "no test accuracy"
     size_kb = None if candidate.size_mb is None else 1e3 * candidate.size_mb
     limits: Mapping[str, tuple[float | None, float | None, str]] = {
         "max_ms": (candidate.latency_ms, budget.max_ms, "ms"),
@@ -193,18 +196,20 @@ def _excluded(candidate: Choice, budget: Budget) -> str:
         if limit is None:
             continue
         if value is None:
-            return f"--{flag}={limit:g}, but it is not known"
+            return f"--{flag}={limit:g} cannot be checked: no value recorded"
         if value > limit:
             return f"{value:.3g} {unit}, above --{flag}={limit:g}"
     if budget.min_top1 is not None and candidate.accuracy < budget.min_top1:
-        return f"{100 * candidate.accuracy:.2f} % right, below --min_top1={100 * budget.min_top1:g}"
+        return (
+            f"accuracy {100 * candidate.accuracy:.2f} %, below --min_top1={100 * budget.min_top1:g}"
+        )
     return ""
 
 
-def _beats(one: Choice, other: Choice) -> bool:
-    """At least as good in all that `other` is known for, and better in something."""
+def _beats(winner: Choice, other: Choice) -> bool:
+    """Whether `winner` is as good in every value known for `other`, and better in at least one."""
     better = False
-    for mine, theirs in zip(_costs(one), _costs(other), strict=True):
+    for mine, theirs in zip(_costs(winner), _costs(other), strict=True):
         if theirs is None:
             continue
         if mine is None or mine > theirs:
@@ -213,27 +218,27 @@ def _beats(one: Choice, other: Choice) -> bool:
     return better
 
 
-def _costs(one: Choice) -> tuple[float | None, ...]:
-    accuracy = None if one.accuracy is None else -one.accuracy
-    return accuracy, one.size_mb, one.latency_ms, one.energy_mj
+def _costs(candidate: Choice) -> tuple[float | None, ...]:
+    accuracy = None if candidate.accuracy is None else -candidate.accuracy
+    return accuracy, candidate.size_mb, candidate.latency_ms, candidate.energy_mj
 
 
-def _rank(one: Choice) -> tuple[float, float]:
-    return one.accuracy or 0.0, -(one.latency_ms or 0.0)
+def _rank(candidate: Choice) -> tuple[float, float]:
+    return candidate.accuracy or 0.0, -(candidate.latency_ms or 0.0)
 
 
-def _margin(one: Choice, other: Choice) -> str:
-    said = []
-    if one.accuracy is not None and other.accuracy is not None:
-        gain = 100 * (one.accuracy - other.accuracy)
+def _margin(winner: Choice, other: Choice) -> str:
+    parts = []
+    if winner.accuracy is not None and other.accuracy is not None:
+        gain = 100 * (winner.accuracy - other.accuracy)
         low, high = wilson(other.accuracy, max(1, other.images))
-        within = " (within the error of the test images)" if low <= one.accuracy <= high else ""
-        said.append(f"+{gain:.2f} points{within}" if gain else "as accurate")
+        within = " (within the 95 % confidence interval)" if low <= winner.accuracy <= high else ""
+        parts.append(f"+{gain:.2f} points{within}" if gain else "same accuracy")
     for mine, theirs, word in (
-        (one.size_mb, other.size_mb, "the size"),
-        (one.latency_ms, other.latency_ms, "the time"),
-        (one.energy_mj, other.energy_mj, "the energy"),
+        (winner.size_mb, other.size_mb, "the size"),
+        (winner.latency_ms, other.latency_ms, "the latency"),
+        (winner.energy_mj, other.energy_mj, "the energy"),
     ):
         if mine is not None and theirs:
-            said.append(f"{mine / theirs:.2f}× {word}")
-    return ", ".join(said)
+            parts.append(f"{mine / theirs:.2f}× {word}")
+    return ", ".join(parts)

@@ -1,13 +1,13 @@
-"""From result lines and manifests to the rows of the report. Pure functions, nothing is read here.
+"""Turns result lines and manifests into the rows of the report. Pure functions.
 
-The rules, in one place:
+Rules:
 
-* the processes of one case count as one line;
-* the latest of several lines for the same file, device, runtime, delegate and thread count wins,
-  also when it failed;
-* a line about an older version of a file (its SHA-256 is not the manifest's) is stale: counted,
-  not shown;
-* what failed keeps its place and its reason; it is never a number.
+* All processes of a case count as one line.
+* Of several lines for the same file, device, runtime, delegate, thread count and cores, the latest
+  one wins, even if it failed.
+* A line about an older version of a file (its SHA-256 differs from the manifest's) is stale: it is
+  counted, not shown.
+* A failed case keeps its cell and its reason; it is never shown as a number.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MOST_BYTES = 2**40
 
 @dataclass(frozen=True)
 class TimedResult:
-    """One timed case: either `latency_ms` or, if that is None, the `failure`."""
+    """One timed case: `latency_ms`, or the reason in `failure` if that is None."""
 
     record: Measurement
     latency_ms: float | None
@@ -35,7 +35,7 @@ class TimedResult:
 
 @dataclass(frozen=True)
 class ScoredResult:
-    """One scored case: either `top1` (share of 1) or, if that is None, the `failure`."""
+    """One scored case: `top1` (0 to 1), or the reason in `failure` if that is None."""
 
     record: Accuracy
     top1: float | None
@@ -44,18 +44,18 @@ class ScoredResult:
 
 @dataclass(frozen=True)
 class ReportRow:
-    """One `.tflite` and everything current that is known about it.
+    """One `.tflite` with its current results.
 
     Attributes:
-        name: for display: one line, no control characters.
-        precision: as the manifest says, else as the result lines say.
-        dataset: what it was trained on, or empty.
-        sha256: of the file.
-        artifact: its manifest, None for a file that was measured without one.
-        size_bytes, gzip_bytes: None where neither a manifest nor a conversion tells.
-        score: the accuracy on the test split, None if it was never scored.
-        outcomes: by setup and delegate.
-        results: the current result lines, oldest first.
+        name: Display name: one line, no control characters.
+        precision: From the manifest, else from the result lines.
+        dataset: Dataset it was trained on; empty if unknown.
+        sha256: SHA-256 of the file.
+        artifact: Manifest; None for a file that was measured without one.
+        size_bytes, gzip_bytes: None without a manifest or a conversion line.
+        score: Accuracy on the test split; None if it was never scored.
+        outcomes: (setup, delegate) → timing result.
+        results: Current result lines, oldest first.
     """
 
     name: str
@@ -72,16 +72,16 @@ class ReportRow:
 
 @dataclass(frozen=True)
 class Report:
-    """All that the table and the page show.
+    """The content of the table and the page.
 
     Attributes:
-        rows: largest download first within a data set.
-        setups: hosts first; with the delegates that were tried in each.
-        training: the latest line of each run.
-        current: all lines that are shown, oldest first.
-        stale: lines about an older version of a file.
-        superseded: lines that a later one replaces.
-        problems: lines or manifests that could not be used.
+        rows: Sorted by dataset, then by download size, largest first.
+        setups: Setup → delegates tried in it; hosts first.
+        training: Latest line of each training or compression run.
+        current: All lines shown, oldest first.
+        stale: Number of lines about an older version of a file.
+        superseded: Number of lines replaced by a later one.
+        problems: Messages about unusable lines and manifests.
     """
 
     rows: tuple[ReportRow, ...]
@@ -96,11 +96,17 @@ class Report:
 def build(
     records: Sequence[Record], artifacts: Iterable[Artifact], problems: Sequence[str] = ()
 ) -> Report:
-    """Picks the current lines and orders them by artifact."""
+    """Selects the current lines and groups them by artifact.
+
+    Args:
+        records: All result lines, in file order.
+        artifacts: Manifests.
+        problems: Messages about lines and manifests that could not be read.
+    """
     in_order = by_case(sorted(records, key=age_order))
     by_name = {artifact.name: artifact for artifact in sorted(artifacts, key=lambda a: a.name)}
     by_sha256 = {artifact.sha256: artifact for artifact in reversed(by_name.values())}
-    unlisted: dict[str, str] = {}  # name → the SHA-256 last seen, for files without a manifest
+    unlisted: dict[str, str] = {}  # name → latest SHA-256, for files without a manifest
     for record in in_order:
         if record.model not in by_name and isinstance(record, CaseResult):
             unlisted[record.model] = record.model_sha256
@@ -141,7 +147,7 @@ def _owner(
     by_sha256: Mapping[str, Artifact],
     unlisted: Mapping[str, str],
 ) -> str | None:
-    """The name of the row that a line belongs to; None if it is about another version."""
+    """Returns the name of a line's row; None if the line is about another version."""
     if record.model in by_name:
         return record.model if by_name[record.model].sha256 == record.model_sha256 else None
     if record.model_sha256 in by_sha256:  # a copy of a known file under another name
@@ -150,7 +156,7 @@ def _owner(
 
 
 def _renew(lines: dict[tuple[object, ...], Any], key: tuple[object, ...], value: Any) -> None:
-    lines.pop(key, None)  # so that the dictionary stays in order of time
+    lines.pop(key, None)  # keeps the dictionary in chronological order
     lines[key] = value
 
 
@@ -185,10 +191,10 @@ def _plausible(size_bytes: int) -> int | None:
 
 
 def _headline_score(artifact: Artifact | None, lines: Sequence[Accuracy]) -> ScoredResult | None:
-    """The score on the test split that stands for the file.
+    """Returns the test accuracy to show for the file; None if there is none.
 
-    A good one before a failed one, this computer's before a phone's, XNNPACK's before others',
-    a newer one before an older one.
+    Valid lines are preferred over failed ones, then the host over phones, XNNPACK over other
+    delegates, and newer lines over older ones.
     """
     tested = [
         line

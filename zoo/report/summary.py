@@ -1,4 +1,4 @@
-"""What the report says in words: what was run, on what, and what stands out. Pure functions."""
+"""Summaries for the report: labels, highlights, failures, devices, versions. Pure functions."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Highlight:
-    """A single figure that stands out."""
+    """A result for the cards at the top of the page."""
 
     title: str
     value: str
@@ -45,7 +45,7 @@ class Highlight:
 
 @dataclass(frozen=True)
 class DeviceSummary:
-    """A device that results come from."""
+    """A device with its runtimes and the timing effort."""
 
     name: str
     id: str
@@ -56,7 +56,7 @@ class DeviceSummary:
 
 
 def device_labels(setups: Iterable[Setup]) -> dict[Setup, str]:
-    """The device's name; with its id where two devices have the same name."""
+    """Returns each setup's device name, followed by the id if two devices share the name."""
     setups = list(setups)
     ids: dict[str, set[str]] = {}
     for setup in setups:
@@ -65,28 +65,28 @@ def device_labels(setups: Iterable[Setup]) -> dict[Setup, str]:
 
 
 def setup_labels(setups: Iterable[Setup]) -> dict[Setup, str]:
-    """Device, runtime and threads, as `Pixel 7, benchmark_model, 4 threads`."""
+    """Returns each setup's label, for example `Pixel 7, benchmark_model, 4 threads`."""
     devices_of = device_labels(setups)
     return {setup: f"{devices_of[setup]}, {runtime_label(setup)}" for setup in devices_of}
 
 
 def runtime_label(setup: Setup) -> str:
-    """`benchmark_model, 4 threads`."""
+    """Returns runtime and threads, for example `benchmark_model, 4 threads`."""
     return f"{setup.runtime}, {threads_label(setup)}"
 
 
 def failures(report: Report) -> list[Failure]:
-    """Every current case without a result, in the order of the rows."""
-    found = []
+    """Returns the current cases without a result, in row order."""
+    failed = []
     for row in report.rows:
         for result in row.results:
             if not isinstance(result, ConvertRecord) and (reason := failure_of(result)):
-                found.append(Failure(row.name, what_ran(result), reason))
-    return found
+                failed.append(Failure(row.name, what_ran(result), reason))
+    return failed
 
 
 def disagreements(report: Report) -> list[str]:
-    """Each phone and delegate that gives another class than the host, however fast it is."""
+    """Returns a line for each phone and delegate whose predictions differ from the host's."""
     return [
         f"{row.name}, {what_ran(result)}: {agreement_of(result)}"
         for row in report.rows
@@ -99,16 +99,16 @@ def disagreements(report: Report) -> list[str]:
 
 
 def highlights(report: Report) -> list[Highlight]:
-    """The most accurate and smallest file, and the fastest case of each setup."""
-    found = []
+    """Returns the most accurate and the smallest file, and the fastest case of each setup."""
+    items = []
     scored = [(row.score.top1, row) for row in report.rows if row.score and row.score.top1]
     if scored and len({row.dataset for _, row in scored}) == 1:
         top1, row = max(scored, key=lambda pair: pair[0])
-        found.append(Highlight("Most accurate", f"{100 * top1:.2f} %", row.name))
+        items.append(Highlight("Most accurate", f"{100 * top1:.2f} %", row.name))
     sized = [(row.gzip_bytes, row) for row in report.rows if row.gzip_bytes]
     if sized:
         size, row = min(sized, key=lambda pair: pair[0])
-        found.append(Highlight("Smallest download", f"{kilobytes(size)} kB", row.name))
+        items.append(Highlight("Smallest download", f"{kilobytes(size)} kB", row.name))
     labels = setup_labels(report.setups)
     for setup in report.setups:
         timed = [
@@ -118,39 +118,42 @@ def highlights(report: Report) -> list[Highlight]:
             if where == setup and outcome.latency_ms is not None
         ]
         if timed:
-            latency_ms, delegate, row = min(timed, key=lambda found: (found[0], found[1]))
+            latency_ms, delegate, row = min(timed, key=lambda case: (case[0], case[1]))
             where = f"Fastest on {labels[setup]}"
             name = f"{row.name}, {delegate_label(delegate)}"
-            found.append(Highlight(where, f"{latency_ms:.3g} ms", name))
-    return found[:MOST_HIGHLIGHTS]
+            items.append(Highlight(where, f"{latency_ms:.3g} ms", name))
+    return items[:MOST_HIGHLIGHTS]
 
 
 def latency_meaning(report: Report) -> str:
-    """Which statistic the latencies are; some builds of `benchmark_model` tell only the mean."""
+    """Names the latency statistic; some builds of `benchmark_model` report only the mean."""
     timed = [o.record.latency for row in report.rows for o in row.outcomes.values()]
     if any(latency is not None and latency.median_us is None for latency in timed):
-        return "median of all timed runs, or the mean where the tool tells no median"
+        return "median of all timed runs, or the mean where the tool reports no median"
     return "median of all timed runs"
 
 
 def kilobytes(size_bytes: int) -> str:
-    """Thousands of bytes, with a decimal below 100."""
+    """Formats a size in units of 1000 bytes, with one decimal below 100."""
     kilo = size_bytes / 1000
     return f"{kilo:,.0f}" if kilo >= 100 else f"{kilo:.1f}"
 
 
 def scored_sets(report: Report) -> list[str]:
-    """`fashion_mnist: 10,000 test images`, one for each data set that was scored."""
-    found = {
+    """Returns for example `fashion_mnist: 10,000 test images`, one per scored dataset."""
+    sets = {
         (line.dataset, line.images)
         for line in report.current
         if isinstance(line, Accuracy) and line.split == "test" and not failure_of(line)
     }
-    return [f"{clean(name, 60)}: {images:,} test images" for name, images in sorted(found)]
+    return [f"{clean(name, 60)}: {images:,} test images" for name, images in sorted(sets)]
 
 
 def uncertainty_points(row: ReportRow) -> float | None:
-    """Half the 95 % interval of the row's accuracy, in percentage points (normal approximation)."""
+    """Returns half the width of the accuracy's 95 % confidence interval, in percentage points.
+
+    Uses the normal approximation; None without an accuracy.
+    """
     if row.score is None or row.score.top1 is None:
         return None
     top1 = row.score.top1
@@ -158,7 +161,7 @@ def uncertainty_points(row: ReportRow) -> float | None:
 
 
 def span(report: Report) -> str:
-    """First and last day of the shown lines."""
+    """Returns the first and last day of the shown lines, for example `2026-01-01 to 2026-01-03`."""
     days = sorted(f"{time:%Y-%m-%d}" for line in report.current if (time := instant(line)))
     if not days:
         return "unknown"
@@ -166,27 +169,27 @@ def span(report: Report) -> str:
 
 
 def commands(report: Report) -> tuple[list[str], int]:
-    """The distinct commands, oldest first, and how many more there were."""
+    """Returns up to `MOST_COMMANDS` distinct commands, oldest first, and how many were omitted."""
     distinct = list(dict.fromkeys(command_of(line) for line in report.current))
     return distinct[:MOST_COMMANDS], max(0, len(distinct) - MOST_COMMANDS)
 
 
 def devices(report: Report) -> list[DeviceSummary]:
-    """Every device that a shown line comes from, hosts first."""
+    """Summarizes the devices of the shown lines, hosts first."""
     lines: dict[tuple[str, str, str], list[CaseResult]] = {}
     for line in report.current:
         if isinstance(line, CaseResult):
             device = line.device
             lines.setdefault((device.kind, device.name, device.id), []).append(line)
-    found = []
+    summaries = []
     for (kind, name, identity), of_device in sorted(lines.items()):
         configurations = [line.configuration for line in of_device]
         runtimes = {f"{c.runtime} {c.runtime_version}: {threads_label(c)}" for c in configurations}
-        found.append(
+        summaries.append(
             DeviceSummary(
                 name=clean(name),
                 id=clean(identity),
-                kind={"host": "this computer", "phone": "phone"}[kind],
+                kind={"host": "host computer", "phone": "phone"}[kind],
                 details=tuple(
                     (clean(key, 60), clean(value, 300))
                     for key, value in sorted(of_device[-1].device.details.items())
@@ -195,16 +198,16 @@ def devices(report: Report) -> list[DeviceSummary]:
                 effort=_effort(of_device),
             )
         )
-    return found
+    return summaries
 
 
 def versions(report: Report) -> list[tuple[str, str]]:
-    """Every package version that a shown line names."""
-    found: dict[str, set[str]] = {}
+    """Returns (package, versions) for the packages named by the shown lines, sorted by name."""
+    versions_of: dict[str, set[str]] = {}
     for line in report.current:
         for package, version in line.versions.items():
-            found.setdefault(clean(package, 60), set()).add(clean(version, 100))
-    return [(package, ", ".join(sorted(found[package]))) for package in sorted(found)]
+            versions_of.setdefault(clean(package, 60), set()).add(clean(version, 100))
+    return [(package, ", ".join(sorted(versions_of[package]))) for package in sorted(versions_of)]
 
 
 def _effort(lines: Iterable[CaseResult]) -> str:
@@ -213,7 +216,7 @@ def _effort(lines: Iterable[CaseResult]) -> str:
         return ""
     runs = sorted({times.runs for times in timed})
     processes = sorted({times.processes for times in timed})
-    return f"{_span(runs)} timed runs in {_span(processes)} processes for each case"
+    return f"{_span(runs)} timed runs in {_span(processes)} processes per case"
 
 
 def _span(values: list[int]) -> str:

@@ -1,4 +1,4 @@
-"""The headline table: the same cells for the terminal and the page. Pure functions."""
+"""The results table, with the same cells for the terminal and the page. Pure functions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NOT_MEASURED = "–"
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell; `number` is what `text` says, kept so that a column can choose its decimals."""
+    """One cell; `number` is the value behind `text`, so that a column can set its decimals."""
 
     text: str
     kind: Literal["text", "number", "failed", "absent"] = "text"
@@ -28,7 +28,7 @@ ABSENT = Cell(NOT_MEASURED, "absent")
 
 @dataclass(frozen=True)
 class Column:
-    """One column with a cell for each row; `best` is the text of the best number in it."""
+    """One column with a cell per row; `best` is the text of its best number, or empty."""
 
     label: str
     unit: str
@@ -39,18 +39,18 @@ class Column:
 
 @dataclass(frozen=True)
 class Group:
-    """Columns under a common heading: what is known of the file, then one group a setup."""
+    """Columns of one setup under its label, or the file's properties under an empty label."""
 
     label: str
     columns: tuple[Column, ...]
 
 
 def headline(report: Report) -> tuple[Group, ...]:
-    """The table's column groups; every column has a cell for each of `report.rows`."""
+    """Returns the column groups of the table; every column has a cell per row of the report."""
     rows = report.rows
     facts = [_column("Model", "", rows, lambda row: Cell(row.name), numeric=False)]
     if len({row.dataset for row in rows}) > 1:
-        facts.append(_column("Data set", "", rows, _dataset, numeric=False))
+        facts.append(_column("Dataset", "", rows, _dataset, numeric=False))
     facts += [
         _column("Precision", "", rows, lambda row: Cell(row.precision), numeric=False),
         _best(_column("Size", "kB", rows, lambda row: _size(row.size_bytes)), min),
@@ -73,7 +73,7 @@ def _setup_columns(
         def latency(row: ReportRow, delegate: str = delegate) -> Cell:
             return _latency(row, setup, delegate)
 
-        def taken(row: ReportRow, delegate: str = delegate) -> Cell:
+        def delegated(row: ReportRow, delegate: str = delegate) -> Cell:
             outcome = row.outcomes.get((setup, delegate))
             text = nodes(outcome.record.placement) if outcome else ""
             return Cell(clean(text, 24), "number") if text else ABSENT
@@ -83,14 +83,14 @@ def _setup_columns(
 
         label = delegate_label(delegate)
         columns.append(_best(_same_decimals(_column(label, "ms", rows, latency)), min))
-        placed = _column(label, "nodes", rows, taken)
+        placed = _column(label, "nodes", rows, delegated)
         if delegate != "none" and any(cell.kind == "number" for cell in placed.cells):
             columns.append(placed)
         metered = _best(_same_decimals(_column(label, "mJ", rows, energy)), min)
         if any(cell.kind != "absent" for cell in metered.cells):
             columns.append(metered)
     if {"xnnpack", "none"} <= set(delegates):
-        columns.append(_column("XNNPACK", "speed-up", rows, lambda row: _speed_up(row, setup)))
+        columns.append(_column("XNNPACK", "speedup", rows, lambda row: _speed_up(row, setup)))
     return columns
 
 
@@ -152,7 +152,7 @@ def _failed(reason: str) -> Cell:
 
 
 def _same_decimals(column: Column) -> Column:
-    """As many decimals in each cell as give the smallest number three digits, at most three."""
+    """Gives all cells the decimals that show three digits of the smallest number, at most three."""
     numbers = [cell.number for cell in column.cells if cell.number]
     if not numbers:
         return column
@@ -165,7 +165,7 @@ def _same_decimals(column: Column) -> Column:
 
 
 def _best(column: Column, choose: Callable[[list[float]], float]) -> Column:
-    """Marks the best number, where there is more than one to choose from."""
+    """Marks the best number if the column has at least two different ones."""
     numbers = [cell.number for cell in column.cells if cell.number is not None]
     if len(set(numbers)) < 2:
         return column

@@ -1,4 +1,4 @@
-"""The report in a terminal: tables as wide as the window allows, plain columns when piped."""
+"""Prints the report: tables fitted to the terminal width, one line per row when piped."""
 
 from __future__ import annotations
 
@@ -17,16 +17,21 @@ if TYPE_CHECKING:
 
 MOST_LISTED = 50
 FAILED_LINE = 18
-FAILED_IN_CELL = 34  # characters; the whole reason stands under the table
+FAILED_IN_CELL = 34  # characters; the full reason is listed below the table
 
 
 def print_report(report: Report, file: TextIO) -> None:
-    """Writes the tables, then what failed, was left out or could not be read."""
+    """Writes the tables, then the failures, skipped lines and unusable inputs.
+
+    Args:
+        report: Current results.
+        file: Text stream; its width and colors are detected if it is a terminal.
+    """
     from rich.console import Console
 
     probe = Console(file=file, highlight=False)
     groups = headline(report)
-    # Piped text is for grep and for files: one line a row, however long.
+    # Piped output is for grep and files: one line per row, whatever its length.
     console = probe if probe.is_terminal else Console(file=file, highlight=False, width=4000)
     for packed in _pack(console, groups):
         _print_table(console, packed)
@@ -35,23 +40,23 @@ def print_report(report: Report, file: TextIO) -> None:
 
 
 def notes(report: Report) -> list[str]:
-    """Everything under the table, one line each."""
+    """Returns the notes below the tables, one line each."""
     lines = []
     if sets := scored_sets(report):
         lines.append(f"Accuracy: {'; '.join(sets)}.")
-    lines.append(f"Latency: {latency_meaning(report)}; kB: 1000 bytes; –: not measured.")
+    lines.append(f"Latency: {latency_meaning(report)}. 1 kB is 1000 bytes. –: not measured.")
     failed = failures(report)
     if failed:
         lines.append(f"Failed ({len(failed)}):")
         lines += _listed([_failure(f) for f in failed])
     if differing := disagreements(report):
-        lines.append(f"Other classes than the host's ({len(differing)}):")
+        lines.append(f"Predictions that differ from the host's ({len(differing)}):")
         lines += _listed([f"  {line}" for line in differing])
     if report.stale:
         noun = "line" if report.stale == 1 else "lines"
-        lines.append(f"Left out: {report.stale} stale result {noun}: the files have changed since.")
+        lines.append(f"Skipped {report.stale} stale result {noun}: the files have changed since.")
     if report.problems:
-        lines.append(f"Could not be used ({len(report.problems)}):")
+        lines.append(f"Unusable lines and files ({len(report.problems)}):")
         lines += _listed([f"  {problem}" for problem in report.problems])
     return lines
 
@@ -62,11 +67,11 @@ def _failure(failure: Failure) -> str:
 
 def _listed(lines: list[str]) -> list[str]:
     more = len(lines) - MOST_LISTED
-    return lines[:MOST_LISTED] + ([f"  … and {more} more, see the page"] if more > 0 else [])
+    return lines[:MOST_LISTED] + ([f"  … and {more} more; see the page"] if more > 0 else [])
 
 
 def _pack(console: Console, groups: Sequence[Group]) -> list[list[Group]]:
-    """Groups that fit side by side; each further table starts with the model's name again."""
+    """Splits the groups into tables that fit the width; each one starts with the model names."""
     name = Group("", groups[0].columns[:1])
     tables = [[groups[0]]]
     for group in groups[1:]:
@@ -78,8 +83,8 @@ def _pack(console: Console, groups: Sequence[Group]) -> list[list[Group]]:
 
 
 def _width(console: Console, groups: Sequence[Group]) -> int:
-    boundless = console.options.update(max_width=4000)
-    return console.measure(_table(console, groups), options=boundless).maximum
+    unlimited = console.options.update(max_width=4000)
+    return console.measure(_table(console, groups), options=unlimited).maximum
 
 
 def _print_table(console: Console, groups: Sequence[Group]) -> None:
@@ -111,7 +116,7 @@ def _table(console: Console, groups: Sequence[Group]) -> Table:
             table.add_column(
                 Text(heading),
                 justify="right" if column.numeric else "left",
-                # Only a name may be broken; numbers and their headings stay whole.
+                # Only names may wrap; numbers and their headings stay on one line.
                 no_wrap=not terminal or bool(columns),
                 overflow="fold",
                 vertical="top",

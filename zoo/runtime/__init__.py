@@ -1,6 +1,7 @@
-"""Running `.tflite` files with LiteRT or tflite_runtime, in this process or in a child.
+"""Runs `.tflite` files with LiteRT or tflite_runtime, in this process or in a child process.
 
-`from zoo import runtime` has what most need; it is imported with its first use, since NumPy is.
+`from zoo import runtime` offers the most used functions. They are imported on first use, because
+they need NumPy.
 """
 
 from __future__ import annotations

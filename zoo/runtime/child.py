@@ -1,8 +1,9 @@
-"""The one way to run a `.tflite`, or anything that may crash, in a process of its own.
+"""Runs code that may crash, such as a TFLite runtime, in a child process.
 
-The parent holds a `Child`, which runs a module as `python -m MODULE`; that module ends in `serve`.
-A request is a line of JSON on the child's stdin, and so is its answer on what was its stdout. What
-is large lies in files that a request names. A crash, a hang and nonsense are a ZooError here.
+The parent uses a `Child`, which runs a module as `python -m MODULE`; the module calls `serve`. Each
+request is a line of JSON on the child's stdin, each reply a line of JSON on its original stdout.
+Large data is passed in files named by the request. If the child crashes, hangs or sends an invalid
+reply, the parent raises a ZooError.
 """
 
 from __future__ import annotations
@@ -23,15 +24,15 @@ from pydantic import BaseModel, ValidationError
 from zoo.errors import ZooError, one_line
 from zoo.schema.base import Strict
 
-MAX_LINE_BYTES = 4 * 2**20  # names of all tensors of a large network: some 100 kB
-_LAST_WORDS_BYTES = 4096
-_GOODBYE_S = 2.0  # an idle child ends by itself in milliseconds once its stdin closes
+MAX_LINE_BYTES = 4 * 2**20  # the names of all tensors of a large network have about 100 kB
+_STDERR_TAIL_BYTES = 4096
+_EXIT_TIMEOUT_S = 2.0  # an idle child exits within milliseconds once its stdin is closed
 
 A = TypeVar("A", bound=BaseModel)
 
 
-class Problem(Strict):
-    """A ZooError on its way to the parent."""
+class Refusal(Strict):
+    """A ZooError of the child, with its attributes."""
 
     what: str
     where: str | None = None
@@ -41,25 +42,29 @@ class Problem(Strict):
 
 
 class Reply(Strict):
-    """A line of the child: what came of a request, as the model's JSON, or what was refused."""
+    """The child's reply to a request.
+
+    Attributes:
+        answer: The result as JSON of its pydantic model, or None after an error.
+        refusal: The error, if any.
+    """
 
     answer: str | None = None
-    problem: Problem | None = None
+    refusal: Refusal | None = None
 
 
 class Child:
-    """A process that is started by the first request and kept for the next.
+    """A child process that is started by the first request and reused by later ones.
 
-    After an error the next request gets a new process. A context manager; a closed one may be used
-    again, and a request that wants a process of its own gets a Child of its own. Not for several
-    threads at a time.
+    After an error the next request starts a new process. `Child` is a context manager and can be
+    used again after `close`. It is not thread-safe.
 
     Args:
-        module: what is run.
-        arguments: of it.
-        name: what messages call it, as in "the process with litert".
-        timeout_s: for each request; a process that has not answered by then is killed.
-        remedy: what to do where it dies.
+        module: Module to run.
+        arguments: Its command-line arguments.
+        name: Name of the process in error messages, for example "the process with litert".
+        timeout_s: Timeout of each request in seconds; the process is killed when it expires.
+        remedy: Remedy in the error message if the process dies.
     """
 
     def __init__(
@@ -72,55 +77,56 @@ class Child:
     ):
         self.name, self.timeout_s = name, timeout_s
         self.process: subprocess.Popen[bytes] | None = None
-        self._words = (module, *arguments)
+        self._command = (module, *arguments)
         self._remedy = remedy
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     def ask(self, request: BaseModel, kind: type[A], where: str, extra_s: float = 0.0) -> A:
-        """Sends a request and waits for its answer.
+        """Sends a request and waits for its reply.
 
         Args:
-            request: for the module.
-            kind: of the answer.
-            where: the file that it is about, for messages.
-            extra_s: added to `timeout_s`.
+            request: The request.
+            kind: Type of the answer.
+            where: File that the request is about, shown in error messages.
+            extra_s: Seconds added to `timeout_s` for this request.
 
         Raises:
-            ZooError: the module refused, or the process died, hung or answered nonsense.
+            ZooError: if the module raised one, or the process died, timed out or sent an invalid
+                reply.
         """
         limit_s = self.timeout_s + extra_s
         deadline_s = time.monotonic() + limit_s
-        process = self._started()
-        self._log().write_bytes(b"")  # what earlier requests made it say is of no interest
+        process = self._start()
+        self._log().write_bytes(b"")  # drops the output of earlier requests
         try:
             line = _exchange(process, request.model_dump_json().encode() + b"\n", deadline_s)
             if not line:
                 raise self._died(process, where)
             reply = Reply.model_validate_json(line)
-            if reply.problem is None:
+            if reply.refusal is None:
                 answer = kind.model_validate_json(reply.answer or "")
         except BaseException as error:
-            # Interrupted, too: its late answer would be taken for that of the next question.
+            # Also after an interrupt: a late reply would be taken for that of the next request.
             self._end(now=True)
             if isinstance(error, TimeoutError):
                 raise ZooError(
-                    f"{self.name} hung",
+                    f"{self.name} timed out",
                     where=where,
-                    got=f"no answer in {limit_s:g} s; {self._last_words()}",
+                    got=f"no reply within {limit_s:g} s; {self._last_output()}",
                 ) from error
             if isinstance(error, ValidationError):
                 raise self.nonsense(where, error) from error
             raise
-        if reply.problem is not None:
-            raise ZooError(**reply.problem.model_dump())
+        if reply.refusal is not None:
+            raise ZooError(**reply.refusal.model_dump())
         return answer
 
     def nonsense(self, where: object, got: object) -> ZooError:
-        """What an answer that can't be is told as."""
-        return ZooError(f"{self.name} answered nonsense", where=where, got=got)
+        """Returns the error for an invalid reply."""
+        return ZooError(f"{self.name} sent an invalid reply", where=where, got=got)
 
     def folder(self) -> Path:
-        """A private folder for files of requests and answers, removed by `close`."""
+        """Returns a private folder for files of requests and answers, removed by `close`."""
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="zoo-child-")
         return Path(self._folder.name)
@@ -138,18 +144,20 @@ class Child:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _started(self) -> subprocess.Popen[bytes]:
+    def _start(self) -> subprocess.Popen[bytes]:
+        """Starts the process unless it is running."""
         if self.process is not None and self.process.poll() is None:
             return self.process
         self._end()
-        with self._log().open("ab") as log:  # append: stays right when the file is emptied
+        # In append mode the child writes to the new end of the file after `ask` has emptied it.
+        with self._log().open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", *self._words],
+                [sys.executable, "-m", *self._command],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 bufsize=0,
-                cwd=Path(__file__).parents[2],  # where the packages lie, installed or not
+                cwd=Path(__file__).parents[2],  # so the packages are found without installation
             )
         return self.process
 
@@ -161,43 +169,46 @@ class Child:
             if pipe is not None:
                 pipe.close()
         try:
-            process.wait(0 if now else _GOODBYE_S)
+            process.wait(0 if now else _EXIT_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
 
     def _died(self, process: subprocess.Popen[bytes], where: str) -> ZooError:
         try:
-            code = process.wait(_GOODBYE_S)
-            how = _signal_name(-code) if code < 0 else f"exit code {code}"
+            code = process.wait(_EXIT_TIMEOUT_S)
+            cause = _signal_name(-code) if code < 0 else f"exit code {code}"
         except subprocess.TimeoutExpired:
-            how = "it closed its output"
+            cause = "it closed its output"
         return ZooError(
             f"{self.name} died",
             where=where,
-            got=f"{how}; {self._last_words()}",
+            got=f"{cause}; {self._last_output()}",
             remedy=self._remedy,
         )
 
     def _log(self) -> Path:
         return self.folder() / "stderr"
 
-    def _last_words(self) -> str:
-        """The last line on the child's stderr that is more than information."""
+    def _last_output(self) -> str:
+        """Describes the last line on the child's stderr, ignoring INFO messages."""
         with self._log().open("rb") as log:
-            log.seek(max(0, log.seek(0, os.SEEK_END) - _LAST_WORDS_BYTES))
+            log.seek(max(0, log.seek(0, os.SEEK_END) - _STDERR_TAIL_BYTES))
             lines = log.read().decode(errors="replace").splitlines()
-        told = [line for line in lines if line.strip() and not line.startswith("INFO: ")]
-        return f"its last words: {one_line(told[-1], 300)}" if told else "it said nothing"
+        lines = [line for line in lines if line.strip() and not line.startswith("INFO: ")]
+        return f"last output: {one_line(lines[-1], 300)}" if lines else "no output"
 
 
 def serve(answer: Callable[[bytes], BaseModel]) -> int:
-    """The child's end: answers requests until stdin ends; the exit code.
+    """Answers requests in the child until stdin is closed.
 
-    Stdout is turned into stderr, since the runtimes' C++ may write there.
+    Stdout is redirected to stderr, because the C++ code of the runtimes may write to it.
 
     Args:
-        answer: gets a request as JSON. A ZooError of it is an answer too.
+        answer: Called with each request as JSON. A ZooError that it raises is sent to the parent.
+
+    Returns:
+        The exit code, 0.
     """
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
@@ -206,7 +217,7 @@ def serve(answer: Callable[[bytes], BaseModel]) -> int:
             reply = Reply(answer=answer(line).model_dump_json())
         except ZooError as error:
             reply = Reply(
-                problem=Problem(
+                refusal=Refusal(
                     what=error.what, where=error.where, expected=error.expected, got=error.got,
                     remedy=error.remedy,
                 )
@@ -224,10 +235,15 @@ def _signal_name(number: int) -> str:
 
 
 def _exchange(process: subprocess.Popen[bytes], request: bytes, deadline_s: float) -> bytes:
-    """Sends a line and returns the answering one; empty where the process is gone.
+    """Sends a line and returns the reply line, or b"" if the process has exited.
+
+    Args:
+        process: The child process.
+        request: The line, with its newline.
+        deadline_s: Time limit on the clock of `time.monotonic`.
 
     Raises:
-        TimeoutError: no answer by `deadline_s`, of `time.monotonic`.
+        TimeoutError: if there is no reply by `deadline_s`.
     """
     if process.stdin is None or process.stdout is None:
         return b""
@@ -238,14 +254,14 @@ def _exchange(process: subprocess.Popen[bytes], request: bytes, deadline_s: floa
             left = left[os.write(process.stdin.fileno(), left[: select.PIPE_BUF]) :]
     except BrokenPipeError:
         return b""
-    got = bytearray()
-    while not got.endswith(b"\n") and len(got) <= MAX_LINE_BYTES:
+    reply = bytearray()
+    while not reply.endswith(b"\n") and len(reply) <= MAX_LINE_BYTES:
         _wait((process.stdout,), (), deadline_s)
         part = os.read(process.stdout.fileno(), 2**16)
         if not part:
             return b""
-        got += part
-    return bytes(got)
+        reply += part
+    return bytes(reply)
 
 
 def _wait(readable: Sequence[IO[bytes]], writable: Sequence[IO[bytes]], until_s: float) -> None:

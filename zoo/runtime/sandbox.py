@@ -1,6 +1,6 @@
-"""Running `.tflite` files in a child process, where a crash or an endless loop is an error here.
+"""Runs `.tflite` files in a child process, so a crash or an endless loop raises a ZooError.
 
-It also lets one program use two runtimes, which can't share a process (see
+It also allows a program to use both runtimes, which cannot share a process (see
 `zoo.runtime.interpreter`).
 """
 
@@ -24,18 +24,18 @@ __all__ = ["Sandbox", "unique"]
 
 
 class Sandbox:
-    """A child process with one TFLite runtime, started by the first call and kept for the next.
+    """A child process with one TFLite runtime, started by the first call and reused by later ones.
 
-    A context manager; a closed one may be used again. Each method raises ZooError where the file
-    can't be read, the runtime refuses it, the child dies or does not answer in time; the next call
-    then gets a new child. Calls from several threads wait for each other.
+    `Sandbox` is a context manager and can be used again after `close`. Each method raises ZooError
+    if the file is unreadable, the runtime cannot load it, or the child dies or times out; the next
+    call then starts a new child. Calls from several threads are serialized.
 
     Args:
-        runtime: a key of `zoo.runtime.interpreter.RUNTIMES`.
-        timeout_s: for each call; a child that has not answered by then is killed.
+        runtime: A key of `zoo.runtime.interpreter.RUNTIMES`.
+        timeout_s: Timeout of each call in seconds; the child is killed when it expires.
 
     Raises:
-        ZooError: no such runtime, or it is not installed.
+        ZooError: if the runtime is unknown or not installed.
     """
 
     def __init__(self, runtime: str, timeout_s: float = 120.0):
@@ -51,52 +51,57 @@ class Sandbox:
         self._lock = threading.Lock()
 
     def placement(self, path: Path, delegate: str = "xnnpack") -> Placement:
-        """Where the graph's nodes run."""
+        """Returns how many nodes of the graph run on the delegate.
+
+        Args:
+            path: Any `.tflite`.
+            delegate: One of `zoo.runtime.interpreter.DELEGATES`.
+        """
         with self._lock:
-            found = self._ask("placement", path, delegate=delegate).placement
-        if found is None:
+            placement = self._ask("placement", path, delegate=delegate).placement
+        if placement is None:
             raise self.child.nonsense(path, "no placement")
-        return found
+        return placement
 
     def outputs(
         self, path: Path, images: np.ndarray, delegate: str = "xnnpack", threads: int = 1
     ) -> np.ndarray:
-        """Runs one image after the other.
+        """Runs inference on each image.
 
-        Quantizes and dequantizes at the border, as an application does.
+        Quantizes the inputs and dequantizes the outputs, as an application does.
 
         Args:
-            path: a `.tflite` with one input of batch size 1 and one output.
-            images: (n, height, width, channels) float32, normalized.
-            delegate: one of `zoo.runtime.interpreter.DELEGATES`.
-            threads: CPU threads.
+            path: A `.tflite` with one input, one output and batch size 1.
+            images: Normalized images, float32 (n, height, width, channels).
+            delegate: One of `zoo.runtime.interpreter.DELEGATES`.
+            threads: Number of CPU threads.
 
         Returns:
-            (n, classes) float32.
+            The outputs, float32 (n, classes).
         """
         with self._lock:
             result = self.child.folder() / "result.npy"
             self._ask(
                 "outputs", path, images, delegate=delegate, threads=threads, result=str(result)
             )
-            found = self._array(path, result)
-        if found.dtype != np.float32 or len(found) != len(images):
-            raise self.child.nonsense(path, f"{found.dtype} of shape {found.shape}")
-        return found
+            outputs = self._array(path, result)
+        if outputs.dtype != np.float32 or len(outputs) != len(images):
+            raise self.child.nonsense(path, f"{outputs.dtype} of shape {outputs.shape}")
+        return outputs
 
     def tensors(
         self, path: Path, image: np.ndarray, *, constants: bool = True
     ) -> dict[str, np.ndarray]:
-        """Every tensor after one inference with plain kernels, by name (see `unique`).
+        """Returns all tensors after one inference with the built-in kernels.
 
         Args:
-            path: a `.tflite` with one input of batch size 1 and one output.
-            image: (height, width, channels) float32, normalized.
-            constants: weights and shapes too, not only what is computed.
+            path: A `.tflite` with one input, one output and batch size 1.
+            image: Normalized image, float32 (height, width, channels).
+            constants: Whether to include constant tensors such as weights and shapes.
 
         Returns:
-            Arrays of the tensors' shapes (batch 1 included); float32, dequantized where they are
-            quantized; integers without a scale as they are.
+            Tensors by name, made unique by `unique`, with the batch axis. Quantized tensors are
+            dequantized to float32; integers without a scale are unchanged.
         """
         with self._lock:
             result = self.child.folder() / "result.npz"
@@ -112,9 +117,16 @@ class Sandbox:
                 result.unlink(missing_ok=True)
 
     def latency_us(self, path: Path, delegate: str, threads: int, seconds: float) -> list[float]:
-        """Times of single invocations on noise, in microseconds.
+        """Measures the latency of single inferences on random input.
 
-        Measures for `seconds`, at least once, after a warm-up of a quarter of that.
+        Args:
+            path: A `.tflite` with one input, one output and batch size 1.
+            delegate: One of `zoo.runtime.interpreter.DELEGATES`.
+            threads: Number of CPU threads.
+            seconds: Duration of the measurement, after a warm-up of a quarter of it.
+
+        Returns:
+            Latency of each inference in microseconds, at least one.
         """
         with self._lock:
             result = self.child.folder() / "result.npy"
@@ -147,12 +159,12 @@ class Sandbox:
 
     def _array(self, path: Path, result: Path) -> np.ndarray:
         try:
-            found: np.ndarray = np.load(result, allow_pickle=False)
+            array: np.ndarray = np.load(result, allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             raise self.child.nonsense(path, error) from error
         finally:
             result.unlink(missing_ok=True)
-        return found
+        return array
 
     def _ask(
         self,
@@ -162,16 +174,16 @@ class Sandbox:
         extra_s: float = 0.0,
         **fields: object,
     ) -> Answer:
-        """One request to the child, started where there is none."""
+        """Sends one request to the child, which is started if necessary."""
         fields |= {"call": call, "path": str(path.resolve())}
         if (delegate := fields.get("delegate", "none")) not in runtimes.DELEGATES:
             raise UnknownNameError("delegate", str(delegate), runtimes.DELEGATES)
         if images is not None:
-            given = self.child.folder() / "images.npy"
-            np.save(given, np.ascontiguousarray(images, np.float32), allow_pickle=False)
-            fields["images"] = str(given)
+            file = self.child.folder() / "images.npy"
+            np.save(file, np.ascontiguousarray(images, np.float32), allow_pickle=False)
+            fields["images"] = str(file)
         try:
             request = Request.model_validate(fields)
         except ValidationError as error:
-            raise ZooError("a request that can't be", where=path.name, got=error) from error
+            raise ZooError("invalid request", where=path.name, got=error) from error
         return self.child.ask(request, Answer, path.name, extra_s)

@@ -1,7 +1,7 @@
-"""The child of `zoo.runtime.sandbox`: runs `.tflite` files, one request after the other.
+"""The child process of `zoo.runtime.sandbox`, which runs `.tflite` files.
 
-`python -m zoo.runtime.sandbox_worker RUNTIME` speaks the protocol of `zoo.runtime.child`; arrays go
-through files that a request names.
+`python -m zoo.runtime.sandbox_worker RUNTIME` implements the protocol of `zoo.runtime.child`.
+Arrays are passed in files named by the request.
 """
 
 from __future__ import annotations
@@ -27,7 +27,18 @@ _WARM_UP_SHARE = 0.25
 
 
 class Request(Strict):
-    """One call. `images` and `result` name `.npy` or `.npz` files where the call has any."""
+    """A call of a method of `zoo.runtime.sandbox.Sandbox`.
+
+    Attributes:
+        call: Name of the method.
+        path: The `.tflite`.
+        delegate: One of `zoo.runtime.interpreter.DELEGATES`.
+        threads: Number of CPU threads.
+        seconds: Duration of the measurement, for `latency_us`.
+        constants: Whether to include constant tensors, for `tensors`.
+        images: `.npy` file of the input images, if the call has any.
+        result: `.npy` or `.npz` file for the result, if the call has one.
+    """
 
     call: Literal["placement", "outputs", "tensors", "latency_us"]
     path: str
@@ -40,22 +51,32 @@ class Request(Strict):
 
 
 class Answer(Strict):
-    """What came of it; `names` are those of the arrays `0`, `1`… in the `.npz`, for `tensors`."""
+    """The result of a call.
+
+    Attributes:
+        placement: Result of `placement`.
+        names: Names of the arrays `0`, `1`, … in the `.npz` file, for `tensors`.
+    """
 
     placement: Placement | None = None
     names: tuple[str, ...] = ()
 
 
 def answer(request: Request, kind: str) -> Answer:
-    """Loads the file and does what is asked.
+    """Loads the file and executes the request.
+
+    Args:
+        request: The request.
+        kind: Name of the runtime.
 
     Raises:
-        ZooError: the file can't be read, or the runtime refuses it or the images.
+        ZooError: if the file is unreadable, or the runtime cannot run it or does not accept the
+            images.
     """
     path = Path(request.path)
-    content = read_bytes(path, "the model", MAX_MODEL_BYTES, "name an existing .tflite")
+    content = read_bytes(path, "the model", MAX_MODEL_BYTES, "give an existing .tflite")
     try:
-        if request.call == "placement":  # of any model, not only those for one image
+        if request.call == "placement":  # supports any number of inputs and outputs
             loaded = interpreter(content, kind, request.delegate, request.threads, path.name)
             return Answer(placement=runtime.placement(loaded._get_ops_details()))
         net = runtime.load(content, kind, request.delegate, request.threads, path.name)
@@ -65,12 +86,13 @@ def answer(request: Request, kind: str) -> Answer:
         _check(net, images, path.name)
         if request.call == "outputs":
             return _saved(request, np.stack([net.run(image) for image in images]))
-        found = _tensors(net, content, images[0], request.constants)
-    # The runtimes raise the first two; a nonsensical graph has inputs or outputs without a shape.
+        tensors = _tensors(net, content, images[0], request.constants)
+    # The runtimes raise ValueError or RuntimeError. An invalid graph may have inputs or outputs
+    # without a shape, which leads to an IndexError here.
     except (ValueError, RuntimeError, IndexError) as error:
-        raise ZooError(f"{kind} can't run this .tflite", where=path.name, got=error) from error
-    np.savez(request.result or "", **{str(i): value for i, value in enumerate(found.values())})
-    return Answer(names=tuple(found))
+        raise ZooError(f"{kind} cannot run this .tflite", where=path.name, got=error) from error
+    np.savez(request.result or "", **{str(i): value for i, value in enumerate(tensors.values())})
+    return Answer(names=tuple(tensors))
 
 
 def _saved(request: Request, values: np.ndarray) -> Answer:
@@ -90,7 +112,7 @@ def _check(net: runtime.Net, images: np.ndarray, where: str) -> None:
 
 
 def _times_us(net: runtime.Net, seconds: float) -> list[float]:
-    """Times of `invoke` alone, on seeded noise, after a warm-up of a quarter of the time."""
+    """Returns the times of `invoke` alone in microseconds, on random input with a fixed seed."""
     random = np.random.default_rng(1)
     shape = tuple(int(n) for n in net.input["shape"][1:])
     net.set_input(net.quantized(random.standard_normal(shape).astype(np.float32)))
@@ -101,16 +123,16 @@ def _times_us(net: runtime.Net, seconds: float) -> list[float]:
     times_us: list[float] = []
     end = time.perf_counter() + seconds
     while not times_us or time.perf_counter() < end:
-        began = time.perf_counter_ns()
+        start = time.perf_counter_ns()
         net.interpreter.invoke()
-        times_us.append((time.perf_counter_ns() - began) / 1e3)
+        times_us.append((time.perf_counter_ns() - start) / 1e3)
     return times_us
 
 
 def _tensors(
     net: runtime.Net, content: bytes, image: np.ndarray, constants: bool
 ) -> dict[str, np.ndarray]:
-    """Every tensor that holds numbers after one inference, by name, dequantized."""
+    """Returns all numeric tensors after one inference, by name, dequantized."""
     kind = type(net.interpreter)
     resolver = sys.modules[kind.__module__].OpResolverType
     interpreter = kind(
@@ -125,34 +147,41 @@ def _tensors(
     computed = {net.input["index"]}
     for operator in interpreter._get_ops_details():
         computed |= {int(index) for index in operator["outputs"]}
-    # The kernels' scratch tensors come last, most of them without a name.
-    every = {details["index"]: details for details in interpreter.get_tensor_details()}
-    names = unique([every[i]["name"] if i in every else "" for i in range(max(every) + 1)])
-    found: dict[str, np.ndarray] = {}
-    for index, details in sorted(every.items()):
+    # The kernels' scratch tensors come last, and most of them have no name.
+    tensors = {details["index"]: details for details in interpreter.get_tensor_details()}
+    names = unique([tensors[i]["name"] if i in tensors else "" for i in range(max(tensors) + 1)])
+    values: dict[str, np.ndarray] = {}
+    for index, details in sorted(tensors.items()):
         if not details["name"] or not (constants or index in computed):
             continue
         try:
             value = interpreter.get_tensor(index)
-        except ValueError:  # nothing is kept there
+        except ValueError:  # the tensor has no data
             continue
         if value.dtype.kind in "biuf":
-            found[names[index]] = _dequantized(value, details)
-    return found
+            values[names[index]] = _dequantized(value, details)
+    return values
 
 
 def unique(names: Sequence[str]) -> list[str]:
-    """Names of a graph's tensors, by index; one that came before gets `#` and its own index."""
-    found: dict[str, None] = {}
+    """Makes the names of a graph's tensors unique.
+
+    Args:
+        names: Names by tensor index.
+
+    Returns:
+        The names by tensor index; `#` and the index are appended to repeated names.
+    """
+    result: dict[str, None] = {}
     for index, name in enumerate(names):
-        while name in found:
+        while name in result:
             name += f"#{index}"
-        found[name] = None
-    return list(found)
+        result[name] = None
+    return list(result)
 
 
 def _dequantized(value: np.ndarray, details: dict[str, Any]) -> np.ndarray:
-    """float32, by the tensor's scales; what has no scale and is no float stays as it is."""
+    """Dequantizes a tensor to float32; integers and booleans without a scale are unchanged."""
     quantized = details["quantization_parameters"]
     scales, zero_points = quantized["scales"], quantized["zero_points"]
     if value.dtype.kind not in "iu" or len(scales) == 0:

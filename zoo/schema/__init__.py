@@ -1,1 +1,1 @@
-"""The nouns that everything shares, one a file: models, recipes, runs, artifacts, result lines."""
+"""Shared data types: models, recipes, runs, artifacts, releases and result lines."""

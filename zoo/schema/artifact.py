@@ -1,9 +1,9 @@
-"""Artifact: a `.tflite` as its manifest describes it.
+"""Artifact: the manifest of a `.tflite` file.
 
-Strict pydantic models: an unknown or missing key is an error, since such files may come from
-anyone. With the catalog's rows (`zoo.schema.model`), the recipes (`zoo.schema.recipe`) and the
-result lines (`zoo.schema.measurement`) they are the project's central types: ModelSpec → Recipe →
-Artifact → Measurement. No TensorFlow here.
+Manifests may come from untrusted sources, so these are strict pydantic models: unknown and missing
+keys are errors. Together with the catalog's rows (`zoo.schema.model`), the recipes
+(`zoo.schema.recipe`) and the result lines (`zoo.schema.measurement`) they are the project's central
+types: ModelSpec → Recipe → Artifact → Measurement. Imports no TensorFlow.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from zoo.schema.base import Name, Sha256, Strict, former_names
+from zoo.schema.base import Name, Sha256, Strict, former_names, with_former_channels
 from zoo.schema.recipe import Recipe
 
 
 class TensorInfo(Strict):
-    """One input or output of a `.tflite`; `scale` and `zero_point` only where it is quantized."""
+    """One input or output of a `.tflite`; `scale` and `zero_point` are None unless quantized."""
 
     name: str
     shape: tuple[int, ...]
@@ -27,14 +27,14 @@ class TensorInfo(Strict):
 
 
 class Range(Strict):
-    """The real values that an input's or output's numbers stand for."""
+    """Range of the dequantized values of an input or output."""
 
     low: float
     high: float
 
 
 class Metric(Strict):
-    """An accuracy of the file itself. `low`, `high`: what chance alone gives in 95 % (Wilson)."""
+    """Accuracy of this very file, 0 to 1; `low` and `high` bound its 95 % Wilson interval."""
 
     dataset: str
     split: str
@@ -46,7 +46,7 @@ class Metric(Strict):
 
 
 class Timing(Strict):
-    """Latency, and energy where it was measured, on one device by one delegate."""
+    """Latency per inference on one device with one delegate, and energy if it was measured."""
 
     device: str
     runtime: str
@@ -58,18 +58,24 @@ class Timing(Strict):
 
 
 class Released(Strict):
-    """What the manifest of a release tells beyond what converting knew.
+    """Fields of a manifest that are only known when the artifact is released.
 
     Attributes:
-        zip_bytes, container_bytes: the file packed by ZIP's deflate and by `scripts.pack`.
-        parent: the float32 artifact of the same network, None in its own manifest.
-        input_range, output_range: of the first input and output; None where nothing bounds it.
-        labels: path of the labels; the first one is output number `labels_offset`.
-        accuracies, timings: measured, each on this very file.
-        published: the authors' figures for the architecture, theirs and not ours.
-        commands: what trained, compressed and converted it, in order.
-        license_code, license_weights, license_data: of the architecture's public code, of the
-            weights, and of what they were trained on.
+        zip_bytes: Size of the file compressed by ZIP's deflate.
+        container_bytes: Size of the file packed by `scripts.pack`.
+        parent: Name of the float32 artifact of the same network; None in its own manifest.
+        input_range: Value range of the first input; None if unbounded.
+        output_range: Value range of the first output; None if unbounded.
+        labels: Path of the labels file.
+        labels_offset: Index of the output that the first label belongs to.
+        accuracies: Accuracies measured on this very file.
+        timings: Latencies measured on this very file.
+        published: The authors' accuracies for the architecture, not ours.
+        commands: Commands that trained, compressed and converted it, in order.
+        paper: Citation with an address.
+        license_code: License of the architecture's public code.
+        license_weights: License of the weights.
+        license_data: License of the training data.
     """
 
     zip_bytes: int
@@ -98,14 +104,16 @@ PixelStd = Annotated[float, Field(ge=1e-6, le=1e6)]
 
 
 class PixelRule(Strict):
-    """What an application does with pixels: `Artifact.preprocessing`, as the classifier needs it.
+    """How an application preprocesses an image: the validated form of `Artifact.preprocessing`.
 
-    The bounds keep what comes out a finite float32.
+    The bounds of `mean` and `std` ensure finite float32 results.
 
     Attributes:
-        channels: in this order.
-        geometry, formula: in words, for people.
-        mean, std: of each channel, or one for all, in units of 0–255 pixel values.
+        channels: Channel order.
+        geometry: How the image is resized and cropped, in words.
+        formula: How pixel values are normalized, in words.
+        mean: One value per channel or one for all, in units of 0–255 pixel values.
+        std: Standard deviation, in the same form as `mean`.
     """
 
     channels: Literal["RGB", "BGR", "gray"]
@@ -115,18 +123,11 @@ class PixelRule(Strict):
     std: tuple[PixelStd, ...]
 
 
-def _american(preprocessing: object) -> object:
-    """Manifests of the first version say "grey"."""
-    if isinstance(preprocessing, dict) and preprocessing.get("channels") == "grey":
-        return {**preprocessing, "channels": "gray"}
-    return preprocessing
-
-
 class Artifact(Strict):
-    """The manifest beside a `.tflite`: `NAME.json` describes `NAME.tflite`.
+    """The manifest next to a `.tflite`: `NAME.json` describes `NAME.tflite`.
 
-    `released` is what `scripts.publish` adds. What paths are made of are names that can't leave a
-    folder, since a manifest is anyone's.
+    Manifests are untrusted, so every field that becomes part of a path is a `Name`, which can't
+    leave its folder. `released` is filled in by `scripts.publish`.
     """
 
     name: Name
@@ -141,7 +142,7 @@ class Artifact(Strict):
     parent_sha256: Sha256
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
-    preprocessing: Annotated[dict[str, Any], BeforeValidator(_american)]
+    preprocessing: Annotated[dict[str, Any], BeforeValidator(with_former_channels)]
     labels: tuple[str, ...]
     operators: dict[str, int]
     parameters: int

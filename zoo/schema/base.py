@@ -1,4 +1,4 @@
-"""What all files that are read have in common: strict models, hashes, names."""
+"""Base types of all validated files: strict models, hashes and names."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
-# Names of runs and files: one folder deep, no dot in front, nothing that a shell or a URL reads
-# otherwise. A run's has at most 120 characters; steps and precision are appended to it.
+# Names of runs and files: no folders, no leading dot, nothing that a shell or a URL would
+# interpret. Run names have at most 120 characters; steps and precision are appended to them.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,149}$")]
 
 
 class Strict(BaseModel):
-    """Base of everything that is read from a file: unknown keys refused, immutable."""
+    """Base of all models that are read from files: immutable, unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def former_names(**names: str) -> Any:
-    """A validator for the body of a model, which reads keys of earlier files.
+    """Returns a pydantic validator that renames the keys of earlier file versions.
+
+    Assign it to a private attribute in the body of the model.
 
     Args:
-        names: former key → the field that it is now.
+        **names: Former key → current field name.
     """
 
     def renamed(cls: type[BaseModel], data: Any) -> Any:
@@ -32,3 +34,11 @@ def former_names(**names: str) -> Any:
         return {names.get(key, key): value for key, value in data.items()}
 
     return model_validator(mode="before")(classmethod(renamed))  # type: ignore[arg-type]
+
+
+def with_former_channels(preprocessing: object) -> object:
+    """Reads the preprocessing of earlier manifests, checkpoints and model cards."""
+    former = "grey"  # codespell:ignore grey
+    if isinstance(preprocessing, dict) and preprocessing.get("channels") == former:
+        return {**preprocessing, "channels": "gray"}
+    return preprocessing

@@ -1,4 +1,4 @@
-"""The id by which results name a phone."""
+"""Anonymous phone ids for results."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import hashlib
 
 
 def device_id(serial: str) -> str:
-    """A short name for a phone that does not give its serial number away, the same every time."""
+    """Returns a stable 12-digit id of a phone that does not reveal its serial number."""
     return hashlib.sha256(b"mobile-model-zoo phone\0" + serial.encode()).hexdigest()[:12]

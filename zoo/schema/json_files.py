@@ -1,4 +1,4 @@
-"""JSON that was written by us and read by anyone: run.json, manifests, result lines."""
+"""Reading and writing JSON files: run.json, manifests, result lines."""
 
 from __future__ import annotations
 
@@ -22,10 +22,16 @@ N = TypeVar("N", Artifact, Checkpoint)
 
 
 def read_model(path: Path, kind: type[M], what: str, remedy: str) -> M:
-    """A strict pydantic model from a JSON file.
+    """Reads and validates a JSON file.
+
+    Args:
+        path: File to read.
+        kind: Pydantic model of its content.
+        what: Noun phrase for error messages, for example "the manifest".
+        remedy: What the user can do about a bad file.
 
     Raises:
-        ZooError: it is missing, too large, no JSON, or not of that form.
+        ZooError: if the file is missing, too large, not valid JSON or does not match `kind`.
     """
     data = read_bytes(path, what, MAX_JSON_BYTES, remedy)
     try:
@@ -37,25 +43,30 @@ def read_model(path: Path, kind: type[M], what: str, remedy: str) -> M:
 
 
 def read_manifest(path: Path, kind: type[N], remedy: str) -> N:
-    """As `read_model`; a manifest's file is called as what it describes.
+    """Reads a manifest with `read_model` and checks that it has the name of its file.
+
+    Args:
+        path: Manifest to read.
+        kind: Pydantic model of its content.
+        remedy: What the user can do about a bad manifest.
 
     Raises:
-        ZooError: also where it describes another file.
+        ZooError: as `read_model`, or if the manifest describes another file.
     """
-    found = read_model(path, kind, "the manifest", remedy)
-    if found.name != path.stem:
+    manifest = read_model(path, kind, "the manifest", remedy)
+    if manifest.name != path.stem:
         raise ZooError(
             "the manifest names another file",
             where=path,
             expected=path.stem,
-            got=found.name,
+            got=manifest.name,
             remedy=remedy,
         )
-    return found
+    return manifest
 
 
 def first_problem(error: ValidationError) -> str:
-    """Where and what, in one line; and how many more there are."""
+    """Returns the first problem as "field: message", with the number of further ones."""
     first = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in first["loc"])
     more = error.error_count() - 1
@@ -63,16 +74,16 @@ def first_problem(error: ValidationError) -> str:
 
 
 def append_record(path: Path, record: Record) -> None:
-    """Appends one line to a JSON Lines file, in one write, so that parallel writers don't mix."""
+    """Appends a line to a JSON Lines file, in one write so that parallel writers don't mix."""
     path.parent.mkdir(parents=True, exist_ok=True)
     line = (record.model_dump_json() + "\n").encode()
     handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
     try:
         size = os.fstat(handle).st_size
-        if size and os.pread(handle, 1, size - 1) != b"\n":  # a writer died in mid-line
+        if size and os.pread(handle, 1, size - 1) != b"\n":  # an earlier write was cut off
             line = b"\n" + line
         with named(path):
-            if os.write(handle, line) < len(line):  # what still fitted
+            if os.write(handle, line) < len(line):  # the disk was full in the middle of the line
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(handle)
     finally:
@@ -80,14 +91,14 @@ def append_record(path: Path, record: Record) -> None:
 
 
 def read_records(path: Path) -> tuple[list[Result], list[str]]:
-    """All result lines of a JSON Lines file.
+    """Reads all result lines of a JSON Lines file.
 
     Returns:
-        the records, and one message for each line that is not a record (cut off by a crash, or
-        edited), so that one bad line costs only itself.
+        The records, and one message for each invalid line, for example one that was edited or cut
+        off by a crash. Invalid lines don't affect the others.
 
     Raises:
-        ZooError: the file is missing or too large.
+        ZooError: if the file is missing or too large.
     """
     remedy = "run python -m scripts.benchmark first, or name the right --output folder"
     data = read_bytes(path, "the results file", 512 * 2**20, remedy)

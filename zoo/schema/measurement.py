@@ -1,6 +1,6 @@
-"""Result lines: what each stage measured, one JSON object a line of `results.jsonl`.
+"""Result lines: the results of each stage, one JSON object per line of `results.jsonl`.
 
-A failed case is a line too, with its reasons. No TensorFlow here.
+Failed cases also get a line, with the reasons. Imports no TensorFlow.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _RESAMPLES = 2000
 
 
 class Device(Strict):
-    """Where something was measured. `id` is `host` or a salted hash of the phone's serial."""
+    """Where a result was measured. `id` is `host` or a salted hash of the phone's serial number."""
 
     kind: Literal["host", "phone"]
     id: str
@@ -27,9 +27,9 @@ class Device(Strict):
 
 
 class Configuration(Strict):
-    """What one case ran: which runtime or tool, which delegate, how many threads, on which cores.
+    """How a case was run: runtime or tool, delegate, number of threads and CPU cores.
 
-    `cores` is `big`, `little`, `prime` or a mask; empty for all.
+    `cores` is `big`, `little`, `prime` or a CPU mask; empty for all cores.
     """
 
     runtime: str
@@ -40,10 +40,10 @@ class Configuration(Strict):
 
 
 class Placement(Strict):
-    """Where the graph's nodes really ran.
+    """Where the nodes of the graph actually ran.
 
-    `nodes` and `delegated` are None where the tool tells only full, partial or none. `left` counts
-    by operator the nodes that stayed outside; None where the tool does not tell.
+    `nodes` and `delegated` are None if the tool reports only the level. `left` counts the nodes
+    that were not delegated, by operator; None if the tool does not report them.
     """
 
     level: Literal["full", "partial", "none", "unknown"]
@@ -54,11 +54,12 @@ class Placement(Strict):
 
 
 class Latency(Strict):
-    """Times in microseconds.
+    """Latency statistics in microseconds.
 
-    With several processes `runs` is their sum and every other field the median over processes;
-    one that any process lacks is None. `interval_us` then is the 95 % bootstrap interval of that
-    median: with 3 processes simply from the fastest to the slowest; None with fewer.
+    When several processes are merged, `runs` is their sum and every other field is the median over
+    processes, or None if any process lacks it. `interval_us` is the 95 % bootstrap interval of the
+    median over processes. With 3 processes it spans from the fastest to the slowest; with fewer it
+    is None.
     """
 
     runs: int
@@ -77,7 +78,7 @@ class Latency(Strict):
 
     @classmethod
     def over_processes(cls, parts: Sequence[Latency]) -> Latency:
-        """One latency of what several processes measured, each once."""
+        """Merges the latencies of several processes, one each."""
         merged: dict[str, float | None] = {}
         for name in cls.model_fields.keys() - {"interval_us"}:
             values = [getattr(part, name) for part in parts]
@@ -90,12 +91,12 @@ class Latency(Strict):
 
     @property
     def typical_us(self) -> float:
-        """The median where the tool gives one, else the mean."""
+        """The median if the tool reports one, else the mean."""
         return self.avg_us if self.median_us is None else self.median_us
 
 
 def _bootstrap(values: Sequence[float]) -> tuple[float, float]:
-    """The percentile interval of the median (Efron 1979), with the same draws every time."""
+    """Returns the 95 % percentile interval of the median (Efron 1979); the draws are seeded."""
     draw = random.Random(1)  # noqa: S311
     medians = sorted(
         statistics.median(draw.choices(values, k=len(values))) for _ in range(_RESAMPLES)
@@ -105,20 +106,28 @@ def _bootstrap(values: Sequence[float]) -> tuple[float, float]:
 
 
 class Energy(Strict):
-    """What inferences take: from a phone's battery, or of the computer's processor alone.
+    """Energy consumption of inference: of a whole phone, or of the host's processors only.
 
     Attributes:
-        gross_mw: mean power under load; idle_mw: without; net_mw: the difference.
-        net_mw_uncertainty, net_mj_uncertainty: about 95 % lie within.
-        net_mj: net energy of an inference.
-        inferences_per_percent: of the battery, by net energy; None where its capacity is unknown.
-        hours: of inference after inference, by gross power; likewise.
-        window_s: length of the load that was looked at.
-        readings: distinct ones in it, `gauge_period_s` apart.
-        source: `battery`, or `rapl`: the processor packages' own counters.
-        unit, charging_is: of the battery gauge's current, concluded from `evidence`.
-        evidence: with `rapl` the packages that were counted.
-        sampler: on phones, `native` or `loop`.
+        gross_mw: Mean power under load, in mW.
+        idle_mw: Mean power without load, in mW.
+        net_mw: Difference of the two.
+        net_mw_uncertainty: Half-width of the approximate 95 % confidence interval of `net_mw`.
+        net_mj: Net energy per inference, in mJ.
+        net_mj_uncertainty: Half-width of the approximate 95 % confidence interval of `net_mj`.
+        inferences_per_percent: Inferences per percent of the battery, by net energy; None if its
+            capacity is unknown.
+        hours: Hours of continuous inference per battery charge, by gross power; None if its
+            capacity is unknown.
+        window_s: Length of the evaluated load, in seconds.
+        readings: Number of distinct gauge readings in that window.
+        gauge_period_s: Seconds between two readings.
+        source: `battery` for the phone's gauge, `rapl` for the counters of the CPU packages.
+        unit: Unit of the battery gauge's current, inferred from `evidence`.
+        charging_is: Sign of the gauge's current while charging, inferred from `evidence`.
+        evidence: What `unit` and `charging_is` are inferred from; with `rapl` the packages that
+            were counted.
+        sampler: How the phone was sampled: `native` program or shell `loop`.
     """
 
     gross_mw: float
@@ -142,7 +151,7 @@ class Energy(Strict):
 
 
 class Record(Strict):
-    """What every result line holds, whatever stage wrote it."""
+    """Fields of every result line."""
 
     time_utc: str
     command: tuple[str, ...]
@@ -152,7 +161,7 @@ class Record(Strict):
 
 
 class TrainRecord(Record):
-    """A finished run of `scripts.train` or `scripts.compress`; the SHA-256 is the weights'."""
+    """A finished run of `scripts.train` or `scripts.compress`; `model_sha256` is of its weights."""
 
     kind: Literal["train", "compress"]
     dataset: str
@@ -164,7 +173,7 @@ class TrainRecord(Record):
 
 
 class ConvertRecord(Record):
-    """A `.tflite` that `scripts.convert` wrote."""
+    """A `.tflite` file written by `scripts.convert`."""
 
     kind: Literal["convert"] = "convert"
     precision: str
@@ -174,7 +183,7 @@ class ConvertRecord(Record):
 
 
 class Accuracy(Record):
-    """A `.tflite` scored through a TFLite runtime, on whole splits of real images."""
+    """Accuracy of a `.tflite` in a TFLite runtime, on a whole split of a dataset."""
 
     kind: Literal["accuracy"] = "accuracy"
     precision: str
@@ -190,11 +199,11 @@ class Accuracy(Record):
 
 
 class Timed(Record):
-    """One process of a case that is run for its latency, or a sustained run of it.
+    """One process of a case that was timed, or a sustained run of it.
 
-    `case` stands for all that was asked for; empty in lines of before there was one. `process`
-    counts from 1. A failed one is a row too: `reasons` says why. One that is not `valid` for what
-    the phone did meanwhile keeps its numbers.
+    `case` identifies the requested measurement; it is empty in lines of early versions. `process`
+    counts from 1. A failed process also gets a line, with `reasons`. If the phone's state made a
+    measurement invalid, its numbers are kept.
     """
 
     case: str = ""
@@ -211,9 +220,9 @@ class Timed(Record):
 
 
 class Measurement(Timed):
-    """One process of a timed case, or (`android_bench.tasks.schedule`) all of them as one.
+    """One process of a timed case, or all of them merged by `zoo.schema.processes`.
 
-    Where energy was asked for, there is either `energy` or the reason `no_energy`.
+    If energy was requested, either `energy` or the reason in `no_energy` is set.
     """
 
     kind: Literal["latency"] = "latency"
@@ -223,16 +232,17 @@ class Measurement(Timed):
 
 
 class SustainedPoint(Strict):
-    """One stretch of a sustained run; None where the phone does not tell.
+    """One interval of a sustained run. Fields are None if the phone does not report them.
 
     Attributes:
-        at_s: its beginning, since that of the run.
-        latency_us: typical, as in `Latency`.
-        busy: share of its time that inferences took; the rest is loading and warming up.
-        battery_c: in the middle of it.
-        big_core_khz: mean clock of the fastest cluster; big_core_limit_khz: the lowest limit.
-        gpu_hz: mean clock of the GPU.
-        thermal_status: at its end, 0 to 6.
+        at_s: Seconds from the start of the run to the start of the interval.
+        latency_us: Typical latency, as in `Latency`.
+        busy: Share of the interval spent on inference; the rest is loading and warm-up.
+        battery_c: Battery temperature in the middle of the interval, in °C.
+        big_core_khz: Mean clock of the fastest CPU cluster.
+        big_core_limit_khz: Lowest frequency limit of the fastest CPU cluster.
+        gpu_hz: Mean clock of the GPU.
+        thermal_status: Android's thermal status at the end of the interval, 0 to 6.
     """
 
     at_s: float
@@ -246,13 +256,15 @@ class SustainedPoint(Strict):
 
 
 class Sustained(Timed):
-    """Inference after inference for minutes, as a curve.
+    """Latency over several minutes of continuous inference.
 
     Attributes:
-        points: stretch by stretch.
-        first_us, last_us: typical latency of the first and the last stretches.
-        slower_after_s: from when on it stayed 10 % above the first; None if it did not.
-        limited_after_s: when the clock of the fastest cluster was first cut; likewise.
+        points: One point per interval.
+        first_us: Typical latency of the first intervals.
+        last_us: Typical latency of the last intervals.
+        slower_after_s: Time after which latency stayed 10 % above `first_us`; None if it never did.
+        limited_after_s: Time at which the clock limit of the fastest CPU cluster first dropped;
+            None if it never did.
     """
 
     kind: Literal["sustained"] = "sustained"
@@ -264,14 +276,14 @@ class Sustained(Timed):
 
 
 class OperatorTime(Strict):
-    """What a type of operators, or one operator, takes of an inference.
+    """Time per inference of one operator, or of all operators of one type.
 
     Attributes:
-        type: as the tool calls it; a delegate's node is one too.
-        name: of the operator; empty for a type.
-        count: operators of the type, or calls of the operator.
-        avg_ms: of all of them together, in one inference.
-        percent: of all operators' time.
+        type: Operator type as the tool names it; a delegate's node is also a type.
+        name: Name of the operator; empty for a type.
+        count: Number of operators of the type, or calls of the operator.
+        avg_ms: Their total time per inference, in milliseconds.
+        percent: Share of the time of all operators.
     """
 
     type: str
@@ -282,12 +294,15 @@ class OperatorTime(Strict):
 
 
 class OperatorProfile(Timed):
-    """Which operators take the time, of a run that timing them slowed.
+    """Time by operator, from a separate run because profiling slows inference.
 
     Attributes:
-        types, slowest: of the graph's nodes.
-        delegate_types, delegate_slowest: of those inside a delegate's nodes; empty where it does
-            not tell.
+        types: Time by type of the graph's nodes.
+        slowest: The slowest nodes of the graph.
+        delegate_types: Time by type of the operators inside delegate nodes; empty if the delegate
+            does not report them.
+        delegate_slowest: The slowest operators inside delegate nodes; empty if the delegate does
+            not report them.
     """
 
     kind: Literal["operators"] = "operators"
@@ -298,16 +313,17 @@ class OperatorProfile(Timed):
 
 
 class Agreement(Record):
-    """How far a phone's outputs are from this computer's, for the same pictures.
+    """How far a phone's outputs differ from this computer's, for the same images.
 
     Attributes:
-        reference: what computed them here.
-        pictures: which they were.
-        images: how many; 0 where it did not come to that.
-        top1_agreement: share of the pictures with the same class on top; None where the output is
-            no list of classes.
-        largest_difference: of all dequantized output values.
-        relative_difference: the same as a share of the range of the reference's values.
+        reference: Runtime that computed the outputs on this computer.
+        pictures: Which images were compared.
+        images: Number of images; 0 if the comparison failed before it ran.
+        top1_agreement: Share of images with the same top-1 class; None if the output is not a
+            vector of class scores.
+        largest_difference: Largest absolute difference of all dequantized output values.
+        relative_difference: `largest_difference` divided by the range of the reference's values;
+            None if these are all equal.
     """
 
     kind: Literal["outputs"] = "outputs"

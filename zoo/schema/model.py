@@ -1,4 +1,4 @@
-"""ModelSpec: an architecture of the catalog, and what was published of it."""
+"""ModelSpec: an architecture of the catalog, with its published figures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Published:
-    """An accuracy that the authors published: theirs, never ours."""
+    """An accuracy that the authors published, in percent; never one of ours."""
 
     dataset: str
     top1: float
@@ -18,9 +18,10 @@ class Published:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """From uint8 pixels to what the network was trained on: (pixel - mean) / std.
+    """Normalization of uint8 pixels to the network's input: (pixel - mean) / std.
 
-    `mean` and `std` have one value a channel, in units of 0–255 pixel values, in `channels` order.
+    `mean` and `std` have one value per channel, in units of 0–255 pixel values and in the order of
+    `channels`.
     """
 
     channels: Literal["RGB", "BGR", "gray"]
@@ -33,24 +34,26 @@ class ModelSpec:
     """One architecture of the catalog.
 
     Attributes:
-        name: the catalog name, `squeezenet_v1_1`.
-        family: the module under `zoo.models` that builds it.
-        arguments: keyword arguments of the family's `build` that make it this variant.
+        name: Name in the catalog, for example `squeezenet_v1_1`.
+        family: Module in `zoo.models` that builds it.
+        arguments: Keyword arguments of the family's `build` that select this variant.
         input_shape: (height, width, channels) of the published network.
-        classes: number of outputs of the published network.
-        parameters: trainable parameters at that input shape and number of classes.
-        parameters_total: likewise with the statistics of batch normalization.
-        macs: multiply-accumulates of one inference there, by `zoo.models.macs`.
-        published_macs: what the authors, or those who measured their network, say; None where
-            nothing that can be compared is known.
-        published_macs_size: the input's height that `published_macs` is for; None is the row's own.
-        preprocessing: how the published weights want their input.
-        published: the authors' accuracies.
-        paper: citation with an address.
-        license: of the architecture's public code.
-        derivation: where the structure comes from, and each choice that the paper leaves open.
-        not_reproducible: published figures that can't be had from public sources.
-        batch_norm_optional: the paper has no batch normalization and the builder can add it.
+        classes: Number of classes of the published network.
+        parameters: Trainable parameters at this input shape and number of classes.
+        parameters_total: The same with the statistics of batch normalization.
+        macs: Multiply-accumulates per inference at this input shape, counted by `zoo.models.macs`.
+        published_macs: Multiply-accumulates according to the authors or other published
+            measurements; None if no comparable figure is known.
+        published_macs_size: Input height that `published_macs` is for; None for the one of
+            `input_shape`.
+        preprocessing: Preprocessing that the published weights expect.
+        published: The authors' accuracies.
+        paper: Citation with an address.
+        license: License of the architecture's public code.
+        derivation: Sources of the structure, and our choices where the paper leaves it open.
+        not_reproducible: Published figures that can't be reproduced from public sources.
+        batch_norm_optional: Whether the paper has no batch normalization but the builder can add
+            it.
     """
 
     name: str

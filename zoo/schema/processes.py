@@ -1,4 +1,4 @@
-"""Several processes of a case as one measurement."""
+"""Merging the processes of a case into one measurement."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from zoo.schema.measurement import Latency, Measurement, Record
 
 
 def by_case(records: Iterable[Record]) -> list[Record]:
-    """The records, with all processes of a case as one measurement in the place of the last one."""
+    """Returns the records with all processes of a case merged, at the position of the last one."""
     merged: dict[object, Record | list[Measurement]] = {}
     for number, record in enumerate(records):
         if isinstance(record, Measurement) and record.case:
             group = merged.pop(record.case, [])
-            assert isinstance(group, list)  # noqa: S101 - no number is a string
+            assert isinstance(group, list)  # noqa: S101 - keys of other records are integers
             merged[record.case] = [*group, record]
         else:
             merged[number] = record
@@ -21,31 +21,32 @@ def by_case(records: Iterable[Record]) -> list[Record]:
 
 
 def one_of(rows: Sequence[Measurement]) -> Measurement:
-    """One measurement of a case's processes; a later line of a process replaces an earlier one.
+    """Merges the lines of a case's processes; later lines of a process replace earlier ones.
 
-    Good only if all processes were run, each is good, and all ran the same tool in the same place.
+    The result is valid only if every process has run and is valid, and all of them had the same
+    tool version and the same placement of the graph's nodes.
     """
     by_number = {row.process: row for row in rows}
     parts = [by_number[number] for number in sorted(by_number)]
-    last, of = rows[-1], rows[-1].processes
+    last, total = rows[-1], rows[-1].processes
     reasons = [
-        f"process {part.process} of {of}: {reason}" if of > 1 else reason
+        f"process {part.process} of {total}: {reason}" if total > 1 else reason
         for part in parts
         for reason in (part.reasons if not part.valid else ())
     ]
-    if len(parts) < of:
-        reasons.append(f"{len(parts)} of {of} processes were run so far")
+    if len(parts) < total:
+        reasons.append(f"only {len(parts)} of {total} processes have run so far")
     if not reasons and any(part.placement != last.placement for part in parts):
-        reasons.append("the processes were placed differently")
+        reasons.append("node placement differed between the processes")
     if not reasons and len({part.configuration.runtime_version for part in parts}) > 1:
         reasons.append("the processes ran different versions of the tool")
     latencies = [part.latency for part in parts if part.latency is not None]
-    good = not reasons and len(latencies) == len(parts)
+    valid = not reasons and len(latencies) == len(parts)
     metered = [part for part in parts if part.energy is not None or part.no_energy is not None]
     update: dict[str, object] = {
-        "valid": good,
+        "valid": valid,
         "reasons": tuple(dict.fromkeys(reasons)),
-        "latency": Latency.over_processes(latencies) if good else None,
+        "latency": Latency.over_processes(latencies) if valid else None,
         "state_before": parts[0].state_before,
         "state_after": parts[-1].state_after,
     }

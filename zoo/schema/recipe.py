@@ -1,6 +1,7 @@
 """Recipe: how a model is trained and compressed.
 
-A plain frozen dataclass, since nobody but us writes it; so is `zoo.schema.model`. No TensorFlow.
+A frozen dataclass without validation, like `zoo.schema.model`, since recipes are part of the
+source. Imports no TensorFlow.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from typing import Any
 
 from pydantic import ConfigDict
 
-STRATEGIES = ("none", "mirrored", "multi_worker", "tpu")  # of `scripts.train --strategy`
+STRATEGIES = ("none", "mirrored", "multi_worker", "tpu")  # values of `scripts.train --strategy`
 
-# Groups of fields, as --help shows them.
+# Headings of the groups of flags in --help.
 _DATA, _NETWORK, _LENGTH = "Data", "Network", "Length of training"
 _OPTIMIZER, _AUGMENTATION, _TEACHER = "Optimizer", "Augmentation", "Distillation"
 _SHIFTS, _PRUNING, _CLUSTERING = "Learned shifts", "Pruning", "Clustering"
@@ -27,10 +28,10 @@ def _field(default: Any, group: str, help: str) -> Any:
 class Recipe:
     """How a model is trained and compressed. Every field is also a flag of `scripts.train`."""
 
-    __pydantic_config__ = ConfigDict(extra="forbid")  # run.json and manifests hold recipes
+    __pydantic_config__ = ConfigDict(extra="forbid")  # recipes are part of run.json and manifests
 
     name: str
-    model: str = _field("squeezenet_v1_1", _NETWORK, "architecture, by its name in the catalog")
+    model: str = _field("squeezenet_v1_1", _NETWORK, "architecture: its name in the catalog")
     width: float = _field(1.0, _NETWORK, "factor for the number of channels of every layer")
     batch_norm: bool = _field(
         True, _NETWORK, "add batch normalization to networks whose paper has none"
@@ -40,20 +41,20 @@ class Recipe:
     dataset: str = _field(
         "fashion_mnist",
         _DATA,
-        "fashion_mnist, cifar10_jpeg or digits; cifar10, cifar100, imagenette or imagenet (through "
+        "fashion_mnist, cifar10_jpeg or digits; cifar10, cifar100, imagenette or imagenet (with "
         "tensorflow_datasets); image_folder for your own images",
     )
     data_dir: str = _field(
-        "", _DATA, "folder of image_folder, or where tensorflow_datasets keeps its data"
+        "", _DATA, "folder of your images, or data folder of tensorflow_datasets"
     )
     skip_broken: bool = _field(
-        False, _DATA, "skip images that can't be decoded and list them, instead of stopping"
+        False, _DATA, "skip and list images that can't be decoded, instead of stopping"
     )
     image_size: int = _field(32, _DATA, "height and width of the input, in pixels")
     validation_images: int = _field(
-        5000, _DATA, "images held out of the training split for validation; 0 for a tenth of it"
+        5000, _DATA, "training images held out for validation; 0 for a tenth of the training split"
     )
-    seed: int = _field(1, _DATA, "seed of the weights, the order of images and the augmentation")
+    seed: int = _field(1, _DATA, "seed of the weights, the image order and the augmentation")
     epochs: int = _field(10, _LENGTH, "number of epochs; a checkpoint is written after each")
     epoch_images: int = _field(
         0, _LENGTH, "training images per epoch; 0 for the whole training split"
@@ -71,16 +72,16 @@ class Recipe:
     decay: str = _field(
         "cosine",
         _OPTIMIZER,
-        "how the learning rate falls after the warmup: cosine, linear, steps or exponential",
+        "learning rate schedule after the warmup: cosine, linear, steps or exponential",
     )
     decay_at: str = _field(
-        "0.5,0.75", _OPTIMIZER, "--decay=steps: shares of all steps at which the rate falls"
+        "0.5,0.75", _OPTIMIZER, "--decay=steps: shares of all steps at which the rate drops"
     )
     decay_factor: float = _field(
-        0.1, _OPTIMIZER, "factor of each fall: per step of --decay_at, or per epoch if exponential"
+        0.1, _OPTIMIZER, "factor of each drop: at each of --decay_at, or per epoch if exponential"
     )
     weight_decay: float = _field(
-        5e-4, _OPTIMIZER, "weight decay of kernels, multiplied by the learning rate"
+        5e-4, _OPTIMIZER, "weight decay of the kernels, multiplied by the learning rate"
     )
     coupled_decay: bool = _field(
         False, _OPTIMIZER, "add the weight decay to the gradients (L2, as in Caffe)"
@@ -89,16 +90,18 @@ class Recipe:
         0.0, _OPTIMIZER, "share of each label that is spread over all classes"
     )
     ema: float = _field(
-        0.0, _OPTIMIZER, "decay per step of an average of the weights, which is saved; 0 for none"
+        0.0,
+        _OPTIMIZER,
+        "decay per step of the averaged weights that are saved; 0 turns averaging off",
     )
-    flip: bool = _field(True, _AUGMENTATION, "mirror training images at random")
+    flip: bool = _field(True, _AUGMENTATION, "flip training images horizontally at random")
     crop: int = _field(
         0, _AUGMENTATION, "pixels of zero padding from which images are cropped at random"
     )
     crop_area: float = _field(
         0.35,
         _AUGMENTATION,
-        "images of any size: least share of the area that a random crop keeps; 1 for center crops",
+        "images of any size: smallest share of the area in a random crop; 1 for center crops",
     )
     erase: float = _field(
         0.0, _AUGMENTATION, "probability that a rectangle of an image is replaced by noise"
@@ -109,15 +112,13 @@ class Recipe:
     randaugment: float = _field(
         0.0, _AUGMENTATION, "strength of RandAugment's two operations, 0 to 1; 0 turns it off"
     )
-    teacher: str = _field(
-        "", _TEACHER, "finished run, checkpoint or artifact whose outputs are learned as well"
-    )
+    teacher: str = _field("", _TEACHER, "finished run, checkpoint or artifact to distill from")
     distill: str = _field("kd", _TEACHER, "loss: kd (Hinton 2015) or dkd (Zhao 2022)")
     distill_weight: float = _field(
-        0.9, _TEACHER, "kd: weight of the teacher; the labels have the rest"
+        0.9, _TEACHER, "kd: weight of the teacher's loss; the labels get the rest"
     )
     distill_temperature: float = _field(
-        4.0, _TEACHER, "temperature that the logits of both networks are divided by"
+        4.0, _TEACHER, "temperature: divides the logits of both networks"
     )
     dkd_alpha: float = _field(1.0, _TEACHER, "dkd: weight of the target class")
     dkd_beta: float = _field(8.0, _TEACHER, "dkd: weight of the other classes")
@@ -130,14 +131,16 @@ class Recipe:
     prune_sparsity: float = _field(
         0.6, _PRUNING, "share of weights set to zero in each pruned kernel"
     )
-    prune_pattern: str = _field("any", _PRUNING, "any, 2:4, 1x4, 4x1 or xnnpack (see above)")
+    prune_pattern: str = _field(
+        "any", _PRUNING, "any, 2:4, 1x4, 4x1 or xnnpack (explained in zoo compress --help)"
+    )
     prune_epochs: int = _field(3, _PRUNING, "epochs of fine-tuning while pruning")
     prune_learning_rate: float = _field(0.02, _PRUNING, "peak learning rate while pruning")
     cluster_count: int = _field(
         32, _CLUSTERING, "distinct values per kernel, including zero: 2 to 256"
     )
     cluster_per_channel: bool = _field(
-        False, _CLUSTERING, "count the distinct values per filter, not per kernel"
+        False, _CLUSTERING, "count the distinct values per filter instead of per kernel"
     )
     cluster_epochs: int = _field(3, _CLUSTERING, "epochs of fine-tuning")
     cluster_learning_rate: float = _field(0.01, _CLUSTERING, "peak learning rate")
@@ -145,9 +148,11 @@ class Recipe:
         0.5, _LOW_RANK, "share of the parameters of convolutions and dense layers to keep"
     )
     low_rank_energy: float = _field(
-        0.0, _LOW_RANK, "instead: share of each kernel's squared singular values to keep"
+        0.0,
+        _LOW_RANK,
+        "overrides --low_rank_keep: share of squared singular values to keep per kernel",
     )
-    low_rank_rank: int = _field(0, _LOW_RANK, "instead: rank of every kernel")
+    low_rank_rank: int = _field(0, _LOW_RANK, "overrides --low_rank_keep: rank of every kernel")
     low_rank_spatial: bool = _field(
         False, _LOW_RANK, "split k×k kernels into k×1 and 1×k instead of k×k and 1×1"
     )

@@ -1,16 +1,16 @@
-"""What a release folder holds: manifests with measurements, checkpoints, and the index of it all.
+"""Release folders: models and their manifests, checkpoints, measurements, and an index of them.
 
     FOLDER/index.json                    every file with its size and SHA-256
     FOLDER/artifacts/NAME.tflite, .json  the model (or NAME.tflite.ztfl, packed) and its manifest
-    FOLDER/checkpoints/NAME.safetensors  weights to train on from, with a manifest each
-    FOLDER/labels/DATASET.txt            class names, one a line, in the order of the outputs; those
-                                         of own pictures by run: labels/image_folder-RUN.txt
+    FOLDER/checkpoints/NAME.safetensors  weights for further training, and their manifests
+    FOLDER/labels/DATASET.txt            class names, one per line, in the order of the outputs; for
+                                         a user's own images labels/image_folder-RUN.txt
     FOLDER/cards/RUN.md                  a model card for each trained network
-    FOLDER/sensitivity/RUN-WHAT.json     what each layer bears, where that was scanned
-    FOLDER/results.jsonl, index.html     every result line, and the page made of them
+    FOLDER/sensitivity/RUN-WHAT.json     compression sensitivity by layer, if it was scanned
+    FOLDER/results.jsonl, index.html     all result lines, and the report page generated from them
 
-It is plain files, for any web server. Everything read here is untrusted: names are checked to be
-names and sizes to be bounded before anything is opened.
+A release is a set of plain files for any web server. All of it is untrusted input: names and sizes
+are validated before a file is opened.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from zoo.schema.recipe import Recipe
 from zoo.schema.run import ModelConfig
 
 INDEX = "index.json"
-CONTAINER = ".ztfl"  # behind a file's name: packed by scripts.pack
+CONTAINER = ".ztfl"  # appended to the name of a file packed by scripts.pack
 MAX_INDEX_BYTES = 16 * 2**20
 MAX_FILE_BYTES = 2**30
 
-# A name with a suffix, alone or in a folder of the release.
+# A file name, optionally in one of the folders of the release.
 ReleasePath = Annotated[
     str, Field(pattern=r"^(?:[a-z]{1,20}/)?[A-Za-z0-9_][A-Za-z0-9._-]{0,169}$", max_length=190)
 ]
@@ -37,12 +37,12 @@ FileBytes = Annotated[int, Field(ge=0, le=MAX_FILE_BYTES)]
 
 
 def packed(path: Path) -> Path:
-    """Where a file of a release is when it is packed."""
+    """Returns the path of the packed form of a release file."""
     return path.with_name(path.name + CONTAINER)
 
 
 class ReleaseFile(Strict):
-    """A file of the release, by its path from the index."""
+    """A file of the release; its path is relative to the index."""
 
     path: ReleasePath
     bytes: FileBytes
@@ -50,7 +50,7 @@ class ReleaseFile(Strict):
 
 
 class Checkpoint(Strict):
-    """The manifest beside a `.safetensors`."""
+    """The manifest next to a `.safetensors` file."""
 
     name: Name
     run: Name
@@ -68,16 +68,17 @@ class Checkpoint(Strict):
 
 
 class Entry(Strict):
-    """One thing to download.
+    """A downloadable model or checkpoint.
 
     Attributes:
-        name: what to ask for; `run` is what it was made of.
-        kind: what `file` is once unpacked.
-        file: as it is used: its hash and size after unpacking.
-        download: what is transferred, `file` itself or a container of it.
-        manifest: the JSON that describes it.
-        top1: test accuracy, 0 to 1; None where it was not scored.
-        latency_us: by device, of the fastest delegate there.
+        name: Name to download it by.
+        kind: Type of the unpacked file.
+        run: Name of the run that it was made from.
+        file: The unpacked file, with its size and hash.
+        download: The transferred file: `file` itself, or its packed form.
+        manifest: The JSON file that describes it.
+        top1: Test accuracy, 0 to 1; None if it was not measured.
+        latency_us: Device → latency with the fastest delegate on it, in microseconds.
     """
 
     name: Name
@@ -97,7 +98,7 @@ class Entry(Strict):
 
 
 class Index(Strict):
-    """All that a release has."""
+    """The index of a release: its models and checkpoints (`entries`) and its other files."""
 
     format: Literal[1] = 1
     entries: tuple[Entry, ...]

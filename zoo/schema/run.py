@@ -1,4 +1,4 @@
-"""Run: a trained network as its run folder describes it, and what rebuilds it."""
+"""Run: the description of a trained network, sufficient to rebuild it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,16 @@ from zoo.schema.recipe import Recipe
 
 
 class ModelConfig(Strict):
-    """What rebuilds a network: a catalog name and the builder's arguments.
+    """Everything needed to build a network: its name in the catalog and the builder's arguments.
 
-    `batch_norm` concerns the networks whose paper has none; `dropout` None is the paper's own.
-    `arguments` of the family's builder replace those of the catalog's row.
+    Attributes:
+        model: Name in the catalog.
+        input_shape: (height, width, channels).
+        classes: Number of logits.
+        width: Multiplies the number of channels.
+        batch_norm: Adds batch normalization to networks whose paper has none.
+        dropout: Dropout rate before the classifier; None for the paper's.
+        arguments: Arguments of the family's builder that override those of the catalog.
     """
 
     model: str
@@ -27,11 +33,11 @@ class ModelConfig(Strict):
 
 
 class PerLayer(Strict):
-    """Values of a compression scheme layer by layer: sparsities, numbers of clusters or ranks.
+    """Per-layer values of a compression scheme: sparsities, numbers of clusters or ranks.
 
     Attributes:
-        layers: layer name → its value; 0 leaves the layer alone.
-        others: whether layers that are not named get the recipe's value, or are left alone.
+        layers: Layer name → value; 0 leaves the layer unchanged.
+        others: Whether all other layers get the recipe's value; if False they stay unchanged.
     """
 
     layers: dict[str, float] = Field(default_factory=dict)
@@ -39,11 +45,11 @@ class PerLayer(Strict):
 
 
 class LowRank(Strict):
-    """The layers that were split in two, and by what rank.
+    """Low-rank factorization: the layers that were split in two, and their ranks.
 
     Attributes:
-        spatial: k×k convolutions are split into k×1 and 1×k ones, else into k×k and 1×1.
-        ranks: layer name → channels between the two.
+        spatial: Whether k×k convolutions are split into k×1 and 1×k instead of k×k and 1×1.
+        ranks: Layer name → channels between the two factors.
     """
 
     spatial: bool = False
@@ -51,13 +57,14 @@ class LowRank(Strict):
 
 
 class TrainedOn(Strict):
-    """The data set as a run saw it, for stages that read it again when it may be another.
+    """The dataset at training time, so that later stages notice if it has changed.
 
     Attributes:
-        labels: class names by index.
-        mean, std: that pixels were normalized by, 0–255.
-        digest: of the user's own pictures' names and sizes; empty for published sets.
-        validation_images: how many the run was chosen by.
+        labels: Class names by index.
+        mean: Mean of the pixel values, 0–255, used for normalization.
+        std: Standard deviation of the pixel values, 0–255, used for normalization.
+        digest: Hash of the names and sizes of the user's own images; empty for public datasets.
+        validation_images: Size of the validation split.
     """
 
     labels: tuple[str, ...]
@@ -68,10 +75,10 @@ class TrainedOn(Strict):
 
 
 class Run(Strict):
-    """`run.json` of a training or compression run's folder.
+    """Content of `run.json` in the folder of a training or compression run.
 
-    `start` is the file of the weights that quantization-aware training began with: which operators
-    it trains depends on them. `trained_on` is None in runs of earlier versions.
+    `start` is the file of the initial weights of quantization-aware training, which determine the
+    operators that it trains. `trained_on` is None in runs of earlier versions.
     """
 
     name: str

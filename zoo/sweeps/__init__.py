@@ -1,1 +1,1 @@
-"""Sweeps: points of a network's design space, or of a recipe's, by the real trainer."""
+"""Sweeps over builder arguments and recipe fields, trained with the regular trainer."""

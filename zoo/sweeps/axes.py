@@ -1,6 +1,6 @@
-"""From flags to a sweep: what changes, over which values. Imports TensorFlow.
+"""Builds a sweep from command-line flags. Imports TensorFlow.
 
-The type of a value is asked of the network's builder, or of the recipe.
+The types of the values come from the signature of the network's builder or from the recipe.
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ from zoo.errors import UnknownNameError, ZooError
 from zoo.schema.recipe import Recipe
 from zoo.sweeps.sweep import Sweep, SweepAxis
 
-# Fields that only scripts.compress reads: a sweep over them would train the same run many times.
+# Only scripts.compress reads these fields: a sweep over them would train the same network again.
 _COMPRESSION = ("prune_", "cluster_", "low_rank_", "qat_")
 
 
 @dataclass(frozen=True)
 class Preset:
-    """One exploration of SqueezeNet's paper, sections 5 and 6.
+    """An experiment from sections 5 and 6 of the SqueezeNet paper.
 
     Attributes:
-        axis: argument that changes; values: those of the paper.
-        fixed: other arguments.
-        top5: value → top-5 accuracy on ImageNet, in per cent, that the authors published.
+        axis: Builder argument that varies.
+        values: Its values in the paper.
+        fixed: Other builder arguments.
+        top5: Value → top-5 ImageNet accuracy published by the authors, in percent.
     """
 
     axis: str
@@ -59,46 +60,59 @@ def sweep(
     what: str | None,
     grids: Sequence[str],
     searches: Sequence[str],
-    given: Mapping[str, str],
+    builder_arguments: Mapping[str, str],
 ) -> tuple[Sweep, Preset | None]:
-    """The sweep that the flags --what, --grid, --search and --arguments describe.
+    """Builds the sweep described by the flags of scripts.explore.
+
+    Args:
+        recipe: Recipe of all points.
+        what: Value of --what: a preset, or an argument or field with a fixed list of values.
+        grids: Values of --grid.
+        searches: Values of --search.
+        builder_arguments: Value of --arguments, by name.
 
     Returns:
-        It, and the preset whose published figures its points can stand beside.
+        The sweep, and the preset if its published results apply to the points.
 
     Raises:
-        ZooError: nothing to explore, something twice, or what the others here raise.
+        ZooError: if there is no axis, a name is given twice, or a name or value is invalid.
     """
     spec = model_spec(recipe.model)
-    fixed = arguments.parse(spec, given)
+    fixed = arguments.parse(spec, builder_arguments)
     preset = PRESETS.get(what or "")
-    found: list[SweepAxis] = []
+    axes: list[SweepAxis] = []
     if preset:
         arguments.check(spec, (preset.axis,))
-        found.append(
+        axes.append(
             SweepAxis(preset.axis, False, arguments.kinds(spec)[preset.axis], preset.values)
         )
     elif what:
-        found.append(whole(what, recipe))
-    found += [grid(text, recipe) for text in grids] + [search(text, recipe) for text in searches]
-    names = [axis.name for axis in found]
-    if not found:
+        axes.append(whole(what, recipe))
+    axes += [grid(text, recipe) for text in grids] + [search(text, recipe) for text in searches]
+    names = [axis.name for axis in axes]
+    if not axes:
         raise ZooError(
-            "nothing to explore",
+            "one of --what, --grid and --search is required",
             expected=f"--what={'|'.join(PRESETS)}, --grid=NAME=VALUES or --search=NAME=RANGE",
         )
     for name in names:
         if names.count(name) > 1 or name in fixed:
-            raise ZooError("given twice", where=name, expected="each argument and field once")
-    made = Sweep(recipe, tuple(found), {**(preset.fixed if preset else {}), **fixed})
-    return made, None if fixed else preset
+            raise ZooError(
+                "the argument or field is given twice", where=name, expected="each name once"
+            )
+    result = Sweep(recipe, tuple(axes), {**(preset.fixed if preset else {}), **fixed})
+    return result, None if fixed else preset
 
 
 def whole(name: str, recipe: Recipe) -> SweepAxis:
-    """The axis of all values of something that has a closed list of them.
+    """Returns the axis with all values of a boolean or of a `Literal`.
+
+    Args:
+        name: Builder argument or recipe field.
+        recipe: Recipe that names the model.
 
     Raises:
-        ZooError: it has none, or there is nothing of that name.
+        ZooError: if the name is unknown or has no fixed list of values.
     """
     field, kind = _kind(name, recipe)
     if typing.get_origin(kind) is Literal:
@@ -106,58 +120,67 @@ def whole(name: str, recipe: Recipe) -> SweepAxis:
     if kind is bool:
         return SweepAxis(name, field, kind, (False, True))
     raise ZooError(
-        f"which values of {name}?",
+        f"{name} has no fixed list of values",
         where="--what",
-        remedy=f"give --grid={name}=VALUE,VALUE or --search={name}=LOW:HIGH instead",
+        remedy=f"use --grid={name}=VALUE,VALUE or --search={name}=LOW:HIGH instead",
     )
 
 
 def grid(text: str, recipe: Recipe) -> SweepAxis:
-    """`NAME=VALUE,VALUE`.
+    """Parses a --grid value of the form `NAME=VALUE,VALUE`.
+
+    Args:
+        text: Value of the flag.
+        recipe: Recipe that names the model.
 
     Raises:
-        ZooError: not of that form, nothing of that name, or a value that can't be.
+        ZooError: if the format is wrong, the name is unknown or a value is invalid.
     """
     name, values = _split(text, "--grid", "NAME=VALUE,VALUE")
     field, kind = _kind(name, recipe)
-    parts = [arguments.value(name, kind, part.strip()) for part in values.split(",")]
-    for part in parts:
+    points = [arguments.value(name, kind, part.strip()) for part in values.split(",")]
+    for point in points:
         if name == "model":
-            model_spec(str(part))
+            model_spec(str(point))
         elif name == "dataset":
-            data.check_name(str(part))
-    return SweepAxis(name, field, kind, tuple(dict.fromkeys(parts)))
+            data.check_name(str(point))
+    return SweepAxis(name, field, kind, tuple(dict.fromkeys(points)))
 
 
 def search(text: str, recipe: Recipe) -> SweepAxis:
-    """`NAME=LOW:HIGH`, or `NAME=LOW:HIGH:log`.
+    """Parses a --search value of the form `NAME=LOW:HIGH` or `NAME=LOW:HIGH:log`.
+
+    Args:
+        text: Value of the flag.
+        recipe: Recipe that names the model.
 
     Raises:
-        ZooError: not of that form, nothing of that name, no numbers, or no range.
+        ZooError: if the format is wrong, the name is unknown or not numeric, or the range is empty.
     """
     form = "NAME=LOW:HIGH or NAME=LOW:HIGH:log"
     name, values = _split(text, "--search", form)
     field, kind = _kind(name, recipe)
     parts = values.split(":")
     if kind not in (int, float) or len(parts) not in (2, 3) or parts[2:] not in ([], ["log"]):
-        raise ZooError("no range of numbers", where="--search", expected=form, got=text)
+        raise ZooError("not a range of numbers", where="--search", expected=form, got=text)
     low, high = (float(arguments.value(name, kind, part)) for part in parts[:2])
     log = len(parts) == 3
     if not low < high < float("inf") or (log and low <= 0):
         expected = "LOW below HIGH" + (" and above 0" if log else "")
-        raise ZooError("no range", where="--search", expected=expected, got=text)
+        raise ZooError("invalid range", where="--search", expected=expected, got=text)
     return SweepAxis(name, field, kind, (), low, high, log)
 
 
 def _split(text: str, flag: str, form: str) -> tuple[str, str]:
+    """Splits NAME=VALUES at the first equals sign."""
     name, equals, values = text.partition("=")
     if not equals or not values:
-        raise ZooError("not understood", where=flag, expected=form, got=text)
+        raise ZooError("invalid format", where=flag, expected=form, got=text)
     return name.strip(), values
 
 
 def _kind(name: str, recipe: Recipe) -> tuple[bool, Any]:
-    """Whether it is a field of the recipe, and its type."""
+    """Returns whether `name` is a recipe field, else a builder argument, and its type."""
     fields = [field.name for field in dataclasses.fields(Recipe) if "help" in field.metadata]
     fields = [field for field in fields if not field.startswith(_COMPRESSION)]
     if name in fields:

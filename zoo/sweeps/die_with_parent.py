@@ -1,6 +1,6 @@
-"""Becomes another command that ends when the process that started it does: PARENT COMMAND….
+"""Runs a command that ends together with its parent process. Arguments: PARENT_PID COMMAND….
 
-A training that outlived a killed sweep would keep the machine busy without anybody knowing.
+Without it, a training process would outlive a killed sweep and keep the machine busy unnoticed.
 """
 
 from __future__ import annotations
@@ -14,10 +14,17 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def main(parent: int, command: list[str]) -> None:
-    """Asks the kernel for the signal, then becomes the command."""
+    """Asks the kernel to kill this process along with its parent, then executes the command.
+
+    The kernel supports this only on Linux; elsewhere the command is executed without it.
+
+    Args:
+        parent: Process id of the parent.
+        command: Absolute path of the program and its arguments.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before we asked
+        if os.getppid() != parent:  # the parent died before the call
             sys.exit(1)
     os.execv(command[0], command)  # noqa: S606
 

@@ -1,4 +1,4 @@
-"""Ray as this project uses it: on this computer alone unless an address is given. No TensorFlow."""
+"""Starts Ray on this computer or connects to a cluster. Does not import TensorFlow."""
 
 from __future__ import annotations
 
@@ -21,21 +21,22 @@ _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else no --gpus means that none is seen
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else trials with --gpus=0 would see none
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # scripts.explore handles Ctrl-C itself
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
 }
-# With this Ray takes 127.0.0.1 for its own address, and nothing listens on any other.
+# Makes Ray use 127.0.0.1 as its address, so nothing listens on any other interface.
 _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-# A loaded machine answers late and is not dead for it.
-_PATIENCE = {
+# On a heavily loaded machine Ray's processes answer too late for the default timeouts.
+_TIMEOUTS = {
     "RAY_gcs_server_port_wait_time_s": "300",
     "RAY_worker_register_timeout_seconds": "300",
     "RAY_health_check_failure_threshold": "60",
 }
-_CONNECT_S = 10  # Ray itself would try for minutes
-_STORE_BYTES = 80 * 2**20  # for objects that trials share; ours share none
-_LONGEST = 40  # letters; Ray puts sockets below it, whose paths can't be longer than 107
+_CONNECT_TIMEOUT_S = 10  # Ray itself would try for several minutes
+_OBJECT_STORE_BYTES = 80 * 2**20  # about the minimum; these trials share no objects
+# Characters. Ray creates sockets inside the folder, and their paths are limited to 107 characters.
+_MAX_BASE_LENGTH = 40
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,9 @@ class RayCluster:
     """Where trials run.
 
     Attributes:
-        address: of a running cluster; empty starts Ray here.
-        jobs: trials at a time.
-        gpus: that a trial takes; a share where several have one.
+        address: Address of a running cluster; empty to start Ray on this computer.
+        jobs: Number of concurrent trials.
+        gpus: GPUs per trial; a fraction lets several trials share one.
     """
 
     address: str = ""
@@ -54,22 +55,22 @@ class RayCluster:
 
 
 def load(cluster: RayCluster) -> None:
-    """Loads Ray with the settings of ours, which it reads only then.
+    """Sets Ray's environment variables, which it reads when it is imported, and imports it.
 
     Raises:
-        ZooError: Ray or Optuna is missing or does not load.
+        ZooError: if Ray or Optuna can't be imported.
     """
     os.environ.update(_SETTINGS)
     if not cluster.address:
-        # A token of the sweep's own: no other user of this computer may run anything.
+        # A random token keeps other users of this computer from running code in this cluster.
         token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-        os.environ.update(_LOOPBACK | _PATIENCE | token)
+        os.environ.update(_LOOPBACK | _TIMEOUTS | token)
     try:
         import optuna  # noqa: F401
         import ray.tune  # noqa: F401
     except ImportError as error:
         raise ZooError(
-            "sweeps need Ray and Optuna, which can't be imported",
+            "can't import Ray and Optuna, which sweeps need",
             got=error,
             remedy="pip install 'mobile-model-zoo[cluster]', or run make setup",
         ) from error
@@ -77,25 +78,26 @@ def load(cluster: RayCluster) -> None:
 
 @contextmanager
 def connected(cluster: RayCluster, name: str) -> Iterator[None]:
-    """Ray, as long as the block lasts; what it keeps in files is removed then.
+    """Context manager that starts or connects to Ray and removes its temporary files at the end.
 
     Args:
-        cluster: where; `load` comes first.
-        name: of its folder; a killed sweep's is replaced by the next one's of that name.
+        cluster: Where to run. Call `load` first.
+        name: Name of Ray's temporary folder. A folder left by a killed sweep of the same name is
+            replaced.
 
     Raises:
-        ZooError: no such cluster, or Ray does not start.
+        ZooError: if the cluster does not respond or Ray fails to start.
     """
     import ray
 
-    temporary = _own_folder(name)
+    temporary = _temporary_folder(name)
     logging.getLogger("ray").setLevel(logging.CRITICAL)
     silent = {"logging_level": logging.CRITICAL, "log_to_driver": False}
     try:
         try:
-            with quiet():  # its C++ part writes what the exception says too
+            with quiet():  # Ray's C++ code prints the same errors that it raises
                 if cluster.address:
-                    _knock(cluster.address)
+                    _check_port(cluster.address)
                     root = str(Path(zoo.__file__).parent.parent)
                     path = {"env_vars": {"PYTHONPATH": root}}
                     ray.init(cluster.address, runtime_env=path, **silent)
@@ -104,18 +106,18 @@ def connected(cluster: RayCluster, name: str) -> Iterator[None]:
                         "local",
                         num_cpus=cluster.jobs,
                         include_dashboard=False,
-                        object_store_memory=_STORE_BYTES,
+                        object_store_memory=_OBJECT_STORE_BYTES,
                         _temp_dir=str(temporary),
                         **silent,
                     )
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             if not cluster.address:
-                raise ZooError("Ray does not start", got=error) from error
+                raise ZooError("Ray failed to start", got=error) from error
             raise ZooError(
-                "no Ray cluster answers",
+                "can't connect to the Ray cluster",
                 where=cluster.address,
                 got=error,
-                remedy="look at the address, and set RAY_AUTH_MODE=token where it wants a token",
+                remedy="check the address; if the cluster needs a token, set RAY_AUTH_MODE=token",
             ) from error
         yield
     finally:
@@ -123,19 +125,25 @@ def connected(cluster: RayCluster, name: str) -> Iterator[None]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _knock(address: str) -> None:
+def _check_port(address: str) -> None:
+    """Raises an OSError within seconds if the address has a port that does not respond."""
     host, colon, port = address.rpartition("://")[2].rpartition(":")
     if colon and port.isdigit():
-        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_S).close()
+        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_TIMEOUT_S).close()
 
 
-def _own_folder(name: str) -> Path:
+def _temporary_folder(name: str) -> Path:
+    """Creates an empty folder that only this user can access, replacing one of the same name."""
     base = Path(tempfile.gettempdir())
-    folder = (base if len(str(base)) <= _LONGEST else Path("/tmp")) / f"zoo-{name}"  # noqa: S108
+    folder = (base if len(str(base)) <= _MAX_BASE_LENGTH else Path("/tmp")) / f"zoo-{name}"  # noqa: S108
     if folder.exists() or folder.is_symlink():
         status = folder.lstat()
         if folder.is_symlink() or status.st_uid != os.getuid():
-            raise ZooError("the folder is somebody else's", where=folder, remedy="set TMPDIR")
+            raise ZooError(
+                "the folder belongs to another user",
+                where=folder,
+                remedy="set TMPDIR to another folder",
+            )
         shutil.rmtree(folder)
     folder.mkdir(mode=0o700)
     return folder

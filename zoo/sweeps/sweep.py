@@ -1,4 +1,4 @@
-"""A sweep and its points: what each is called, and the command that trains it. No TensorFlow."""
+"""A sweep, its points, their names and their training flags. Does not import TensorFlow."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from zoo.errors import ZooError
 from zoo.schema.recipe import Recipe
 from zoo.schema.run import Run
 
-_LONGEST = 120  # letters of a run's name
+_MAX_NAME_LENGTH = 120  # of a run, in characters
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,13 @@ class SweepAxis:
     """One dimension of a sweep.
 
     Attributes:
-        name: of the argument or field.
-        field: whether it is a field of the recipe, else an argument of the builder.
-        kind: its type, as in `zoo.catalog.arguments.kinds`.
-        values: of a grid; empty where it is a range.
-        low, high: of a range that is searched, ends included.
-        log: whether that is searched on a logarithmic scale.
+        name: Name of the recipe field or builder argument.
+        field: True for a recipe field, False for a builder argument.
+        kind: Type of the values, as in `zoo.catalog.arguments.kinds`.
+        values: Values of a grid; empty for a search.
+        low: Lower end of a search, inclusive.
+        high: Upper end of a search, inclusive.
+        log: Whether to search on a logarithmic scale.
     """
 
     name: str
@@ -42,26 +43,27 @@ class SweepAxis:
     log: bool = False
 
     def value(self, drawn: Argument) -> Argument:
-        """A value as it is trained: of a searched range four digits, so that names stay short."""
+        """Rounds a searched float to four significant digits to keep run names short."""
         if self.values or self.kind is int:
             return drawn
         return min(max(float(f"{drawn:.4g}"), self.low), self.high)
 
     def as_json(self) -> dict[str, Any]:
-        """What makes it another axis."""
+        """Returns the fields as JSON values, which identify the axis in a search plan."""
         return {**dataclasses.asdict(self), "kind": str(self.kind)}
 
 
 @dataclass(frozen=True)
 class Shared:
-    """What all trainings have in common besides the recipe.
+    """Settings that all points share, in addition to the recipe.
 
     Attributes:
-        init_from: as of `scripts.train`; empty where they begin with random weights.
-        init_sha256: of the file that it names.
-        strategy: of tf.distribute, on the machine that trains.
-        teacher_sha256: of the teacher's file, where all have the same one.
-        data_sha256: of the folder of pictures as it is now, likewise.
+        init_from: Value of --init_from of `scripts.train`; empty for random initial weights.
+        init_sha256: Hash of the initial weights' file.
+        strategy: tf.distribute strategy on the training machine.
+        teacher_sha256: Hash of the teacher's file; None if the teacher varies or there is none.
+        data_sha256: Current digest of the image folder; None if the data varies or for other
+            datasets.
     """
 
     init_from: str = ""
@@ -71,7 +73,7 @@ class Shared:
     data_sha256: str | None = None
 
     def made(self, run: Run) -> bool:
-        """Whether the run began like this; what a run or this does not tell is not judged."""
+        """Returns whether a run has these settings. Unknown teacher and data hashes match."""
         digest = run.trained_on.digest if run.trained_on else None
         return (
             run.init_sha256 == self.init_sha256
@@ -80,9 +82,9 @@ class Shared:
         )
 
     def flags(self) -> list[str]:
-        """Flags of `scripts.train`."""
-        found = [f"--init_from={self.init_from}"] if self.init_from else []
-        return found + ([f"--strategy={self.strategy}"] if self.strategy != "none" else [])
+        """Returns the flags for `scripts.train`."""
+        flags = [f"--init_from={self.init_from}"] if self.init_from else []
+        return flags + ([f"--strategy={self.strategy}"] if self.strategy != "none" else [])
 
 
 @dataclass(frozen=True)
@@ -90,11 +92,11 @@ class SweepPoint:
     """One network to train.
 
     Attributes:
-        name: of its run.
-        values: axis → value.
-        recipe: with the values that are fields.
-        arguments: of the builder, with the values that are such.
-        start: of the sweep.
+        name: Name of the run.
+        values: Axis name → value.
+        recipe: Recipe with the values of this point.
+        arguments: Builder arguments with the values of this point.
+        start: Settings shared by all points.
     """
 
     name: str
@@ -104,28 +106,28 @@ class SweepPoint:
     start: Shared = Shared()
 
     def flags(self) -> list[str]:
-        """Flags of `scripts.train`."""
+        """Returns the flags for `scripts.train`."""
         base = RECIPES[self.recipe.name]
         changed = {
             name: value for name, value in vars(self.recipe).items() if value != getattr(base, name)
         }
-        found = [f"--name={self.name}", f"--recipe={base.name}"]
-        found += [f"--{name}={value}" for name, value in changed.items()]
+        flags = [f"--name={self.name}", f"--recipe={base.name}"]
+        flags += [f"--{name}={value}" for name, value in changed.items()]
         if self.arguments:
             pairs = ",".join(f"{name}:{value}" for name, value in self.arguments.items())
-            found.append(f"--arguments={pairs}")
-        return found + self.start.flags()
+            flags.append(f"--arguments={pairs}")
+        return flags + self.start.flags()
 
     def finished(self, output: Path) -> Run | None:
-        """Its run, where that is whole and of this very point."""
+        """Returns the run of this point if it is complete and has the same settings, else None."""
         folder = output / "runs" / self.name
         if not (folder / "run.json").exists():
             return None
         try:
             run = runs.load(folder)
         except ZooError:
-            return None  # the trainer says why
-        # A run that was given a name has it in its recipe too.
+            return None  # the trainer reports the reason
+        # The recipe of a run that was trained with --name has a different name.
         recipe = dataclasses.replace(run.recipe, name=self.recipe.name)
         same = (recipe, run.config.arguments) == (self.recipe, self.arguments)
         return run if same and self.start.made(run) else None
@@ -133,13 +135,13 @@ class SweepPoint:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What all points have in common, and what sets them apart.
+    """A set of points to train.
 
     Attributes:
-        recipe: with the flags that were given.
-        axes: at least one.
-        fixed: arguments of the builder that all points have.
-        start: what their trainings have in common.
+        recipe: Recipe of all points, with the user's flags applied.
+        axes: One or more axes.
+        fixed: Builder arguments shared by all points.
+        start: Other settings shared by all points.
     """
 
     recipe: Recipe
@@ -154,25 +156,26 @@ class Sweep:
 
     @property
     def name(self) -> str:
-        """What it is called unless the user says otherwise."""
+        """Default name of the sweep, MODEL-DATASET-AXES."""
         names = "-".join(axis.name for axis in self.axes)
         return f"{self.recipe.model}-{self.recipe.dataset}-{names}"
 
     def point(self, values: Mapping[str, Argument]) -> SweepPoint:
-        """The point with these values of the axes."""
-        found = {axis.name: axis.value(values[axis.name]) for axis in self.axes}
-        fields = {axis.name: found[axis.name] for axis in self.axes if axis.field}
+        """Returns the point with the given axis values."""
+        point_values = {axis.name: axis.value(values[axis.name]) for axis in self.axes}
+        fields = {axis.name: point_values[axis.name] for axis in self.axes if axis.field}
         recipe = dataclasses.replace(self.recipe, **fields)  # type: ignore[arg-type]
-        rest = {name: value for name, value in found.items() if name not in fields}
+        rest = {name: value for name, value in point_values.items() if name not in fields}
         arguments = {**self.fixed, **rest}
-        apart = {k: v for k, v in {**arguments, **fields}.items() if k not in ("model", "dataset")}
-        name = "-".join(filter(None, (recipe.model, recipe.dataset, in_name(apart))))
-        if len(name) > _LONGEST:
-            name = f"{name[: _LONGEST - 11]}-{hashlib.sha256(name.encode()).hexdigest()[:10]}"
-        return SweepPoint(name, found, recipe, arguments, self.start)
+        named = {k: v for k, v in {**arguments, **fields}.items() if k not in ("model", "dataset")}
+        name = "-".join(filter(None, (recipe.model, recipe.dataset, in_name(named))))
+        if len(name) > _MAX_NAME_LENGTH:
+            digest = hashlib.sha256(name.encode()).hexdigest()[:10]
+            name = f"{name[: _MAX_NAME_LENGTH - 11]}-{digest}"
+        return SweepPoint(name, point_values, recipe, arguments, self.start)
 
     def grid(self) -> list[dict[str, Argument]]:
-        """All combinations of the axes' values."""
+        """Returns all combinations of the axes' values, by axis name."""
         names = [axis.name for axis in self.axes]
         combined = itertools.product(*(axis.values for axis in self.axes))
         return [dict(zip(names, values, strict=True)) for values in combined]

@@ -1,4 +1,4 @@
-"""One point, in a worker of Ray: the trainer in a process of its own. No TensorFlow."""
+"""Trains one point in a child process of a Ray worker. Does not import TensorFlow."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from zoo.errors import one_line
 from zoo.sweeps.sweep import Sweep, SweepPoint
 
 METRIC = "accuracy"
-_REASON = 300  # letters
+_MAX_REASON_LENGTH = 300  # characters
 
 
 class Failed(Exception):
-    """The trainer did not leave a run; says why in one line."""
+    """The trainer did not finish a run. The message is one line with the reason."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What every trial needs.
+    """Settings shared by all trials.
 
     Attributes:
-        sweep: makes a point of a trial's values.
-        output: absolute; OUTPUT/runs/NAME will be the run.
-        folder: of the sweep, for the trainers' logs.
-        trainer: module that is run with the point's flags.
-        cwd: where flags that name files are relative to.
+        sweep: Sweep of the points.
+        output: Absolute path of the --output folder; runs are written to OUTPUT/runs/NAME.
+        folder: Folder of the sweep, which contains the trainers' logs.
+        trainer: Module that is run with the flags of a point.
+        cwd: Working directory, to which file names in flags are relative.
     """
 
     sweep: Sweep
@@ -43,15 +43,22 @@ class Job:
     cwd: Path
 
     def log(self, point: SweepPoint) -> Path:
-        """Where the trainer's lines go."""
+        """Returns the file for the trainer's output."""
         return self.folder / "logs" / f"{point.name}.log"
 
 
 def train(values: Mapping[str, Argument], job: Job) -> dict[str, float]:
-    """Trains the point of these values, goes on with its run, or takes it as it is if finished.
+    """Trains the point with these values, resumes its run, or uses the run if it is finished.
+
+    Args:
+        values: Axis name → value.
+        job: Settings shared by all trials.
+
+    Returns:
+        The validation accuracy, 0 to 1, under the key `METRIC`.
 
     Raises:
-        Failed: with the trainer's own reason.
+        Failed: if the trainer fails or does not write the expected run.
     """
     point = job.sweep.point(values)
     run = point.finished(job.output)
@@ -59,11 +66,12 @@ def train(values: Mapping[str, Argument], job: Job) -> dict[str, float]:
         _call(point, job)
         run = point.finished(job.output)
     if run is None:
-        raise Failed(f"the trainer left no such run, see {job.log(point)}")
+        raise Failed(f"the trainer did not write the expected run, see {job.log(point)}")
     return {METRIC: run.validation_accuracy}
 
 
 def _call(point: SweepPoint, job: Job) -> None:
+    """Runs the trainer and appends its output to the log of the point."""
     log = job.log(point)
     log.parent.mkdir(parents=True, exist_ok=True)
     root = str(Path(zoo.__file__).parent.parent)
@@ -71,11 +79,12 @@ def _call(point: SweepPoint, job: Job) -> None:
     guard = (sys.executable, "-m", "zoo.sweeps.die_with_parent", str(os.getpid()))
     command = (sys.executable, "-m", job.trainer, *point.flags(), f"--output={job.output}")
     with log.with_suffix(".lock").open("w") as lock, log.open("ab") as stream:
-        # The trainer inherits the lock: whatever dies, no second one writes into the run's folder.
+        # The trainer inherits the lock, so even if this process dies, no second trainer can write
+        # to the run folder.
         fcntl.flock(lock, fcntl.LOCK_EX)
         if point.finished(job.output) is not None:
             return
-        begun = stream.tell()
+        start = stream.tell()
         process = subprocess.Popen(
             [*guard, *command],
             cwd=job.cwd,
@@ -87,15 +96,16 @@ def _call(point: SweepPoint, job: Job) -> None:
         )
         code = process.wait()
     if code != 0:
-        raise Failed(_reason(code, log, begun))
+        raise Failed(_reason(code, log, start))
 
 
-def _reason(code: int, log: Path, begun: int) -> str:
+def _reason(code: int, log: Path, start: int) -> str:
+    """Returns the last error in the log from byte `start`, or else its last line."""
     if code < 0:
         return f"the trainer was killed by {signal.Signals(-code).name}"
     with log.open("rb") as stream:
-        stream.seek(begun)
+        stream.seek(start)
         lines = stream.read().decode(errors="replace").split("\n")
-    said = [line for line in lines if line.strip()] or [f"exit code {code}"]
-    errors = [line for line in said if line.startswith("error: ")]
-    return one_line((errors or said)[-1].removeprefix("error: "), _REASON)
+    messages = [line for line in lines if line.strip()] or [f"exit code {code}"]
+    errors = [line for line in messages if line.startswith("error: ")]
+    return one_line((errors or messages)[-1].removeprefix("error: "), _MAX_REASON_LENGTH)

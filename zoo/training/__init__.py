@@ -1,1 +1,1 @@
-"""From a recipe to a run folder: training, compressing, and what both leave. Uses TensorFlow."""
+"""Trains and compresses networks from recipes and writes run folders. Imports TensorFlow."""

@@ -1,7 +1,8 @@
-"""What becomes of a batch of training images: functions of the batch, a seed and the step alone.
+"""Augmentation of training batches with stateless random operations.
 
-Each works on a whole batch at once, with draws of its own for each image, and draws nothing that
-depends on what ran before: a step sees the same images whether or not the run was interrupted.
+Every function depends only on the batch, a seed and the step, so a step sees the same images
+whether or not the run was interrupted. Each one processes a whole batch and draws separate random
+numbers for each image, except mixup.
 """
 
 from __future__ import annotations
@@ -12,25 +13,29 @@ from enum import IntEnum
 
 import tensorflow as tf
 
-# Zhong et al. 2017, https://arxiv.org/abs/1708.04896, section 3.2.
+# Area and aspect ratio of erased rectangles, from section 3.2 of Zhong et al. 2017,
+# https://arxiv.org/abs/1708.04896.
 _ERASED_SHARE = (0.02, 0.4)
 _ERASED_ASPECT = 0.3
 
 
 class Draw(IntEnum):
-    """What a random number is for: no two may share one."""
+    """Purpose of a random draw. Each purpose has its own stream of random numbers."""
 
     FLIP, CROP, ERASE, NOISE, MIX, POLICY = range(6)
 
 
-def seed_of(seed: int, step: tf.Tensor, what: Draw) -> tf.Tensor:
-    """The seed, int64 (2,), of TensorFlow's stateless generators."""
-    return tf.stack([tf.constant(seed * 16 + int(what), tf.int64), tf.cast(step, tf.int64)])
+def seed_of(seed: int, step: tf.Tensor, draw: Draw) -> tf.Tensor:
+    """Returns the seed of a stateless TensorFlow operation, int64 (2,)."""
+    return tf.stack([tf.constant(seed * 16 + int(draw), tf.int64), tf.cast(step, tf.int64)])
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """See `zoo.schema.recipe.Recipe` for each field; the default changes nothing."""
+    """Augmentation settings of a training run; the defaults change nothing.
+
+    The fields are those of `zoo.schema.recipe.Recipe`.
+    """
 
     flip: bool = False
     crop: int = 0
@@ -39,9 +44,14 @@ class Augmentation:
     randaugment: float = 0.0
 
     def geometry(self, seed: int) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-        """RandAugment, crop and mirroring: (pixels uint8 (n, h, w, c), step) → such pixels.
+        """Returns a function that applies RandAugment, random crops and mirroring.
 
-        Call it outside of a graph, what it returns within one.
+        The function maps (images, step) to images, both uint8 (n, height, width, channels). Call
+        `geometry` outside a graph: RandAugment creates Keras layers. The function itself can be
+        traced.
+
+        Args:
+            seed: Seed of the run.
         """
         policy = None
         if self.randaugment:
@@ -49,7 +59,7 @@ class Augmentation:
 
             policy = RandAugment(self.randaugment)
 
-        def change(images: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+        def augment(images: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
             if policy is not None:
                 images = policy(images, seed_of(seed, step, Draw.POLICY))
             if self.crop:
@@ -58,12 +68,22 @@ class Augmentation:
                 images = mirrored(images, seed_of(seed, step, Draw.FLIP))
             return images
 
-        return change
+        return augment
 
     def content(
         self, images: tf.Tensor, labels: tf.Tensor, seed: int, step: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Erasing and mixing: normalized images and one-hot labels, if images are mixed."""
+        """Applies random erasing and mixup.
+
+        Args:
+            images: Normalized images, float32 (n, height, width, channels).
+            labels: int32 (n,), or one-hot float32 (n, classes); mixup needs one-hot labels.
+            seed: Seed of the run.
+            step: Number of the training step, counted from 0.
+
+        Returns:
+            The augmented images and their labels, with the same shapes and dtypes.
+        """
         if self.erase:
             seeds = [seed_of(seed, step, draw) for draw in (Draw.ERASE, Draw.NOISE)]
             images = erased(images, self.erase, *seeds)
@@ -73,13 +93,19 @@ class Augmentation:
 
 
 def mirrored(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Mirrors about half of the images (n, h, w, c), left to right."""
+    """Flips each image (n, height, width, channels) left to right with probability 0.5."""
     draw = tf.random.stateless_uniform([tf.shape(images)[0], 1, 1, 1], seed)
     return tf.where(draw < 0.5, tf.reverse(images, [2]), images)
 
 
 def cropped(images: tf.Tensor, padding: int, seed: tf.Tensor) -> tf.Tensor:
-    """Pads each image (n, h, w, c) with zeros and cuts h×w out at a random place."""
+    """Pads each image with zeros and takes a random crop of the original size.
+
+    Args:
+        images: (n, height, width, channels) of any dtype.
+        padding: Pixels added on each side.
+        seed: int64 (2,).
+    """
     count, (height, width) = tf.shape(images)[0], images.shape[1:3]
     offsets = tf.random.stateless_uniform([count, 2], seed, 0, 2 * padding + 1, tf.int32)
     rows = offsets[:, :1] + tf.range(height)
@@ -89,16 +115,17 @@ def cropped(images: tf.Tensor, padding: int, seed: tf.Tensor) -> tf.Tensor:
 
 
 def erased(images: tf.Tensor, chance: float, seed: tf.Tensor, noise_seed: tf.Tensor) -> tf.Tensor:
-    """Random erasing (Zhong et al. 2017): a rectangle of some images becomes noise.
+    """Replaces a random rectangle of some images with noise (random erasing, Zhong et al. 2017).
 
-    The paper draws rectangles until one fits; here one that does not is cut to the image, which
-    needs no loop. Normalized images get normal noise, which is what the paper's random values are
-    to unnormalized ones.
+    The paper draws rectangles until one fits into the image. Here a rectangle that is too large is
+    cut to the size of the image, which needs no loop. The paper fills it with random pixel values;
+    since these images are normalized, the noise is drawn from the standard normal distribution.
 
     Args:
-        images: float32 (n, h, w, c), normalized.
-        chance: of an image to lose a part.
-        seed, noise_seed: of the rectangles and of what fills them.
+        images: Normalized images, float32 (n, height, width, channels).
+        chance: Probability that a rectangle of an image is erased, 0 to 1.
+        seed: Seed of the rectangles, int64 (2,).
+        noise_seed: Seed of the noise, int64 (2,).
     """
     count, (height, width) = tf.shape(images)[0], images.shape[1:3]
     draws = tf.unstack(tf.random.stateless_uniform([5, count, 1], seed))
@@ -122,17 +149,19 @@ def erased(images: tf.Tensor, chance: float, seed: tf.Tensor, noise_seed: tf.Ten
 def mixed(
     images: tf.Tensor, labels: tf.Tensor, alpha: float, seed: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Mixup (Zhang et al. 2018, https://arxiv.org/abs/1710.09412): one share for a batch.
+    """Applies mixup (Zhang et al. 2018, https://arxiv.org/abs/1710.09412) with one share per batch.
 
-    Each image is mixed with the one as far from the batch's other end, since the order is random
-    already.
+    The batch is mixed with itself in reverse order: the images are already in random order.
 
     Args:
-        images: float32 (n, h, w, c).
-        labels: float32 (n, classes).
-        alpha: of Beta(alpha, alpha), from which the share comes.
-        seed: of the share.
+        images: float32 (n, height, width, channels).
+        labels: One-hot labels, float32 (n, classes).
+        alpha: Parameter of the Beta(alpha, alpha) distribution of the share.
+        seed: int64 (2,).
+
+    Returns:
+        The mixed images and labels.
     """
     gammas = tf.random.stateless_gamma([2], seed, alpha)
     share = tf.math.divide_no_nan(gammas[0], tf.reduce_sum(gammas))
-    return tuple(share * each + (1 - share) * each[::-1] for each in (images, labels))
+    return tuple(share * values + (1 - share) * values[::-1] for values in (images, labels))

@@ -1,4 +1,4 @@
-"""What training is compared with: a network's twin in plain layers, plain `fit`; stopwatches."""
+"""Baselines for the training-speed study: standard layers, plain `fit`, and step timers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from zoo import layers as own
+from zoo import layers as zoo_layers
 from zoo.data.dataset import Dataset
 from zoo.training import shift_callbacks
 from zoo.training.loop import LossGuard
@@ -18,18 +18,18 @@ _keras = tf_keras.layers
 
 
 def plain(model: tf_keras.Model) -> tf_keras.Model:
-    """A copy with fresh weights in which each layer of ours is the nearest one of tf_keras.
+    """Returns a copy with new weights in which standard tf_keras layers replace custom ones.
 
-    A shift becomes a depthwise convolution with a trained kernel, as in the networks that shifts
-    were invented to replace.
+    A shift layer becomes a depthwise convolution with a trained kernel, which is the layer that
+    shifts were designed to replace.
     """
 
     def swap(layer: tf_keras.layers.Layer) -> tf_keras.layers.Layer:
-        if isinstance(layer, own.Shift):
+        if isinstance(layer, zoo_layers.Shift):
             kernel, dilation = layer.kernel_size, layer.dilation
-        elif isinstance(layer, own.LearnedShift):
+        elif isinstance(layer, zoo_layers.LearnedShift):
             kernel, dilation = 3, 1
-        elif isinstance(layer, own.ChannelMean):
+        elif isinstance(layer, zoo_layers.ChannelMean):
             return _keras.Lambda(
                 lambda x: tf_keras.backend.mean(x, axis=-1, keepdims=True), name=layer.name
             )
@@ -48,7 +48,12 @@ def plain(model: tf_keras.Model) -> tf_keras.Model:
 
 
 class Stepper:
-    """Trains a network on noise with the solver that `zoo.training.loop` uses."""
+    """Trains a network on random data with an SGD optimizer like that of `zoo.training.loop`.
+
+    Args:
+        model: Network to train; it is compiled here.
+        batch_size: Images per step.
+    """
 
     def __init__(self, model: tf_keras.Model, batch_size: int):
         random = np.random.default_rng(1)
@@ -64,7 +69,14 @@ class Stepper:
         )
 
     def seconds(self, steps: int) -> tuple[float, float]:
-        """Trains so many steps; says how long that took, and the processor time of all threads."""
+        """Runs training steps and measures them.
+
+        Args:
+            steps: Number of steps.
+
+        Returns:
+            Elapsed time and the CPU time of all threads, in seconds.
+        """
         elapsed, processor = time.perf_counter(), time.process_time()
         for _ in range(steps):
             self._model.train_on_batch(self._images, self._labels)
@@ -72,14 +84,14 @@ class Stepper:
 
 
 class Fitter:
-    """Times `fit` on the project's pipeline, or plainly on tensors in memory.
+    """Times `fit`, either with this project's input pipeline or with tensors in memory.
 
     Args:
-        model: of the data set's shape, `compiled`; two that are compared share it, since where
-            weights lie in memory moves the time of a step, too.
-        dataset: whose training images are learned.
-        schedule: augmentation; plain training has none.
-        ours: whether the pipeline feeds it, with the callbacks that `zoo.training.loop` has.
+        model: Network returned by `compiled`. Use the same one for both variants: the addresses of
+            its weights affect the step time.
+        dataset: Source of the training images.
+        schedule: Batch size and augmentation. The plain variant does not augment.
+        ours: Whether to use this project's pipeline and the callbacks of `zoo.training.loop`.
     """
 
     def __init__(self, model: tf_keras.Model, dataset: Dataset, schedule: TrainingPlan, ours: bool):
@@ -89,18 +101,18 @@ class Fitter:
 
     @staticmethod
     def compiled(model: tf_keras.Model, dataset: Dataset, schedule: TrainingPlan) -> tf_keras.Model:
-        """The model, with the schedule's solver."""
+        """Compiles the model with the optimizer of the schedule and returns it."""
         model.compile(
-            schedule.solver(model, schedule.steps_per_epoch(len(dataset.train))),
+            schedule.optimizer(model, schedule.steps_per_epoch(len(dataset.train))),
             tf_keras.losses.CategoricalCrossentropy(from_logits=True),
             jit_compile=False,
         )
         return model
 
     def seconds(self, steps: int) -> tuple[float, float]:
-        """As `Stepper.seconds`, from the end of one more step before them."""
-        watch = _Between()
-        callbacks = [watch]
+        """Measures training steps like `Stepper.seconds`, after one untimed step."""
+        timer = _StepTimer()
+        callbacks = [timer]
         if self._ours:
             callbacks += [
                 *shift_callbacks.callbacks(self._model, self._schedule.epochs, self._per_epoch),
@@ -111,39 +123,40 @@ class Fitter:
             self._model.fit(images, verbose=0, callbacks=callbacks)
         else:
             train = self._dataset.train
-            which = np.arange((steps + 1) * self._schedule.batch_size) % len(train)  # may be few
-            x = tf.constant(self._dataset.normalize(train.images[which]))
-            y = tf.one_hot(train.labels[which], len(self._dataset.labels))
+            # The dataset may have fewer images than these steps need.
+            indices = np.arange((steps + 1) * self._schedule.batch_size) % len(train)
+            x = tf.constant(self._dataset.normalize(train.images[indices]))
+            y = tf.one_hot(train.labels[indices], len(self._dataset.labels))
             self._model.fit(x, y, self._schedule.batch_size, verbose=0, callbacks=callbacks)
-        return watch.elapsed_s, watch.processor_s
+        return timer.elapsed_s, timer.processor_s
 
 
 class Feeder:
-    """Takes batches out of the project's pipeline and does nothing with them.
+    """Reads batches from this project's input pipeline and discards them.
 
     Args:
-        dataset: whose training images.
-        schedule: batch size and augmentation.
+        dataset: Source of the training images.
+        schedule: Batch size and augmentation.
     """
 
     def __init__(self, dataset: Dataset, schedule: TrainingPlan):
         self._batches = iter(batches(dataset, schedule, 0, 2**40, one_hot=True))
 
     def seconds(self, steps: int) -> tuple[float, float]:
-        """As `Stepper.seconds`."""
+        """Measures reading `steps` batches, like `Stepper.seconds`."""
         elapsed, processor = time.perf_counter(), time.process_time()
         for _ in range(steps):
             next(self._batches)
         return time.perf_counter() - elapsed, time.process_time() - processor
 
 
-class _Between(tf_keras.callbacks.Callback):
-    """The time from the end of the first step to that of the last one."""
+class _StepTimer(tf_keras.callbacks.Callback):
+    """Measures from the end of the first step to the end of the last one, in seconds."""
 
     elapsed_s = processor_s = 0.0
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         now = time.perf_counter(), time.process_time()
         if batch == 0:
-            self._began = now
-        self.elapsed_s, self.processor_s = (n - b for n, b in zip(now, self._began, strict=True))
+            self._start = now
+        self.elapsed_s, self.processor_s = (n - s for n, s in zip(now, self._start, strict=True))

@@ -1,4 +1,4 @@
-"""What a training leaves after each epoch, and goes on from."""
+"""Checkpoints and the epoch log, written after each epoch and read when training resumes."""
 
 from __future__ import annotations
 
@@ -20,63 +20,68 @@ EpochRow = dict[str, float]
 
 
 class CheckpointWriter:
-    """Writes a training's folder: `checkpoints/`, `epochs.csv`, `best.h5` and `tensorboard/`.
+    """Writes `checkpoints/`, `epochs.csv`, `best.h5` and `tensorboard/` of a run.
+
+    The constructor restores the latest checkpoint, if there is one.
 
     Args:
-        state: all that the next epoch starts from; a variable with the number of finished epochs is
-            added to it.
-        folder: of the run, read when the training goes on.
-        own: the folder that this process writes; the same but for workers that are not the chief.
+        state: Objects to save in the checkpoint. The number of finished epochs is added.
+        folder: Run folder, from which the checkpoint is restored.
+        write_folder: Folder that this process writes to. It differs from `folder` only for workers
+            other than the chief.
 
     Raises:
-        ZooError: the checkpoint can't be read.
+        ZooError: if the checkpoint or the epoch log can't be read.
     """
 
-    def __init__(self, state: dict[str, tf.Module], folder: Path, own: Path):
+    def __init__(self, state: dict[str, tf.Module], folder: Path, write_folder: Path):
         self._epoch = tf.Variable(0, dtype=tf.int64, trainable=False, name="finished_epochs")
-        self._folder, self._own = folder, own
+        self._folder, self._write_folder = folder, write_folder
         checkpoint = tf.train.Checkpoint(**state, epoch=self._epoch)
         self.rows = self._restore(checkpoint)
         self._manager = tf.train.CheckpointManager(
-            checkpoint, str(own / "checkpoints"), max_to_keep=2
+            checkpoint, str(write_folder / "checkpoints"), max_to_keep=2
         )
-        self._board = TensorBoardLog(own / "tensorboard")
+        self._board = TensorBoardLog(write_folder / "tensorboard")
 
     @property
     def done(self) -> int:
-        """How many epochs are finished."""
+        """Number of finished epochs."""
         return int(self._epoch.numpy())
 
     @property
     def best(self) -> EpochRow:
-        """The epoch that validated best among those that may be; the first of equal ones."""
+        """Log row of the eligible epoch with the best validation accuracy; the first of equals."""
         return max(
             self.rows, key=lambda row: (row["eligible"], row["validation_accuracy"], -row["epoch"])
         )
 
     def log(self, row: EpochRow, model: tf_keras.Model, rate: float) -> None:
-        """Writes what an epoch left but for its checkpoint.
+        """Writes the results of an epoch, except for its checkpoint.
 
         Args:
-            row: of the log; `epoch`, `validation_accuracy` and `eligible` are in it.
-            model: with the weights that were validated.
-            rate: the learning rate now.
+            row: Row for the epoch log, with at least `epoch`, `validation_accuracy` and `eligible`.
+            model: Network with the weights that were validated.
+            rate: Learning rate after the epoch.
 
         Raises:
-            ZooError: it can't be written.
+            ZooError: if a file can't be written.
         """
         self.rows.append(row)
         with self._writing():
             if self.best is row:
-                runs.save_weights(model, self._own / "best.h5")
-            write_text(self._own / "epochs.csv", _to_csv(self.rows))
+                runs.save_weights(model, self._write_folder / "best.h5")
+            write_text(self._write_folder / "epochs.csv", _to_csv(self.rows))
             self._board.write(int(row["epoch"]), row, rate)
 
     def finish(self, epoch: int) -> None:
-        """Writes what the next epoch starts from; whoever stops before does this one again.
+        """Writes the checkpoint that completes an epoch; without it the epoch is repeated.
+
+        Args:
+            epoch: Number of the epoch, counted from 1.
 
         Raises:
-            ZooError: it can't be written; the checkpoint before is still there.
+            ZooError: if the checkpoint can't be written; the previous one is kept.
         """
         self._epoch.assign(epoch)
         with self._writing():
@@ -91,8 +96,8 @@ class CheckpointWriter:
                 "can't write the checkpoint",
                 where=self._folder,
                 got=error,
-                remedy="free some space and run the same command again: it goes on from the last"
-                " checkpoint",
+                remedy="free some space and run the same command again; training resumes from the"
+                " last checkpoint",
             ) from error
 
     def _restore(self, checkpoint: tf.train.Checkpoint) -> list[EpochRow]:
@@ -111,23 +116,23 @@ class CheckpointWriter:
                 remedy=remedy,
             ) from error
         path = self._folder / "epochs.csv"
-        content = read_bytes(path, "the log of epochs", 2**20, remedy)
+        content = read_bytes(path, "the epoch log", 2**20, remedy)
         try:
             text = io.StringIO(content.decode())
-            # A kill between the log and the checkpoint leaves one row more than finished epochs.
+            # A run killed between writing the log and the checkpoint leaves one extra row.
             rows = [_row(row) for row in csv.DictReader(text)][: self.done]
             if [row["epoch"] for row in rows] != list(range(1, self.done + 1)):
-                raise ValueError(f"not a row for each of {self.done} epochs")
+                raise ValueError(f"expected one row for each of the {self.done} epochs")
         except (ValueError, KeyError, TypeError, OverflowError, csv.Error) as error:
             raise ZooError(
-                "the log of epochs is damaged", where=path, got=one_line(error), remedy=remedy
+                "the epoch log is damaged", where=path, got=one_line(error), remedy=remedy
             ) from error
         return rows
 
 
-def _row(told: dict[str, str]) -> EpochRow:
-    """A row as it was logged, so that a log that is written again has its numbers alike."""
-    row: EpochRow = {name: float(value) for name, value in told.items()}
+def _row(fields: dict[str, str]) -> EpochRow:
+    """Parses a row of the log. Integers stay integers, so rewriting the log does not change it."""
+    row: EpochRow = {name: float(value) for name, value in fields.items()}
     return {**row, **{name: int(row[name]) for name in ("epoch", "eligible")}}
 
 

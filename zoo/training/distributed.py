@@ -1,8 +1,9 @@
-"""One machine or many: tf.distribute's strategies, and who writes what.
+"""Distributed training with tf.distribute on one or more machines.
 
-With `multi_worker` every worker runs the same command with its own TF_CONFIG, as TensorFlow
-documents it, and --output is a folder that all of them share: the first one (the chief) writes it,
-all read it when they go on. Every worker computes its share of each batch.
+With `multi_worker`, every worker runs the same command with its own TF_CONFIG, as described in
+TensorFlow's documentation, and --output is a folder shared by all workers. Only the first worker
+(the chief) writes to it; all workers read it when training resumes. Each worker processes its share
+of every batch.
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ from zoo.training.tf_config import WorkerAddress
 
 @dataclass(frozen=True)
 class Distribution:
-    """How a training is spread.
+    """Devices and workers that train together.
 
     Attributes:
-        strategy: TensorFlow's; None for none.
-        worker, workers: which of how many this process is.
+        strategy: tf.distribute strategy, or None to train on one device.
+        worker: Index of this process among the workers, counted from 0.
+        workers: Number of workers.
     """
 
     strategy: tf.distribute.Strategy | None = None
@@ -38,70 +40,71 @@ class Distribution:
 
     @property
     def chief(self) -> bool:
-        """Whether this process writes the run's folder."""
+        """Whether this process writes the run folder."""
         return self.worker == 0
 
     def scope(self) -> AbstractContextManager[object]:
-        """Within, variables are made so that all replicas have them."""
+        """Returns a context manager in which variables are created on all replicas."""
         return ExitStack() if self.strategy is None else self.strategy.scope()
 
     def data(
         self, batch_size: int, batches: Callable[[int, int], tf.data.Dataset]
     ) -> tf.data.Dataset | tf.distribute.DistributedDataset:
-        """The batches that `fit` takes.
+        """Returns the batches for Keras' `fit`.
 
         Args:
-            batch_size: of all replicas together.
-            batches: (worker, workers) → that worker's share of every batch.
+            batch_size: Images per step over all replicas.
+            batches: Maps (worker, workers) to that worker's share of every batch.
 
         Raises:
-            ZooError: the batch can't be shared evenly.
+            ZooError: if the batch size is not a multiple of the number of replicas.
         """
         if self.strategy is None:
             return batches(0, 1)
         replicas = self.strategy.num_replicas_in_sync
         if batch_size % replicas:
             raise ZooError(
-                "a batch that can't be shared evenly",
+                "the batch can't be split evenly over the replicas",
                 where="--batch_size",
-                expected=f"a multiple of the {replicas} replicas",
+                expected=f"a multiple of {replicas}, the number of replicas",
                 got=batch_size,
             )
 
-        def share(context: tf.distribute.InputContext) -> tf.data.Dataset:
-            found = batches(context.input_pipeline_id, context.num_input_pipelines)
-            alone = replicas == context.num_input_pipelines
-            return found if alone else found.rebatch(batch_size // replicas)
+        def worker_batches(context: tf.distribute.InputContext) -> tf.data.Dataset:
+            shares = batches(context.input_pipeline_id, context.num_input_pipelines)
+            one_replica_each = replicas == context.num_input_pipelines
+            return shares if one_replica_each else shares.rebatch(batch_size // replicas)
 
-        return self.strategy.distribute_datasets_from_function(share)
+        return self.strategy.distribute_datasets_from_function(worker_batches)
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Within, a picture that can't be read and the loss of a worker are told in one line.
+        """Context manager that turns TensorFlow errors of a training run into one-line errors.
 
         Raises:
-            ZooError: either.
+            ZooError: if an image can't be decoded or another worker has ended.
         """
         try:
             yield
         except tf.errors.OpError as error:
-            # What reads pictures runs inside TensorFlow, which keeps of its error only the text.
-            if told := re.search(r"\bZooError: (.+)", error.message):
-                raise ZooError(told[1]) from error
+            # Images are decoded inside TensorFlow, which keeps only the text of the exception.
+            if match := re.search(r"\bZooError: (.+)", error.message):
+                raise ZooError(match[1]) from error
             if self.workers == 1:
                 raise
             raise ZooError(
-                "the workers can't go on together: one of them is gone, or can't be reached",
+                "training stopped because another worker has ended or is unreachable",
                 where=f"worker {self.worker} of {self.workers}",
                 got=one_line(error.message, 200),
-                remedy="start the same command again on all of them: it goes on from the last"
+                remedy="run the same command again on all workers; training resumes from the last"
                 " checkpoint",
             ) from error
 
     def settle(self, model: tf_keras.Model) -> None:
-        """Gives all replicas the mean of the statistics that each has of its own.
+        """Sets batch-normalization statistics on every replica to their mean over the replicas.
 
-        A checkpoint holds the mean: without this, who goes on from one would round otherwise.
+        A checkpoint holds the mean. Without this step a resumed run would continue from slightly
+        different statistics than an uninterrupted one.
         """
         if self.strategy is not None:
             for variable in model.non_trainable_variables:
@@ -109,9 +112,14 @@ class Distribution:
                     variable.assign(variable.read_value())
 
     def folder(self, folder: Path, stack: ExitStack) -> Path:
-        """Where this process writes: those that are not the chief to a folder of no use.
+        """Returns the folder that this process writes to.
 
-        They must write as well, since statistics that each worker has are read by all at once.
+        Workers other than the chief write to a temporary folder. They have to write because reading
+        synchronized variables is a collective operation of all workers.
+
+        Args:
+            folder: Run folder.
+            stack: Removes the temporary folder when it closes.
         """
         if self.chief:
             return folder
@@ -122,15 +130,16 @@ ALONE = Distribution()
 
 
 def distribution(name: str, place: WorkerAddress | None, log: Log) -> Distribution:
-    """The strategy of that name. Call it before anything else is computed.
+    """Creates the strategy for a name. Call it before any other TensorFlow operation runs.
 
     Args:
-        name: one of `zoo.schema.recipe.STRATEGIES`.
-        place: among the workers; `multi_worker` alone has one.
-        log: gets a line before other workers are waited for.
+        name: One of `zoo.schema.recipe.STRATEGIES`.
+        place: This process's place among the workers, for `multi_worker`; otherwise None.
+        log: Called with a message before waiting for other workers.
 
     Raises:
-        ZooError: unknown, no TPU, or a port that is taken.
+        UnknownNameError: if the name is unknown.
+        ZooError: if no TPU is available or the workers can't connect.
     """
     if name == "none":
         return ALONE
@@ -138,7 +147,7 @@ def distribution(name: str, place: WorkerAddress | None, log: Log) -> Distributi
         return Distribution(tf.distribute.MirroredStrategy())
     if place is not None:
         workers = len(place.addresses)
-        others = [each for number, each in enumerate(place.addresses) if number != place.worker]
+        others = [addr for index, addr in enumerate(place.addresses) if index != place.worker]
         if others:
             log(f"worker {place.worker} of {workers}: waiting for {', '.join(others)}")
         return Distribution(_multi_worker(), place.worker, workers)
@@ -150,23 +159,23 @@ def distribution(name: str, place: WorkerAddress | None, log: Log) -> Distributi
         tf.tpu.experimental.initialize_tpu_system(resolver)
     except (ValueError, tf.errors.OpError) as error:
         raise ZooError(
-            "no TPU can be reached",
+            "no TPU is available",
             where="--strategy=tpu",
             got=one_line(error, 200),
-            remedy="run it on a TPU machine, or set TPU_NAME",
+            remedy="run on a TPU machine, or set TPU_NAME",
         ) from error
     return Distribution(tf.distribute.TPUStrategy(resolver))
 
 
 def _multi_worker() -> tf.distribute.Strategy:
+    """Creates the strategy, which connects to the other workers."""
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()
     except (tf.errors.OpError, ValueError, RuntimeError) as error:
         raise ZooError(
-            "the workers can't be brought together",
+            "the workers could not connect to each other",
             where="TF_CONFIG",
-            expected="a free port of this machine, and others that can be reached",
+            expected="a free port on this machine and reachable workers",
             got=one_line(error, 200),
-            remedy="end what holds the port or name another one, then start the command on all"
-            " workers",
+            remedy="free the port or choose another one, then start the command on all workers",
         ) from error

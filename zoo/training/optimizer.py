@@ -1,4 +1,4 @@
-"""The solver of every training: stochastic gradient descent, and how its rate falls."""
+"""Stochastic gradient descent and the learning-rate schedules of all training runs."""
 
 from __future__ import annotations
 
@@ -17,16 +17,20 @@ DECAYS = ("cosine", "linear", "steps", "exponential")
 
 
 class WarmupDecay(tf_keras.optimizers.schedules.LearningRateSchedule):
-    """Rises linearly to `peak` over the first `warmup` share of the steps, then falls.
+    """Learning rate with linear warmup to `peak` and a decay afterwards.
 
     Args:
-        peak: the highest rate.
-        steps: of the whole training.
-        per_epoch: how many of them are an epoch.
-        warmup: share of the steps.
-        decay: of `DECAYS`: half a cosine or a line to zero at the end; or `factor` at each of the
-            shares `at`; or `factor` after each epoch.
-        at, factor: see there.
+        peak: Highest learning rate.
+        steps: Steps of the whole training.
+        per_epoch: Steps per epoch.
+        warmup: Share of all steps during which the rate rises, 0 to 1.
+        decay: `cosine` or `linear` falls to zero at the end; `steps` multiplies the rate by
+            `factor` at each of the shares `at`; `exponential` multiplies it after each epoch.
+        at: Shares of all steps, ascending, 0 to 1. Only for `steps`.
+        factor: Factor for `steps` and `exponential`.
+
+    Raises:
+        UnknownNameError: if `decay` is not in `DECAYS`.
     """
 
     def __init__(
@@ -45,7 +49,7 @@ class WarmupDecay(tf_keras.optimizers.schedules.LearningRateSchedule):
         self.warmup, self.decay, self.at, self.factor = warmup, decay, tuple(at), factor
 
     def __call__(self, step: tf.Tensor) -> tf.Tensor:
-        """The rate at `step`, counted from 0."""
+        """Returns the learning rate at `step`, counted from 0."""
         step = tf.cast(step, tf.float32)
         done = (step + 1.0) / self.steps
         left = 1 - (done - self.warmup) / max(1 - self.warmup, 1e-9)
@@ -62,72 +66,77 @@ class WarmupDecay(tf_keras.optimizers.schedules.LearningRateSchedule):
         return self.peak * tf.where(done < self.warmup, rise, share)
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Returns the constructor's arguments."""
         names = ("peak", "steps", "per_epoch", "warmup", "decay", "at", "factor")
         return {name: getattr(self, name) for name in names}
 
 
 def shares(text: str) -> tuple[float, ...]:
-    """The shares of `--decay_at`.
+    """Parses `--decay_at`, a comma-separated list of shares of all training steps.
 
     Raises:
-        ZooError: no such list.
+        ZooError: if the text is not a list of ascending numbers between 0 and 1.
     """
     try:
-        found = tuple(float(part) for part in text.split(","))
+        values = tuple(float(part) for part in text.split(","))
     except ValueError:
-        found = ()
-    if not found or not all(0 < share < 1 for share in found) or list(found) != sorted(found):
+        values = ()
+    if not values or not all(0 < value < 1 for value in values) or list(values) != sorted(values):
         raise ZooError(
-            "no list of shares of the training",
+            "invalid list of shares",
             where="--decay_at",
-            expected="rising numbers between 0 and 1, as 0.5,0.75",
+            expected="ascending numbers between 0 and 1, for example 0.5,0.75",
             got=text,
         )
-    return found
+    return values
 
 
 class Sgd(tf_keras.optimizers.SGD):
-    """SGD whose decay can be a part of the gradient, as in Caffe and in PyTorch.
+    """SGD with optional coupled weight decay (L2 regularization), as in Caffe and PyTorch.
 
-    tf_keras takes the decay off the weights beside the momentum; through a momentum of 0.9 the same
-    figure is ten times as strong in the end.
+    tf_keras subtracts the decay from the weights directly, bypassing the momentum. Coupled decay
+    passes through the momentum, so with a momentum of 0.9 the same value has ten times the effect.
 
     Args:
-        coupled_decay: what times a weight is added to its gradient; weights that are excluded from
-            weight decay are left out.
-        **kwargs: of tf_keras' SGD.
+        coupled_decay: Multiple of each weight that is added to its gradient. Variables excluded
+            from weight decay are not affected.
+        **kwargs: Arguments of tf_keras' SGD.
     """
 
     def __init__(self, *args: Any, coupled_decay: float = 0.0, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self.ema_momentum: float | tf.Tensor  # which changes as it is used, see below
+        # A tensor while the average is updated, see `_update_model_variables_moving_average`.
+        self.ema_momentum: float | tf.Tensor
         self._coupled = coupled_decay
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
-        """As SGD's."""
+        """Adds the coupled weight decay to the gradient and updates the variable."""
         if self._coupled and self._use_weight_decay(variable):
             gradient = gradient + self._coupled * variable
         super().update_step(gradient, variable)
 
     def finalize_variable_values(self, var_list: Sequence[tf.Variable]) -> None:
-        """Nothing: `fit` calls it, and here an epoch is a `fit` after which training goes on."""
+        """Does nothing.
+
+        Keras' `fit` calls this at its end to replace the weights with their averages. Here every
+        epoch is a separate `fit`, and the next one has to start from the trained weights.
+        """
 
     def take_averages(self, var_list: Sequence[tf.Variable]) -> None:
-        """Gives the variables their moving averages."""
+        """Replaces the variables with their moving averages."""
         super().finalize_variable_values(var_list)
 
     def _update_model_variables_moving_average(self, var_list: Sequence[tf.Variable]) -> None:
-        """A short average at first, so that the random weights of the beginning are soon gone."""
-        most, steps = self.ema_momentum, tf.cast(self.iterations, tf.float32)
-        self.ema_momentum = tf.minimum(most, (1 + steps) / (10 + steps))
+        """Averages over fewer steps at first, so that the initial random weights fade quickly."""
+        momentum, steps = self.ema_momentum, tf.cast(self.iterations, tf.float32)
+        self.ema_momentum = tf.minimum(momentum, (1 + steps) / (10 + steps))
         try:
             super()._update_model_variables_moving_average(var_list)
         finally:
-            self.ema_momentum = most
+            self.ema_momentum = momentum
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Returns the constructor's arguments in addition to those of SGD."""
         return {**super().get_config(), "coupled_decay": self._coupled}
 
 
@@ -141,10 +150,18 @@ def sgd(
     coupled_decay: bool = False,
     ema: float = 0.0,
 ) -> Sgd:
-    """The solver for a model, with all its variables made.
+    """Creates the optimizer for a model, with all optimizer variables built.
 
-    Kernels decay; biases, scales, offsets and shifts do not. Fields as of
-    `zoo.schema.recipe.Recipe`.
+    Weight decay applies to kernels, not to biases, batch-normalization parameters or shifts.
+
+    Args:
+        model: Network to train.
+        rate: Learning-rate schedule.
+        momentum: Momentum, 0 to 1.
+        nesterov: Whether to use Nesterov momentum.
+        weight_decay: Weight decay per step, multiplied by the learning rate.
+        coupled_decay: Whether the weight decay is added to the gradients.
+        ema: Decay per step of the moving average of the weights; 0 for no average.
     """
     optimizer = Sgd(
         rate,
@@ -166,17 +183,17 @@ def sgd(
 
 @contextlib.contextmanager
 def averaged(model: tf_keras.Model, optimizer: Sgd) -> Iterator[None]:
-    """Within, the model has the moving average of its weights, if one is kept.
+    """Context manager in which the model's weights are their moving averages, if there are any.
 
-    Statistics of batch normalization are averages already, and stay.
+    The moving statistics of batch normalization are averages already and stay unchanged.
     """
     if not optimizer.use_ema:
         yield
         return
-    kept = [variable.numpy() for variable in model.trainable_variables]
+    weights = [variable.numpy() for variable in model.trainable_variables]
     optimizer.take_averages(model.trainable_variables)
     try:
         yield
     finally:
-        for variable, value in zip(model.trainable_variables, kept, strict=True):
+        for variable, value in zip(model.trainable_variables, weights, strict=True):
             variable.assign(value)

@@ -1,7 +1,8 @@
-"""RandAugment (Cubuk et al. 2019, https://arxiv.org/abs/1909.13719) of Keras 3's operations.
+"""RandAugment (Cubuk et al. 2019, https://arxiv.org/abs/1909.13719) built from Keras 3 layers.
 
-Keras' own layer of that name applies the same two operations to all images of a batch, computes all
-of the others as well, and takes no seed. Here each image gets its own, and only they are computed.
+Keras' own RandAugment layer applies the same two operations to all images of a batch, computes all
+the other operations too, and takes no seed per call. Here every image gets its own two operations,
+and only those are computed.
 """
 
 from __future__ import annotations
@@ -16,36 +17,39 @@ try:
     import keras
 except ImportError as error:
     raise ZooError(
-        "RandAugment needs Keras 3", got=error, remedy="pip install keras, or --randaugment=0"
+        "RandAugment needs Keras 3", got=error, remedy="pip install keras, or set --randaugment=0"
     ) from error
 
-_OPERATIONS = 2  # as the paper chose for small networks
+_OPERATIONS = 2  # per image, the paper's choice for small networks
 _PIXELS = (0, 255)
 
 
-class _Given(keras.random.SeedGenerator):
-    """Hands Keras' layers seeds that follow from a given one."""
+class _DerivedSeeds(keras.random.SeedGenerator):
+    """Seed generator for Keras layers that derives its seeds from an explicit one."""
 
     def begin(self, seed: tf.Tensor) -> None:
+        """Restarts the sequence from a seed, int64 (2,)."""
         self._seed, self._drawn = tf.cast(seed, tf.int32), 0
 
     def next(self, ordered: bool = True) -> tf.Tensor:
-        """The next seed, int32 (2,)."""
+        """Returns the next seed, int32 (2,)."""
         self._drawn += 1
         return self._seed + tf.constant([self._drawn * 7919, 0])
 
 
 class RandAugment:
-    """Two operations for each image, drawn from eleven, none of which is "nothing".
+    """Applies two random operations out of eleven to each image; the identity is not among them.
+
+    Create it outside a graph, since it creates Keras layers.
 
     Args:
-        strength: of all, 0 to 1. Make it outside of a graph.
+        strength: Strength of all operations, 0 to 1.
     """
 
     def __init__(self, strength: float):
         layers = keras.layers
         both = {"value_range": _PIXELS}
-        self._seeds = _Given(0)
+        self._seeds = _DerivedSeeds(0)
         self._operations: list[Any] = [
             layers.AutoContrast(**both),
             layers.Equalization(**both),
@@ -53,7 +57,7 @@ class RandAugment:
             layers.RandomColorDegeneration(strength, **both),
             layers.RandomContrast(strength, **both),
             layers.RandomPosterization(max(1, round(8 - 4 * strength)), **both),
-            layers.RandomRotation(strength / 12, fill_mode="constant"),  # 30 degrees at most
+            layers.RandomRotation(strength / 12, fill_mode="constant"),  # up to 30 degrees
             layers.RandomSharpness(strength, **both),
             layers.RandomShear(0.3 * strength, 0.3 * strength, fill_mode="constant"),
             layers.RandomTranslation(0.3 * strength, 0.3 * strength, fill_mode="constant"),
@@ -61,26 +65,35 @@ class RandAugment:
         ]
 
     def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """(n, h, w, c) uint8 to such pixels; seed int64 (2,). Gray ones stay gray."""
+        """Augments a batch. Gray images stay gray.
+
+        Args:
+            images: uint8 (n, height, width, channels) with 1 or 3 channels.
+            seed: int64 (2,).
+
+        Returns:
+            Images of the same shape and dtype.
+        """
         gray = images.shape[-1] == 1
         pixels = tf.cast(tf.repeat(images, 3, axis=-1) if gray else images, tf.float32)
-        form = pixels.shape[1:]
+        image_shape = pixels.shape[1:]
         self._seeds.begin(seed)
         for turn in range(1, _OPERATIONS + 1):
-            own = seed + tf.constant([0, turn << 40], tf.int64)
-            pixels = tf.ensure_shape(self._one(pixels, own), [None, *form])
-        found = tf.cast(tf.clip_by_value(tf.round(pixels), *_PIXELS), images.dtype)
-        return tf.ensure_shape(found[..., :1] if gray else found, images.shape)
+            turn_seed = seed + tf.constant([0, turn << 40], tf.int64)
+            pixels = tf.ensure_shape(self._apply(pixels, turn_seed), [None, *image_shape])
+        result = tf.cast(tf.clip_by_value(tf.round(pixels), *_PIXELS), images.dtype)
+        return tf.ensure_shape(result[..., :1] if gray else result, images.shape)
 
-    def _one(self, pixels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    def _apply(self, pixels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Applies one random operation to each image."""
         count = tf.shape(pixels)[0]
-        which = tf.random.stateless_uniform([count], seed, 0, len(self._operations), tf.int32)
-        places, parts = [], []
+        choice = tf.random.stateless_uniform([count], seed, 0, len(self._operations), tf.int32)
+        indices, parts = [], []
         for number, operation in enumerate(self._operations):
-            where = tf.reshape(tf.where(which == number), [-1])
-            # One image more, since not every operation takes none.
-            chosen = tf.concat([tf.gather(pixels, where), pixels[:1]], 0)
-            drawn = operation.get_random_transformation(chosen, training=True, seed=self._seeds)
-            places.append(tf.cast(where, tf.int32))
-            parts.append(operation.transform_images(chosen, drawn, training=True)[:-1])
-        return tf.dynamic_stitch(places, parts)
+            index = tf.reshape(tf.where(choice == number), [-1])
+            # Some operations fail on an empty batch, so one extra image is added and then dropped.
+            batch = tf.concat([tf.gather(pixels, index), pixels[:1]], 0)
+            drawn = operation.get_random_transformation(batch, training=True, seed=self._seeds)
+            indices.append(tf.cast(index, tf.int32))
+            parts.append(operation.transform_images(batch, drawn, training=True)[:-1])
+        return tf.dynamic_stitch(indices, parts)

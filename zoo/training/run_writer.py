@@ -1,4 +1,4 @@
-"""How a training or compression stage ends: the run's folder and the result line."""
+"""Writes the results of a training or compression stage: `run.json` and a result line."""
 
 from __future__ import annotations
 
@@ -23,7 +23,13 @@ from zoo.training.loop import TrainingOutcome
 
 @dataclass(frozen=True)
 class InitialWeightsInfo:
-    """What a run began with and learned from, as in `Run` and in its plan."""
+    """Initial weights and teacher of a run, stored in `Run` and in its plan.
+
+    Attributes:
+        init_from: Source of the initial weights; None for random ones.
+        init_sha256: Hash of their file.
+        teacher_sha256: Hash of the teacher's file; None without a teacher.
+    """
 
     init_from: str | None = None
     init_sha256: str | None = None
@@ -32,7 +38,16 @@ class InitialWeightsInfo:
 
 @dataclass(frozen=True, eq=False)
 class CompressionInfo:
-    """What a compression stage adds to a run; `reached` is in words."""
+    """Result of a compression stage.
+
+    Attributes:
+        parent: Run that was compressed.
+        scheme: All schemes applied so far, in order, including this one.
+        per_layer: Values that differ from the recipe's.
+        low_rank: Ranks of the layers that were split, or None.
+        start: File of the weights at the start of fine-tuning, if the run needs it.
+        reached: Result in words, for the log.
+    """
 
     parent: Run
     scheme: tuple[str, ...]
@@ -42,7 +57,7 @@ class CompressionInfo:
     reached: str
 
     def fields(self) -> dict[str, Any]:
-        """The fields of `Run` that tell it."""
+        """Returns the corresponding fields of `Run`."""
         return {
             "scheme": self.scheme,
             "per_layer": self.per_layer,
@@ -56,7 +71,20 @@ class CompressionInfo:
 
 @dataclass(frozen=True, eq=False)
 class FinishedRun:
-    """A loop that has ended, before it is written down. `model` has the weights that are stored."""
+    """A finished training loop whose results have not been written yet.
+
+    Attributes:
+        stage: Stage that produced the run.
+        name: Name of the run folder.
+        config: Description from which the network is rebuilt.
+        recipe: Recipe of the run.
+        trained_on: Labels and statistics of the dataset.
+        model: Network with the saved weights.
+        outcome: Result of the loop.
+        epochs: Epochs of this stage.
+        origin: Initial weights and teacher.
+        compressed: Result of the compression stage; None for training.
+    """
 
     stage: Literal["train", "compress"]
     name: str
@@ -70,10 +98,16 @@ class FinishedRun:
     compressed: CompressionInfo | None = None
 
     def write(self, output: Path, provenance: Provenance, log: Log) -> Run:
-        """Leaves the result line, then `run.json`, which marks the run as whole."""
+        """Appends the result line, then writes `run.json`, which marks the run as complete.
+
+        Args:
+            output: The --output folder.
+            provenance: Command and package versions for the result line.
+            log: Called with a summary of the run.
+        """
         folder = output / "runs" / self.name
         zeros = kernels.zeros(self.model)
-        made = self.compressed
+        compressed = self.compressed
         run = Run(
             name=self.name,
             stage=self.stage,
@@ -81,7 +115,7 @@ class FinishedRun:
             dataset=self.recipe.dataset,
             trained_on=self.trained_on,
             recipe=self.recipe,
-            **(made.fields() if made else {}),
+            **(compressed.fields() if compressed else {}),
             **dataclasses.asdict(self.origin),
             weights=self.outcome.weights.name,
             weights_sha256=sha256_of(self.outcome.weights),
@@ -105,10 +139,10 @@ class FinishedRun:
             ),
         )
         runs.save(folder, run)
-        reached = made.reached if made else ""
+        reached = compressed.reached if compressed else ""
         log(
             f"{self.name}: validation accuracy {100 * run.validation_accuracy:.2f} % (epoch "
             f"{run.best_epoch}), {reached or f'{self.model.count_params():,} parameters'}, "
-            f"{100 * zeros:.0f} % of the kernels' weights are zero → {folder}"
+            f"{100 * zeros:.0f} % of the kernel weights are zero → {folder}"
         )
         return run

@@ -1,4 +1,4 @@
-"""What training learned shifts needs: no weight decay, an end of their learning, a report."""
+"""Helpers for training learned shifts: finding, freezing and reporting them."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ from zoo.layers.sparse_shift import SparseShift
 
 
 def shift_variables(model: tf_keras.Model) -> list[tf_keras.backend.Variable]:
-    """The shifts that `model` learns; weight decay must leave them alone."""
+    """Returns the learned shifts of `model`, which must not have weight decay."""
     return [layer.shift for layer in model.submodules if isinstance(layer, LearnedShift)]
 
 
 def sparse_shifts(model: tf_keras.Model) -> list[SparseShift]:
-    """The sparse shift layers of `model`, wherever they are nested."""
+    """Returns the sparse shift layers of `model`, including those in nested models."""
     return [layer for layer in model.submodules if isinstance(layer, SparseShift)]
 
 
 def unshifted_share(model: tf_keras.Model) -> float | None:
-    """Share of channels that no sparse shift moves, 0 to 1; None where there are no such layers.
+    """Returns the share of channels with a zero shift, 0 to 1; None without sparse shift layers.
 
-    Active shifts are not counted: theirs are real numbers, of which none is exactly zero.
+    Active shifts are not counted: they are real numbers and practically never exactly zero.
     """
-    found = sparse_shifts(model)
-    if not found:
+    layers = sparse_shifts(model)
+    if not layers:
         return None
-    return float(np.mean(np.concatenate([~layer.integer_shifts.any(axis=1) for layer in found])))
+    return float(np.mean(np.concatenate([~layer.integer_shifts.any(axis=1) for layer in layers])))
 
 
 class FreezeShifts(tf_keras.callbacks.Callback):
-    """Ends the learning of sparse shifts before a training step, by default half-way.
+    """Freezes sparse shifts before a given training step.
 
-    When depends on the step's number alone and what was frozen is in the weights, so that a run
-    which was killed and resumed freezes exactly as an unbroken one. A model that is frozen already,
-    one that is fine-tuned say, stays so.
+    The step is fixed in advance and the frozen state is part of the weights, so a run that was
+    killed and resumed freezes exactly as an uninterrupted one. A model that is already frozen, for
+    example during fine-tuning, stays frozen.
 
     Args:
-        at_step: the first step, from 0 over all epochs, that no longer learns shifts.
-        per_epoch: steps an epoch.
+        at_step: First step with frozen shifts, counted from 0 over all epochs.
+        per_epoch: Steps per epoch.
     """
 
     def __init__(self, at_step: int, per_epoch: int):
@@ -48,11 +48,11 @@ class FreezeShifts(tf_keras.callbacks.Callback):
         self._first, self._frozen = 0, False
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        """Notes the number of the epoch's first step."""
+        """Stores the number of the epoch's first step."""
         self._first = epoch * self._per_epoch
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
-        """Freezes once the step is reached."""
+        """Freezes the shifts once the step is reached."""
         if not self._frozen and self._first + batch >= self._at_step:
             for layer in sparse_shifts(self.model):
                 layer.freeze()
@@ -62,13 +62,13 @@ class FreezeShifts(tf_keras.callbacks.Callback):
 def callbacks(
     model: tf_keras.Model, epochs: int, per_epoch: int, share: float = 0.5
 ) -> list[tf_keras.callbacks.Callback]:
-    """What `fit` must call while `model` trains: nothing where it has no sparse shifts.
+    """Returns the callbacks that `fit` needs, an empty list for a model without sparse shifts.
 
     Args:
-        model: to be trained.
-        epochs: of the whole training.
-        per_epoch: steps an epoch.
-        share: of all steps, during which shifts are learned.
+        model: Model to train.
+        epochs: Epochs of the whole training.
+        per_epoch: Steps per epoch.
+        share: Share of all steps during which shifts are trained; 1 never freezes them.
     """
     if not sparse_shifts(model) or share >= 1:
         return []
@@ -76,9 +76,13 @@ def callbacks(
 
 
 def set_rate(model: tf_keras.Model, multiplier: float) -> None:
-    """Sets what the learning rate of all learned shifts is multiplied by.
+    """Sets the learning-rate multiplier of all learned shifts.
 
     Call it before the model is trained or traced.
+
+    Args:
+        model: Model with learned shifts.
+        multiplier: Factor for the learning rate.
     """
     for layer in model.submodules:
         if isinstance(layer, LearnedShift):

@@ -1,4 +1,4 @@
-"""The training stages: from a recipe or a finished run to a new run folder and a result line."""
+"""Training and compression stages, which write a run folder and a result line."""
 
 from __future__ import annotations
 
@@ -39,39 +39,39 @@ def train(
     arguments: dict[str, Argument] | None = None,
     distribution: Distribution = ALONE,
 ) -> Run | None:
-    """Trains a network by the recipe, or goes on with the run of that name.
+    """Trains a network, or resumes the run with that name.
 
     Args:
-        recipe: what is trained, on what and how.
-        output: the run's folder is OUTPUT/runs/NAME.
-        name: of the run.
-        provenance: goes into the result line.
-        log: gets the lines of progress.
-        initial: weights to start from; None is the builder's random ones. A run that goes on
-            takes its checkpoint's, and refuses other initial weights than it began with.
-        arguments: of the network's builder, instead of its row's.
-        distribution: over which devices and machines.
+        recipe: Network, dataset and training settings.
+        output: The --output folder; the run is written to OUTPUT/runs/NAME.
+        name: Name of the run folder.
+        provenance: Command and package versions for the result line.
+        log: Called with each progress message.
+        initial: Weights to start from, or None for random ones. A resumed run continues from its
+            checkpoint and must be given the same initial weights.
+        arguments: Arguments of the network's builder that override those of the catalog.
+        distribution: Devices and workers to train on.
 
     Returns:
-        The run; None to a worker that is not the chief, who writes it.
+        The finished run, or None on a worker that is not the chief.
 
     Raises:
-        ZooError: a wrong value, missing data, a folder with another run, initial weights that do
-            not fit, a diverging loss.
+        ZooError: if a setting is invalid, data is missing, the folder contains a different run, the
+            initial weights do not fit, or the loss diverges.
     """
     folder = output / "runs" / name
     dataset = data.of(recipe, log)
     teacher = teachers.load(recipe, dataset, output, name) if recipe.teacher else None
-    begun_with = InitialWeightsInfo(
+    origin = InitialWeightsInfo(
         init_from=initial.source if initial else None,
         init_sha256=initial.sha256 if initial else None,
         teacher_sha256=teacher.sha256 if teacher else None,
     )
-    plan = {"stage": "train", **_plan(recipe, dataset), **dataclasses.asdict(begun_with)}
+    plan = {"stage": "train", **_plan(recipe, dataset), **dataclasses.asdict(origin)}
     if arguments:
         plan["arguments"] = arguments
     if runs.begin(folder, plan):
-        log(f"{name} is trained already ({folder})")
+        log(f"{name} is already trained ({folder})")
         return runs.load(folder)
     config = ModelConfig(
         model=recipe.model,
@@ -87,8 +87,8 @@ def train(
         with distribution.scope():
             model = build(config)
         if initial is not None and tf.train.latest_checkpoint(str(folder / "checkpoints")) is None:
-            said = transfer.apply(model, recipe.model, initial, transfer.of_dataset(dataset))
-            log("; ".join([f"starting from {initial.source}", *said]))
+            notes = transfer.apply(model, recipe.model, initial, transfer.of_dataset(dataset))
+            log("; ".join([f"starting from {initial.source}", *notes]))
         if recipe.shift_rate:
             shift_callbacks.set_rate(model, recipe.shift_rate)
         if recipe.freeze:
@@ -98,8 +98,8 @@ def train(
             with distribution.scope():
                 teaching = Distiller(teacher.network(), recipe)
         log(
-            f"training {name}: {model.count_params():,} parameters, {len(dataset.train)} training, "
-            f"{len(dataset.validation)} validation images"
+            f"training {name}: {model.count_params():,} parameters, {len(dataset.train)} training "
+            f"images, {len(dataset.validation)} validation images"
         )
         outcome = fit(
             model,
@@ -122,7 +122,7 @@ def train(
         model,
         outcome,
         recipe.epochs,
-        begun_with,
+        origin,
     ).write(output, provenance, log)
 
 
@@ -136,20 +136,23 @@ def compress(
     provenance: Provenance,
     log: Log,
 ) -> Run:
-    """Applies one scheme to a finished run and fine-tunes, or goes on with the run of that name.
+    """Compresses a finished run with one scheme and fine-tunes it, or resumes the run of that name.
 
     Args:
-        recipe: how strong the scheme is, and how long it is fine-tuned.
-        output: the parent is in OUTPUT/runs/ and so will the new run be.
-        parent: the run to start from.
-        scheme: of `zoo.compression.schemes.SCHEMES`, one that can follow the parent's.
-        per_layer: values that differ from the recipe's.
-        name: of the new run.
-        provenance: goes into the result line.
-        log: gets the lines of progress.
+        recipe: Strength of the scheme and length of the fine-tuning.
+        output: The --output folder, with the parent in OUTPUT/runs; the new run is written there.
+        parent: Run to compress.
+        scheme: One of `zoo.compression.schemes.SCHEMES` that can follow the parent's schemes.
+        per_layer: Values that differ from the recipe's.
+        name: Name of the new run folder.
+        provenance: Command and package versions for the result line.
+        log: Called with each progress message.
+
+    Returns:
+        The finished run.
 
     Raises:
-        ZooError: a goal that can't be, and what `train` raises.
+        ZooError: if the target of the scheme can't be reached, or as for `train`.
     """
     folder = output / "runs" / name
     dataset = data.of_run(parent, log)
@@ -160,11 +163,11 @@ def compress(
         "per_layer": per_layer.model_dump(),
     }
     if runs.begin(folder, plan):
-        log(f"{name} is done already ({folder})")
+        log(f"{name} is already finished ({folder})")
         return runs.load(folder)
     with runs.beginning(folder):
         tf_keras.utils.set_random_seed(recipe.seed)
-        # No average: zeros and clusters would be averaged with what they were before.
+        # No moving average: it would mix zeros and cluster centers with earlier weights.
         schedule = TrainingPlan.of(
             recipe,
             epochs=getattr(recipe, f"{scheme}_epochs"),
@@ -172,7 +175,7 @@ def compress(
             ema=0.0,
         )
         per_epoch = schedule.steps_per_epoch(len(dataset.train))
-        tuning = _begin(scheme)(
+        tuning = _scheme_begin(scheme)(
             SchemeInput(
                 model=runs.keras_model(parent, output / "runs" / parent.name),
                 scheme=parent.scheme,
@@ -182,10 +185,10 @@ def compress(
                 per_epoch=per_epoch,
             )
         )
-        begun_from = None
+        start_file = None
         if tuning.start is not None:
-            begun_from = folder / "start.h5"
-            runs.save_weights(tuning.start, begun_from)
+            start_file = folder / "start.h5"
+            runs.save_weights(tuning.start, start_file)
         for line in tuning.begun:
             log(f"{parent.name}: {line}")
         outcome = fit(
@@ -204,7 +207,7 @@ def compress(
         scheme=(*parent.scheme, scheme),
         per_layer=per_layer,
         low_rank=tuning.low_rank or parent.low_rank,
-        start=begun_from,
+        start=start_file,
         reached=tuning.reached(model),
     )
     return FinishedRun(
@@ -223,7 +226,11 @@ def compress(
 def _stripped(
     tuning: FineTuning, outcome: TrainingOutcome
 ) -> tuple[tf_keras.Model, TrainingOutcome]:
-    """The network with the best epoch's weights as it is stored, and where they are."""
+    """Loads the best epoch's weights and removes the wrappers of the scheme.
+
+    Returns:
+        The network to store and the outcome with the file of its weights.
+    """
     runs.load_weights(tuning.model, outcome.weights)
     if tuning.strip is None:
         return tuning.model, outcome
@@ -233,13 +240,13 @@ def _stripped(
     return plain, dataclasses.replace(outcome, weights=weights)
 
 
-def _begin(scheme: str) -> Callable[[SchemeInput], FineTuning]:
-    """The scheme's. Imported late: tfmot takes a second, and training has no use for it."""
+def _scheme_begin(scheme: str) -> Callable[[SchemeInput], FineTuning]:
+    """Returns a scheme's `begin`. The late import spares plain training a second for tfmot."""
     begin: Callable[[SchemeInput], FineTuning] = import_module(f"zoo.compression.{scheme}").begin
     return begin
 
 
 def _plan(recipe: Recipe, dataset: data.Dataset) -> dict[str, object]:
-    """What a run that goes on must have in common with itself."""
+    """Returns the settings that must not change between interruptions of a run."""
     digest = {"data_sha256": dataset.digest} if dataset.digest else {}
     return {**dataclasses.asdict(recipe), **digest}

@@ -1,4 +1,4 @@
-"""Networks that another one learns from: which, and whether they know the same pictures."""
+"""Finds a distillation teacher and checks that it fits the student's dataset."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from zoo.schema.run import ModelConfig, Run
 
 @dataclass(frozen=True, eq=False)
 class Teacher:
-    """What a run learns from.
+    """A teacher whose network has not been built yet.
 
     Attributes:
-        sha256: of its file of weights.
-        network: builds it.
+        sha256: Hash of the teacher's weight file.
+        network: Builds the network with its weights.
     """
 
     sha256: str
@@ -32,24 +32,24 @@ class Teacher:
 
 
 def load(recipe: Recipe, dataset: data.Dataset, output: Path, name: str) -> Teacher:
-    """The teacher that the recipe names.
+    """Finds the teacher of a recipe.
 
     Args:
-        recipe: its `teacher` is as `origins.find` takes it.
-        dataset: that is learned from.
-        output: the --output folder.
-        name: of the run that learns.
+        recipe: Recipe whose `teacher` is a value accepted by `resolve.find`.
+        dataset: Dataset of the student.
+        output: The --output folder.
+        name: Name of the student's run.
 
     Raises:
-        ZooError: no such teacher, or one that knows other pictures or classes.
+        ZooError: if there is no such teacher, or it was trained on different images or classes.
     """
-    found = resolve.find("--teacher", recipe.teacher, output, [name])
-    if isinstance(found, transfer.Initial):
-        if found.config is None:
-            raise ZooError("a checkpoint that does not tell its network", where=found.source)
-        _check(recipe, dataset, found.config, found.labels, found.preprocessing)
-        return Teacher(found.sha256, partial(_rebuilt, found, found.config))
-    run, folder = found
+    source = resolve.find("--teacher", recipe.teacher, output, [name])
+    if isinstance(source, transfer.Initial):
+        if source.config is None:
+            raise ZooError("the checkpoint does not describe its network", where=source.source)
+        _check(recipe, dataset, source.config, source.labels, source.preprocessing)
+        return Teacher(source.sha256, partial(_rebuilt, source, source.config))
+    run, folder = source
     _same_recipe(recipe, run)
     seen = data.seen(run)
     preprocessing = transfer.normalized(run.config.input_shape[-1], seen)
@@ -58,21 +58,22 @@ def load(recipe: Recipe, dataset: data.Dataset, output: Path, name: str) -> Teac
 
 
 def _rebuilt(initial: transfer.Initial, config: ModelConfig) -> tf_keras.Model:
+    """Builds the network of a published checkpoint."""
     model = build(config)
     transfer.apply(model, initial.model, initial, initial.preprocessing)
     return model
 
 
 def _same_recipe(recipe: Recipe, run: Run) -> None:
-    """Refuses what saw other images, perhaps those that the run is chosen by."""
+    """Raises a ZooError if the teacher may have been trained on the student's validation images."""
     for name in ("dataset", "image_size", "validation_images"):
         if getattr(run.recipe, name) != getattr(recipe, name):
             raise ZooError(
-                f"the teacher was trained with another --{name}",
+                f"the teacher was trained with a different --{name}",
                 where=f"--teacher={recipe.teacher}",
                 expected=getattr(recipe, name),
                 got=getattr(run.recipe, name),
-                remedy=f"give --{name}={getattr(run.recipe, name)}, or another teacher",
+                remedy=f"set --{name}={getattr(run.recipe, name)}, or use another teacher",
             )
 
 
@@ -83,19 +84,27 @@ def _check(
     labels: tuple[str, ...],
     preprocessing: Preprocessing,
 ) -> None:
-    """Refuses what takes other input, or tells other classes apart; labels may be unknown."""
-    ours, theirs = dataset.labels, labels
-    for name, expected, got in (
-        ("of another shape", tuple(dataset.train.images.shape[1:]), config.input_shape),
-        ("of other classes", len(ours), config.classes),
-        ("of other classes", ours, theirs or ours),
-        ("normalized otherwise", transfer.of_dataset(dataset), preprocessing),
+    """Raises a ZooError if the teacher has a different input or different classes.
+
+    Args:
+        recipe: Recipe of the student.
+        dataset: Dataset of the student.
+        config: Network of the teacher.
+        labels: Class names of the teacher; empty if unknown.
+        preprocessing: Input normalization of the teacher.
+    """
+    student_labels = dataset.labels
+    for difference, expected, got in (
+        ("images of a different shape", tuple(dataset.train.images.shape[1:]), config.input_shape),
+        ("a different number of classes", len(student_labels), config.classes),
+        ("different classes", student_labels, labels or student_labels),
+        ("differently normalized images", transfer.of_dataset(dataset), preprocessing),
     ):
         if expected != got:
             raise ZooError(
-                f"the teacher was trained on pictures {name}",
+                f"the teacher was trained on {difference}",
                 where=f"--teacher={recipe.teacher}",
                 expected=expected,
                 got=got,
-                remedy="give the data that it was trained on, or another teacher",
+                remedy="use the dataset that the teacher was trained on, or another teacher",
             )

@@ -1,7 +1,7 @@
-"""Figures of a training run for TensorBoard, written without it.
+"""Writes TensorBoard scalars of a training run without the tensorboard package.
 
-`tf_keras.callbacks.TensorBoard` needs the package tensorboard, which TensorFlow no longer brings;
-who looks at the figures installs it and runs `tensorboard --logdir OUTPUT/runs`.
+`tf_keras.callbacks.TensorBoard` needs that package, which TensorFlow no longer installs. To view
+the scalars, install it and run `tensorboard --logdir OUTPUT/runs`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _METADATA = tf.compat.v1.SummaryMetadata(
 
 
 class TensorBoardLog:
-    """Writes a point of each figure an epoch. A run that goes on adds a file to the folder.
+    """Writes one point per metric and epoch. A resumed run adds another event file.
 
     Args:
-        folder: gets the event files.
+        folder: Folder for the event files.
     """
 
     def __init__(self, folder: Path):
@@ -28,10 +28,15 @@ class TensorBoardLog:
         self._writer: tf.summary.SummaryWriter | None = None
 
     def write(self, epoch: int, figures: Mapping[str, float], learning_rate: float) -> None:
-        """Adds the figures of an epoch (from 1) and the learning rate after it.
+        """Adds the metrics of an epoch.
+
+        Args:
+            epoch: Number of the epoch, counted from 1.
+            figures: Metric name → value; `epoch` is skipped.
+            learning_rate: Learning rate after the epoch.
 
         Raises:
-            tf.errors.OpError: they can't be written.
+            tf.errors.OpError: if the file can't be written.
         """
         if self._writer is None:
             self._writer = tf.summary.create_file_writer(str(self._folder))

@@ -1,4 +1,4 @@
-"""Which of the workers that train together this process is, as TF_CONFIG says. No TensorFlow."""
+"""Reads this process's place among the workers from TF_CONFIG. Does not import TensorFlow."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from zoo.errors import ZooError, one_line
 
 @dataclass(frozen=True)
 class WorkerAddress:
-    """A worker's place among all.
+    """A worker's place among all workers.
 
     Attributes:
-        worker: which it is, from 0.
-        addresses: HOST:PORT of each; a `chief` comes before the workers.
+        worker: Index of this worker, counted from 0.
+        addresses: HOST:PORT of every worker; a `chief` comes first.
     """
 
     worker: int
@@ -23,10 +23,10 @@ class WorkerAddress:
 
 
 def place() -> WorkerAddress:
-    """What TF_CONFIG says.
+    """Reads TF_CONFIG.
 
     Raises:
-        ZooError: it says nothing, or nonsense.
+        ZooError: if TF_CONFIG is missing, not valid JSON, or does not list this worker.
     """
     text = os.environ.get("TF_CONFIG", "")
     try:
@@ -42,10 +42,10 @@ def place() -> WorkerAddress:
     except (ValueError, KeyError, TypeError, AttributeError):
         pass
     raise ZooError(
-        "which worker is this?",
+        "TF_CONFIG is missing or invalid",
         where="TF_CONFIG",
         expected='{"cluster": {"worker": ["HOST:PORT", "HOST:PORT"]}, '
         '"task": {"type": "worker", "index": 0}}',
         got=one_line(text, 200) or "nothing",
-        remedy="start the command once a worker, each with its index",
+        remedy="start the command once per worker, each with its own index",
     )

@@ -1,1 +1,1 @@
-"""The compression table of SqueezeNet's paper, published and ours."""
+"""Compression table of the SqueezeNet paper: published and own results."""

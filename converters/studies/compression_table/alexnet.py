@@ -1,8 +1,8 @@
-"""AlexNet's rows: sizes from what was published of each layer, accuracies from a small AlexNet.
+"""AlexNet rows: sizes from published figures per layer, accuracies from a small AlexNet.
 
-No public weights of AlexNet can be had here. Its sizes are arithmetic on the layers' weights, the
-densities after pruning and the bits of a code as published; a zero pattern costs its entropy. What
-the schemes do to accuracy is shown on a small AlexNet, of a quarter of the channels, trained here.
+No public AlexNet weights are available here. Sizes are computed from the number of weights, the
+density after pruning and the bits per code published for each layer; the pattern of zeros costs its
+entropy. The effect on accuracy is measured on a small AlexNet with a quarter of the channels.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from zoo.errors import ZooError
 from zoo.io.log import Log
 
 PART = "AlexNet: sizes computed from published densities and bits"
-SMALL = "AlexNet of a quarter of the channels, trained here"
+SMALL = "AlexNet with a quarter of the channels, trained here"
 _BIASES = 10_568
 _SCHEMES = {
     "": "float32",
     "-low_rank": "SVD",
     "-pruned": "pruning to the published densities",
-    "-pruned-clustered": "Deep Compression: the same and codes of the published bits",
+    "-pruned-clustered": "Deep Compression: the same pruning and codes of the published bits",
 }
 
 
 def pruned_bytes() -> float:
-    """The weights that are left as float32, the zero pattern's entropy, float32 biases."""
+    """Returns the bytes of remaining float32 weights, the entropy of the zeros, and biases."""
     bits = sum(
         layer.weights * (32 * layer.density + _entropy(layer.density)) for layer in LAYERS.values()
     )
@@ -43,7 +43,7 @@ def pruned_bytes() -> float:
 
 
 def deep_compression_bytes() -> float:
-    """Codes of the published bits and float32 codebooks in place of the float32 weights."""
+    """Returns the bytes of codes, float32 codebooks, the entropy of the zeros, and biases."""
     bits = sum(
         layer.weights * (layer.bits * layer.density + _entropy(layer.density)) + 32 * 2**layer.bits
         for layer in LAYERS.values()
@@ -56,13 +56,18 @@ def _entropy(p: float) -> float:
 
 
 def rows(output: Path, log: Log) -> list[CompressionRow]:
-    """The published network's rows, then those of the small one on each data set."""
-    found = [
+    """Returns the rows of the published network and of the small network on each dataset.
+
+    Args:
+        output: The --output folder with the runs.
+        log: Called with progress messages.
+    """
+    table = [
         CompressionRow(part=PART, name="AlexNet", how="float32 parameters", computed=ALEXNET_BYTES),
         CompressionRow(
             part=PART,
             name="AlexNet, SVD",
-            reason="which layers were split, and their ranks, is not published; see the small one",
+            reason="the split layers and their ranks are not published; see the small network",
         ),
         CompressionRow(
             part=PART,
@@ -73,18 +78,18 @@ def rows(output: Path, log: Log) -> list[CompressionRow]:
         CompressionRow(
             part=PART,
             name="AlexNet, Deep Compression",
-            how="likewise with codes of 8 bits (convolutions) and 5 (dense), which are not entropy "
-            "coded here; the paper's Huffman coding is",
+            how="as above, with codes of 8 bits (convolutions) and 5 bits (dense), without the "
+            "paper's Huffman coding",
             computed=deep_compression_bytes(),
         ),
     ]
     for dataset in DATASETS:
-        found += _small(output, dataset, log)
-    return found
+        table += _small(output, dataset, log)
+    return table
 
 
 def _small(output: Path, name: str, log: Log) -> list[CompressionRow]:
-    found: list[CompressionRow] = []
+    table: list[CompressionRow] = []
     reference = base = None
     for suffix, scheme in _SCHEMES.items():
         title, run_name = f"{DATASETS[name]}, {scheme}", f"alexnet-{name}{suffix}"
@@ -95,7 +100,7 @@ def _small(output: Path, name: str, log: Log) -> list[CompressionRow]:
             content = flatbuffer(run, output, dataset)
             right = scored(content, dataset)
         except ZooError as error:
-            found.append(
+            table.append(
                 CompressionRow(part=SMALL, name=title, reason=reason(error, output, run_name))
             )
             continue
@@ -108,9 +113,9 @@ def _small(output: Path, name: str, log: Log) -> list[CompressionRow]:
         )
         how = f"width {run.config.width:g}; float32 .tflite"
         size = size_of(content)
-        found.append(
+        table.append(
             CompressionRow(
                 part=SMALL, name=title, how=how, size=size, base=base, accuracies=(accuracy,)
             )
         )
-    return found
+    return table

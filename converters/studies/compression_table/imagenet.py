@@ -1,8 +1,8 @@
-"""SqueezeNet 1.0 with its real ImageNet weights: recoded, clustered, and on grids of its own.
+"""SqueezeNet 1.0 with its real ImageNet weights: recoded, clustered and quantized to target sizes.
 
-Grids are fitted to one half of the pictures, without labels, and scored on the other; then the
-halves change places. A row's accuracy is that of all pictures, each scored by the file that has not
-seen it; the larger of the two files gives its size.
+Rate–distortion quantization is fitted to one half of the images, without labels, and scored on the
+other half; then the halves are swapped. The accuracy of a row covers all images, each scored by the
+file that was not fitted to it. Its size is that of the larger file.
 """
 
 from __future__ import annotations
@@ -39,33 +39,33 @@ from zoo.pretrained.transfer import Initial
 PART = "SqueezeNet 1.0 with its real ImageNet weights"
 TARGETS = (450_000, 380_000, 340_000, 300_000)
 _ALSO_INT8 = TARGETS[:2]
-_CALIBRATION = 100  # pictures of a half, for the activations
-_UNIFORM_STEP = 0.15  # of a kernel's standard deviation
+_CALIBRATION = 100  # images of a half, to calibrate the activations
+_UNIFORM_STEP = 0.15  # relative to the standard deviation of a kernel
 _HALVES = ("even", "odd")
 
 
-def rows(start: Initial, pictures: Path, folder: Path, log: Log) -> list[CompressionRow]:
-    """All rows of the part. Files that are in the folder already are not made again.
+def rows(start: Initial, images: Path, folder: Path, log: Log) -> list[CompressionRow]:
+    """Returns all rows of this part. Existing files in the folder are reused.
 
     Args:
-        start: the public weights.
-        pictures: see `zoo.data.imagenet.pictures`.
-        folder: for the files.
-        log: gets the lines of progress.
+        start: Public weights.
+        images: Labeled images, see `zoo.data.imagenet.read_images`.
+        folder: Folder for compressed files and scores.
+        log: Called with progress messages.
 
     Raises:
-        ZooError: what converting, quantizing and scoring raise.
+        ZooError: if converting, quantizing or scoring fails.
     """
-    plain = _kept(folder / "public.tflite", lambda: _converted(start))
+    plain = _cached(folder / "public.tflite", lambda: _converted(start))
     content = plain.read_bytes()
     files: dict[str, tuple[Path, ...]] = {
         "public": (plain,),
-        "clusters64": (_kept(folder / "clusters64.tflite", lambda: _clustered(content, 64)),),
-        "clusters32": (_kept(folder / "clusters32.tflite", lambda: _clustered(content, 32)),),
-        "uniform": (_kept(folder / "uniform.tflite", lambda: _uniform(content)),),
+        "clusters64": (_cached(folder / "clusters64.tflite", lambda: _clustered(content, 64)),),
+        "clusters32": (_cached(folder / "clusters32.tflite", lambda: _clustered(content, 32)),),
+        "uniform": (_cached(folder / "uniform.tflite", lambda: _uniform(content)),),
     }
-    files |= _fitted(content, start, pictures, folder, log)
-    scores = _Scores(folder / "scores", start, pictures, log)
+    files |= _fitted(content, start, images, folder, log)
+    scores = _Scores(folder / "scores", start, images, log)
     scores.add([path for paths in files.values() for path in paths])
     places = {name: [scores.of(path) for path in paths] for name, paths in files.items()}
     sizes = {name: [size_of(path.read_bytes()) for path in paths] for name, paths in files.items()}
@@ -73,30 +73,30 @@ def rows(start: Initial, pictures: Path, folder: Path, log: Log) -> list[Compres
 
 
 def _fitted(
-    content: bytes, start: Initial, pictures: Path, folder: Path, log: Log
+    content: bytes, start: Initial, images: Path, folder: Path, log: Log
 ) -> dict[str, tuple[Path, ...]]:
-    """A file for each half of the pictures, of every target and in int8 of some."""
+    """Returns two files per target, one fitted to each half of the images, some also in int8."""
 
     def path(target: int, half: str, kind: str = "") -> Path:
         return folder / f"rate{target}{kind}-{half}.tflite"
 
     for number, half in enumerate(_HALVES):
-        # The float32 file is written last, so that where it is the other one is too.
+        # The float32 file is written last, so if it exists, the int8 file does too.
         missing = [target for target in TARGETS if not path(target, half).exists()]
         if not missing:
             continue
-        log(f"measuring the network on the {half} pictures")
-        crops = _crops(start, pictures, number)
+        log(f"measuring the network on the {half} images")
+        crops = _crops(start, images, number)
         search = Search(content, crops, "public.tflite")
         for target in missing:
-            log(f"grids for {target:,} bytes, {half} pictures")
-            found = search.to_size(target, packed_size, log)
+            log(f"quantizing to {target:,} bytes, {half} images")
+            quantized = search.to_size(target, packed_size, log)
             if target in _ALSO_INT8:
-                every = max(1, len(crops) // _CALIBRATION)
-                seen = Calibration.of(crops[::every], model_spec(start.model).preprocessing)
-                rounded = quantize.int8(found.content, seen, f"rate{target}")
-                write_bytes(path(target, half, "-int8"), integers(rounded, found.layers))
-            write_bytes(path(target, half), found.content)
+                stride = max(1, len(crops) // _CALIBRATION)
+                calibration = Calibration.of(crops[::stride], model_spec(start.model).preprocessing)
+                int8 = quantize.int8(quantized.content, calibration, f"rate{target}")
+                write_bytes(path(target, half, "-int8"), integers(int8, quantized.layers))
+            write_bytes(path(target, half), quantized.content)
     files = {f"rate{t}": tuple(path(t, half) for half in _HALVES) for t in TARGETS}
     return files | {
         f"rate{t}-int8": tuple(path(t, half, "-int8") for half in _HALVES) for t in _ALSO_INT8
@@ -104,29 +104,29 @@ def _fitted(
 
 
 class _Scores:
-    """Where the right class came, for each picture and crop, kept by the content of the file."""
+    """Cache of the ranks of the correct classes, keyed by the content of each file."""
 
-    def __init__(self, folder: Path, start: Initial, pictures: Path, log: Log):
-        self._start, self._pictures, self._say = start, pictures, log
-        # Other pictures are other scores; a folder of them is told by its name.
-        told = sha256_of(pictures) if pictures.is_file() else str(pictures.resolve())
-        self._folder = folder / sha256(told.encode()).hexdigest()[:16]
+    def __init__(self, folder: Path, start: Initial, images: Path, log: Log):
+        self._start, self._images, self._log = start, images, log
+        # Scores depend on the images. A folder of images is identified by its path.
+        identity = sha256_of(images) if images.is_file() else str(images.resolve())
+        self._folder = folder / sha256(identity.encode()).hexdigest()[:16]
 
     def add(self, files: list[Path]) -> None:
-        """Scores the files that are not known yet."""
-        missing = [path for path in files if not self._kept(path).exists()]
+        """Scores the files that are not in the cache."""
+        missing = [path for path in files if not self._cache_path(path).exists()]
         if not missing:
             return
-        found = scoring.score(self._start, self._pictures, [], missing, None, self._say)
+        scores = scoring.score(self._start, self._images, [], missing, None, self._log)
         for path in missing:
-            with atomic_path(self._kept(path)) as temporary:
-                np.save(temporary, found.places[str(path)], allow_pickle=False)
+            with atomic_path(self._cache_path(path)) as temporary:
+                np.save(temporary, scores.places[str(path)], allow_pickle=False)
 
     def of(self, path: Path) -> np.ndarray:
-        """(pictures, crops): how many classes came before the right one."""
-        return np.asarray(np.load(self._kept(path), allow_pickle=False))
+        """Returns how many classes rank above the correct one, integers (images, crops)."""
+        return np.asarray(np.load(self._cache_path(path), allow_pickle=False))
 
-    def _kept(self, path: Path) -> Path:
+    def _cache_path(self, path: Path) -> Path:
         return self._folder / f"{sha256_of(path)}.npy"
 
 
@@ -144,38 +144,38 @@ def _rows(
             accuracies=_accuracies(places[key], reference),
         )
 
-    found = [
+    table = [
         CompressionRow(
             part=PART,
             name="SqueezeNet",
-            reason="no weights but the compressed ones are public here; those are the next row",
+            reason="no uncompressed weights are available here; the next row has compressed ones",
         ),
         row(
             "public",
             "SqueezeNet, Deep Compression, 8 bit",
             "the public file's weights (675,763 bytes as published), bit by bit, as float32",
         ),
-        row("clusters64", "k-means, 64 values a layer", "the baseline; zeros kept, no fine-tuning"),
-        row("clusters32", "k-means, 32 values a layer", "likewise"),
-        row("uniform", "uniform step of 0.15 σ", "rounding to the nearest, per layer"),
+        row("clusters64", "k-means, 64 values per layer", "baseline; zeros kept, no fine-tuning"),
+        row("clusters32", "k-means, 32 values per layer", "as above"),
+        row("uniform", "uniform step of 0.15 σ", "rounding to nearest, one step per layer"),
     ]
     for target in TARGETS:
         how = f"rate–distortion, at most {target / 1e6:.2f} MB"
         six_bit = target == max(TARGETS)
         name = "SqueezeNet, Deep Compression, 6 bit" if six_bit else how
         how = f"{how}; no labels, no fine-tuning" if six_bit else "as above"
-        found.append(row(f"rate{target}", name, how))
+        table.append(row(f"rate{target}", name, how))
         if target in _ALSO_INT8:
-            how = "activations in int8 too; the codes are the weights"
-            found.append(row(f"rate{target}-int8", "the same as an int8 .tflite", how))
-    return found
+            how = "activations also in int8; the codes are stored as weights"
+            table.append(row(f"rate{target}-int8", "the same as an int8 .tflite", how))
+    return table
 
 
 def _accuracies(places: list[np.ndarray], reference: np.ndarray) -> tuple[ImageAccuracy, ...]:
     odd = np.arange(len(reference)) % 2 == 1
     if len(places) == 1:
         return (_accuracy(places[0], reference, ""),)
-    # The file of the even pictures is scored on the odd ones.
+    # Each file is scored on the half that it was not fitted to.
     crossed = np.where(odd[:, np.newaxis], places[0], places[1])
     return (
         _accuracy(crossed, reference, ""),
@@ -185,11 +185,11 @@ def _accuracies(places: list[np.ndarray], reference: np.ndarray) -> tuple[ImageA
 
 
 def _accuracy(places: np.ndarray, reference: np.ndarray, note: str) -> ImageAccuracy:
-    found = against((places < 1).mean(axis=1), (reference < 1).mean(axis=1), note)
-    return found.model_copy(update={"top5": float((places < 5).mean())})
+    accuracy = against((places < 1).mean(axis=1), (reference < 1).mean(axis=1), note)
+    return accuracy.model_copy(update={"top5": float((places < 5).mean())})
 
 
-def _kept(path: Path, make: Callable[[], bytes]) -> Path:
+def _cached(path: Path, make: Callable[[], bytes]) -> Path:
     if not path.exists():
         write_bytes(path, make())
     return path
@@ -202,16 +202,16 @@ def _converted(start: Initial) -> bytes:
     spec = model_spec(start.model)
     model = build(published_config(spec))
     apply(model, spec.name, start, spec.preprocessing)
-    none = np.zeros((0, *spec.input_shape), np.float32)
-    return Conversions(model, Calibration.of(none, spec.preprocessing)).flatbuffer("float32")
+    unused = np.zeros((0, *spec.input_shape), np.float32)  # float32 needs no calibration
+    return Conversions(model, Calibration.of(unused, spec.preprocessing)).flatbuffer("float32")
 
 
-def _crops(start: Initial, pictures: Path, half: int) -> np.ndarray:
+def _crops(start: Initial, images: Path, half: int) -> np.ndarray:
     spec = model_spec(start.model)
     height, width, _ = spec.input_shape
     crops = [
-        imagenet.central_crops(imagenet.decode(picture), height, width)[0]
-        for number, picture in enumerate(imagenet.pictures(pictures))
+        imagenet.central_crops(imagenet.decode(image), height, width)[0]
+        for number, image in enumerate(imagenet.read_images(images))
         if number % 2 == half
     ]
     return imagenet.normalize(np.stack(crops), spec.preprocessing)

@@ -1,4 +1,4 @@
-"""What was published: the table's figures, and AlexNet's layers after Deep Compression."""
+"""Published figures: the table of the paper and AlexNet's layers after Deep Compression."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ _PAPER = "Iandola et al. 2016, table 2"
 
 @dataclass(frozen=True)
 class PublishedSize:
-    """A row of the paper's table: MB (10⁶ bytes), accuracies in percent on ImageNet's 50,000."""
+    """A row of the paper's table.
+
+    Attributes:
+        size_mb: Model size in MB (10⁶ bytes).
+        top1: Top-1 accuracy in percent, on the 50,000 ImageNet validation images.
+        top5: Top-5 accuracy in percent, on the same images.
+        source: Paper and table.
+    """
 
     size_mb: float
     top1: float
@@ -31,10 +38,13 @@ PUBLISHED: dict[str, PublishedSize] = {
 
 @dataclass(frozen=True)
 class PublishedLayer:
-    """Weights; density after pruning (Han et al. 2015, table 4); bits of a code (Han et al. 2016).
+    """One layer of AlexNet.
 
-    The densities are of arXiv:1506.02626, the bits (8 in convolutions, 5 in dense layers) of
-    arXiv:1510.00149, section 5.
+    Attributes:
+        weights: Number of weights.
+        density: Share of weights left after pruning (Han et al. 2015, arXiv:1506.02626, table 4).
+        bits: Bits per code, 8 in convolutions and 5 in dense layers (Han et al. 2016,
+            arXiv:1510.00149, section 5).
     """
 
     weights: int

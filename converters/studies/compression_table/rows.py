@@ -1,4 +1,4 @@
-"""Rows of the table, and the table in Markdown. No TensorFlow."""
+"""Rows of the compression table and their Markdown. No TensorFlow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zoo.stats import paired
 
 
 class Size(Strict):
-    """Bytes of one file: as it is, in a zip (deflate), and in the download container."""
+    """Size of one file in bytes: plain, as a ZIP (deflate), and as a download container."""
 
     flatbuffer: int
     zip: int
@@ -23,7 +23,17 @@ class Size(Strict):
 
 
 class ImageAccuracy(Strict):
-    """Shares of pictures, 0 to 1, and the paired difference of top-1 from the float network's."""
+    """Accuracy on a set of images and its paired difference from the float network.
+
+    Attributes:
+        pictures: Number of images.
+        top1: Top-1 accuracy, 0 to 1.
+        top5: Top-5 accuracy, 0 to 1.
+        difference: Top-1 minus that of the float network on the same images.
+        low: Lower bound of the 95 % confidence interval of `difference`.
+        high: Upper bound of the interval.
+        note: Which images were used, if not all.
+    """
 
     pictures: int
     top1: float
@@ -35,17 +45,17 @@ class ImageAccuracy(Strict):
 
 
 class CompressionRow(Strict):
-    """One network compressed in one way.
+    """One network compressed with one method.
 
     Attributes:
-        part: heading of the table that it belongs to.
-        name: of the row; one of `PUBLISHED` where the paper has it.
-        how: ours, in a few words.
-        size: of the file; None where nothing was built.
-        computed: bytes by arithmetic, where nothing was built.
-        base: bytes that the ratio is of; None for AlexNet's.
-        accuracies: the first is the row's; others have notes.
-        reason: why there is no row.
+        part: Heading of the table that the row belongs to.
+        name: Name of the row; a key of `PUBLISHED` if the paper has the row.
+        how: Short description of our method.
+        size: Sizes of the file, None if no file was built.
+        computed: Computed size in bytes if no file was built.
+        base: Size in bytes that the compression ratio refers to. None means float32 AlexNet.
+        accuracies: The first is that of the row; further ones have notes.
+        reason: Why the row has no results.
     """
 
     part: str
@@ -59,7 +69,7 @@ class CompressionRow(Strict):
 
 
 def size_of(content: bytes) -> Size:
-    """The three sizes of a flatbuffer."""
+    """Returns the three sizes of a flatbuffer."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as file:
         file.writestr("model.tflite", content)
@@ -67,7 +77,13 @@ def size_of(content: bytes) -> Size:
 
 
 def against(right: np.ndarray, reference: np.ndarray, note: str = "") -> ImageAccuracy:
-    """An accuracy beside the float network's on the same images, as `zoo.stats.paired`."""
+    """Compares an accuracy with that of the float network on the same images.
+
+    Args:
+        right: Per image, whether the prediction is right, or its share of right crops, (images,).
+        reference: The same for the float network.
+        note: Which images were used, if not all.
+    """
     difference, low, high = paired(right, reference)
     return ImageAccuracy(
         pictures=len(right),
@@ -80,7 +96,7 @@ def against(right: np.ndarray, reference: np.ndarray, note: str = "") -> ImageAc
 
 
 def markdown(rows: Sequence[CompressionRow]) -> str:
-    """A table for each part, in the rows' order."""
+    """Returns one table per part, with rows and parts in the given order."""
     parts = dict.fromkeys(row.part for row in rows)
     return "\n\n".join(
         f"## {part}\n\n" + _table([row for row in rows if row.part == part]) for part in parts
@@ -90,13 +106,13 @@ def markdown(rows: Sequence[CompressionRow]) -> str:
 def _table(rows: Iterable[CompressionRow]) -> str:
     lines = [
         "| | published: MB (× smaller than AlexNet), top-1 / top-5 | .tflite MB | zip MB | "
-        "**container MB** | × smaller | top-1 / top-5 % | top-1 against float, paired,"
-        " 95 % | how |",
+        "**container MB** | × smaller | top-1 / top-5 % | top-1 minus float, paired, with 95 %"
+        " confidence interval | method |",
         "|---|---|---:|---:|---:|---:|---|---|---|",
     ]
     for row in rows:
         if row.reason is not None:
-            reason = row.reason.replace("|", r"\|")  # an error's parts are divided by it
+            reason = row.reason.replace("|", r"\|")  # it separates the parts of an error
             lines.append(f"| {row.name} | {_published(row.name)} | | | | | | | {reason} |")
             continue
         if row.size is not None:

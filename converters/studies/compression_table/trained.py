@@ -1,4 +1,4 @@
-"""Networks that were trained here, on grids of their own, scored on their test images."""
+"""Quantizes our own trained networks for rate and distortion and scores them on test images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from converters.conversion.from_keras import Conversions
 from converters.conversion.quantize import Calibration
 from converters.packing.pack import packed_size
-from converters.rate_distortion.conversions import IMAGES, pictures
+from converters.rate_distortion.conversions import IMAGES, sample_images
 from converters.rate_distortion.search import Search
 from converters.studies.compression_table.commands import DATASETS, MODELS, commands
 from converters.studies.compression_table.rows import (
@@ -27,23 +27,29 @@ from zoo.pretrained.transfer import of_dataset
 from zoo.runtime.sandbox import Sandbox
 from zoo.schema.run import Run
 
-PART = "Trained here: at least 10 times smaller than float32, within 0.5 point"
-RATIOS = (10.2, 16.0, 24.0)  # float32 .tflite over container; the first a little above 10
+PART = "Trained here: at least 10 times smaller than float32, within 0.5 points"
+RATIOS = (10.2, 16.0, 24.0)  # float32 .tflite / container; the first is a little above 10
 
 
 def rows(output: Path, folder: Path, log: Log) -> list[CompressionRow]:
-    """The rows of every model and data set; a run that is missing is a row with its reason."""
-    found: list[CompressionRow] = []
+    """Returns the rows of all models and datasets. A missing run becomes a row with a reason.
+
+    Args:
+        output: The --output folder with the runs.
+        folder: Folder for compressed files, which are reused if they exist.
+        log: Called with progress messages.
+    """
+    table: list[CompressionRow] = []
     for dataset in DATASETS:
         for model in MODELS:
             name = f"{model}-{dataset}"
             try:
-                found += _of_run(output, folder, name, log)
+                table += _of_run(output, folder, name, log)
             except ZooError as error:
-                found.append(
+                table.append(
                     CompressionRow(part=PART, name=name, reason=reason(error, output, name))
                 )
-    return found
+    return table
 
 
 def _of_run(output: Path, folder: Path, name: str, log: Log) -> list[CompressionRow]:
@@ -52,11 +58,10 @@ def _of_run(output: Path, folder: Path, name: str, log: Log) -> list[Compression
     content = flatbuffer(run, output, dataset)
     log(f"{name}: scoring float32")
     right = scored(content, dataset)
-    where = DATASETS[run.dataset]
-    found = [
+    table = [
         CompressionRow(
             part=PART,
-            name=f"{run.config.model} on {where}",
+            name=f"{run.config.model} on {DATASETS[run.dataset]}",
             how=f"float32, {run.recipe.epochs} epochs",
             size=size_of(content),
             base=len(content),
@@ -67,12 +72,12 @@ def _of_run(output: Path, folder: Path, name: str, log: Log) -> list[Compression
     for ratio in RATIOS:
         path = folder / f"{name}-{run.weights_sha256[:12]}-{ratio:g}.tflite"
         if not path.exists():
-            search = search or Search(content, pictures(dataset), name)
-            log(f"{name}: grids for a container of 1/{ratio:g} of the float32 file")
-            small = search.to_size(int(len(content) / ratio), packed_size, log)
-            write_bytes(path, small.content)
+            search = search or Search(content, sample_images(dataset), name)
+            log(f"{name}: quantizing for a container of 1/{ratio:g} of the float32 file")
+            quantized = search.to_size(int(len(content) / ratio), packed_size, log)
+            write_bytes(path, quantized.content)
         size = size_of(path.read_bytes())
-        found.append(
+        table.append(
             CompressionRow(
                 part=PART,
                 name=f"rate–distortion, 1/{len(content) / size.container:.1f} of float32",
@@ -82,25 +87,31 @@ def _of_run(output: Path, folder: Path, name: str, log: Log) -> list[Compression
                 accuracies=(against(scored(path.read_bytes(), dataset), right),),
             )
         )
-    return found
+    return table
 
 
 def reason(error: ZooError, output: Path, name: str) -> str:
-    """Why there is no row of a run; where the run is missing, what makes it."""
+    """Returns why a run has no results. For a missing run, it includes the command to create it.
+
+    Args:
+        error: Error raised for the run.
+        output: The --output folder with the runs.
+        name: Name of the run.
+    """
     if (output / "runs" / name / "run.json").exists():
         return str(error)
-    return f"there is no such run, or it is not finished; it is made by `{commands()[name]}`"
+    return f"no such run, or it is not finished; create it with `{commands()[name]}`"
 
 
 def flatbuffer(run: Run, output: Path, dataset: data.Dataset) -> bytes:
-    """A run as a float32 `.tflite`."""
+    """Returns a run as a float32 `.tflite`."""
     model = runs.keras_model(run, output / "runs" / run.name)
-    none = dataset.normalize(dataset.train.images[:1])
-    return Conversions(model, Calibration.of(none, of_dataset(dataset))).flatbuffer("float32")
+    unused = dataset.normalize(dataset.train.images[:1])  # float32 needs no calibration
+    return Conversions(model, Calibration.of(unused, of_dataset(dataset))).flatbuffer("float32")
 
 
 def scored(content: bytes, dataset: data.Dataset) -> np.ndarray:
-    """bool (n,): which test images a file gets right on LiteRT with XNNPACK."""
+    """Returns which test images a file classifies correctly on LiteRT with XNNPACK, bool (n,)."""
     with tempfile.TemporaryDirectory() as scratch, Sandbox("litert") as runner:
         path = Path(scratch, "model.tflite")
         write_bytes(path, content)

@@ -50,13 +50,14 @@ def test_a_key_dialog_that_is_accepted_meanwhile(bench: Bench):
 
         found = wireless.connect(bench.adb, phone.serial, log=accept)
         assert found.usable
-        assert told == ["device unauthorized: unlock the phone and accept the key dialog on it"]
+        assert told == ["device unauthorized: unlock the phone and accept the USB debugging prompt"]
         bench.server.run("disconnect", phone.serial)
 
 
 def test_a_key_dialog_that_nobody_accepts(bench: Bench):
     with VirtualPhone(PhoneProfile(auth="unauthorized")) as phone:
-        with pytest.raises(ZooError, match=r"does not let.*unauthorized.*accept the key dialog"):
+        why = r"has not authorized.*unauthorized.*accept the USB debugging prompt"
+        with pytest.raises(ZooError, match=why):
             wireless.connect(bench.adb, phone.serial, wait_s=60, log=lambda _: bench.clock.skip(60))
         phone.authorize()
         assert wireless.connect(bench.adb, phone.serial).usable, "accepted later, it is there"
@@ -88,7 +89,7 @@ def test_from_the_cable_to_wifi(bench: Bench):
 def test_a_phone_without_wifi(bench: Bench):
     with bench.phone(wifi="") as phone:
         usb = next(one for one in bench.adb.devices() if one.serial == phone.serial)
-        with pytest.raises(ZooError, match=r"no Wi-Fi address.*turn its Wi-Fi on"):
+        with pytest.raises(ZooError, match=r"no Wi-Fi address.*turn on its Wi-Fi"):
             wireless.over_usb(bench.adb, usb)
         assert not [entry for entry in phone.log if entry.text.startswith("tcpip")]
 
@@ -200,26 +201,26 @@ def test_the_commands(command):
         port = free_port()
         done = command("phone", "connect", f"--usb={phone.serial}", f"--port={port}", **adb.env)
         assert done.returncode == 0, done.stderr
-        assert "Unplug the cable" in done.stdout
+        assert "unplug the cable" in done.stdout
         with VirtualPhone(PhoneProfile(auth="unauthorized")) as shy:
             done = command("phone", "connect", shy.serial, "--wait_secs=0.5", **adb.env)
             assert done.returncode == 1
-            assert "accept the key dialog" in done.stdout + done.stderr
+            assert "accept the USB debugging prompt" in done.stdout + done.stderr
             done = command("phone", "list", **adb.env)
             assert done.returncode == 0, "one is usable"
             rows = {line.split()[0]: line for line in done.stdout.splitlines()}
             assert set(rows) == {phone.serial, shy.serial, f"127.0.0.1:{port}"}
             assert rows[phone.serial].split()[1:] == [device_id(phone.serial), "device", "VP865"]
-            assert "unauthorized" in rows[shy.serial] and "key dialog" in rows[shy.serial]
+            assert "unauthorized" in rows[shy.serial] and "USB debugging prompt" in rows[shy.serial]
 
 
 def test_wrong_arguments(command):
     for words, said in (
-        ((), "no sub-command"),
+        ((), "a subcommand is required"),
         (("lst",), "did you mean list"),
         (("connect",), "wrong arguments"),
-        (("pair", "h:1", "734182", "x"), "3 of them"),
-        (("pair", "h:1"), "no pairing code"),
+        (("pair", "h:1", "734182", "x"), "3 arguments"),
+        (("pair", "h:1"), "a pairing code is required"),
         (("doctor", "--sample_secs=0"), "sample_secs"),
     ):
         done = command("phone", *words)

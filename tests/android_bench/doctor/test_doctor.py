@@ -65,16 +65,18 @@ def test_a_healthy_phone(bench: Bench):
     told = {c.name: c.found for c in found.checks}
     assert told["Android"].startswith("11 (SDK 30), Virtual/")
     assert told["graphics"] == (
-        "Qualcomm Adreno (TM) 650, OpenGL ES 3.2 V@0502.0 (GIT@a2a4f8e), OpenCL is there"
+        "Qualcomm Adreno (TM) 650, OpenGL ES 3.2 V@0502.0 (GIT@a2a4f8e), OpenCL available"
     )
-    assert told["cores"] == "--cores takes little, big, prime"
+    assert told["cores"] == "--cores accepts little, big, prime"
     assert told["screen"] == "off"
     assert re.fullmatch(r"readable, -\d+ to -\d+, \d+ change\(s\), every 0\.[1-3] s",
                         told["current_now"])  # fmt: skip
     assert re.fullmatch(r"readable, 3\.9\d V", told["voltage_now"])
-    assert told["fixed performance"] == "Android offers it"
+    assert told["fixed performance"] == "supported"
     # This computer runs no program for ARM: the loop stands in, and says so.
-    pace = re.match(r"(?:loop|native).* a row every (\d+) ms, 100 asked$", told["sampler"])
+    pace = re.match(
+        r"(?:loop|native).*, one sample per (\d+) ms, 100 ms requested$", told["sampler"]
+    )
     assert pace is not None and int(pace[1]) == 100
     assert not [c for c in found.checks if c.level == "problem"]
     lines = list(found.lines())
@@ -96,7 +98,7 @@ PHONES: dict[str, tuple[dict, dict, str]] = {
         {**STILL, "usb_powered": True},
         {
             "charging": ("problem", "powered by USB", "unplug"),
-            "current_now": ("unknown", "stood still", "--sample_secs=30"),
+            "current_now": ("unknown", "constant at", "--sample_secs=30"),
         },
         "yes no yes",
     ),
@@ -119,8 +121,8 @@ PHONES: dict[str, tuple[dict, dict, str]] = {
     "nonsense": (
         {**STILL, "files": files(voltage_now="41\n", current_now="-2147483648\n")},
         {
-            "voltage_now": ("problem", "in no known unit", ""),
-            "current_now": ("problem", "never holds a value", "another phone"),
+            "voltage_now": ("problem", "not plausible in any unit", ""),
+            "current_now": ("problem", "never contains a value", "another phone"),
         },
         "yes no yes",
     ),
@@ -140,8 +142,8 @@ PHONES: dict[str, tuple[dict, dict, str]] = {
             "battery level": ("note", "12 %", "charge it"),
             "thermal status": ("note", "1 (light)", "let it cool"),
             "storage": ("note", "94 MB free", "free some"),
-            "fixed performance": ("note", "not before Android 11", ""),
-            "screen": ("note", "on", "switch it off"),
+            "fixed performance": ("note", "requires Android 11", ""),
+            "screen": ("note", "on", "turn it off"),
             "cores": ("note", "prime: the phone refuses the mask 80", ""),
             "clocks": ("note", "capped: cores 7 to 1900000 of 2841600", "let it cool"),
         },
@@ -158,11 +160,11 @@ PHONES: dict[str, tuple[dict, dict, str]] = {
             "clusters": (Cluster((0, 1, 2, 3), 1_804_800), Cluster((4, 7), 2_000_000)),
         },
         {
-            "exit codes": ("note", "no shell_v2, as before Android 7", ""),
+            "exit codes": ("note", "no shell_v2, which needs Android 7", ""),
             "thermal status": ("note", "no thermal service", ""),
             "graphics": ("unknown", "neither a GPU", "--delegate=gpu"),
             "cores": ("note", "prime: the phone has no prime core", ""),
-            "screen": ("note", "not told", ""),
+            "screen": ("note", "not reported", ""),
         },
         "yes yes unknown",
     ),
@@ -171,7 +173,7 @@ PHONES: dict[str, tuple[dict, dict, str]] = {
         {
             "thermal status": ("problem", "3 (severe)", "let it cool"),
             "storage": ("problem", "31 MB free", "free some"),
-            "graphics": ("note", "no OpenCL library seen", ""),
+            "graphics": ("note", "no OpenCL library found", ""),
         },
         "no no no",
     ),
@@ -182,9 +184,9 @@ PHONES: dict[str, tuple[dict, dict, str]] = {
             "clusters": (Cluster((0, 1, 2, 3), 1_804_800),),
         },
         {
-            "benchmark_model": ("problem", "no ready-made benchmark_model", "--benchmark_binary"),
-            "graphics": ("problem", "is software", "real phone"),
-            "cores": ("note", "all are alike", ""),
+            "benchmark_model": ("problem", "no prebuilt benchmark_model", "--benchmark_binary"),
+            "graphics": ("problem", "is a software renderer", "real phone"),
+            "cores": ("note", "all cores are identical", ""),
         },
         "no no no",
     ),
@@ -200,7 +202,7 @@ PHONES: dict[str, tuple[dict, dict, str]] = {
     ),
     "unauthorized": (
         {"auth": "unauthorized"},
-        {"adb": ("problem", "unauthorized", "accept the key dialog")},
+        {"adb": ("problem", "unauthorized", "accept the USB debugging prompt")},
         "no no no",
     ),
 }
@@ -235,7 +237,7 @@ def test_offline(bench: Bench):
     found = examined(bench, {}, leave)
     assert answers(found) == "no no no"
     assert [c.name for c in found.checks] == ["adb"]
-    assert "connect it again" in found.checks[0].remedy
+    assert "reconnect it" in found.checks[0].remedy
 
 
 def test_a_su_is_looked_for_and_not_run(bench: Bench):
@@ -244,7 +246,7 @@ def test_a_su_is_looked_for_and_not_run(bench: Bench):
         program.write_text("#!/bin/sh\ntouch /data/local/tmp/su_was_run\n")
         program.chmod(0o755)
 
-    assert "there is a su" in check(examined(bench, ALL_WELL, install), "root").found
+    assert "su found" in check(examined(bench, ALL_WELL, install), "root").found
 
 
 def test_another_benchmark_is_left_alone(bench: Bench):
@@ -253,7 +255,7 @@ def test_another_benchmark_is_left_alone(bench: Bench):
         found = diagnosed(bench, phone)
         assert answers(found) == "no no no"
         assert "another benchmark" in check(found, "other runs").found
-        assert check(found, "other runs").remedy == "wait for it, or end it"
+        assert check(found, "other runs").remedy == "wait for it to finish, or end it"
         assert len(phone.commands()) == commands, "not a command, which would spoil its figures"
 
 
@@ -262,7 +264,7 @@ def test_another_computers_job_goes_on(bench: Bench):
         Jobs(Link(bench.adb, phone.serial), ROOT).start("sleep 3330", 5000)
         before = sorted(path.name for path in phone.path(f"{ROOT}/jobs").iterdir())
         found = diagnosed(bench, phone, sample_s=0.5)
-        assert "1 job(s) of ours run" in check(found, "other runs").found
+        assert "1 benchmark job(s) running" in check(found, "other runs").found
         assert check(found, "other runs").level == "note"
         assert phone.wait_for_process("sleep 3330")
         assert sorted(path.name for path in phone.path(f"{ROOT}/jobs").iterdir()) == before

@@ -63,7 +63,7 @@ def test_a_file_that_its_manifest_does_not_describe_is_refused(digits, tmp_path)
         shutil.copy(digits / "artifacts" / f"{PRUNED}-int8.{suffix}", tmp_path)
     path = tmp_path / f"{PRUNED}-int8.tflite"
     path.write_bytes(path.read_bytes() + b"\0")
-    with pytest.raises(ZooError, match="not the one its manifest describes"):
+    with pytest.raises(ZooError, match="does not match its manifest"):
         candidates([f"{PRUNED}-int8"], tmp_path)
 
 
@@ -74,13 +74,19 @@ def test_pixels_are_not_normalized_by_nonsense(field, value):
     told = artifact("net-digits-int8", preprocessing=rule, inputs=(pixels,))
     assert bench.test_split(told).std == 60.0
     told.preprocessing[field] = [value]
-    with pytest.raises(ZooError, match=f"does not say how to score it.*{field}"):
+    with pytest.raises(ZooError, match=f"does not say how to score the model.*{field}"):
         bench.test_split(told)
 
 
 def test_unknown_artifact_names_the_nearest(digits):
     with pytest.raises(ZooError, match=f"did you mean {PRUNED}-int8"):
         candidates([f"{PRUNED}-int9"], digits / "artifacts")
+
+
+def test_no_checkpoint_is_proposed_for_an_artifact(tmp_path):
+    with pytest.raises(ZooError, match="unknown artifact") as near:
+        candidates(["resnet20-fashion_mnist-checkpoin"], tmp_path)
+    assert "-checkpoint" not in str(near.value)
 
 
 def test_command_writes_rows_and_says_that_there_is_no_phone(command, digits, tmp_path):

@@ -130,7 +130,7 @@ def test_the_pictures_differ_and_are_drawn_by_the_seed(folder: Path, references:
 @pytest.mark.slow
 def test_a_seed_draws_the_same_pictures_again(folder: Path, references: References):
     (case,) = cases(folder, "tiny-int8", "none")
-    with References(OutputImages(count=2, seed=references.pictures.seed)) as other:
+    with References(OutputImages(count=2, seed=references.selection.seed)) as other:
         again = {sha256 for _, sha256 in other.of(case).inputs}
     assert again == {sha256 for _, sha256 in references.of(case).inputs}
 
@@ -166,9 +166,9 @@ def test_a_broken_gpu_is_found(
 @pytest.mark.parametrize(
     ("profile", "reason"),
     [
-        ({"gpu_error": "nan"}, r"picture 1 of 2: an output holds NaN.*10 of 10"),
-        ({"gpu_error": "short"}, r"picture 1 of 2: an output of a wrong size.*40 bytes.*20 bytes"),
-        ({"gpu_error": "unwritten"}, r"picture 1 of 2: benchmark_model saved no output"),
+        ({"gpu_error": "nan"}, r"image 1 of 2: the output contains NaN.*10 of 10"),
+        ({"gpu_error": "short"}, r"image 1 of 2: unexpected output size.*40 bytes.*20 bytes"),
+        ({"gpu_error": "unwritten"}, r"image 1 of 2: benchmark_model saved no output"),
         pytest.param({"gpu": "silent_cpu"}, r"the model ran on the CPU", marks=pytest.mark.slow),
         pytest.param({"gpu": "refused"}, r"Failed to apply GPU delegate", marks=pytest.mark.slow),
         ({"build_output_filepath": False}, r"can't save outputs.*--benchmark_binary"),
@@ -223,7 +223,7 @@ def test_given_pictures(bench: Bench, folder: Path, tmp_path: Path):
         pytest.raises(ZooError) as told,
     ):
         nowhere.of(cases(folder, "unknown", "none")[0])
-    assert "no such pictures" in str(told.value)
+    assert "no such images" in str(told.value)
 
 
 def test_a_lost_phone_gives_a_row_for_each_case(bench: Bench, folder: Path, references: References):
@@ -237,7 +237,7 @@ def test_a_lost_phone_gives_a_row_for_each_case(bench: Bench, folder: Path, refe
         phone.on_command("--graph=", leave)
         rows = outputs(bench, phone, compared, references)
         bench.clock.normal()
-    assert "left in mid-run" in only_reason(rows[0])
+    assert "phone lost during the run" in only_reason(rows[0])
     assert all("the phone is gone" in only_reason(row) for row in rows[1:])
     with bench.phone(auth="unauthorized") as phone:
         rows = outputs(bench, phone, compared, references)
@@ -258,7 +258,7 @@ def test_what_is_recorded_is_not_compared_again(
         first, *others = rows
         assert isinstance(first, Measurement) and first.valid
         assert recorder.processes([], others) == 1
-    assert "outputs agree with the host on 2 of 2 pictures, largest difference 0" in said[0]
+    assert "outputs agree with the host on 2 of 2 images, largest difference 0" in said[0]
     assert said[1].startswith("  FAILED tiny-float32")
     (left,) = recorder.uncompared(compared * 2, first.device.id)
     assert left.configuration.delegate == "gpu"
@@ -315,7 +315,7 @@ def test_values_are_dequantized(dtype: str):
     assert byte_size(tensor) == len(raw)
     expected = [0, 5, 100] if scale is None else [-0.75, 0.5, 24.25]
     assert values(raw, tensor).tolist() == expected
-    with pytest.raises(ZooError, match="wrong size"):
+    with pytest.raises(ZooError, match="unexpected output size"):
         values(raw[:-1], tensor)
 
 
@@ -331,5 +331,5 @@ def test_comparison():
     picture = TensorInfo(name="x", shape=(1, 3, 1, 2), dtype="float32")
     assert compare([np.arange(6.0)], [np.arange(6.0)], picture).top1_agreement is None
     text = TensorInfo(name="x", shape=(1,), dtype="object")
-    with pytest.raises(ZooError, match="no numbers"):
+    with pytest.raises(ZooError, match="not numeric"):
         values(b"", text)

@@ -155,9 +155,9 @@ def test_masks(clusters, wanted, expected):
 @pytest.mark.parametrize(
     ("clusters", "wanted", "message"),
     [
-        ([], "big", "does not tell its clusters"),
-        ([CpuCluster("cores ?", 2_000_000, None, None)], "big", "does not tell"),
-        (SD865[:1], "big", "all are alike"),
+        ([], "big", "does not report its CPU clusters"),
+        ([CpuCluster("cores ?", 2_000_000, None, None)], "big", "does not report"),
+        (SD865[:1], "big", "all cores are identical"),
         (SD865[:2], "prime", "no prime core.*--cores=big"),
         (SD865, "huge", "unknown --cores 'huge'"),
         (SD865, "0", "unknown --cores"),

@@ -115,20 +115,26 @@ def rewritten(column, change):
 
 
 REFUSED = {
-    "charging": (Phone(), rewritten(2, lambda at, x: 400_000 + int(x) // 9), "charg|no phone"),
+    "charging": (
+        Phone(), rewritten(2, lambda at, x: 400_000 + int(x) // 9),
+        "was charging|not plausible for a phone",
+    ),
     "charged in between": (
-        Phone(), rewritten(2, lambda at, x: 90_000 if 0.5 < at < 0.52 else x), "was charged",
+        Phone(), rewritten(2, lambda at, x: 90_000 if 0.5 < at < 0.52 else x), "was charging",
     ),
     "always 0": (Phone(), rewritten(2, lambda at, x: 0), "always 0"),
     "unsupported": (Phone(), rewritten(2, lambda at, x: -(2**31)), "always 0|can't be read"),
-    "stands still": (Phone(), rewritten(2, lambda at, x: -412_000), "stands still"),
+    "stands still": (Phone(), rewritten(2, lambda at, x: -412_000), "does not update"),
     "no load": (Phone(load_w=0.6), None, "does not change"),
-    "gauge too slow": (Phone(period_s=10, load_s=60), None, "too few readings|stands still"),
+    "gauge too slow": (Phone(period_s=10, load_s=60), None, "too few readings|does not update"),
     "load too short": (Phone(load_s=20), None, "too short"),
     "uncertain": (Phone(idle_w=1, load_w=2.6, noise=0.02, drift_w=0.4), None, "too uncertain"),
     "below the noise": (Phone(idle_w=3, load_w=3.1, noise=0.1), None, "below the noise|not change"),
-    "nonsense volts": (Phone(), rewritten(3, lambda at, x: 12), "no known unit"),
-    "no unit fits": (Phone(amps=1e-4, counter_step_uah=0, load_w=4), None, "fits|no phone"),
+    "nonsense volts": (Phone(), rewritten(3, lambda at, x: 12), "voltage is not plausible"),
+    "no unit fits": (
+        Phone(amps=1e-4, counter_step_uah=0, load_w=4), None,
+        "two units|not plausible for a phone",
+    ),
     "the counter disagrees": (
         Phone(counter_step_uah=1), rewritten(4, lambda at, x: 3_000_000 - round(90_000 * at)),
         "contradict",

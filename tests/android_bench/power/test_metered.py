@@ -67,11 +67,11 @@ def test_windows():
 @pytest.mark.parametrize(
     ("marks", "inferences_s", "message"),
     [
-        ("", 1, "not noted to its end.*nothing"),
-        (MARKS.replace("done 135.60\n", ""), 1, "not noted"),
-        (MARKS.replace("end", "emd"), 1, "not noted"),
-        (MARKS.replace("105.50", "39.00"), 1, "not noted"),
-        ("idle 1.00\n" + MARKS, 1, "not noted"),
+        ("", 1, "timestamps of the run are incomplete.*nothing"),
+        (MARKS.replace("done 135.60\n", ""), 1, "timestamps of the run are incomplete"),
+        (MARKS.replace("end", "emd"), 1, "timestamps of the run are incomplete"),
+        (MARKS.replace("105.50", "39.00"), 1, "timestamps of the run are incomplete"),
+        ("idle 1.00\n" + MARKS, 1, "timestamps of the run are incomplete"),
         (MARKS, 65.51, "clock is wrong"),
     ],
 )

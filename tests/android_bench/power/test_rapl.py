@@ -203,7 +203,8 @@ def test_a_load_between_rests(powercap):
 )
 def test_a_load_that_can_not_be_told(powercap, load_w, after_w, why):
     recording, (before, load, after) = played(powercap, load_w, 0.05, after_w)
-    with pytest.raises(PowerProblem, match=f"{why}.*nothing else run on this computer") as raised:
+    why = f"{why}.*nothing else running on this computer"
+    with pytest.raises(PowerProblem, match=why) as raised:
         rapl.energy(recording, before, load, after, runs=1)
     assert "screen" not in str(raised.value)
 
@@ -227,7 +228,7 @@ ALWAYS = Window(0.0, float("inf"))
 
 
 def test_counters_that_stand_still(powercap):
-    with pytest.raises(PowerProblem, match="stand still"):
+    with pytest.raises(PowerProblem, match="do not change"):
         recorded(powercap).power(ALWAYS, "load")
 
 
@@ -252,10 +253,10 @@ def test_counters_that_go_away(powercap):
 def test_no_powercap(tmp_path):
     with pytest.raises(PowerProblem, match=r"got: no powercap.*to do: sudo modprobe"):
         Rapl(tmp_path / "powercap")
-    with pytest.raises(PowerProblem, match="no package among"):
+    with pytest.raises(PowerProblem, match="no package domain"):
         Rapl(tmp_path)
     domain(tmp_path, "intel-rapl:0", "psys")
-    with pytest.raises(PowerProblem, match="no package among"):
+    with pytest.raises(PowerProblem, match="no package domain"):
         Rapl(tmp_path)
 
 

@@ -225,7 +225,7 @@ def test_unauthorized(bench: Bench):
         assert bench.clock.now() - before_s < SHORT.tolerance_s, "no waiting for what can't help"
     assert len(rows) == 2
     for row in rows:
-        assert "unauthorized" in only_reason(row) and "key dialog" in row.reasons[0]
+        assert "unauthorized" in only_reason(row) and "USB debugging prompt" in row.reasons[0]
         assert row.device.id == device_id(phone.serial)
 
 
@@ -273,7 +273,7 @@ def test_unplugged_in_mid_run(bench: Bench):
         bench.clock.normal()
         rows += bench.measure(second, "none")
     assert [row.valid for row in rows] == [False, False, False, True]
-    assert "left in mid-run" in only_reason(rows[0])
+    assert "phone lost during the run" in only_reason(rows[0])
     for row in rows[1:3]:
         assert "not measured" in only_reason(row)
     # Once for the run and once for the rest, which is not waited for one by one.
@@ -322,7 +322,7 @@ def test_back_too_late_costs_one_case(bench: Bench):
         bench.during_run(phone, leave)
         rows = bench.measure(phone, "none", "none", log=come_back)
         assert left_on(phone) == []
-    assert "left in mid-run" in only_reason(rows[0])
+    assert "phone lost during the run" in only_reason(rows[0])
     assert rows[1].valid, rows[1].reasons
 
 
@@ -364,7 +364,7 @@ def test_frozen_in_mid_run(bench: Bench):
         bench.during_run(phone, freeze)
         rows = bench.measure(phone, "none", "none")
         phone.thaw()
-    assert "does not answer" in only_reason(rows[0])
+    assert "does not respond" in only_reason(rows[0])
     assert len(rows) == 2 and not rows[1].valid
 
 

@@ -40,12 +40,12 @@ def keep_busy(phone):
 @pytest.mark.parametrize(
     ("event", "reason"),
     [
-        (throttle, "throttled: the clock of core 7 was cut to 1900800 kHz"),
+        (throttle, "throttled: clock limit of core 7 dropped to 1900800 kHz"),
         (heat, r"throttled: thermal status 2 \(moderate\)"),
-        (limit_gpu, "throttled: the GPU was cut to its level 3"),
-        (lambda phone: phone.jump_clock(90), r"clock jumped: by \+(89|9[01])\.\d\d s"),
-        (lambda phone: phone.jump_clock(-5), r"clock jumped: by -[456]\.\d\d s"),
-        (keep_busy, r"other load: [123]\.\d cores, 0\.5 at most"),
+        (limit_gpu, "throttled: GPU limited to power level 3"),
+        (lambda phone: phone.jump_clock(90), r"clock jumped by \+(89|9[01])\.\d\d s"),
+        (lambda phone: phone.jump_clock(-5), r"clock jumped by -[456]\.\d\d s"),
+        (keep_busy, r"other load: [123]\.\d cores busy, limit 0\.5"),
     ],
 )
 def test_what_happens_in_mid_run(bench, event, reason):
@@ -72,15 +72,15 @@ def test_a_limit_that_comes_between_two_runs(bench):
             log=lambda line: throttle(phone) if ": 2/2" in line else None,
         )
     assert rows[0].valid
-    assert "core 7 is allowed 1900800 kHz, and was 2841600 kHz" in reasons(rows[1])
+    assert "clock limit of core 7 is 1900800 kHz, was 2841600 kHz" in reasons(rows[1])
 
 
 @pytest.mark.parametrize(
     ("profile", "reason"),
     [
-        ({"battery_temp_c": 41.0}, "hot at start: 41 °C, 38 °C at most"),
+        ({"battery_temp_c": 41.0}, "hot at start: 41 °C, limit 38 °C"),
         ({"thermal_status": 1}, r"hot at start: thermal status 1 \(light\)"),
-        ({"battery_level": 7, "usb_powered": False}, "low battery: 7 %, 15 % at least"),
+        ({"battery_level": 7, "usb_powered": False}, "low battery: 7 %, minimum 15 %"),
     ],
 )
 def test_what_is_not_even_started(bench, profile, reason):
@@ -128,7 +128,7 @@ def test_services_do_their_work_in_other_processes():
     judged = {
         name: ValidityChecker(38).run({}, {}, watch, latency, name) for name in ("gpu", "nnapi")
     }
-    assert judged == {"gpu": ["other load: 2.0 cores, 0.5 at most"], "nnapi": []}
+    assert judged == {"gpu": ["other load: 2.0 cores busy, limit 0.5"], "nnapi": []}
 
 
 def test_too_few_runs():
@@ -136,5 +136,5 @@ def test_too_few_runs():
         runs=9, processes=1, init_us=1, first_us=1, avg_us=1, min_us=1, max_us=1, std_us=0
     )
     assert ValidityChecker(38).run({}, {}, RunConditions(), latency, "none") == [
-        "too few runs: 9, 10 at least"
+        "too few runs: 9, minimum 10"
     ]

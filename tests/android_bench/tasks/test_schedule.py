@@ -79,14 +79,14 @@ def test_a_later_line_of_a_process_counts():
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
-        (lambda row: None, "2 of 3 processes were run so far"),
+        (lambda row: None, "2 of 3 processes have run so far"),
         (
             lambda row: timed("a", None, case=row.case, process=row.process, processes=3),
             "process 2 of 3: the delegate refused QUANTIZE",
         ),
         (
             lambda row: row.model_copy(update={"placement": Placement(level="none")}),
-            "placed differently",
+            "node placement differed",
         ),
         (
             lambda row: row.model_copy(

@@ -88,7 +88,7 @@ def test_downloads_once_and_records_the_hash(site: Site, tmp_path: Path, abi: st
 def test_a_file_that_changed_later_is_refused(site: Site, tmp_path: Path):
     binary = benchmark_binary(None, "arm64-v8a", tmp_path, address=site.address)
     binary.path.write_bytes(ARM64 + b"!")
-    with pytest.raises(ZooError, match=r"not what was downloaded.*delete"):
+    with pytest.raises(ZooError, match=r"differs from the downloaded file.*delete"):
         benchmark_binary(None, "arm64-v8a", tmp_path, address=site.address)
     binary.path.unlink()
     with pytest.raises(ZooError, match="no file"):
@@ -125,7 +125,7 @@ def test_cut_off(site: Site, tmp_path: Path):
 )
 def test_no_executable_for_the_processor(site: Site, tmp_path: Path, content: bytes):
     site.files["/android_aarch64_benchmark_model"] = content
-    refused(site, tmp_path, "no executable for this processor")
+    refused(site, tmp_path, "not an executable for this processor")
 
 
 @pytest.mark.parametrize("announce", [None, -1])
@@ -154,7 +154,7 @@ def test_the_users_own_must_be_there(tmp_path: Path, kind: str):
         path.touch()
     elif kind == "folder":
         path.mkdir()
-    with pytest.raises(ZooError, match="no file, or empty"):
+    with pytest.raises(ZooError, match="not a file or is empty"):
         benchmark_binary(path, "arm64-v8a", tmp_path)
 
 
@@ -194,13 +194,13 @@ def test_another_tool_than_was_asked_for(
     site: Site, tmp_path: Path, tool: str, path: str, content: bytes, got: str
 ):
     site.files[path] = content
-    with pytest.raises(ZooError, match=rf"not the tool.*{got}"):
+    with pytest.raises(ZooError, match=rf"not the requested tool.*{got}"):
         benchmark_binary(None, "arm64-v8a", tmp_path, tool=tool, address=site.address)
     assert not list(tmp_path.glob("*.json"))
 
 
 def test_litert_is_for_64_bits(tmp_path: Path):
-    with pytest.raises(ZooError, match=r"no ready-made.*arm64-v8a.*--benchmark_binary"):
+    with pytest.raises(ZooError, match=r"no prebuilt.*arm64-v8a.*--benchmark_binary"):
         benchmark_binary(None, "armeabi-v7a", tmp_path, tool="litert")
     with pytest.raises(ZooError, match="unknown benchmark_model tool"):
         benchmark_binary(None, "arm64-v8a", tmp_path, tool="litrt")

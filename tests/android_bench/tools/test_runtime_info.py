@@ -84,7 +84,7 @@ def test_no_delegate():
     ],
 )
 def test_contradictions_are_refused(kernels: Kernels, plan: tuple[int, ...]):
-    with pytest.raises(ZooError, match="makes no sense"):
+    with pytest.raises(ZooError, match="runtime information is invalid"):
         placement_of(details(NAMES, kernels, plan).SerializeToString(), GPU)
 
 
@@ -93,7 +93,7 @@ def test_a_kernel_of_nodes_that_do_not_exist():
     replaced = message.subgraphs[0].nodes[5].delegate_node_details.tflite_node_ids_replaced
     for wrong in (77, 5, -1):
         replaced[:] = [wrong]
-        with pytest.raises(ZooError, match="makes no sense"):
+        with pytest.raises(ZooError, match="runtime information is invalid"):
             placement_of(message.SerializeToString(), GPU)
 
 
@@ -160,5 +160,5 @@ def test_long_and_broken_numbers():
     assert integers(b"\x01\xac\x02") == [1, 300]
     assert integers(b"\xff" * 9 + b"\x01") == [2**64 - 1]
     for broken in (b"\xff", b"\xff" * 10 + b"\x01", b"\xff" * 9 + b"\x02"):
-        with pytest.raises(ZooError, match="broken number"):
+        with pytest.raises(ZooError, match="invalid varint"):
             integers(broken)

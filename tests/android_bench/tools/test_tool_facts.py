@@ -131,7 +131,7 @@ def test_an_applied_delegate(delegate: str, name: str):
     assert part.problems == ()
     assert (part.placement.level, part.placement.partitions) == ("partial", 3)
     nothing = parse(run_of(before=NOT.format(name)), "", 0, delegate)
-    assert nothing.latency is None and "took no part of the model" in nothing.problems[0]
+    assert nothing.latency is None and "took none of the nodes" in nothing.problems[0]
 
 
 @pytest.mark.parametrize(("delegate", "name"), ACCELERATORS)
@@ -190,7 +190,7 @@ def test_plain_kernels_must_be_plain(line: str):
     assert parse(run_of(), "", 0, "none").problems == ()
     for out, err in ((line, ""), ("", line)):
         result = parse(run_of(before=out), err, 0, "none")
-        assert "though none was asked for" in result.problems[0]
+        assert "although none was requested" in result.problems[0]
     assert parse(run_of(before=line), "", 0, "cpu").latency is None
 
 
@@ -294,7 +294,7 @@ def test_statistics_without_the_blank_line_are_cut():
     assert latency_of(text).p95_us == 15160
     for broken in ("p95=1516\n0", "p95=1516\nWARN: hot"):
         result = parse(text.replace("p95=15160", broken), "", 0, "xnnpack")
-        assert result.latency is None and "no sane statistics" in result.problems[0]
+        assert result.latency is None and "no valid statistics" in result.problems[0]
 
 
 def test_peak_memory_that_is_cut_is_left_out():

@@ -59,7 +59,7 @@ def test_the_litert_line_with_a_part_on_the_gpu(litert: Bench):
     [
         ("full", None),
         ("partial", None),
-        ("nothing", "took no part of the model, it ran on the CPU"),
+        ("nothing", "took none of the nodes; the model ran on the CPU"),
         ("refused", "Failed to apply {} delegate"),
         ("silent_cpu", "the CPU"),
     ],
@@ -87,5 +87,5 @@ def test_a_library_that_is_not_on_the_phone(bench: Bench):
     assert [run["status"] for run in runs] == [0, 0]
     assert "--use_xnnpack=false" in str(runs[1]["arguments"])
     assert plain.valid and plain.placement is not None and plain.placement.level == "none"
-    assert not row.valid and "took no part of the model, it ran on the CPU" in row.reasons[0]
+    assert not row.valid and "took none of the nodes; the model ran on the CPU" in row.reasons[0]
     assert Path(LIBRARY).name in row.reasons[0]

@@ -132,7 +132,7 @@ def test_an_untrained_quantizer_is_refused():
     )
     model = qat.for_qat(build(config))
     none = Calibration(np.zeros((0, 16, 16, 1), np.float32), 0, 1)
-    with pytest.raises(ZooError, match="absurd scale"):
+    with pytest.raises(ZooError, match="implausible scale"):
         Conversions(model, none).flatbuffer("int8_qat")
 
 

@@ -35,7 +35,7 @@ def test_it_names_what_is_in_real_pictures(command, tmp_path, monkeypatch):
     monkeypatch.setenv("MODEL_ZOO_CACHE", str(tmp_path))
     model = zoo.load(f"{NAME}-int8")
     places = []
-    for number, picture in enumerate(imagenet.pictures(PICTURES)):
+    for number, picture in enumerate(imagenet.read_images(PICTURES)):
         if number % 10 == 0:
             named = [guess.label for guess in model.classify(imagenet.decode(picture))]
             right = ILSVRC2012[picture.label]
@@ -66,5 +66,5 @@ def test_int8_without_pictures_is_refused(command, tmp_path):
         "build", f"--weights_file={REAL}", "--precision=int8", f"--into={tmp_path / 'into'}"
     )
     assert done.returncode == 1
-    assert re.fullmatch(r"error: int8 is calibrated with pictures.*--images.*\n", done.stderr)
+    assert re.fullmatch(r"error: int8 requires calibration images.*--images.*\n", done.stderr)
     assert not (tmp_path / "into").exists()

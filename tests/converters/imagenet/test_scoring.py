@@ -104,18 +104,18 @@ def test_the_sentences_say_how_far_the_converted_are_from_keras():
     # 3 of 8 crops are hits in both, 5 and 6 of 8 within five; without the first picture 1 of 6.
     wanted = [
         "a.net: squeezenet_v1_0 in Keras, all of it",
-        "4 pictures of 3 classes, 2 central crops of each, set.tar",
+        "4 images of 3 classes, 2 central crops per image, set.tar",
         "top-1: 37.5 % (",
         "top-5: 62.5 % (",
         "published by the authors: top-1 57.5 %, top-5 80.3 % (ImageNet, paper, table 3",
         "int8.tflite, 1.38 MB, on LiteRT:",
         "  top-1: 37.5 % (",
         "  top-5: 75.0 % (",
-        "  calibrated on 1 of the pictures, without their labels; on the others top-1 is +0.0 ",
+        "  calibrated on 1 of the images, without labels; on the rest, top-1 is +0.0 points",
     ]
     assert [line[: len(text)] for line, text in zip(lines, wanted, strict=True)] == wanted
-    assert lines[6].endswith(", +0.0 points against Keras")
-    assert lines[7].endswith(", +12.5 points against Keras")
+    assert lines[6].endswith(", +0.0 points relative to Keras")
+    assert lines[7].endswith(", +12.5 points relative to Keras")
     converted: Any = result["converted"]
     assert (result["top1"], converted["int8"]["calibration_images"]) == (0.375, 1)
 
@@ -146,7 +146,7 @@ def test_network_is_the_one_of_caffe(sample):
     spec = model_spec("squeezenet_v1_0")
     model = build(published_config(spec))
     apply(model, spec.name, start, spec.preprocessing)
-    picture = next(imagenet.pictures(sample))
+    picture = next(imagenet.read_images(sample))
     pixels = imagenet.decode(picture)
     x = imagenet.normalize(imagenet.central_crops(pixels, 227, 227)[:1], spec.preprocessing)
     assert x[0, 0, 0, 0] == float(pixels[14, 14, 2]) - 104
@@ -192,8 +192,8 @@ def test_tar_and_folders_say_the_same(tmp_path):
     (tmp_path / "set" / "n01440764").mkdir(parents=True)
     for name, data in files:
         (tmp_path / name).write_bytes(data)
-    packed = list(imagenet.pictures(tar_of(tmp_path / "set.tar", files)))
-    unpacked = list(imagenet.pictures(tmp_path / "set"))
+    packed = list(imagenet.read_images(tar_of(tmp_path / "set.tar", files)))
+    unpacked = list(imagenet.read_images(tmp_path / "set"))
     assert sorted((p.label, p.data) for p in packed) == [(0, b"2"), (954, b"1")]
     assert {p.name: p for p in packed} == {p.name: p for p in unpacked}
     assert not (tmp_path / "n07753592_banana.jpg").exists()
@@ -208,37 +208,37 @@ def _header(size, kind):
 def test_bad_sets_are_refused(tmp_path, monkeypatch):
     good = tar_of(tmp_path / "good.tar", [("n01440764_a.jpg", b"x" * 2000)])
     cases = {
-        "nothing.tar": (None, "no such pictures"),
-        "text.tar": (b"not a tar at all" * 100, "can't be read"),
-        "empty.tar": (b"", "can't be read"),
-        "none.tar": (tar_of(tmp_path / "t", [("a.txt", b"")]).read_bytes(), "no pictures"),
-        "cut.tar": (good.read_bytes()[:1024], "can't be read"),
-        "label.tar": (tar_of(tmp_path / "t", [("cat.jpg", b"")]).read_bytes(), "without a label"),
+        "nothing.tar": (None, "no such images"),
+        "text.tar": (b"not a tar at all" * 100, "cannot read the tar"),
+        "empty.tar": (b"", "cannot read the tar"),
+        "none.tar": (tar_of(tmp_path / "t", [("a.txt", b"")]).read_bytes(), "no images"),
+        "cut.tar": (good.read_bytes()[:1024], "cannot read the tar"),
+        "label.tar": (tar_of(tmp_path / "t", [("cat.jpg", b"")]).read_bytes(), "no label"),
         "class.tar": (
             tar_of(tmp_path / "t", [("n00000001_a.jpg", b"")]).read_bytes(),
             "n00000001 is not a class of ILSVRC-2012",
         ),
         "huge.tar": (_header(2**33, tarfile.REGTYPE), r"too large.*n01440764_a.jpg"),
-        "link.tar": (_header(0, tarfile.SYMTYPE), "no pictures"),
-        "device.tar": (_header(0, tarfile.CHRTYPE), "no pictures"),
-        "longname.tar": (_header(2**30, tarfile.GNUTYPE_LONGNAME), "too long a header"),
-        "pax.tar": (_header(2**30, tarfile.XHDTYPE), "too long a header"),
+        "link.tar": (_header(0, tarfile.SYMTYPE), "no images"),
+        "device.tar": (_header(0, tarfile.CHRTYPE), "no images"),
+        "longname.tar": (_header(2**30, tarfile.GNUTYPE_LONGNAME), "a header is too long"),
+        "pax.tar": (_header(2**30, tarfile.XHDTYPE), "a header is too long"),
     }
     for name, (data, message) in cases.items():
         path = tmp_path / name
         if data is not None:
             path.write_bytes(data + bytes(1024) * (name not in ("empty.tar", "cut.tar")))
         with pytest.raises(ZooError, match=message) as caught:
-            list(imagenet.pictures(path))
+            list(imagenet.read_images(path))
         assert "\n" not in str(caught.value)
     packed = tmp_path / "packed.tar"
     with tarfile.open(packed, "w:gz") as tar:
         tar.add(good, "n01440764_a.jpg")
     with pytest.raises(ZooError, match="uncompressed tar"):
-        list(imagenet.pictures(packed))
-    monkeypatch.setattr(imagenet, "MAX_PICTURES", 0)
-    with pytest.raises(ZooError, match="too many"):
-        list(imagenet.pictures(good))
+        list(imagenet.read_images(packed))
+    monkeypatch.setattr(imagenet, "MAX_IMAGES", 0)
+    with pytest.raises(ZooError, match="too many entries"):
+        list(imagenet.read_images(good))
 
 
 def test_any_damaged_tar_is_a_zoo_error(tmp_path):
@@ -267,19 +267,19 @@ def test_any_damaged_tar_is_a_zoo_error(tmp_path):
                     data[start + 148 : start + 155] = b"%06o\0" % sum(block)
             path.write_bytes(data)
             with contextlib.suppress(ZooError):
-                assert all(len(p.data) <= len(data) for p in imagenet.pictures(path))
+                assert all(len(p.data) <= len(data) for p in imagenet.read_images(path))
 
 
 def test_broken_picture_is_named(tmp_path, monkeypatch):
     whole = jpeg()
     for data in (b"", b"GIF89a", whole[:700], whole[: len(whole) // 2]):
-        with pytest.raises(ZooError, match=r"broken picture.*set/n01440764_a\.jpg") as caught:
-            imagenet.decode(imagenet.Picture("set/n01440764_a.jpg", 0, data))
+        with pytest.raises(ZooError, match=r"broken image.*set/n01440764_a\.jpg") as caught:
+            imagenet.decode(imagenet.JpegImage("set/n01440764_a.jpg", 0, data))
         assert "\n" not in str(caught.value)
-    assert imagenet.decode(imagenet.Picture("a", 0, whole)).shape == (256, 256, 3)
+    assert imagenet.decode(imagenet.JpegImage("a", 0, whole)).shape == (256, 256, 3)
     monkeypatch.setattr(imagenet, "MAX_PIXELS", 65_535)
     with pytest.raises(ZooError, match="256×256"):
-        imagenet.decode(imagenet.Picture("a", 0, whole))
+        imagenet.decode(imagenet.JpegImage("a", 0, whole))
 
 
 @pytest.mark.parametrize(
@@ -319,7 +319,9 @@ def test_named_weights_are_refused_by_hash(command, tmp_path):
     other.write_bytes(b"\0" * ROW.bytes)
     done = command("evaluate", f"--weights={NAME}", f"--weights_file={other}", "--images=x")
     assert done.returncode == 1
-    assert re.search(rf"not the file {NAME}.*{ROW.sha256}.*675763 bytes with sha256", done.stderr)
+    assert re.search(
+        rf"the file is not {NAME}.*{ROW.sha256}.*675763 bytes with sha256", done.stderr
+    )
     assert done.stderr.count("\n") == 1
     done = command("evaluate", f"--weights={other}", "--images=x")  # unnamed: only decoded
     assert done.returncode == 1
@@ -327,7 +329,7 @@ def test_named_weights_are_refused_by_hash(command, tmp_path):
     done = command("evaluate", "--weights=squeezenet", "--images=x")
     assert "unknown weights 'squeezenet'" in done.stderr
     done = command("evaluate", f"--weights={NAME}", "--images=x", MODEL_ZOO_CACHE=str(tmp_path))
-    assert f"to do: run python -m scripts.data --weights={NAME}" in done.stderr
+    assert f"to do: run zoo data --weights={NAME}" in done.stderr
 
 
 @pytest.fixture
@@ -373,11 +375,11 @@ def test_fetch_keeps_only_the_right_file(served, tmp_path):
     with pytest.raises(ZooError, match=r"download failed.*500.*copy it to"):
         public.fetch(row, said.append, url)
     answer.update(status=200, body=b"v" * 1000)
-    with pytest.raises(ZooError, match="not the file made"):
+    with pytest.raises(ZooError, match="the file is not made"):
         public.fetch(row, said.append, url)
     assert path.read_bytes() == b"damaged"
     answer["body"] = b"w" * (50 * 2**20)
-    with pytest.raises(ZooError, match="not the file made"):
+    with pytest.raises(ZooError, match="the file is not made"):
         public.fetch(row, said.append, url)
     assert answer["sent"] < 40 * 2**20  # given up early
     answer["body"] = b"w" * 1000
@@ -401,6 +403,6 @@ def test_data_command_still_fetches_data_sets(command, tmp_path):
     cached.parent.mkdir()
     cached.write_bytes(Path(REAL).read_bytes())
     done = command("data", f"--weights={NAME}", MODEL_ZOO_CACHE=str(tmp_path))
-    assert done.stdout == f"{NAME}: found at {cached}, checksum right\n"
+    assert done.stdout == f"{NAME}: found at {cached}, checksum OK\n"
     done = command("data", "--weights=none")
     assert "unknown weights" in done.stderr

@@ -76,7 +76,7 @@ _ONE = [_tensor(0, (1, 4, 4, 2)), _tensor(1, (1, 4, 4, 2))]
     ("name", "kind", "options", "reason"),
     [
         ("GATHER", "builtin", {}, "refused"),
-        ("SHAPE", "builtin", {}, "no such operator"),
+        ("SHAPE", "builtin", {}, "not supported by the GPU delegate"),
         ("FlexErf", "flex", {}, "TensorFlow kernel"),
         ("Mine", "custom", {}, "custom operator"),
         ("SOFTMAX", "builtin", {"beta": 2.0}, "beta"),

@@ -69,12 +69,15 @@ def test_sparse_inference_needs_its_start_its_end_and_its_zeros():
         changed = {**op.options, "stride_h": 1, "stride_w": 1}
         return dataclasses.replace(op, options=changed) if op.name == "CONV_2D" else op
 
-    assert "to start with" in check(stride_1)[0]
-    assert any("at the end" in why for why in check(lambda op: _unless(op, "DEPTH_TO_SPACE")))
+    assert "no initial 3×3 CONV_2D" in check(stride_1)[0]
+    assert any(
+        "no final DEPTH_TO_SPACE or MEAN" in why
+        for why in check(lambda op: _unless(op, "DEPTH_TO_SPACE"))
+    )
     pooled = check(
         lambda op: dataclasses.replace(op, name="MAX_POOL_2D") if op.name == "ADD" else op
     )
-    assert "not among the operators" in pooled[0]
+    assert "not among the operators with sparse support" in pooled[0]
 
 
 def _unless(op, name):

@@ -66,11 +66,11 @@ def test_equal_logits():
 @pytest.mark.parametrize(
     ("reference", "logits", "why"),
     [
-        (np.zeros((2, 3)), np.zeros((2, 4)), "another shape"),
-        (np.zeros((0, 3)), np.zeros((0, 3)), "not empty"),
-        (np.zeros(3), np.zeros(3), "not logits"),
-        (np.zeros((1, 2)), np.array([[0, np.nan]]), "the file's logits are not finite"),
-        (np.array([[0, np.inf]]), np.zeros((1, 2)), "the reference's logits are not finite"),
+        (np.zeros((2, 3)), np.zeros((2, 4)), "shape mismatch between logits and the reference"),
+        (np.zeros((0, 3)), np.zeros((0, 3)), "non-empty array"),
+        (np.zeros(3), np.zeros(3), "not an array of logits"),
+        (np.zeros((1, 2)), np.array([[0, np.nan]]), "non-finite values in the file's logits"),
+        (np.array([[0, np.inf]]), np.zeros((1, 2)), "non-finite values in the reference's logits"),
     ],
 )
 def test_what_can_not_be_compared(reference, logits, why):
@@ -339,7 +339,9 @@ def test_sound_artifacts_are_close(output, reference, litert):
         assert layers.first is None
         # All of the network: a stem, 8 Fire modules of 4, pools and the head.
         assert layers.computed == len(layers.errors) == 37
-        assert layers.against == ("Keras' layers" if precision == "float32" else f"{RUN}-float32")
+        assert layers.against == (
+            "the Keras layers" if precision == "float32" else f"{RUN}-float32"
+        )
 
 
 @pytest.mark.parametrize("layer", ["conv1", "fire4_expand3x3", "fire6_squeeze1x1", "conv10"])
@@ -350,7 +352,7 @@ def test_the_broken_layer_is_named(output, reference, litert, tmp_path, layer, a
         for suffix in (".tflite", ".json"):
             shutil.copy(output / "artifacts" / f"{RUN}-float32{suffix}", tmp_path)
     found = by_layer(one, reference, litert, LIMITS["int8"].sound_db)
-    assert found.against == (f"{RUN}-float32" if against == "float32" else "Keras' layers")
+    assert found.against == (f"{RUN}-float32" if against == "float32" else "the Keras layers")
     assert found.first is not None
     assert found.first.layer.split(" + ")[0] == layer
     assert found.first.sqnr_db < 10 < found.first.before_db - 10
@@ -365,7 +367,7 @@ def test_the_broken_layer_is_named(output, reference, litert, tmp_path, layer, a
 def test_the_broken_layer_of_a_float_file_is_named(output, reference, litert, tmp_path, layer):
     one = broken(output, tmp_path, "float32", layer, filters_upside_down)
     found = by_layer(one, reference, litert, LIMITS["float32"].sound_db)
-    assert found.against == "Keras' layers"
+    assert found.against == "the Keras layers"
     assert found.first.layer.split(" + ")[0] == layer
     assert found.first.before_db > 100
 
@@ -388,7 +390,12 @@ def test_a_failure_is_a_row(output, litert, tmp_path):
     rows = [item for item in found if isinstance(item, ParityRow)]
     for row, why in zip(
         rows,
-        ("litert refuses", "no limits are known", "not those that", "no such run"),
+        (
+            "litert cannot load",
+            "no limits are defined",
+            "weights differ from those that",
+            "no such run",
+        ),
         strict=True,
     ):
         assert len(row.reasons) == 1
@@ -428,17 +435,17 @@ def test_command_prints_tables(output, reference, capsys, monkeypatch):
     monkeypatch.setattr(Reference, "of", lambda *_: reference)  # rebuilt by the test above
     models = [f"{RUN}-float32", f"{RUN}-int8"]
     script.FLAGS(["verify"])
-    with flagsaver(output=str(output), models=models, runtime=["litert"]):
+    with flagsaver(output=str(output), artifact=models, runtime=["litert"]):
         assert script.main([]) == 0
         told = capsys.readouterr().out
-        assert told.count("good") == 4
+        assert told.count("pass") == 4
         assert "SQNR" not in told
         with flagsaver(layers=True, delegate=["none"], max_relative=["int8:1e-6"]):
             assert script.main([]) == 1
         told = capsys.readouterr().out
-        assert f"WRONG {RUN}-int8, litert, none: relative error" in told
+        assert f"FAIL {RUN}-int8, litert, none: relative error" in told
         assert "limit 1e-06" in told
-        assert told.count("no layer's error jumps; the steepest fall is at") == 2
+        assert told.count("the error does not jump at any layer; the steepest drop is at") == 2
         assert "fire9_expand3x3 + fire9_expand3x3_bn + fire9_expand3x3_relu" in told
 
 

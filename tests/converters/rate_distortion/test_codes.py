@@ -286,7 +286,7 @@ def test_labels_follow_the_networks_own_probabilities():
 
 def test_what_can_not_be_measured_is_refused():
     _, replay, images, _ = measured()
-    with pytest.raises(ZooError, match="no pictures"):
+    with pytest.raises(ZooError, match="no images to measure"):
         collect(replay, images[:0])
     with pytest.raises(ZooError, match="not finite"):
         collect(replay, np.full_like(images[:1], np.nan))

@@ -145,7 +145,7 @@ def test_a_higher_multiplier_gives_a_smaller_file_and_a_larger_divergence():
 
 
 def test_an_impossible_size_is_refused():
-    with pytest.raises(ZooError, match=r"can't be made that small.*expected: 100 bytes") as raised:
+    with pytest.raises(ZooError, match=r"to the requested size.*at most 100 bytes") as raised:
         squeezed()[2].to_size(100, lambda content: 101, quiet)
     assert "\n" not in str(raised.value)
 
@@ -183,7 +183,7 @@ def test_which_images_say_how_much_a_layer_matters(monkeypatch):
     every = len(dataset.train)
     for most, count in ((100, 100), (every + 1, every)):
         monkeypatch.setattr(conversions, "IMAGES", most)
-        chosen = conversions.pictures(dataset)
+        chosen = conversions.sample_images(dataset)
         assert len(chosen) == count
         ends = dataset.normalize(dataset.train.images[[0, every - 1]])
         assert np.array_equal(chosen[[0, -1]], ends), "from the whole of the split"

@@ -240,7 +240,8 @@ def test_a_card_trains_on_with_the_network_that_was_published():
     made = [each for each in map(manifest, ARTIFACTS) if each.parent_run == told.run]
     card = cards.markdown(told.run, made, changed)
     (line,) = [line for line in card.splitlines() if "--name=" in line]
-    assert line.split()[3:] == [
+    assert line.split() == [
+        "zoo", "train",
         f"--model={told.model}", "--dataset=digits", "--image_size=16", "--width=0.5",
         "--nobatch_norm", "--arguments=squeeze_ratio:0.25,bypass:simple,wide:true",
         f"--init_from={told.run}", f"--name={told.run}-more",

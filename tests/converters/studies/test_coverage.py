@@ -42,7 +42,7 @@ def test_the_command_goes_on_where_it_stopped(command, tmp_path):
     log.write_text(log.read_text() + "{}\n")
     broken = command("studies.conversions", *flags, "--table_only")
     assert broken.returncode == 1
-    assert broken.stderr.startswith("error: the rows can't be read | where: ")
+    assert broken.stderr.startswith("error: the rows are not valid | where: ")
 
 
 def on(taken, nodes, parts, relative=0.01, latency_us=100.0):

@@ -255,7 +255,7 @@ def test_describe(command):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ([], "--model is missing"),
+        ([], "--model is required"),
         (["--model=squeezenet"], "did you mean"),
         (["--model=resnet20", "--input_shape=32"], "32x32x3"),
         (["--model=resnet20", "--preset=cifar"], "did you mean"),

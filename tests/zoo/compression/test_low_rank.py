@@ -96,7 +96,7 @@ def test_low_rank_is_rebuilt_from_what_the_run_records():
     np.testing.assert_array_equal(rebuilt(x), done(x))
     matrix = np.squeeze(done.get_layer("odd_low_rank").kernel.numpy().reshape(-1, 3))
     assert np.linalg.matrix_rank(matrix @ done.get_layer("odd").kernel.numpy()[0, 0]) == 3
-    assert f"{done.count_params():,} parameters of {model.count_params():,}" in tuning.reached(done)
+    assert f"{done.count_params():,} of {model.count_params():,} parameters" in tuning.reached(done)
     with pytest.raises(ZooError, match="'gone' can't be split"):
         low_rank.factorized(model, LowRank(ranks={"gone": 1}))
 

@@ -170,7 +170,7 @@ def test_clusters_per_channel():
         filters = kernels.values(model)[name].reshape(-1, model.get_layer(name).kernel.shape[-1]).T
         assert max(np.unique(each).size for each in filters) == 4
     assert np.unique(kernels.values(model)["dense"]).size > 16
-    assert "4 distinct values in a filter" in tuning.reached(model)
+    assert "4 distinct values per filter" in tuning.reached(model)
 
 
 def test_projection_is_that_of_the_centroids_gradient():

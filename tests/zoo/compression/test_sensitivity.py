@@ -59,7 +59,7 @@ def test_a_proposal_is_the_least_divergence_of_its_size(case, target):
     whole, points = case
     smallest = min(size for size, _ in choices(whole, points))
     if target < smallest:
-        with pytest.raises(ZooError, match="no choice"):
+        with pytest.raises(ZooError, match="no combination"):
             propose(whole, points, target)
         return
     found = propose(whole, points, target)

@@ -60,5 +60,5 @@ def test_gray_colors_of_print_and_a_phone_held_upright(photo):
 def test_a_cut_off_photo_is_broken_at_any_size(photo):
     data = encoded(photo)
     for short in (None, 1, 500):
-        with pytest.raises(ZooError, match=r"a broken picture.*a photo"):
+        with pytest.raises(ZooError, match=r"broken image.*a photo"):
             decode.rgb(data[: len(data) * 3 // 4], "a photo", short=short)

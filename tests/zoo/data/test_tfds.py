@@ -52,7 +52,7 @@ def test_what_is_not_there_is_told_with_the_command(command, tmp_path):
 def test_a_set_that_breaks_later_names_the_picture(made):
     source = data.load("imagenette", 32, 10, str(made / "array_record")).train.images.source
     source._splits = [{}, {}]
-    with pytest.raises(ZooError, match=r"imagenette, picture 7 .*scripts\.data"):
+    with pytest.raises(ZooError, match=r"imagenette, image 7 .*scripts\.data"):
         source.read(7)
 
 
@@ -74,5 +74,5 @@ def test_loading_without_tensorflow_datasets(monkeypatch, tmp_path):
 
 
 def test_a_set_without_random_access(made):
-    with pytest.raises(ZooError, match=r"can't be read.*array_record.*scripts\.data"):
+    with pytest.raises(ZooError, match=r"cannot read.*array_record.*scripts\.data"):
         data.load("cifar10", 32, 10, str(made / "tfrecord"))

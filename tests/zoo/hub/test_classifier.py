@@ -80,8 +80,8 @@ def test_arrays_and_files_of_any_size(model, tmp_path):
         (np.zeros((28, 28, 4), np.uint8), r"got: uint8 of shape \(28, 28, 4\)"),
         (np.zeros(28, np.uint8), r"shape \(28,\)"),
         (np.zeros((0, 28), np.uint8), "at least one pixel"),
-        ("nothing.png", "cannot read the picture.*nothing.png"),
-        (ROOT / "README.md", "broken picture"),
+        ("nothing.png", "cannot read the image.*nothing.png"),
+        (ROOT / "README.md", "broken image"),
     ],
 )
 def test_what_is_no_picture(model, image, said):
@@ -104,6 +104,9 @@ def test_names(tmp_path):
         zoo.load("resnet20-fashion_mnist-int7")
     with pytest.raises(ZooError, match="unknown model"):
         zoo.load(f"../artifacts/{NAME}")
+    with pytest.raises(ZooError) as near:
+        zoo.load("resnet20-fashion_mnist-checkpoin")
+    assert "-checkpoint" not in str(near.value)
 
 
 SOURCE = ROOT / "release" / "artifacts" / f"{NAME}.tflite"
@@ -141,7 +144,7 @@ def test_a_packed_one_is_unpacked_once(tmp_path, monkeypatch, release):
 def test_a_packed_one_that_can_not_be_unpacked_is_one_line(tmp_path, monkeypatch, release, cache):
     (tmp_path / "a_file").touch()
     monkeypatch.setenv("MODEL_ZOO_CACHE", str(tmp_path / cache))
-    with pytest.raises(ZooError, match=f"can't keep.*{NAME}.tflite.*got: .*MODEL_ZOO_CACHE"):
+    with pytest.raises(ZooError, match=f"cannot save.*{NAME}.tflite.*got: .*MODEL_ZOO_CACHE"):
         local.find(NAME, (release,))
 
 
@@ -182,7 +185,7 @@ def test_the_command(command):
     done = command("classify", NAME, str(BOOT), "README.md", "--top=2")
     assert done.returncode == 1
     assert re.search(r"ankle_boot.png:\n +\d+\.\d %  Ankle boot\n", done.stdout)
-    assert re.fullmatch(r"error: a broken picture.*README\.md.*\n", done.stderr)
+    assert re.fullmatch(r"error: broken image.*README\.md.*\n", done.stderr)
     done = command("classify", NAME, str(BOOT), "--json")
     assert json.loads(done.stdout)[str(BOOT)][0]["label"] == "Ankle boot"
 

@@ -48,7 +48,7 @@ def test_a_folder_is_a_source_too(tmp_path):
         (tmp_path / "release" / path).write_bytes(content)
     assert get([tmp_path / "release"], tmp_path / "cache") == ""
     assert whole(tmp_path / "cache")
-    assert "no such file" in get([tmp_path], tmp_path / "other")
+    assert "cannot read the file" in get([tmp_path], tmp_path / "other")
 
 
 @pytest.mark.parametrize("web", [False, True])
@@ -61,7 +61,7 @@ def test_a_full_disk_is_no_fault_of_the_source(tmp_path, web):
     partial.symlink_to("/dev/full")
     with serving(released()) as server:
         problem = get([server.address if web else tmp_path], tmp_path / "cache")
-    assert re.search(f"can't keep the download.*cache/.*{NAME}.*No space left", problem), problem
+    assert re.search(f"cannot save the download.*cache/.*{NAME}.*No space left", problem), problem
     assert problem.count("\n") == 0
 
 
@@ -217,16 +217,16 @@ SILENCE_S = 2.0
 @pytest.mark.parametrize(
     ("misbehave", "said"),
     [
-        (stalling, "broke off.*timed out"),
+        (stalling, "interrupted.*timed out"),
         (dripping, "too slow"),
-        (dripping_lines("HTTP/1.1 200 OK", "X-Header: "), "no answer.*timed out after 6 s"),
+        (dripping_lines("HTTP/1.1 200 OK", "X-Header: "), "no response.*timed out after 6 s"),
         pytest.param(
-            dripping_lines("HTTP/1.1 100 Continue\r\n\r\n"), "no answer.*timed out after 6 s",
+            dripping_lines("HTTP/1.1 100 Continue\r\n\r\n"), "no response.*timed out after 6 s",
             marks=pytest.mark.slow,
         ),
-        (dripping_lines(*CHUNKED, "0"), "broke off.*timed out after 6 s"),
+        (dripping_lines(*CHUNKED, "0"), "interrupted.*timed out after 6 s"),
         pytest.param(
-            dripping_lines(*CHUNKED, "0", "Trailer: x\r\n"), "broke off.*timed out after 6 s",
+            dripping_lines(*CHUNKED, "0", "Trailer: x\r\n"), "interrupted.*timed out after 6 s",
             marks=pytest.mark.slow,
         ),
     ],
@@ -239,18 +239,21 @@ def test_a_server_that_keeps_us_waiting_is_left(tmp_path, misbehave, said):
 @pytest.mark.parametrize(
     ("misbehave", "said"),
     [
-        (answering(CONTENT[:1000]), "promises another size.*300000.*1000"),
-        (answering(CONTENT[:1000], **{"Content-Length": None}), "fewer bytes than promised"),
-        (answering(CONTENT + b"x"), "promises another size"),
-        (answering(CONTENT + b"x", **{"Content-Length": None}), "more bytes than promised"),
-        (endless, "more bytes than promised"),
-        (answering(OTHER), "not the file that the index names"),
-        (answering(CONTENT[7:], first=7), "refuses.*206"),
-        (redirecting("http://localhost:{}/{}"), "points to another host.*localhost"),
-        (redirecting("file:///etc/passwd"), "points to another host.*file:///etc/passwd"),
-        (redirecting("http://["), "points to no address.*Invalid IPv6"),
-        (redirecting("/{1}"), "from place to place"),
-        (lambda handler, path: is_model(path) and not handler.send_error(503), "refuses.*503"),
+        (answering(CONTENT[:1000]), "reports a different size.*300000.*1000"),
+        (answering(CONTENT[:1000], **{"Content-Length": None}), "fewer bytes than expected"),
+        (answering(CONTENT + b"x"), "reports a different size"),
+        (answering(CONTENT + b"x", **{"Content-Length": None}), "more bytes than expected"),
+        (endless, "more bytes than expected"),
+        (answering(OTHER), "the file does not match the index"),
+        (answering(CONTENT[7:], first=7), "unexpected HTTP status.*206"),
+        (redirecting("http://localhost:{}/{}"), "redirect to another host.*localhost"),
+        (redirecting("file:///etc/passwd"), "redirect to another host.*file:///etc/passwd"),
+        (redirecting("http://["), "redirect to an invalid address.*Invalid IPv6"),
+        (redirecting("/{1}"), "too many redirects"),
+        (
+            lambda handler, path: is_model(path) and not handler.send_error(503),
+            "unexpected HTTP status.*503",
+        ),
     ],
 )
 def test_what_a_server_does_wrong_is_one_line(tmp_path, misbehave, said):
@@ -284,19 +287,19 @@ def test_the_body_of_a_redirect_is_not_read(tmp_path):
         return is_model(path)
 
     with serving(released(), misbehave) as server:
-        assert "points to another host" in get([server.address], tmp_path)
+        assert "redirect to another host" in get([server.address], tmp_path)
     assert sum(sent) < 20 * 2**20  # what the system's buffers take
 
 
 @pytest.mark.parametrize(
     ("address", "said"),
     [
-        ("http://[x", "no address.*http://\\[x.*Invalid IPv6"),
-        ("http://x\u2100y/", "no address.*invalid characters"),
-        ("http://", "without a host"),
-        ("http://a..b/", "no answer.*a\\.\\.b.*label empty"),
-        ("http://a:b/", "no answer.*not a valid host or port"),
-        ("ftp://a/", "another kind"),
+        ("http://[x", "invalid address.*http://\\[x.*Invalid IPv6"),
+        ("http://x\u2100y/", "invalid address.*invalid characters"),
+        ("http://", "has no host"),
+        ("http://a..b/", "no response.*a\\.\\.b.*label empty"),
+        ("http://a:b/", "no response.*not a valid host or port"),
+        ("ftp://a/", "unsupported address"),
     ],
 )
 def test_what_is_no_address_is_one_line(address, said):
@@ -314,7 +317,7 @@ def test_another_part_than_asked_for_is_refused(tmp_path):
         return True
 
     with serving(released(), shifted) as server:
-        assert re.search("another part.*got: bytes 5-", get([server.address], tmp_path))
+        assert re.search("wrong range.*got: bytes 5-", get([server.address], tmp_path))
     assert nothing_there(tmp_path)
 
 
@@ -363,7 +366,7 @@ def test_a_source_that_is_wrong_itself_is_asked_for_the_whole_once(tmp_path):
     partial.parent.mkdir()
     partial.write_bytes(OTHER[:1000])
     with serving(released() | {f"artifacts/{NAME}.tflite": OTHER}) as server:
-        assert "not the file that the index names" in get([server.address], tmp_path)
+        assert "the file does not match the index" in get([server.address], tmp_path)
         asked = [wanted for path, wanted in server.asked if is_model(path)]
     assert asked == ["bytes=1000-", None]
     assert not partial.exists()
@@ -412,7 +415,7 @@ def test_names_stand_for_runs_and_precisions():
     for precisions in (["float32"], ["int8", "float32"]):
         with pytest.raises(UnknownNameError, match=r"precision of c 'float32'.*one of int8"):
             names("a", "c", precisions=precisions)
-    with pytest.raises(ZooError, match=r"only checkpoints.*d .*--precision=checkpoint"):
+    with pytest.raises(ZooError, match=r"has only checkpoints.*d .*--precision=checkpoint"):
         names("d")
     with pytest.raises(UnknownNameError, match="did you mean a-int8"):
         names("a-int9")

@@ -55,9 +55,9 @@ def test_no_path_of_an_index_leaves_the_release(path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda told: told.update(name="other"), "manifest is of another file"),
-        (lambda told: told.update(sha256="1" * 64), "manifest is of another file"),
-        (lambda told: told.update(bytes=5), "manifest is of another file"),
+        (lambda told: told.update(name="other"), "manifest describes another file"),
+        (lambda told: told.update(sha256="1" * 64), "manifest describes another file"),
+        (lambda told: told.update(bytes=5), "manifest describes another file"),
         (lambda told: told.update(surprise=1), "manifest is not valid"),
     ],
 )
@@ -80,7 +80,7 @@ def test_a_manifest_must_be_of_the_file(tmp_path, change, said):
 def test_a_swapped_manifest_is_refused(tmp_path):
     files = released()
     with serving({**files, f"artifacts/{NAME}.json": b"{}"}) as server:
-        assert "not the manifest that the index names" in get([server.address], tmp_path)
+        assert "the manifest does not match the index" in get([server.address], tmp_path)
     assert nothing_there(tmp_path)
 
 
@@ -92,7 +92,7 @@ def test_an_index_may_not_be_endless(tmp_path):
         return True
 
     with serving({}, misbehave) as server:
-        assert "more bytes than promised" in get([server.address], tmp_path)
+        assert "more bytes than expected" in get([server.address], tmp_path)
 
 
 @pytest.mark.parametrize("size", [2_000_000, pytest.param(50_000_000, marks=pytest.mark.slow)])

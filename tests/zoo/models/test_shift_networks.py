@@ -148,5 +148,5 @@ def test_too_small_an_input_is_refused(build, arguments):
 
 
 def test_impossible_depth_is_refused():
-    with pytest.raises(ZooError, match="impossible depth"):
+    with pytest.raises(ZooError, match="invalid depth"):
         shiftresnet.build(depth=21, expansion=1, input_shape=CIFAR, classes=10)

@@ -174,7 +174,7 @@ def test_rows_are_points_of_the_design_space(name):
     ],
 )
 def test_impossible_metaparameters(field, value):
-    with pytest.raises(ZooError, match=f"impossible metaparameter.*where: {field} "):
+    with pytest.raises(ZooError, match=f"invalid metaparameter.*where: {field} "):
         dataclasses.replace(SQUEEZENET, **{field: value})
 
 

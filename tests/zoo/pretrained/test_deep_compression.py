@@ -131,14 +131,14 @@ def _damaged():
         "short table": (good[:7], "table of counts"),
         "count": (patched(good, 0, b"\x5b\0\0\0"), "too many entries.*layer one.*at most 90.*91"),
         "absurd count": (patched(good, 4, b"\xff" * 4), "layer two.*at most 200.*4294967295"),
-        "cut in one": (good[:1100], "cut off.*layer one.*at least 1187 bytes.*1100"),
-        "cut in two": (good[:-1], "cut off.*layer two"),
-        "longer": (good + b"\0", "left over"),
+        "cut in one": (good[:1100], "truncated layer.*layer one.*at least 1187 bytes.*1100"),
+        "cut in two": (good[:-1], "truncated layer.*layer two"),
+        "longer": (good + b"\0", "trailing bytes"),
         "nan": (patched(good, 8 + 40, nan), "codebook.*layer one.*nan at 10"),
         "infinite bias": (patched(good, bias + 4, infinity), "bias.*layer one.*inf at 1"),
         "no zero": (patched(good, 8, struct.pack("<f", 2)), "codebook.*layer one.*0 for code 0"),
         "outside": (patched(good, gaps, b"\x11"), "outside the layer.*layer one.*below 90.*91"),
-        "spare bits": (patched(odd, codes + 3 + 1, b"\x10"), "unused last half byte"),
+        "spare bits": (patched(odd, codes + 3 + 1, b"\x10"), "unused last nibble"),
     }
 
 
@@ -176,7 +176,7 @@ def test_any_bytes_are_a_zoo_error(data):
 
 def test_every_cut_of_the_real_file_is_refused(real):
     for end in [*range(0, 200), *range(200, len(real), 4999), len(real) - 1]:
-        with pytest.raises(ZooError, match=r"table of counts|cut off"):
+        with pytest.raises(ZooError, match=r"table of counts|truncated layer"):
             decode(real[:end], "cut")
 
 
@@ -262,7 +262,7 @@ def _layers_with(change):
     ("change", "message"),
     [
         (lambda k, b: {"two": (np.tile(k, 2)[..., :40], b)}, None),
-        (lambda k, b: {"two": (k[..., :39], b)}, r"another shape.*layer two.*40.*39"),
+        (lambda k, b: {"two": (k[..., :39], b)}, r"unexpected shape.*layer two.*40.*39"),
         (lambda k, b: {"two": (k, b * np.nan)}, "layer two.*finite"),
     ],
 )
@@ -279,7 +279,9 @@ def test_export_of_too_many_values_or_too_few_layers():
     wide = (CodedLayer("wide", (1, 1, 8, 40)),)
     kernel = np.arange(320, dtype=np.float32).reshape(1, 1, 8, 40)
     weights = {"wide": (kernel, np.zeros(40, np.float32))}
-    with pytest.raises(ZooError, match=r"too many values.*layer wide.*at most 255.*319.*cluster"):
+    with pytest.raises(
+        ZooError, match=r"too many distinct values.*layer wide.*at most 255.*319.*cluster"
+    ):
         from_weights(weights, wide)
     weights["wide"] = (np.minimum(kernel, 255), weights["wide"][1])
     assert len(from_weights(weights, wide)[0].codes) == 319

@@ -89,7 +89,7 @@ def test_adapted_network_computes_the_same(own, target):
     old, new = net(size, len(own.mean)), net(size, len(target.mean))
     start = started(old, own)
     said = transfer.apply(new, "squeezenet_v1_0", start, target)
-    assert said and "conv1 takes" in said[0]
+    assert said and "conv1 is adapted to" in said[0]
     left, right = as_seen(pixels(size, len(target.mean)), own, target)
     same(old, normalized(left, own), new, normalized(right, target), "conv1")
 
@@ -145,7 +145,7 @@ def test_a_first_layer_that_nothing_follows_says_so():
         return tf_keras.Model(image, x)
 
     start = started(plain(3), CAFFE_BGR, "plain")
-    assert "left to training" in transfer.apply(plain(1), "plain", start, GRAY)[0]
+    assert "training must correct" in transfer.apply(plain(1), "plain", start, GRAY)[0]
 
 
 def test_equal_preprocessing_copies_every_bit():
@@ -160,7 +160,7 @@ def test_classifier_starts_afresh():
     old, new = net(32, 3, classes=1000), net(32, 3, classes=10)
     fresh = new.get_layer("conv10").get_weights()
     said = transfer.apply(new, "squeezenet_v1_0", started(old, CAFFE_BGR), CAFFE_BGR)
-    assert re.search(r"conv10 starts afresh: .*1000.*10\)", said[0])
+    assert re.search(r"conv10 is initialized randomly: .*1000.*10\)", said[0])
     for before, after in zip(fresh, new.get_layer("conv10").get_weights(), strict=True):
         np.testing.assert_array_equal(before, after)
     np.testing.assert_array_equal(
@@ -240,7 +240,7 @@ def test_an_interrupted_run_goes_on_from_its_checkpoint(recipe, tmp_path, monkey
 
     other = transfer.Initial("made", "1" * 64, start.model, start.weights, start.preprocessing)
     for wrong in (None, other):
-        with pytest.raises(ZooError, match="a run with another init_"):
+        with pytest.raises(ZooError, match="a run with different init_"):
             stages.train(recipe, tmp_path / "cut", "run", here, print, wrong)
 
 
@@ -262,8 +262,10 @@ def test_train_from_the_public_weights(command, tmp_path):
     output = f"--output={tmp_path}"
     done = command("train", *FLAGS, f"--init_from={REAL}", output)
     assert done.returncode == 0, done.stderr
-    assert "starting from squeezenet_v1.0.deep_compressed.net; conv1 takes gray" in done.stdout
-    assert "conv10 starts afresh" in done.stdout
+    assert (
+        "starting from squeezenet_v1.0.deep_compressed.net; conv1 is adapted to gray" in done.stdout
+    )
+    assert "conv10 is initialized randomly" in done.stdout
     run = json.loads((tmp_path / "runs" / "started" / "run.json").read_text())
     assert run["init_from"] == REAL.name
     assert run["init_sha256"].startswith("e4ab6960")
@@ -328,7 +330,7 @@ def test_other_size_other_classes_and_all_but_the_classifier_frozen(command, dig
     [
         (["--init_from=squeezenet_v1_0_deep_compresed"], "did you mean squeezenet_v1_0_deep_c"),
         (["--init_from=nothing.net"], "cannot read the weights.*nothing.net"),
-        (["--init_from=squeezenet_v1_0_deep_compressed"], "scripts.data --weights=squeezenet_v1_0"),
+        (["--init_from=squeezenet_v1_0_deep_compressed"], "run zoo data --weights=squeezenet_v1_0"),
         (["--init_from=/no/such"], "unknown --init_from"),
     ],
 )

@@ -98,7 +98,7 @@ def test_a_view_is_an_address(browser, page):
     wait = "new Promise(done => setTimeout(done, 50))"
     browser.run(wait)
     assert browser.run(NAMES) == []
-    assert "Nothing to draw" in browser.run("document.getElementById('choose-plot').textContent")
+    assert "No data" in browser.run("document.getElementById('choose-plot').textContent")
 
 
 @pytest.mark.parametrize("key", ["data", "x", "device", "delegate", "precision", "sort", "file"])
@@ -140,15 +140,15 @@ def test_what_failed_is_a_row_with_its_reason_and_no_point(browser, page):
     assert "failed: the delegate refused QUANTIZE" in failed
     labels = browser.run(f"{MARKS}.map(mark => mark.getAttribute('aria-label'))")
     assert labels == [
-        "small-int8: 92.00 % at 8 ms, Pareto-best",
-        "big-float32: 93.00 % at 9 ms, Pareto-best",
+        "small-int8: 92.00 % at 8 ms, Pareto-optimal",
+        "big-float32: 93.00 % at 9 ms, Pareto-optimal",
     ]
     browser.open(page.as_uri())
     words = dict(browser.run(f"{ROWS}.map(row => [row.dataset.key, row.textContent])"))
     assert "failed: the interpreter crashed" in words[f"file-{sha256('odd-int8')[:12]}"]
-    assert "not scored" in words[f"file-{sha256('new')[:12]}"]
+    assert "no test accuracy" in words[f"file-{sha256('new')[:12]}"]
     count = browser.run("document.getElementById('choose-count').textContent")
-    assert count == "6 of 6 files of this data set; 3 drawn, 3 not (1 failed): see the table"
+    assert count == "6 of 6 files of this dataset; 3 plotted, 3 only in the table (1 failed)"
 
 
 def test_energies_are_of_one_device(browser, page):
@@ -196,15 +196,17 @@ def test_published_figures_are_apart_and_said_to_be_of_other_data(browser, page)
     marks = browser.run(f"{MARKS}.map(m => [m.getAttribute('class'), m.ariaLabel])")
     theirs = [label for kind, label in marks if kind == "published"]
     assert len(theirs) > 10 and all("published" in label for label in theirs)
-    assert not any("Pareto-best" in label for label in theirs)
+    assert not any("Pareto-optimal" in label for label in theirs)
     ours = [label for kind, label in marks if kind != "published"]
-    assert len(ours) == 1 and ours[0].endswith("Pareto-best")  # though theirs are better
+    assert len(ours) == 1 and ours[0].endswith("Pareto-optimal")  # though theirs are better
     assert all("published (" in text for text in browser.run(
         f"{ROWS}.filter(row => row.dataset.key.startsWith('published')).map(r => r.textContent)"
     ))  # fmt: skip
     texts = browser.run(f"{ROWS}.map(row => row.textContent)")
-    assert [("published" in text, "Pareto-best" in text) for text in texts].count((True, True)) == 0
-    assert [text for text in texts if "Pareto-best" in text and "resnet20-jpeg" in text]
+    assert [("published" in text, "Pareto-optimal" in text) for text in texts].count(
+        (True, True)
+    ) == 0
+    assert [text for text in texts if "Pareto-optimal" in text and "resnet20-jpeg" in text]
     choose(browser, "set", "fashion_mnist")
     assert browser.run("document.getElementById('choose-published').disabled")
     assert not any(
@@ -227,7 +229,7 @@ def test_two_thousand_result_lines_stay_small(browser, tmp_path):
     assert page.stat().st_size <= 3_000_000
     browser.open(page.as_uri())
     count = browser.run("document.getElementById('choose-count').textContent")
-    assert count == "400 of 400 files of this data set; 400 drawn"
+    assert count == "400 of 400 files of this dataset; 400 plotted"
     assert browser.run(f"{ROWS}.length") == 100
     browser.run("document.getElementById('choose-more').click()")
     assert browser.run(f"{ROWS}.length") == 400

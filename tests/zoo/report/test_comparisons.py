@@ -56,7 +56,7 @@ def test_networks_of_a_question_stand_beside_each_other():
     lines.append(timed(names[1], None))
     estimates = {sha256(names[0]): Estimated(macs=12_345_678, bytes=1, us=1, bound="memory")}
     (table,) = compared(files, lines, Extras(estimates=estimates))
-    assert table["title"].startswith("The shift question: one skeleton")
+    assert table["title"].startswith("Shift operators: ResNet-20")
     assert table["title"].endswith("(Fashion-MNIST)") and table["unequal"] == ""
     assert [(line["model"], line["precision"]) for line in table["lines"]] == [
         ("dwresnet20_e3", "float16"), ("dwresnet20_e3", "int8"), ("shiftresnet20_e3", "int8"),

@@ -51,9 +51,9 @@ def test_the_front():
     reasons = {lost.candidate.name: lost.reason for lost in found.lost}
     assert set(reasons) == {"worse", "failed", "unscored"}
     assert "delegate refused QUANTIZE" in reasons["failed"]
-    assert reasons["unscored"] == "not scored on its test images"
-    assert reasons["worse"].startswith(("beaten by quick", "beaten by twin"))
-    assert "+1.00 points, 0.89× the size, 0.80× the time" in reasons["worse"]
+    assert reasons["unscored"] == "no test accuracy"
+    assert reasons["worse"].startswith(("dominated by quick", "dominated by twin"))
+    assert "+1.00 points, 0.89× the size, 0.80× the latency" in reasons["worse"]
 
 
 @pytest.mark.parametrize(
@@ -65,9 +65,9 @@ def test_the_front():
             Budget(min_top1=0.92),
             ["large", "worse"],
             "small",
-            "90.00 % right, below --min",
+            "accuracy 90.00 %, below --min",
         ),
-        (Budget(max_mj=5), [], "large", "--max_mj=5, but it is not known"),
+        (Budget(max_mj=5), [], "large", "--max_mj=5 cannot be checked: no value recorded"),
         # What a budget excludes does not beat others.
         (Budget(max_kb=850, max_ms=2.9), ["quick", "twin", "worse"], "small", "3 ms, above"),
     ],
@@ -97,8 +97,8 @@ def test_a_small_gain_is_called_one():
     found = recommend(
         report_of(("a", 0.900, 800, 3.0, None), ("b", 0.901, 800, 3.0, None)), "", "", NONE
     )
-    assert found.lost[0].reason.startswith("beaten by b")
-    assert "+0.10 points (within the error of the test images)" in found.lost[0].reason
+    assert found.lost[0].reason.startswith("dominated by b")
+    assert "+0.10 points (within the 95 % confidence interval)" in found.lost[0].reason
 
 
 def test_one_device_at_a_time():
@@ -118,7 +118,7 @@ def test_one_data_set_at_a_time():
         [timed("a", 1.0), timed("b", 2.0), scored("a", 0.9), scored("b", 0.5, dataset="digits")],
         [artifact("a"), artifact("b", dataset="digits")],
     )
-    with pytest.raises(ZooError, match=r"several data sets.*digits, fashion_mnist"):
+    with pytest.raises(ZooError, match=r"several datasets.*digits, fashion_mnist"):
         recommend(report, "", "", NONE)
     assert recommend(report, "", "digits", NONE).front[0].accuracy == 0.5
     with pytest.raises(ZooError, match="unknown --dataset"):
@@ -126,7 +126,7 @@ def test_one_data_set_at_a_time():
 
 
 def test_nothing_was_timed():
-    with pytest.raises(ZooError, match="nothing was timed"):
+    with pytest.raises(ZooError, match="no latency results"):
         recommend(build([scored("a", 0.9)], [artifact("a")]), "", "", NONE)
 
 
@@ -169,10 +169,10 @@ def test_the_command(command, tmp_path):
     assert "small (litert, XNNPACK, 1 thread): 3 ms, above --max_ms=2.5" in done.stdout
     none = command("recommend", f"--output={tmp_path}", "--max_kb=0.01")
     assert (none.returncode, none.stderr) == (1, "")
-    assert "nothing keeps within the budget" in none.stdout
+    assert "no model meets the budget" in none.stdout
     both = command("recommend", f"--output={tmp_path}", "--fps=30", "--max_ms=9")
     assert both.returncode == 1
-    assert "to do: give one" in both.stderr
+    assert "to do: pass only one" in both.stderr
 
 
 def test_the_roofline_is_that_of_the_file(command, tmp_path):

@@ -51,7 +51,7 @@ def test_row_holds_the_figures():
         ("XNNPACK", "ms"): "1.50",
         ("XNNPACK", "nodes"): "41/41",
         ("no delegate", "ms"): "4.50",
-        ("XNNPACK", "speed-up"): "3.00×",
+        ("XNNPACK", "speedup"): "3.00×",
     }
     for (label, unit), text in expected.items():
         assert texts(records, [artifact("a")], label, unit) == [text]
@@ -95,12 +95,14 @@ def test_failure_is_listed_and_drawn_nowhere():
 def test_outputs_stand_beside_the_latency():
     fast = timed("a", 2.0, "gpu", device=PHONE)
     found = build([fast, compared("a", 1.0)], [artifact("a")])
-    told = "agree with the host on 8 of 8 pictures, largest difference 0.0041, 0.2 % of their range"
+    told = (
+        "agree with the host on 8 of 8 images, largest difference 0.0041, 0.2 % of the output range"
+    )
     assert any(line.result.startswith(told) for line in map(describe, found.rows[0].results))
     html = page.render(found, [], {})
     assert f"<dt>On Pixel 7, GPU</dt><dd>{told}" in html
     assert len(found.rows[0].outcomes) == 1 and summary.failures(found) == []
-    assert not any("Other classes" in line for line in notes(found))
+    assert not any("Predictions that differ" in line for line in notes(found))
     assert not compared("a", None).valid
 
 
@@ -108,9 +110,9 @@ def test_outputs_of_another_class_are_told_under_the_table():
     records = [timed("a", 2.0, "gpu", device=PHONE), compared("a", 0.25)]
     found = build(records, [artifact("a")])
     (line,) = summary.disagreements(found)
-    assert "Pixel 7" in line and "GPU" in line and "2 of 8 pictures" in line
+    assert "Pixel 7" in line and "GPU" in line and "2 of 8 images" in line
     assert f"  {line}" in notes(found)
-    assert "Other classes than the host" in page.render(found, [], {})
+    assert "Predictions that differ from the host" in page.render(found, [], {})
 
 
 @pytest.mark.parametrize(

@@ -50,13 +50,16 @@ def test_a_checkpoint_is_rebuilt(tmp_path, digits_set):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"labels": tuple("abcdefghij")}, "of other classes.*'a', 'b'"),
-        ({"config": CONFIG.model_copy(update={"classes": 7}), "labels": ()}, "classes.*got: 7"),
+        ({"labels": tuple("abcdefghij")}, "trained on different classes.*'a', 'b'"),
+        (
+            {"config": CONFIG.model_copy(update={"classes": 7}), "labels": ()},
+            "a different number of classes.*got: 7",
+        ),
         (
             {"config": CONFIG.model_copy(update={"input_shape": (24, 24, 1)})},
-            r"of another shape.*expected: \(16, 16, 1\).*got: \(24, 24, 1\)",
+            r"images of a different shape.*expected: \(16, 16, 1\).*got: \(24, 24, 1\)",
         ),
-        ({"preprocessing": TORCH}, "normalized otherwise"),
+        ({"preprocessing": TORCH}, "differently normalized images"),
     ],
 )
 def test_one_that_knows_something_else_is_refused(tmp_path, digits_set, change, message):

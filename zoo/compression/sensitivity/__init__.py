@@ -1,1 +1,1 @@
-"""How much each layer of a trained network bears, and what that proposes."""
+"""Per-layer sensitivity of a trained network, and the compression plan derived from it."""

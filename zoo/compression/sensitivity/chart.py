@@ -1,4 +1,4 @@
-"""The scan as a picture: layers by levels, colored by the accuracy lost. Needs vl-convert."""
+"""Sensitivity scan as a heatmap: layers by levels, colored by accuracy loss. Needs vl-convert."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 from zoo import charts
 from zoo.compression.sensitivity.proposal import ScanPoint
 
-_TITLES = {"sparsity": "sparsity", "bits": "bits a weight", "rank": "share of the full rank"}
-_MOST = 20.0  # points; a worse loss has the same color
+_TITLES = {"sparsity": "sparsity", "bits": "bits per weight", "rank": "share of the full rank"}
+_MOST = 20.0  # percentage points; a larger loss has the same color
 
 
 def svg(
@@ -20,15 +20,15 @@ def svg(
     proposed: Mapping[str, float],
     title: str,
 ) -> str:
-    """An SVG of rows (layers, in the network's order) and columns (levels, from mild to strong).
+    """Returns an SVG with a row per layer, in network order, and a column per level.
 
     Args:
-        what: of `scan.WHATS`.
-        points: of the scan.
-        accuracy: of the network unchanged, 0 to 1.
-        uniform: layer → level of the uniform recipe, drawn as a circle.
-        proposed: layer → level of the proposed one, drawn as a dot.
-        title: above the picture.
+        what: Key of `scan.SCAN_KINDS`.
+        points: All points of the scan, levels from mild to strong.
+        accuracy: Accuracy of the unchanged network, 0 to 1.
+        uniform: Layer name → level of the uniform recipe, drawn as a circle.
+        proposed: Layer name → level of the proposal, drawn as a dot.
+        title: Title of the chart.
     """
     levels = list(dict.fromkeys(f"{point.level:g}" for point in points))
     layers = list(dict.fromkeys(point.layer for point in points))
@@ -61,9 +61,9 @@ def svg(
         "format": ".1f",
     }
     subtitle = (
-        f"Accuracy lost, in points of {100 * accuracy:.2f} %, with one layer changed and no "
+        f"Accuracy loss in points from {100 * accuracy:.2f} %, with one layer changed and no "
         "fine-tuning.",
-        "Circle: uniform recipe. Dot: proposed recipe of the same size. No mark: left alone.",
+        "Circle: uniform recipe. Dot: proposed recipe of the same size. No mark: unchanged layer.",
     )
     layer: list[dict[str, Any]] = [
         {

@@ -1,4 +1,4 @@
-"""Changes one layer at a time and scores the network: sparsity, clusters or rank."""
+"""Scores a network with one layer changed at a time: sparsity, clusters or rank."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ _INT8 = 127
 
 @dataclass(frozen=True)
 class ScanKind:
-    """One kind of scan.
+    """Parameters of one kind of scan.
 
     Attributes:
-        plan: the kind of plan that `scripts.compress` takes.
-        levels: the scale, from mild to strong.
-        change: (kernel, level) → the changed kernel, the plan's value, its coded bytes.
-        ends: whether the first convolution and the classifier take part in the uniform recipe.
+        plan: `what` of a plan for `scripts.compress`.
+        levels: The scale, from mild to strong.
+        change: Maps (kernel, level) to the changed kernel, the value for a plan and the coded size
+            in bytes.
+        ends: Whether the uniform recipe includes the first convolution and the classifier.
     """
 
     plan: str
@@ -38,7 +39,7 @@ class ScanKind:
 
 
 def int8_bytes(kernel: np.ndarray) -> float:
-    """Coded bytes of a kernel in int8, a scale a filter, as `scripts.convert` stores it."""
+    """Returns the coded bytes of a kernel in int8, quantized per filter as by `scripts.convert`."""
     largest = np.abs(kernel).reshape(-1, kernel.shape[-1]).max(axis=0)
     return entropy_bits(np.rint(kernel / np.where(largest > 0, largest, 1) * _INT8)) / 8
 
@@ -51,8 +52,8 @@ def _sparsity(kernel: np.ndarray, level: float) -> tuple[np.ndarray, float, floa
 
 def _bits(kernel: np.ndarray, level: float) -> tuple[np.ndarray, float, float]:
     count = 2 ** int(level)
-    found = clustered(kernel, count, zeros=False, per_channel=False)
-    return found, count, entropy_bits(found) / 8 + 2 * np.unique(found).size
+    changed = clustered(kernel, count, zeros=False, per_channel=False)
+    return changed, count, entropy_bits(changed) / 8 + 2 * np.unique(changed).size
 
 
 def _rank(kernel: np.ndarray, level: float) -> tuple[np.ndarray, float, float]:
@@ -62,9 +63,9 @@ def _rank(kernel: np.ndarray, level: float) -> tuple[np.ndarray, float, float]:
     if full == 0:  # no rank saves weights
         return kernel, 0, int8_bytes(kernel)
     rank = max(1, round(level * full))
-    found = ((left[:, :rank] * values[:rank]) @ right[:rank]).reshape(kernel.shape)
+    changed = ((left[:, :rank] * values[:rank]) @ right[:rank]).reshape(kernel.shape)
     share = rank * sum(matrix.shape) / matrix.size
-    return found.astype(kernel.dtype), rank, int8_bytes(kernel) * share
+    return changed.astype(kernel.dtype), rank, int8_bytes(kernel) * share
 
 
 SCAN_KINDS: dict[str, ScanKind] = {
@@ -75,12 +76,12 @@ SCAN_KINDS: dict[str, ScanKind] = {
 
 
 class Scan:
-    """A trained network on labeled pictures.
+    """A trained network, scored on labeled images with one or more layers changed.
 
     Args:
-        model: plain; it is changed while it is scored, and restored.
-        images: (n, height, width, channels) as the network takes them.
-        labels: int (n,).
+        model: Unwrapped network; its weights are changed for scoring and then restored.
+        images: Normalized images, (n, height, width, channels).
+        labels: Integer class labels, (n,).
     """
 
     def __init__(self, model: tf_keras.Model, images: np.ndarray, labels: np.ndarray):
@@ -92,30 +93,40 @@ class Scan:
         self.accuracy, _ = self._score()
 
     def whole(self) -> dict[str, float]:
-        """Coded bytes of each layer unchanged, in int8."""
+        """Returns layer name → coded int8 bytes of the unchanged layer."""
         return {name: int8_bytes(self._variables[name].numpy()) for name in self.layers}
 
-    def points(self, what: ScanKind, log: Log) -> list[ScanPoint]:
-        """Every layer at every level."""
-        found = []
+    def points(self, kind: ScanKind, log: Log) -> list[ScanPoint]:
+        """Scores the network for each layer at each level.
+
+        Args:
+            kind: Kind of scan.
+            log: Called with a progress message per layer.
+        """
+        points = []
         for number, name in enumerate(self.layers, start=1):
             kernel = self._variables[name].numpy()
-            for level in what.levels:
-                changed, value, size = what.change(kernel, level)
+            for level in kind.levels:
+                changed, value, size = kind.change(kernel, level)
                 accuracy, nats = self._with({name: changed})
-                found.append(ScanPoint(name, level, value, size, accuracy, nats))
+                points.append(ScanPoint(name, level, value, size, accuracy, nats))
             log(f"  {number}/{len(self.layers)} layers, {name}")
-        return found
+        return points
 
-    def uniform(self, what: ScanKind) -> Sequence[str]:
-        """The layers that a uniform recipe changes."""
-        return self.layers if what.ends else self.layers[1:-1]
+    def uniform(self, kind: ScanKind) -> Sequence[str]:
+        """Returns the names of the layers that the uniform recipe changes."""
+        return self.layers if kind.ends else self.layers[1:-1]
 
-    def together(self, what: ScanKind, levels: Mapping[str, float]) -> tuple[float, float]:
-        """Accuracy and divergence with several layers changed at once, each by its level."""
+    def together(self, kind: ScanKind, levels: Mapping[str, float]) -> tuple[float, float]:
+        """Returns accuracy (0 to 1) and divergence (nats) with several layers changed at once.
+
+        Args:
+            kind: Kind of scan.
+            levels: Layer name → level.
+        """
         return self._with(
             {
-                name: what.change(self._variables[name].numpy(), level)[0]
+                name: kind.change(self._variables[name].numpy(), level)[0]
                 for name, level in levels.items()
             }
         )
@@ -131,10 +142,10 @@ class Scan:
                 self._variables[name].assign(values)
 
     def _score(self) -> tuple[float, float]:
-        now = self._log_probabilities()
-        right = now.argmax(axis=1) == self._labels
-        nats = (np.exp(self._float) * (self._float - now)).sum(axis=1)
-        return float(right.mean()), float(nats.mean())
+        log_probabilities = self._log_probabilities()
+        correct = log_probabilities.argmax(axis=1) == self._labels
+        nats = (np.exp(self._float) * (self._float - log_probabilities)).sum(axis=1)
+        return float(correct.mean()), float(nats.mean())
 
     def _log_probabilities(self) -> np.ndarray:
         parts = [

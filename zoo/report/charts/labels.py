@@ -1,7 +1,7 @@
-"""Where the labels of a scatter plot go, so that none hides a point or another label.
+"""Places the labels of a scatter plot so that they avoid points and each other.
 
-Pure geometry in pixels, y downwards. Greedy: the most crowded point chooses first, the cheapest of
-a fixed list of places around the point wins.
+Pure geometry in pixels, y downwards. Greedy: points are labeled from the most to the least crowded
+one, each at the cheapest of a fixed list of positions around it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom
 MARK_RADIUS = 7.0
 LINE_HEIGHT = 1.25
 NARROW, WIDE = set("iljtfrI.,:;|'!()[]-_ /"), set("mwMW@%")
-# Distance from the point, in pixels. Beyond the first ring a leader line shows what belongs where.
+# Distances from the point in pixels. Labels beyond the first ring have a leader line.
 RINGS = (11.0, 20.0, 32.0, 46.0, 62.0, 80.0, 100.0)
 DIRECTIONS: tuple[tuple[float, float, Anchor], ...] = (
     (1, 0, "left"),
@@ -37,7 +37,7 @@ DIRECTIONS: tuple[tuple[float, float, Anchor], ...] = (
 
 @dataclass(frozen=True)
 class LabelPosition:
-    """Where a label's anchor goes; `leader` says whether it needs a line to its point."""
+    """Position of a label's anchor; `leader` says whether a line connects it to its point."""
 
     x: float
     y: float
@@ -45,14 +45,14 @@ class LabelPosition:
     leader: bool
 
     def leader_end(self, point: tuple[float, float], font_px: float) -> tuple[float, float]:
-        """Where the line from the point stops, just short of the text."""
+        """Returns the end of the leader line, just short of the text."""
         if self.anchor == "center":
             return self.x, self.y + math.copysign(0.6 * font_px, point[1] - self.y)
         return self.x + (-2 if self.anchor == "left" else 2), self.y
 
 
 def text_width(text: str, font_px: float) -> float:
-    """A careful estimate for a sans-serif font; too wide rather than too narrow."""
+    """Estimates the width in pixels for a sans-serif font, rather too wide than too narrow."""
     ems = 0.0
     for character in text:
         if character in NARROW:
@@ -75,18 +75,18 @@ def place_labels(
     font_px: float,
     lines: Sequence[tuple[float, float]] = (),
 ) -> list[LabelPosition]:
-    """A place for each label.
+    """Returns a position for each label.
 
     Args:
-        points: the marks' centers.
-        texts: their labels.
-        size: width and height of the plot; labels stay within it where they can.
-        font_px: font size.
-        lines: points along drawn lines, which labels should rather not cross.
+        points: Centers of the marks, in pixels.
+        texts: Label of each point.
+        size: Width and height of the plot in pixels; labels stay inside if possible.
+        font_px: Font size in pixels.
+        lines: Points along drawn lines that labels should not cross.
     """
     r = MARK_RADIUS
     marks = [(x - r, y - r, x + r, y + r) for x, y in points]
-    drawn = list(lines)  # leader lines join them one by one
+    drawn = list(lines)  # leader lines are added as labels are placed
     taken: list[Box] = []
     places: dict[int, LabelPosition] = {}
     for index in sorted(range(len(points)), key=lambda i: -_crowding(i, points)):

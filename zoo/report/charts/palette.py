@@ -1,11 +1,11 @@
-"""Colors and shapes that all pictures share, safe for common kinds of color blindness."""
+"""Colors and shapes shared by all charts, safe for common kinds of color blindness."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-# Okabe and Ito's palette, whose colors stay apart for all common kinds of color blindness. Its
-# yellow is left out: it is too faint on white.
+# Okabe and Ito's palette, distinguishable with all common kinds of color blindness. Yellow is left
+# out: it is too faint on white.
 PRECISION_COLORS = {
     "float32": "#0072B2",
     "float16": "#56B4E9",
@@ -13,7 +13,7 @@ PRECISION_COLORS = {
     "int8": "#D55E00",
     "int8_qat": "#CC79A7",
 }
-# Of the chooser, by the names that its script has: color is never the only difference.
+# Shape names of choose_plot.js: in the chooser, color is never the only difference.
 PRECISION_SHAPES = {
     "float32": "circle",
     "float16": "square",
@@ -34,18 +34,16 @@ MORE_SHAPES = ("triangle-down", "cross", "triangle-right", "triangle-left")
 
 
 def precision_colors(names: Iterable[str]) -> dict[str, str]:
-    """A color for each precision, the same one whatever else is shown."""
+    """Returns a color for each precision; known precisions have fixed colors."""
     return _assign(sorted(set(names)), PRECISION_COLORS, MORE_COLORS)
 
 
 def delegate_shapes(names: Iterable[str]) -> dict[str, str]:
-    """A Vega shape for each delegate; `file` stands for what was not timed."""
+    """Returns a Vega shape for each delegate; `file` marks points that are not latencies."""
     return _assign(sorted(set(names)), DELEGATE_SHAPES, MORE_SHAPES)
 
 
-def _assign(found: Sequence[str], known: dict[str, str], more: Sequence[str]) -> dict[str, str]:
-    strangers = [name for name in found if name not in known]
-    assigned = {name: more[i % len(more)] for i, name in enumerate(strangers)}
-    return {
-        name: known.get(name) or assigned[name] for name in [*known, *strangers] if name in found
-    }
+def _assign(names: Sequence[str], known: dict[str, str], more: Sequence[str]) -> dict[str, str]:
+    unknown = [name for name in names if name not in known]
+    assigned = {name: more[i % len(more)] for i, name in enumerate(unknown)}
+    return {name: known.get(name) or assigned[name] for name in [*known, *unknown] if name in names}

@@ -1,4 +1,4 @@
-"""What the pictures show: panels of points with their axes and Pareto fronts. Pure functions."""
+"""Data of the charts: panels of points with axes and Pareto fronts. Pure functions."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from zoo.report.summary import device_labels, kilobytes, runtime_label
 from zoo.report.wording import delegate_label
 
 MOST_PANELS = 24
-LOG_FROM_RATIO = 12  # of the largest to the smallest value; below it a linear axis reads better
+LOG_FROM_RATIO = 12  # largest to smallest value; below this a linear axis is easier to read
 LABEL_CHARACTERS = 26
 
 
 @dataclass(frozen=True)
 class ChartPoint:
-    """One mark: accuracy `y` in percent at cost `x`, in the panel's unit; `label` may be empty."""
+    """One mark: accuracy `y` in percent at cost `x` in the panel's unit; `label` may be empty."""
 
     x: float
     y: float
@@ -30,7 +30,7 @@ class ChartPoint:
 
 @dataclass(frozen=True)
 class ChartAxis:
-    """The range shown and the ticks; positions are in the data's unit."""
+    """Range and ticks of an axis, in the unit of the data."""
 
     low: float
     high: float
@@ -38,13 +38,13 @@ class ChartAxis:
     ticks: tuple[float, ...]
 
     def share(self, value: float) -> float:
-        """How far along the axis a value lies, 0 to 1."""
+        """Returns the position of a value along the axis, 0 to 1."""
         if self.log:
             return math.log(value / self.low) / math.log(self.high / self.low)
         return (value - self.low) / (self.high - self.low)
 
     def value(self, share: float) -> float:
-        """The reverse of `share`."""
+        """Returns the value at a position along the axis; the inverse of `share`."""
         if self.log:
             return self.low * (self.high / self.low) ** share
         return self.low + share * (self.high - self.low)
@@ -63,7 +63,7 @@ class Panel:
 
 
 def size_panels(report: Report) -> list[Panel]:
-    """Accuracy against the file's size, and against its size as downloaded; one pair a data set."""
+    """Plots accuracy against file size and against gzip size: two panels per dataset."""
     names = short_names([row.name for row in report.rows])
     several = len(_by_dataset(report)) > 1
     panels = []
@@ -72,7 +72,7 @@ def size_panels(report: Report) -> list[Panel]:
         packed = _points(rows, names, [(row, row.gzip_bytes, "") for row in rows], "kB", 1000)
         if not plain and not packed:
             continue
-        # One range for both, so that the eye can compare them.
+        # One range for both, so that they can be compared at a glance.
         x = x_axis([point.x for point in (*plain, *packed)])
         y = y_axis([point.y for point in (*plain, *packed)])
         where = dataset if several else ""
@@ -82,12 +82,12 @@ def size_panels(report: Report) -> list[Panel]:
 
 
 def latency_panels(report: Report) -> list[Panel]:
-    """Accuracy against latency: a panel for each data set, setup and delegate."""
+    """Plots accuracy against latency: one panel per dataset, setup and delegate."""
     return _cost_panels(report, "Latency (ms)", "ms", lambda outcome: outcome.latency_ms)
 
 
 def energy_panels(report: Report) -> list[Panel]:
-    """Accuracy against the net energy of an inference; likewise."""
+    """Plots accuracy against net energy: one panel per dataset, setup and delegate."""
 
     def millijoules(outcome: TimedResult) -> float | None:
         energy = outcome.record.energy if outcome.latency_ms is not None else None
@@ -104,7 +104,7 @@ def _cost_panels(
     several = len(_by_dataset(report)) > 1
     panels = []
     for dataset, rows in _by_dataset(report):
-        found = []
+        drafts = []
         for setup, delegates in report.setups.items():
             for delegate in delegates:
                 costs = [
@@ -116,18 +116,18 @@ def _cost_panels(
                 if points:
                     title = f"{delegate_label(delegate)} on {devices[setup]}"
                     how = runtime_label(setup) + (f", {dataset}" if several else "")
-                    found.append((title[:1].upper() + title[1:], how, points))
-        if not found:
+                    drafts.append((title[:1].upper() + title[1:], how, points))
+        if not drafts:
             continue
-        y = y_axis([point.y for _, _, points in found for point in points])
-        for title, how, points in found:
+        y = y_axis([point.y for _, _, points in drafts for point in points])
+        for title, how, points in drafts:
             x = x_axis([point.x for point in points])
             panels.append(Panel(title, how, x_title, points, x, y))
     return panels[:MOST_PANELS]
 
 
 def pareto(points: Sequence[ChartPoint]) -> list[ChartPoint]:
-    """The points that none beats in both: cheaper at no loss, or better at no cost."""
+    """Returns the Pareto front, cheapest point first; of equal points only the first one."""
     front: list[ChartPoint] = []
     for point in sorted(points, key=lambda p: (p.x, -p.y)):
         if not front or point.y > front[-1].y:
@@ -136,7 +136,7 @@ def pareto(points: Sequence[ChartPoint]) -> list[ChartPoint]:
 
 
 def short_names(names: Sequence[str]) -> dict[str, str]:
-    """Labels for the pictures: without the words that all begin with, and cut in the middle."""
+    """Returns unique chart labels: without the shared prefix, long ones cut in the middle."""
     words = [re.split(r"(?<=[-_.])", name) for name in dict.fromkeys(names)]
     shared = 0
     while len(words) > 1 and all(len(w) > shared + 1 for w in words):
@@ -156,7 +156,7 @@ def short_names(names: Sequence[str]) -> dict[str, str]:
 
 
 def x_axis(values: Sequence[float]) -> ChartAxis:
-    """Room left and right of the values; from zero where they reach near it."""
+    """Returns an axis with a margin on both sides; it starts at zero if the values come close."""
     low, high = min(values), max(values)
     if high / low >= LOG_FROM_RATIO:
         low, high = low / 1.35, high * 1.35
@@ -168,7 +168,7 @@ def x_axis(values: Sequence[float]) -> ChartAxis:
 
 
 def y_axis(values: Sequence[float]) -> ChartAxis:
-    """Percentages with room above and below, at least half a point in all."""
+    """Returns an axis for percentages with a margin above and below."""
     low, high = min(values), max(values)
     spread = max(high - low, 0.3)
     return _linear(max(0, low - 0.2 * spread), min(100 + 0.05 * spread, high + 0.2 * spread))
@@ -185,8 +185,8 @@ def _linear(low: float, high: float) -> ChartAxis:
 def _log_ticks(low: float, high: float) -> tuple[float, ...]:
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     steps = (1, 2, 5) if high / low < 3000 else (1,)
-    every = max(1, len(powers) // 8)
-    ticks = [step * 10.0**power for power in powers[::every] for step in steps]
+    stride = max(1, len(powers) // 8)
+    ticks = [step * 10.0**power for power in powers[::stride] for step in steps]
     return tuple(tick for tick in ticks if low <= tick <= high)
 
 

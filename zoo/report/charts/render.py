@@ -1,4 +1,4 @@
-"""Panels as Vega-Lite, turned into SVG and PNG by vl-convert: no network, no JavaScript."""
+"""Renders panels to SVG and PNG with vl-convert, without a network or a browser."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _SVG = "http://www.w3.org/2000/svg"
 
 
 def colors(panels: Sequence[Panel]) -> dict[str, str]:
-    """A color for each precision, the same one whatever else is shown."""
+    """Returns a color for each precision in the panels; known precisions have fixed colors."""
     return precision_colors(point.precision for panel in panels for point in panel.points)
 
 
 def shapes(panels: Sequence[Panel]) -> dict[str, str]:
-    """A Vega shape for each delegate; `file` stands for what was not timed."""
+    """Returns a Vega shape for each delegate; `file` marks points that are not latencies."""
     return delegate_shapes(point.delegate for panel in panels for point in panel.points)
 
 
 def panel_svgs(panels: Sequence[Panel]) -> list[str]:
-    """One SVG a panel, to be put into HTML; marks carry their values as tooltips."""
+    """Returns one SVG per panel for embedding in HTML; marks have tooltips with their values."""
     looks = colors(panels), shapes(panels)
     return [
         _for_html(_svg({**panel_chart(panel, *looks, legend=False), **CHART})) for panel in panels
@@ -32,29 +32,29 @@ def panel_svgs(panels: Sequence[Panel]) -> list[str]:
 
 
 def panel_svg(panel: Panel) -> str:
-    """A panel alone, with a legend, to be put into HTML."""
+    """Returns the SVG of a single panel with its legend, for embedding in HTML."""
     looks = colors([panel]), shapes([panel])
     return page_svg(panel_chart(panel, *looks, legend=True))
 
 
-def picture(panels: Sequence[Panel], title: str, subtitle: str) -> tuple[str, bytes]:
-    """All panels with a title and a legend, as SVG text and as PNG bytes."""
+def figure(panels: Sequence[Panel], title: str, subtitle: str) -> tuple[str, bytes]:
+    """Returns all panels with a title and legends, as SVG text and PNG bytes."""
     looks = colors(panels), shapes(panels)
     charts = [panel_chart(panel, *looks, legend=True) for panel in panels]
-    return _picture({"columns": 2, "spacing": 30, "concat": charts}, title, subtitle)
+    return _figure({"columns": 2, "spacing": 30, "concat": charts}, title, subtitle)
 
 
 def pages(charts: Sequence[Specification], title: str, subtitle: str) -> tuple[str, bytes]:
-    """Charts below each other with a title; likewise."""
-    return _picture({"spacing": 30, "vconcat": list(charts)}, title, subtitle)
+    """Returns the charts stacked vertically under a title, as SVG text and PNG bytes."""
+    return _figure({"spacing": 30, "vconcat": list(charts)}, title, subtitle)
 
 
 def page_svg(chart: Specification) -> str:
-    """A chart with its own legend, to be put into HTML."""
+    """Returns the SVG of a chart that brings its own legend, for embedding in HTML."""
     return _for_html(_svg({**CHART, **chart}))
 
 
-def _picture(content: Specification, title: str, subtitle: str) -> tuple[str, bytes]:
+def _figure(content: Specification, title: str, subtitle: str) -> tuple[str, bytes]:
     import vl_convert
 
     heading = {
@@ -77,10 +77,10 @@ def _svg(chart: Specification) -> str:
 
 
 def _with_tooltips(svg: str) -> str:
-    """Gives every mark that has a description a <title>, which browsers show as a tooltip."""
+    """Adds a <title> to every mark with a description; browsers show it as a tooltip."""
     ElementTree.register_namespace("", _SVG)
     ElementTree.register_namespace("xlink", "http://www.w3.org/1999/xlink")
-    root = ElementTree.fromstring(svg)  # noqa: S314 - vl-convert wrote it, and escapes all text
+    root = ElementTree.fromstring(svg)  # noqa: S314 - written by vl-convert, which escapes all text
     for mark in root.iter(f"{{{_SVG}}}path"):
         if mark.get("role") == "graphics-symbol" and (text := mark.get("aria-label")):
             ElementTree.SubElement(mark, f"{{{_SVG}}}title").text = text
@@ -88,13 +88,13 @@ def _with_tooltips(svg: str) -> str:
 
 
 def _for_html(svg: str) -> str:
-    """Smaller, and without a size of its own, so that the page's style decides."""
+    """Shortens the SVG and removes its width and height, so that CSS sets the size."""
     root = ElementTree.fromstring(svg)  # noqa: S314 - as above
     for mark in root.iter(f"{{{_SVG}}}path"):
-        for name in ("transform", "d"):  # a hundredth of a pixel is enough
+        for name in ("transform", "d"):  # two decimals of a pixel are enough
             if (value := mark.get(name)) is not None:
                 mark.set(name, re.sub(r"(\.\d\d)\d+", r"\1", value))
-        if mark.find(f"{{{_SVG}}}title") is not None:  # which says the same
+        if mark.find(f"{{{_SVG}}}title") is not None:  # the <title> has the same text
             mark.attrib.pop("aria-label", None)
             mark.attrib.pop("aria-roledescription", None)
     start, rest = ElementTree.tostring(root, encoding="unicode").split(">", 1)

@@ -1,4 +1,4 @@
-"""Sustained runs as curves: latency and battery temperature over minutes. Pure functions."""
+"""Curves of sustained runs: latency and battery temperature over time. Pure functions."""
 
 from __future__ import annotations
 
@@ -20,22 +20,27 @@ from zoo.report.wording import (
 )
 from zoo.schema.measurement import Sustained
 
-MOST_CURVES = 6  # a picture: more can't be told apart
+MOST_CURVES = 6  # per chart: more are hard to tell apart
 _WIDTH, _HEIGHT = 620, 190
 
 
 @dataclass(frozen=True)
 class Curves:
-    """The sustained runs on one device, each with its name and its words."""
+    """Sustained runs on one device.
+
+    Attributes:
+        device: Name and id.
+        runs: (name, summary, result line) of each run.
+    """
 
     device: str
     runs: tuple[tuple[str, str, Sustained], ...]
 
 
 def curves(report: Report) -> list[Curves]:
-    """The good sustained runs, by device and `MOST_CURVES` together."""
+    """Groups the valid sustained runs by device, at most `MOST_CURVES` per group."""
     names = short_names([row.name for row in report.rows])
-    found: dict[str, list[tuple[str, str, Sustained]]] = {}
+    by_device: dict[str, list[tuple[str, str, Sustained]]] = {}
     for row in report.rows:
         for line in row.results:
             if isinstance(line, Sustained) and not failure_of(line):
@@ -43,16 +48,17 @@ def curves(report: Report) -> list[Curves]:
                 how = f"{delegate_label(clean(ran.delegate, 40))}, {threads_label(ran)}"
                 device = f"{setup_of(line).device} {setup_of(line).device_id}"
                 name = f"{names[row.name]}, {how}"
-                found.setdefault(device, []).append((name, clean(curve_in_words(line), 300), line))
+                summary = clean(curve_in_words(line), 300)
+                by_device.setdefault(device, []).append((name, summary, line))
     return [
         Curves(device, tuple(runs[start : start + MOST_CURVES]))
-        for device, runs in found.items()
+        for device, runs in by_device.items()
         for start in range(0, len(runs), MOST_CURVES)
     ]
 
 
 def curves_chart(shown: Curves) -> Specification:
-    """Latency above, battery temperature below, over the same minutes."""
+    """Returns a chart of latency, with battery temperature below if it was recorded."""
     names = [name for name, _, _ in shown.runs]
     rows = [
         {"run": name, "minute": p.at_s / 60, "ms": p.latency_us / 1000, "celsius": p.battery_c}
@@ -71,7 +77,7 @@ def curves_chart(shown: Curves) -> Specification:
     return {
         "title": {
             "text": shown.device,
-            "subtitle": "Dashed: from here on more than 10 % slower" if marks else "",
+            "subtitle": "Dashed: more than 10 % slower from here on" if marks else "",
             "anchor": "start",
             "fontSize": 15,
             "subtitleFontSize": 12,

@@ -1,6 +1,6 @@
-"""A panel as a Vega-Lite specification: axes, front, labels with leader lines, marks.
+"""Builds the Vega-Lite specification of a panel: axes, front, labels, leader lines and marks.
 
-Plain dictionaries: building them through Altair takes seconds longer.
+Plain dictionaries, because importing and using Altair adds seconds.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ FONT = "Arial, Helvetica, 'Liberation Sans', sans-serif"
 WIDTH, HEIGHT = 350, 262  # of the plot itself, in pixels
 LABEL_PX = 12.5
 MARK_AREA = 110  # square pixels
-MOST_LABELS = 40  # more can't be read: then only the front's are written
-HIDES_PX = 7  # nearer than this, one mark covers most of the other
+MOST_LABELS = 40  # more would be unreadable: then only the points on the front are labeled
+HIDES_PX = 7  # within this distance one mark covers most of the other
 Specification = dict[str, Any]  # Vega-Lite 5
 INK, MUTED, GRID, FRONT = "#1f2328", "#57606a", "#e8eaed", "#8c959f"
 CHART: Mapping[str, Any] = {
@@ -51,13 +51,13 @@ CHART: Mapping[str, Any] = {
 def panel_chart(
     panel: Panel, color_of: dict[str, str], shape_of: dict[str, str], *, legend: bool
 ) -> Specification:
-    """One scatter plot, without `CHART`'s configuration.
+    """Returns the specification of one scatter plot, without the configuration in `CHART`.
 
     Args:
-        panel: what it shows.
-        color_of: by precision.
-        shape_of: by delegate.
-        legend: whether colors and shapes are explained below it.
+        panel: Points, axes and titles.
+        color_of: Precision → color.
+        shape_of: Delegate → Vega shape.
+        legend: Whether to draw a legend below the plot.
     """
     place = {"x": _axis("x", panel.x_title, panel.x), "y": _axis("y", "Test accuracy (%)", panel.y)}
     names = [delegate_label(name) for name in shape_of]
@@ -145,7 +145,7 @@ def _labels(panel: Panel, place: Specification) -> list[Specification]:
         )
     for anchor in ("left", "center", "right"):
         rows = [text for text in texts if text["anchor"] == anchor]
-        # A white rim first: a label stays legible where it must cross a line.
+        # A white outline first: it keeps a label legible where it crosses a line.
         for paint in ({"color": "white", "stroke": "white", "strokeWidth": 3}, {"color": INK}):
             layers.append(
                 {
@@ -165,7 +165,7 @@ def _labels(panel: Panel, place: Specification) -> list[Specification]:
 
 
 def _marks(panel: Panel) -> list[dict[str, Any]]:
-    """Marks in drawing order; one that later ones nearly cover is larger, so that its rim shows."""
+    """Returns the marks in drawing order; a mark below others is larger, so its rim shows."""
     spots = [_pixels(panel, point.x, point.y) for point in panel.points]
     rows = []
     for number, point in enumerate(panel.points):
@@ -197,7 +197,7 @@ def _data(panel: Panel, x_px: float, y_px: float) -> tuple[float, float]:
 
 
 def _stairs(corners: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Spots every few pixels along the front, which labels are to avoid."""
+    """Returns points every few pixels along the front, for labels to avoid."""
     spots = []
     for (x0, y0), (x1, y1) in pairwise(corners):
         across, up = math.ceil(abs(x1 - x0) / 6), math.ceil(abs(y1 - y0) / 6)

@@ -1,13 +1,13 @@
-// The chooser: filters kept in the URL's hash, the rows they leave, their table and details.
+// The chooser: filters stored in the URL hash, and the matching rows as chart, table and details.
 
 const data = JSON.parse(document.getElementById("choose-data").textContent);
 const at = id => document.getElementById("choose-" + (id === "data" ? "set" : id));
-const FEW = 100;  // rows of the table at first
+const FEW = 100;  // table rows shown at first
 const COSTS = {
   download: {label: "Download size, gzip (kB)", of: file => file.download && file.download / 1000},
   size: {label: "File size (kB)", of: file => file.size && file.size / 1000},
   latency: {label: "Latency (ms)", of: (file, run) => run && run.ms, timed: true},
-  energy: {label: "Energy of an inference (mJ)", of: (file, run) => run && run.mj, timed: true},
+  energy: {label: "Energy per inference (mJ)", of: (file, run) => run && run.mj, timed: true},
 };
 const COLUMNS = [
   {id: "name", label: "Model", of: row => row.name},
@@ -18,7 +18,7 @@ const COLUMNS = [
   {id: "latency", label: "Latency", unit: "ms", number: true, of: row => row.run && row.run.ms, show: latency},
   {id: "energy", label: "Energy", unit: "mJ", number: true, of: row => row.run && row.run.mj},
   {id: "parameters", label: "Parameters", number: true, of: row => row.parameters, show: row => row.parameters == null ? "–" : row.parameters.toLocaleString("en")},
-  {id: "state", label: "State", of: row => row.state},
+  {id: "state", label: "Status", of: row => row.state},
 ];
 const SHOWN = COLUMNS.filter(column => column.id !== "energy" || data.files.some(file => file.cases.some(run => run.mj !== undefined)));
 const defaults = {data: mostFiles(), x: "download", device: data.setups[0] || "", delegate: "", precision: "", q: "", best: "", published: "", sort: "top1:down", file: ""};
@@ -31,10 +31,10 @@ function mostFiles() {
 }
 
 function element(name, text, attributes) {
-  const made = document.createElement(name);
-  if (text !== undefined) made.textContent = text;
-  for (const key in attributes) made.setAttribute(key, attributes[key]);
-  return made;
+  const node = document.createElement(name);
+  if (text !== undefined) node.textContent = text;
+  for (const key in attributes) node.setAttribute(key, attributes[key]);
+  return node;
 }
 
 function accuracy(row) {
@@ -48,15 +48,15 @@ function latency(row) {
 // -- state ------------------------------------------------------------------------------------
 
 function read() {
-  const told = new URLSearchParams(location.hash.slice(1));
+  const parameters = new URLSearchParams(location.hash.slice(1));
   state = {...defaults};
-  for (const key in defaults) if (told.has(key)) state[key] = told.get(key);
+  for (const key in defaults) if (parameters.has(key)) state[key] = parameters.get(key);
   if (!Object.hasOwn(data.datasets, state.data)) state.data = defaults.data;
   if (!Object.hasOwn(COSTS, state.x)) state.x = defaults.x;
   mend();
 }
 
-// Latencies compare only within one device and delegate: there is always one of each.
+// Latencies are comparable only within one device and delegate, so one of each is always selected.
 function mend() {
   if (!data.setups.includes(state.device)) state.device = defaults.device;
   const names = (data.tried[data.setups.indexOf(state.device)] || []).map(i => data.delegates[i]);
@@ -67,14 +67,14 @@ function mend() {
 }
 
 function precisions() {
-  const found = new Set(data.files.filter(file => file.dataset === state.data).map(file => file.precision));
-  return Object.keys(data.looks).filter(name => found.has(name));
+  const used = new Set(data.files.filter(file => file.dataset === state.data).map(file => file.precision));
+  return Object.keys(data.looks).filter(name => used.has(name));
 }
 
 function write() {
-  const told = new URLSearchParams();
-  for (const key in state) if (state[key] !== defaults[key] && !(key === "delegate" && at("delegate").selectedIndex === 0)) told.set(key, state[key]);
-  history.replaceState(null, "", "#" + told);
+  const parameters = new URLSearchParams();
+  for (const key in state) if (state[key] !== defaults[key] && !(key === "delegate" && at("delegate").selectedIndex === 0)) parameters.set(key, state[key]);
+  history.replaceState(null, "", "#" + parameters);
 }
 
 function options(select, pairs, value) {
@@ -88,30 +88,30 @@ function options(select, pairs, value) {
 function findRows() {
   const setup = data.setups.indexOf(state.device), delegate = data.delegates.indexOf(state.delegate);
   const words = state.q.toLowerCase().split(/\s+/).filter(Boolean);
-  const wanted = text => words.every(word => text.toLowerCase().includes(word));
+  const matches = text => words.every(word => text.toLowerCase().includes(word));
   const cost = COSTS[state.x];
-  const found = [];
+  const matching = [];
   data.files.forEach(file => {
     if (file.dataset !== state.data || (state.precision && file.precision !== state.precision)) return;
-    if (!wanted(`${file.name} ${file.model} ${file.scheme}`)) return;
+    if (!matches(`${file.name} ${file.model} ${file.scheme}`)) return;
     const run = file.cases.find(each => each.setup === setup && each.delegate === delegate);
-    found.push({...file, file, run, x: cost.of(file, run), key: file.place, ...judged(file, run, cost)});
+    matching.push({...file, file, run, x: cost.of(file, run), key: file.place, ...judged(file, run, cost)});
   });
-  const told = state.published && data.published[state.data];
-  if (told) for (const one of told.rows) if (wanted(one.model))
-    found.push({name: one.model, precision: "float32", top1: one.top1, size: one.size, parameters: one.parameters,
-      x: cost.timed ? null : one.size / 1000, published: true, key: "published " + one.model + one.source,
-      state: `published (${one.source}), on ${told.dataset}; size: 4 bytes a parameter`});
-  return found;
+  const published = state.published && data.published[state.data];
+  if (published) for (const result of published.rows) if (matches(result.model))
+    matching.push({name: result.model, precision: "float32", top1: result.top1, size: result.size, parameters: result.parameters,
+      x: cost.timed ? null : result.size / 1000, published: true, key: "published " + result.model + result.source,
+      state: `published (${result.source}), on ${published.dataset}; size: 4 bytes per parameter`});
+  return matching;
 }
 
-// What was wrong stays in the table with its reason and is no point.
+// Failed cases stay in the table with their reason and are not plotted.
 function judged(file, run, cost) {
   if (file.failed !== undefined) return {state: "failed: " + file.failed, bad: true};
   if (run && run.failed !== undefined) return {state: "failed: " + run.failed, bad: cost.timed, partly: true};
-  if (file.top1 === undefined) return {state: "not scored"};
-  if (cost.timed && !run) return {state: "not timed here"};
-  if (state.x === "energy" && run && run.mj === undefined) return {state: run.no_energy ? "no energy: " + run.no_energy : "no energy measured"};
+  if (file.top1 === undefined) return {state: "no test accuracy"};
+  if (cost.timed && !run) return {state: "not timed with this device and delegate"};
+  if (state.x === "energy" && run && run.mj === undefined) return {state: run.no_energy ? "no energy: " + run.no_energy : "energy not measured"};
   return {state: run && run.nodes ? `measured; delegated: ${run.nodes}` : "measured"};
 }
 
@@ -127,13 +127,13 @@ function refresh() {
   if (state.best) rows = rows.filter(row => row.best || row.published);
   const shown = points.filter(point => rows.includes(point.row));
   const where = COSTS[state.x].timed ? `, ${state.delegate} on ${state.device}` : "";
-  const labels = {x: COSTS[state.x].label + where, short: COSTS[state.x].label + (where && ", " + state.delegate), y: "Test accuracy (%)", none: "Nothing to draw: no file has both figures here."};
+  const labels = {x: COSTS[state.x].label + where, short: COSTS[state.x].label + (where && ", " + state.delegate), y: "Test accuracy (%)", none: "No data: no file here has both values."};
   draw(at("plot"), shown, labels, {hover, choose: point => choose(point.row)}, state.file);
   const ours = shown.filter(point => !point.published).length, files = rows.filter(row => !row.published);
   const failed = files.filter(row => row.bad).length;
   const theirs = shown.length - ours;
-  at("count").textContent = `${files.length} of ${data.files.filter(file => file.dataset === state.data).length} files of this data set; ${ours} drawn` +
-    (files.length > ours ? `, ${files.length - ours} not${failed ? ` (${failed} failed)` : ""}: see the table` : "") + (theirs ? `; ${theirs} published figures, hollow` : "");
+  at("count").textContent = `${files.length} of ${data.files.filter(file => file.dataset === state.data).length} files of this dataset; ${ours} plotted` +
+    (files.length > ours ? `, ${files.length - ours} only in the table${failed ? ` (${failed} failed)` : ""}` : "") + (theirs ? `; ${theirs} published results (hollow)` : "");
   note();
   legend();
   everything = false;
@@ -142,20 +142,20 @@ function refresh() {
 }
 
 function note() {
-  const told = data.published[state.data];
-  at("published").disabled = !told;
-  at("about").textContent = !told ? "No figures are published for this data set." :
-    (told.same ? `Published figures are the authors', on ${told.dataset}, with their own weights` :
-      `Published figures are on ${told.dataset}: not the same data as ${data.datasets[state.data]}, and other weights`) +
-    (COSTS[state.x].timed ? ". They have no latency or energy, so none is drawn here." : ". Their size is 4 bytes a parameter.");
+  const published = data.published[state.data];
+  at("published").disabled = !published;
+  at("about").textContent = !published ? "No published results for this dataset." :
+    (published.same ? `Published results are the authors' own, with their weights, on ${published.dataset}` :
+      `Published results are the authors' own, with their weights, on ${published.dataset}: not the same data as ${data.datasets[state.data]}`) +
+    (COSTS[state.x].timed ? ". They include no latency or energy, so they are not plotted here." : ". Their size assumes 4 bytes per parameter.");
 }
 
 function legend() {
   const used = new Set(rows.map(row => row.published ? "published" : row.precision));
   at("legend").replaceChildren(...[...precisions().filter(name => used.has(name)), ...(used.has("published") ? ["published"] : [])].map(name => {
-    const item = element("li"), picture = svgElement("svg", {viewBox: "-8 -8 16 16", width: 16, height: 16, "aria-hidden": "true"});
-    picture.append(svgElement("path", name === "published" ? {d: PUBLISHED, class: "published"} : {d: SHAPES[data.looks[name].shape], fill: data.looks[name].color, class: "mark"}));
-    item.append(picture, " " + name);
+    const item = element("li"), icon = svgElement("svg", {viewBox: "-8 -8 16 16", width: 16, height: 16, "aria-hidden": "true"});
+    icon.append(svgElement("path", name === "published" ? {d: PUBLISHED, class: "published"} : {d: SHAPES[data.looks[name].shape], fill: data.looks[name].color, class: "mark"}));
+    item.append(icon, " " + name);
     return item;
   }));
 }
@@ -166,9 +166,9 @@ function table() {
   const [id, direction] = state.sort.split(":"), column = COLUMNS.find(each => each.id === id) || COLUMNS[2];
   const sign = direction === "up" ? 1 : -1;
   rows.sort((a, b) => {
-    const one = column.of(a), other = column.of(b);
-    if (one == null || other == null) return (one == null) - (other == null);
-    return sign * (column.number ? one - other : one.localeCompare(other)) || a.name.localeCompare(b.name);
+    const first = column.of(a), second = column.of(b);
+    if (first == null || second == null) return (first == null) - (second == null);
+    return sign * (column.number ? first - second : first.localeCompare(second)) || a.name.localeCompare(b.name);
   });
   const heads = SHOWN.map(each => {
     const head = element("th", undefined, {scope: "col", ...(each.number && {class: "number"})});
@@ -186,29 +186,29 @@ function table() {
 }
 
 function line(row) {
-  const made = element("tr", undefined, {"data-key": row.key, class: (row.bad ? "bad " : "") + (row.key === state.file ? "chosen" : "")});
+  const tr = element("tr", undefined, {"data-key": row.key, class: (row.bad ? "bad " : "") + (row.key === state.file ? "chosen" : "")});
   for (const column of SHOWN) {
     if (column.id === "name") {
       const head = element("th", undefined, {scope: "row"});
       head.append(row.published ? row.name : element("button", row.name, {type: "button", class: "link"}));
-      made.append(head);
+      tr.append(head);
       continue;
     }
     const value = column.of(row);
     const text = column.show ? column.show(row) : column.number ? (value == null ? "–" : figure(value, true)) : value;
     const cell = element("td", text, {class: column.number ? "number" : column.id === "state" && (row.bad || row.partly) ? "failed" : column.id === "state" ? "wrap state" : "whole"});
-    if (column.id === "top1" && row.between) cell.title = `95 %: ${row.between[0].toFixed(2)} to ${row.between[1].toFixed(2)}`;
-    if (column.id === "state" && row.best) cell.prepend(element("b", "Pareto-best. "));
-    made.append(cell);
+    if (column.id === "top1" && row.between) cell.title = `95 % confidence interval: ${row.between[0].toFixed(2)} to ${row.between[1].toFixed(2)}`;
+    if (column.id === "state" && row.best) cell.prepend(element("b", "Pareto-optimal. "));
+    tr.append(cell);
   }
-  return made;
+  return tr;
 }
 
 // -- details ----------------------------------------------------------------------------------
 
 function details() {
   const file = data.files.find(each => each.place === state.file), pane = at("details");
-  if (!file) return pane.replaceChildren(element("p", "Choose a point or a row to see its file, hash and commands.", {class: "muted small"}));
+  if (!file) return pane.replaceChildren(element("p", "Select a point or a row to see its file, SHA-256 and commands.", {class: "muted small"}));
   const facts = element("dl", undefined, {class: "facts small"});
   const fact = (label, content) => { const dd = element("dd"); dd.append(content); facts.append(element("dt", label), dd); };
   const link = (href, text) => element("a", text, {href});
@@ -217,8 +217,8 @@ function details() {
   const all = link("#" + file.place, "all result lines of this file");
   fact("Details", all);
   fact("SHA-256", element("code", file.sha256));
-  fact("Test accuracy", file.top1 === undefined ? (file.failed ? "failed: " + file.failed : "not scored") :
-    `${file.top1.toFixed(2)} %, 95 % interval ${file.between[0].toFixed(2)} to ${file.between[1].toFixed(2)}, ${file.images.toLocaleString("en")} images of ${data.datasets[file.dataset]}`);
+  fact("Test accuracy", file.top1 === undefined ? (file.failed ? "failed: " + file.failed : "no test accuracy") :
+    `${file.top1.toFixed(2)} %, 95 % confidence interval ${file.between[0].toFixed(2)} to ${file.between[1].toFixed(2)}, ${file.images.toLocaleString("en")} images of ${data.datasets[file.dataset]}`);
   if (file.size) fact("Size", `${file.size.toLocaleString("en")} bytes, ${(file.download || 0).toLocaleString("en")} with gzip`);
   if (file.macs) fact("MACs", file.macs.toLocaleString("en"));
   for (const run of file.cases) fact(`${data.delegates[run.delegate]}, ${data.setups[run.setup]}`, run.failed !== undefined ? "failed: " + run.failed :
@@ -248,13 +248,13 @@ function hover(point, mark) {
   tip.style.top = `${Math.max(0, spot.top - frame.top - tip.offsetHeight - 8)}px`;
 }
 
-// Opens the details of a file further down; the filters stay in the hash.
+// Opens the details of a file further down the page; the URL hash keeps the filters.
 function open(place) {
-  const found = document.getElementById(place);
-  if (!found || !place.startsWith("file-")) return;
-  found.open = true;
-  found.scrollIntoView();
-  found.querySelector("summary").focus({preventScroll: true});
+  const target = document.getElementById(place);
+  if (!target || !place.startsWith("file-")) return;
+  target.open = true;
+  target.scrollIntoView();
+  target.querySelector("summary").focus({preventScroll: true});
 }
 
 // -- wiring -----------------------------------------------------------------------------------
@@ -268,7 +268,7 @@ function start() {
   options(at("data"), Object.entries(data.datasets), state.data);
   options(at("x"), Object.entries(COSTS).filter(([id]) => data.files.some(file =>
     [undefined, ...file.cases].some(run => COSTS[id].of(file, run)))).map(([id, cost]) => [id, cost.label]), state.x);
-  options(at("device"), data.setups.length ? data.setups.map(name => [name, name]) : [["", "nothing was timed"]], state.device);
+  options(at("device"), data.setups.length ? data.setups.map(name => [name, name]) : [["", "no latency results"]], state.device);
   const change = () => { mend(); fill(); write(); refresh(); };
   for (const key of ["data", "x", "device", "delegate", "precision"])
     at(key).addEventListener("change", event => { state[key] = event.target.value; change(); });
@@ -308,7 +308,7 @@ function start() {
   again();
 }
 
-// Links within the page change the hash too: they leave the filters as they are.
+// Links within the page also change the hash; they must not reset the filters.
 function again() {
   if (!begun || location.hash === "" || location.hash.includes("=")) {
     begun = true;

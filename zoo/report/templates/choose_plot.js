@@ -1,4 +1,4 @@
-// The scatter plot of the chooser: scales, marks, Pareto front, keyboard. Draws into one <svg>.
+// The scatter plot of the chooser, drawn into one <svg>: scales, marks, Pareto front, keyboard.
 // Text from files only ever becomes textContent or an attribute, never markup.
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -11,16 +11,16 @@ const SHAPES = {
   down: "M0 6.4L6 -4.6H-6Z",
   cross: "M-2 -6H2V-2H6V2H2V6H-2V2H-6V-2H-2Z",
 };
-const PUBLISHED = "M-6.2 0L-3.1 -5.6H3.1L6.2 0L3.1 5.6H-3.1Z";  // of nothing else
+const PUBLISHED = "M-6.2 0L-3.1 -5.6H3.1L6.2 0L3.1 5.6H-3.1Z";  // used for nothing else
 
 function svgElement(name, attributes, text) {
-  const made = document.createElementNS(SVG, name);
-  for (const key in attributes) made.setAttribute(key, attributes[key]);
-  if (text !== undefined) made.textContent = text;
-  return made;
+  const node = document.createElementNS(SVG, name);
+  for (const key in attributes) node.setAttribute(key, attributes[key]);
+  if (text !== undefined) node.textContent = text;
+  return node;
 }
 
-// A range with some room, and round ticks; logarithmic where values differ twelvefold.
+// A range with a margin and round ticks; logarithmic if the largest value is 12 times the smallest.
 function scale(values, from, to, logarithmic) {
   let low = Math.min(...values), high = Math.max(...values);
   const log = logarithmic && high / low >= 12;
@@ -40,19 +40,19 @@ function scale(values, from, to, logarithmic) {
 }
 
 function ticks(low, high, log) {
-  const found = [];
+  const steps = [];
   if (log) {
     for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power++)
-      for (const step of high / low > 300 ? [1] : [1, 2, 5]) found.push(step * 10 ** power);
+      for (const step of high / low > 300 ? [1] : [1, 2, 5]) steps.push(step * 10 ** power);
   } else {
     const rough = (high - low) / 5, power = 10 ** Math.floor(Math.log10(rough));
     const step = [1, 2, 5, 10].find(each => each * power >= 0.8 * rough) * power;
-    for (let at = Math.ceil(low / step); at * step <= high * (1 + 1e-9); at++) found.push(at * step);
+    for (let at = Math.ceil(low / step); at * step <= high * (1 + 1e-9); at++) steps.push(at * step);
   }
-  return found.filter(tick => tick >= low && tick <= high);
+  return steps.filter(tick => tick >= low && tick <= high);
 }
 
-// The points that none beats in both: cheaper at no loss, or better at no cost.
+// The Pareto front, cheapest point first; of equal points only the first one.
 function front(points) {
   const best = [];
   for (const point of [...points].sort((a, b) => a.x - b.x || b.y - a.y))
@@ -60,14 +60,14 @@ function front(points) {
   return best;
 }
 
-// Three digits, or more before the point; `fixed` keeps zeros at the end, for columns.
+// Three significant digits, or all digits before the point; `fixed` keeps trailing zeros, for columns.
 function figure(value, fixed) {
   const digits = Math.min(4, value >= 100 || value === 0 ? 0 : Math.max(0, 2 - Math.floor(Math.log10(value))));
   return value.toLocaleString("en", {maximumFractionDigits: digits, minimumFractionDigits: fixed ? digits : 0});
 }
 
-/* Draws points {x, y, name, words, key, color, path, published} anew.
-   `act.hover(point or null, element)` and `act.choose(point)` are called back. */
+/* Redraws the points {x, y, name, words, key, color, path, published}.
+   Calls back `act.hover(point or null, element)` and `act.choose(point)`. */
 function draw(svg, points, labels, act, chosen) {
   const box = svg.parentElement.getBoundingClientRect();
   const width = Math.max(280, Math.round(box.width)), height = width < 560 ? 320 : 420;
@@ -94,7 +94,7 @@ function draw(svg, points, labels, act, chosen) {
       transform: `translate(${x.place(point.x).toFixed(1)} ${y.place(point.y).toFixed(1)})`,
       role: "button",
       tabindex: "-1",
-      "aria-label": point.words + (onFront.has(point) ? ", Pareto-best" : ""),
+      "aria-label": point.words + (onFront.has(point) ? ", Pareto-optimal" : ""),
       class: point.published ? "published" : point.key === chosen ? "mark chosen" : "mark",
     });
     if (!point.published) mark.setAttribute("fill", point.color);
@@ -107,7 +107,7 @@ function draw(svg, points, labels, act, chosen) {
   return best;
 }
 
-// The front's names, each where it hides no mark and no other name: above, below, or beside.
+// Names of the points on the front, above, below or beside them, where they hide no mark or name.
 function names(svg, best, points, x, y, width) {
   const taken = points.map(point => [x.place(point.x) - 7, x.place(point.x) + 7, y.place(point.y), 13]);
   for (const point of [...best].reverse()) {
@@ -127,7 +127,7 @@ function axes(svg, x, y, width, height, labels) {
   for (const tick of x.ticks) {
     const at = x.place(tick), text = figure(tick);
     svg.append(svgElement("path", {class: "grid", d: `M${at} ${MARGIN.top}V${floor}`}));
-    if (at - 4 * text.length < right) continue;  // crowded: a line is enough
+    if (at - 4 * text.length < right) continue;  // crowded: draw only the line
     right = at + 4 * text.length + 8;
     svg.append(svgElement("text", {x: at, y: floor + 18, "text-anchor": "middle"}, text));
   }
@@ -142,7 +142,7 @@ function axes(svg, x, y, width, height, labels) {
   svg.append(svgElement("text", turned, labels.y));
 }
 
-// One mark takes the focus by Tab; arrows go from mark to mark, Enter or Space chooses.
+// Tab focuses one mark, arrow keys move between marks, Enter or Space selects.
 function keys(marks, act, chosen) {
   const all = [...marks.children];
   const first = all.find(mark => mark.point.key === chosen) || all[0];

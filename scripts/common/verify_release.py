@@ -1,4 +1,4 @@
-"""Every artifact of a release against its own manifest: `scripts.verify --all`."""
+"""Verifies every artifact of a release against its manifest; run as `zoo verify --all`."""
 
 from __future__ import annotations
 
@@ -24,12 +24,19 @@ from zoo.schema.json_files import read_records
 from zoo.schema.measurement import Record
 from zoo.schema.release import CONTAINER, INDEX
 
-_SAME = 0.001  # of accuracy: another processor rounds otherwise
+_TOLERANCE = 0.001  # of the accuracy: rounding depends on the processor
 
 
 @dataclass(frozen=True)
 class _Release:
-    """What is known of the folder before its files are looked at."""
+    """A release, or any --output folder.
+
+    Attributes:
+        folder: Path of the folder.
+        names: Names of all artifacts.
+        measured: Artifact name → measurements.
+        records: Result lines.
+    """
 
     folder: Path
     names: Collection[str]
@@ -37,39 +44,39 @@ class _Release:
     records: Sequence[Record]
 
 
-def verify_all(output: Path, wanted: Sequence[str], timeout_s: float) -> int:
-    """Prints a row a file.
+def verify_release(output: Path, artifacts: Sequence[str], timeout_s: float) -> int:
+    """Prints one line per artifact.
 
     Args:
-        output: a release, or any --output folder.
-        wanted: names of artifacts; none means all.
-        timeout_s: for one look at where a file runs.
+        output: A release, or any --output folder.
+        artifacts: Names of the artifacts to verify; empty for all.
+        timeout_s: Timeout for finding out where a file runs, in seconds.
 
     Returns:
-        1 where one is not as its manifest says, or can't be read; else 0.
+        1 if an artifact does not match its manifest or can't be read, else 0.
 
     Raises:
-        ZooError: there is nothing to look at, or an unknown name.
+        ZooError: if there are no artifacts, or a name is unknown.
     """
-    there = sorted(set(_names(output / "artifacts")))
-    if not there:
-        raise ZooError("no artifact to verify", where=output, remedy="give the --output folder")
-    for name in wanted:
-        if name not in there:
-            raise UnknownNameError("artifact", name, there)
+    available = sorted(set(_names(output / "artifacts")))
+    if not available:
+        raise ZooError("no artifacts to verify", where=output, remedy="pass the --output folder")
+    for name in artifacts:
+        if name not in available:
+            raise UnknownNameError("artifact", name, available)
     lines = output / "results.jsonl"
     records = read_records(lines)[0] if lines.is_file() else []
-    release = _Release(output, there, measured_in(output) if records else {}, records)
-    wrong, provenance = 0, Provenance.here()
+    release = _Release(output, available, measured_in(output) if records else {}, records)
+    failures, provenance = 0, Provenance.here()
     with Sandbox("litert", timeout_s) as runner:
-        for name in dict.fromkeys(wanted or there):
+        for name in dict.fromkeys(artifacts or available):
             try:
-                told, reasons = _row(release, name, runner, provenance)
+                accuracies, problems = _row(release, name, runner, provenance)
             except ZooError as error:
-                told, reasons = "not scored", [str(error)]
-            wrong += bool(reasons)
-            cli.say(f"{name}: {told}: {'; '.join(reasons) or 'right'}")
-    return 1 if wrong else 0
+                accuracies, problems = "no test accuracy", [str(error)]
+            failures += bool(problems)
+            cli.say(f"{name}: {accuracies}: {'; '.join(problems) or 'ok'}")
+    return 1 if failures else 0
 
 
 def _names(folder: Path) -> Iterator[str]:
@@ -82,14 +89,14 @@ def _names(folder: Path) -> Iterator[str]:
 def _row(
     release: _Release, name: str, runner: Sandbox, provenance: Provenance
 ) -> tuple[str, list[str]]:
-    """The accuracies, found and told, and what is wrong.
+    """Returns the measured and the stated accuracy as text, and the problems.
 
     Raises:
-        ZooError: the file or its manifest can't be read.
+        ZooError: if the file or its manifest can't be read.
     """
     path = release.folder / "artifacts" / f"{name}.tflite"
     if not path.with_suffix(".json").is_file():
-        return "not scored", ["it has no manifest"]
+        return "no test accuracy", ["the manifest is missing"]
     artifact = read.manifest(path.with_suffix(".json"), Artifact)
     content = read.content(path)
     with TemporaryDirectory() as unpacked:
@@ -100,7 +107,7 @@ def _row(
             placement = runner.placement(path)
         except ZooError:
             placement = None
-        reasons = (
+        problems = (
             differences(
                 release.folder,
                 content,
@@ -116,15 +123,15 @@ def _row(
         candidate = RequestedFile(path, name, sha256(content).hexdigest(), artifact)
         record = bench.score(candidate.case("litert", "xnnpack", 1), artifact, provenance)
     metrics = artifact.released.accuracies if artifact.released else ()
-    said = next((each.top1 for each in metrics if each.split == "test"), None)
+    stated = next((metric.top1 for metric in metrics if metric.split == "test"), None)
     if record.top1 is None:
-        reasons = [*record.reasons, *reasons]
-    elif said is None:
-        reasons = ["its manifest has no accuracy to compare with", *reasons]
-    elif abs(record.top1 - said) > _SAME:
-        reasons = [f"over {100 * _SAME:g} point apart", *reasons]
-    return f"top-1 {_percent(record.top1)}, its manifest says {_percent(said)}", reasons
+        problems = [*record.reasons, *problems]
+    elif stated is None:
+        problems = ["the manifest has no accuracy to compare with", *problems]
+    elif abs(record.top1 - stated) > _TOLERANCE:
+        problems = [f"the accuracies differ by more than {100 * _TOLERANCE:g} points", *problems]
+    return f"top-1 {_percent(record.top1)}, manifest {_percent(stated)}", problems
 
 
 def _percent(share: float | None) -> str:
-    return "nothing" if share is None else f"{100 * share:.2f} %"
+    return "none" if share is None else f"{100 * share:.2f} %"
