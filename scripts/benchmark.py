@@ -135,13 +135,22 @@ def main(_: list[str]) -> int:
         raise ZooError(
             "--op_profile and --sustained_minutes can't be combined", remedy="pass only one of them"
         )
-    _delegates(())
+    requested = _delegates(())
     for name in FLAGS.runtime:
         runtime.version(name)
     from android_bench.tasks.cases import candidates
 
     files = candidates(FLAGS.artifact, cli.output() / "artifacts")
     phones = _phones()
+    absent = [name for name in requested if name not in runtime.DELEGATES]
+    if absent and not phones:
+        raise ZooError(
+            "only phones have this delegate",
+            where="--delegate",
+            expected=", ".join(runtime.DELEGATES),
+            got=", ".join(absent),
+            remedy="pass one of those, or a phone with --device=SERIAL",
+        )
     failed = 0
     if {"host", "all"} & set(FLAGS.device):
         failed += _on_host(files)
@@ -230,7 +239,10 @@ def _on_host(files: list[RequestedFile]) -> int:
     # Scoring is not timed, so it may use all cores; nothing else runs during the timing above.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         scores = pool.map(lambda pair: bench.score(pair[0], pair[1], provenance), to_score)
-        return failed + sum(map(recorder.score, scores))
+        failed_scores = sum(map(recorder.score, scores))
+    if failed_scores:
+        cli.say("to time artifacts without scoring them, pass --noaccuracy")
+    return failed + failed_scores
 
 
 def _on_phone(files: list[RequestedFile], phone: Attached) -> int:

@@ -1,8 +1,7 @@
 """Builds .tflite files from public ImageNet weights, which releases do not contain.
 
     zoo build --weights=squeezenet_v1_0_deep_compressed
-    zoo build --weights=squeezenet_v1_0_deep_compressed --precision=int8 \\
-        --images=../shared/data/imagenet_sample_1000.tar
+    zoo build --weights=squeezenet_v1_0_deep_compressed --precision=int8 --images=IMAGES.tar
 
 Downloads the weights once from their public address and checks their SHA-256; --weights_file uses a
 local copy instead. The files are converted into the cache, where zoo.load and `zoo classify` find

@@ -35,7 +35,10 @@ def main(argv: list[str]) -> int:
     """Classifies each image; returns 1 if one can't be read."""
     if len(argv) < 3:
         raise ZooError(
-            "a model and at least one image are required", expected="MODEL IMAGE…", got=argv[1:]
+            "a model and at least one image are required",
+            expected="MODEL IMAGE…",
+            got="no image" if argv[1:] else "no arguments",
+            remedy="run zoo classify MODEL IMAGE; zoo search lists the models",
         )
     with quiet():
         model = zoo.load(argv[1], threads=FLAGS.threads, delegate=FLAGS.delegate)

@@ -23,13 +23,12 @@ from zoo.errors import ZooError
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("output", "output/demo", "folder of everything that the demo writes")
-flags.DEFINE_string("dataset", "fashion_mnist", f"one of {', '.join(data.DATASETS)}")
 _RECIPES = {"fashion_mnist": "fashion_mnist_demo", "digits": "digits_quick"}
+flags.DEFINE_enum("dataset", "fashion_mnist", list(_RECIPES), "dataset to train on")
 
 
 def main(_: list[str]) -> int:
     """Runs all stages; returns the exit code of the first one that failed, else 0."""
-    cli.choice("dataset", data.DATASETS)
     began = time.monotonic()
     recipe = RECIPES[_RECIPES[_available()]]
     run = f"{recipe.model}-{recipe.dataset}"

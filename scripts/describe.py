@@ -1,8 +1,8 @@
 """Describes a model of the catalog: its layers, paper and the source of its structure.
 
-    zoo describe --model=squeezenet_v1_1
-    zoo describe --model=mobilenet_v2_cse_mix --preset=cifar100
-    zoo describe --model=resnet50 --input_shape=64x64x3 --classes=5 --width=0.5
+    zoo describe squeezenet_v1_1
+    zoo describe mobilenet_v2_cse_mix --preset=cifar100
+    zoo describe resnet50 --input_shape=64x64x3 --classes=5 --width=0.5
 
 Without --preset and --input_shape, the network is the published one. It is built for this, which
 takes a few seconds.
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from zoo.models.macs import LayerCount
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("model", None, "name in the catalog, see zoo list")
+flags.DEFINE_string("model", None, "the model, if it is not the argument; see zoo list")
 flags.DEFINE_string("preset", None, f"input shape and classes of {', '.join(catalog.PRESETS)}")
 flags.DEFINE_string("input_shape", None, "HEIGHTxWIDTHxCHANNELS, for example 96x96x1")
 flags.DEFINE_integer("classes", None, "number of classes")
@@ -46,9 +46,11 @@ flags.DEFINE_bool("json", False, "print one JSON object")
 _MINOR = ("BatchNormalization", "ReLU", "PReLU", "Activation", "Dropout", "Reshape", "Rescaling")
 
 
-def main(_: list[str]) -> None:
+def main(argv: list[str]) -> None:
     """Prints the description."""
-    spec = catalog.model_spec(cli.required("model"))
+    if len(argv) > 2 or (argv[1:] and FLAGS.model):
+        raise ZooError("more than one model", expected="one MODEL", got=" ".join(argv[1:]))
+    spec = catalog.model_spec(argv[1] if argv[1:] else cli.required("model"))
     config = _config(spec)
     import_tensorflow()
     from zoo.models import macs
@@ -163,4 +165,4 @@ def _layers(title: str, rows: list[LayerCount]) -> object:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, positional=True)

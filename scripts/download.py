@@ -8,10 +8,11 @@ A name is that of a file or of a run; `zoo search` lists them. A run stands for 
 precisions, or in those of --precision, which it must have. Without --source, the source is
 $MODEL_ZOO_SOURCE, or else the clone's own release, which needs no network.
 
-Files go to the cache, where zoo.load, --init_from and --artifact find them by name, or to --into.
-A complete and correct file is not downloaded again, and an interrupted download resumes. Proxies
-are taken from the environment. The exit code is 1 if a file could not be downloaded; the others are
-still downloaded.
+Files go to $MODEL_ZOO_CACHE/models (default: ~/.cache/mobile-model-zoo/models), where zoo.load,
+--init_from and --artifact find them by name, or to --into. With --into=output, `zoo benchmark`
+measures them. A complete and correct file is not downloaded again, and an interrupted download
+resumes. Proxies are taken from the environment. The exit code is 1 if a file could not be
+downloaded; the others are still downloaded.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Measures top-1 and top-5 accuracy of public ImageNet weights, in Keras and as .tflite.
 
-    zoo evaluate --weights=squeezenet_v1_0_deep_compressed \\
-        --images=../shared/data/imagenet_sample_1000.tar
+    zoo evaluate --weights=squeezenet_v1_0_deep_compressed --images=IMAGES.tar
 
 Downloads nothing: get the weights once with `zoo data --weights=NAME`, or pass a local copy with
 --weights_file. Images are resized to 256 pixels at the shorter side, cropped at the center to the

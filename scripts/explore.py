@@ -60,7 +60,7 @@ flags.DEFINE_integer("jobs", 1, "number of training runs in parallel", lower_bou
 flags.DEFINE_float("gpus", 0.0, "GPUs per training run; below 1, a share of one GPU", lower_bound=0)
 flags.DEFINE_string("address", "", "address of a running Ray cluster (default: start Ray here)")
 help.group("Points", "what", "grid", "search", "trials", "arguments", "init_from")
-help.group("Execution", "strategy", "jobs", "gpus", "address")
+help.group("Execution", "name", "output", "strategy", "jobs", "gpus", "address")
 
 
 def main(_: list[str]) -> int:

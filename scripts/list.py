@@ -7,7 +7,7 @@
 
 Parameters, MACs and size are those of the published network, at its input shape and number of
 classes. top-1 is the accuracy that the authors published, not one measured here; `zoo describe`
-shows its source. Needs no TensorFlow.
+shows its source and further ones. Needs no TensorFlow.
 """
 
 from __future__ import annotations
@@ -89,7 +89,15 @@ def _sorted(specs: list[ModelSpec]) -> list[ModelSpec]:
 
 
 def _top1(spec: ModelSpec) -> float | None:
-    return next((p.top1 for p in spec.published if p.dataset == FLAGS.dataset), None)
+    return _published(spec).get(FLAGS.dataset)
+
+
+def _published(spec: ModelSpec) -> dict[str, float]:
+    """Returns dataset → the first published accuracy, in percent."""
+    first: dict[str, float] = {}
+    for p in spec.published:
+        first.setdefault(p.dataset, p.top1)
+    return first
 
 
 def _row(spec: ModelSpec) -> dict[str, object]:
@@ -122,7 +130,7 @@ def _table(specs: list[ModelSpec]) -> None:
             f"{spec.parameters_total:,}",
             f"{spec.macs / 1e6:,.1f}",
             f"{4 * spec.parameters_total / 1e6:.2f}",
-            ", ".join(f"{p.top1:g} {p.dataset}" for p in spec.published) or "none",
+            ", ".join(f"{top1:g} {name}" for name, top1 in _published(spec).items()) or "none",
             spec.paper.split(",")[0],
         )
     # Piped output has no width; make it wide enough that no cell is cut.

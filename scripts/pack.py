@@ -26,7 +26,9 @@ def main(argv: list[str]) -> None:
     """Packs the file."""
     if len(argv) != 2:
         raise ZooError(
-            "exactly one file is required", expected="FILE --output_file=FILE", got=argv[1:]
+            "exactly one file is required",
+            expected="FILE --output_file=FILE",
+            got=" ".join(argv[1:]) or "none",
         )
     target = Path(cli.required("output_file"))
     content = read_bytes(

@@ -155,7 +155,7 @@ def _expect(words: list[str], least: int, most: int, usage: str, secret: bool = 
         raise ZooError(
             "wrong arguments",
             expected=f"zoo phone {usage}",
-            got=f"{len(words)} arguments" if secret else " ".join(words) or "none",
+            got=f"{len(words)} arguments" if secret and words else " ".join(words) or "none",
         )
 
 

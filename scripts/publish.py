@@ -1,7 +1,7 @@
 """Builds a release from finished runs: files, manifests, model cards, a page and an index.
 
-    zoo publish --run=resnet20-fashion_mnist --release=release
-    python -m http.server --directory release
+    zoo publish --run=resnet20-fashion_mnist
+    python -m http.server --directory output/release
 
 Publishes the artifacts of each run from OUTPUT/artifacts, its weights from OUTPUT/runs, and their
 result lines. index.html is the page of `zoo report`. An artifact is refused, with the reason, if
@@ -42,7 +42,9 @@ from zoo.schema.run import Run
 FLAGS = flags.FLAGS
 cli.define_output()
 flags.DEFINE_list("run", [], "names of the runs to publish, in OUTPUT/runs")
-flags.DEFINE_string("release", "release", "folder of the release")
+flags.DEFINE_string(
+    "release", None, "folder of the release, new or existing (default: OUTPUT/release)"
+)
 flags.DEFINE_list(
     "precision",
     [],
@@ -59,7 +61,8 @@ flags.DEFINE_integer(
 
 def main(_: list[str]) -> int:
     """Publishes the runs; returns 1 if an artifact was refused."""
-    source, target = cli.output(), Path(FLAGS.release)
+    source = cli.output()
+    target = Path(FLAGS.release) if FLAGS.release else source / "release"
     report.need_packages()
     build.manifests(target)  # raises for an invalid manifest before anything is copied
     with staged(target) as folder:

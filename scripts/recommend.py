@@ -1,10 +1,10 @@
 """Recommends the best measured models for a device within a budget.
 
     zoo recommend --device=host --max_ms=5
-    zoo recommend --device=PHONE --fps=30 --max_kb=500 --min_top1=90
+    zoo recommend --device=SERIAL --fps=30 --max_kb=500 --min_top1=90
 
 Reads OUTPUT/results.jsonl and OUTPUT/artifacts. Prints the models within the budget that are on the
-Pareto front of accuracy, download size, latency and net energy, most accurate first, and why the
+Pareto front of accuracy, size with gzip, latency and net energy, most accurate first, and why the
 others were rejected. --chip also compares each latency with the lower bound of that chip's
 roofline. The exit code is 1 if no model meets the budget.
 """
@@ -21,14 +21,15 @@ from scripts.common import cli, help
 from zoo.errors import ZooError
 
 if TYPE_CHECKING:
-    from zoo.report.recommend import Choice
+    from zoo.report.recommend import Choice, Recommendation
 
 FLAGS = flags.FLAGS
 cli.define_output()
 flags.DEFINE_string(
     "device",
     "",
-    "host, the id of a phone as in reports, or a device name; needed if several were measured",
+    "host; phone; the serial of a phone, not its Wi-Fi address; or the id or the name of a device, "
+    "as in reports; needed if several were measured",
 )
 flags.DEFINE_string("dataset", "", "dataset of the models; needed if there are several")
 flags.DEFINE_float("max_ms", None, "maximum latency per inference, in milliseconds", lower_bound=0)
@@ -38,7 +39,9 @@ flags.DEFINE_float(
     "minimum throughput in inferences per second, instead of --max_ms",
     lower_bound=1e-3,
 )
-flags.DEFINE_float("max_kb", None, "maximum download size, in kilobytes", lower_bound=0)
+flags.DEFINE_float(
+    "max_kb", None, "maximum size with gzip, in kilobytes of 1000 bytes", lower_bound=0
+)
 flags.DEFINE_float(
     "max_mj", None, "maximum net energy per inference, in millijoules", lower_bound=0
 )
@@ -63,11 +66,11 @@ def main(_: list[str]) -> int:
         min_top1=None if FLAGS.min_top1 is None else FLAGS.min_top1 / 100,
     )
     result = recommend(build.load(cli.output()), FLAGS.device, FLAGS.dataset, budget)
-    cli.say(f"On {result.device}, {result.dataset}:")
+    cli.say(f"On {result.device}, {result.dataset or 'dataset unknown'}:")
     for number, choice in enumerate(result.front):
         cli.say(f"  {'best' if number == 0 else 'or'}: {_described(choice)}")
     if not result.front:
-        cli.say("  no model meets the budget")
+        cli.say(f"  {_nothing(result)}")
     if result.lost:
         cli.say("Rejected:")
     for rejected in result.lost:
@@ -75,9 +78,19 @@ def main(_: list[str]) -> int:
     return 0 if result.front else 1
 
 
+def _nothing(result: Recommendation) -> str:
+    candidates = [rejected.candidate for rejected in result.lost]
+    if any(c.accuracy is not None and c.latency_ms is not None for c in candidates):
+        return "no model meets the budget"
+    return "no file has both a latency and a test accuracy; run zoo benchmark to measure them"
+
+
 def _described(choice: Choice) -> str:
-    values = [f"{100 * (choice.accuracy or 0):.2f} %", f"{choice.latency_ms:.3f} ms"]
-    values.append("size unknown" if choice.size_mb is None else f"{choice.size_mb:.3f} MB")
+    source = " (from the manifest)" if choice.stated else ""
+    values = [f"{100 * (choice.accuracy or 0):.2f} %{source}", f"{choice.latency_ms:.3f} ms"]
+    values.append(
+        "size unknown" if choice.size_kb is None else f"{choice.size_kb:,.1f} kB with gzip"
+    )
     values.append(
         "energy not measured" if choice.energy_mj is None else f"{choice.energy_mj:.3g} mJ"
     )

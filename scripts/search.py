@@ -5,10 +5,11 @@
     zoo search --dataset=cifar10_jpeg --precision=int8 --sort=top1 --descending
     zoo search --device="Pixel 7" --max_ms=5
 
-Shows the models whose names contain all of the given words. Size is the download size. Accuracy is
-top-1 of the released file on the whole test set of its dataset. Latency is the lowest one measured
-on --device, since latencies of different devices are not comparable. `zoo download NAME` downloads
-a model. Needs no TensorFlow, and in a clone no network.
+Shows the models whose names contain all of the given words. kB is what is transferred: the packed
+file if the release has one. Parameters are counted in the file, so they differ from those of the
+network in `zoo list`. Accuracy is top-1 of the released file on the whole test set of its dataset.
+Latency is the lowest one measured on --device, since latencies of different devices are not
+comparable. `zoo download NAME` downloads a model. Needs no TensorFlow, and in a clone no network.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Callable, Sequence
 
 from absl import flags
 
+from converters.conversion.precisions import PRECISIONS
 from scripts.common import cli, help, source_flags
 from zoo.errors import UnknownNameError, ZooError
 from zoo.hub import index
@@ -32,11 +34,15 @@ _KEYS: dict[str, Callable[[Entry], float | str]] = {
 
 FLAGS = flags.FLAGS
 source_flags.define()
-flags.DEFINE_list("task", [], "tasks of the models")
+flags.DEFINE_list("task", [], "tasks; so far all models have image-classification")
 flags.DEFINE_list("dataset", [], "datasets the models were trained on")
 flags.DEFINE_list("model", [], "names in the catalog, see zoo list")
-flags.DEFINE_list("precision", [], "precisions; checkpoint is the weights for further training")
-flags.DEFINE_float("max_kb", None, "maximum download size, in kilobytes")
+flags.DEFINE_list(
+    "precision",
+    [],
+    f"any of {', '.join(PRECISIONS)}, and checkpoint: the weights for further training",
+)
+flags.DEFINE_float("max_kb", None, "maximum size of the transfer, in kilobytes of 1000 bytes")
 flags.DEFINE_float("min_top1", None, "minimum top-1 accuracy, in percent")
 flags.DEFINE_string(
     "device", None, "device whose latencies are used; needed if several were measured"

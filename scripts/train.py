@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from absl import flags
 
-from scripts.common import cli, recipe_flags
+from scripts.common import cli, help, recipe_flags
 from zoo import data
 from zoo.catalog import DEFAULT_RECIPE, RECIPES, arguments, model_spec
 from zoo.io.provenance import Provenance
@@ -52,6 +52,7 @@ flags.DEFINE_string(
     "initial weights: public weights, a FILE.net, a run, a checkpoint or an artifact",
 )
 flags.DEFINE_string("strategy", "none", f"one of {', '.join(STRATEGIES)} (see above)")
+help.group("Run", "name", "arguments", "init_from", "strategy", "output")
 
 
 def main(_: list[str]) -> None:

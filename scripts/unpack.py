@@ -28,11 +28,14 @@ def main(argv: list[str]) -> None:
     """Unpacks the file."""
     if len(argv) != 2:
         raise ZooError(
-            "exactly one file is required", expected="FILE --output_file=FILE", got=argv[1:]
+            "exactly one file is required",
+            expected="FILE --output_file=FILE",
+            got=" ".join(argv[1:]) or "none",
+            remedy="run zoo unpack FILE --output_file=FILE",
         )
     source, target = Path(argv[1]), Path(cli.required("output_file"))
     if not source.is_file():
-        raise ZooError("no such file", where=source)
+        raise ZooError("no such file", where=source, remedy="pass a file written by zoo pack")
     try:
         with (
             source.open("rb") as stream,
@@ -40,6 +43,9 @@ def main(argv: list[str]) -> None:
             temporary.open("wb") as out,
         ):
             size = unpack.unpack(stream, out, FLAGS.limit)
+    except ZooError as error:
+        error.where = error.where or str(source)
+        raise
     except OSError as error:
         raise ZooError("cannot unpack the file", where=source, got=error.strerror) from error
     cli.say(

@@ -6,17 +6,19 @@
     zoo verify --output=release --all
 
 Runs each artifact in a child process, in every installed TFLite runtime, with XNNPACK and with
-plain kernels. Prints the errors of the logits (largest, mean, relative, SQNR in dB), the share of
-images with the same top-1 class, both accuracies on these images, and the number of nodes that the
-delegate took. The exit code is 1 if a precision exceeds a limit or a case failed.
+plain kernels, and the Keras network of its run, which must be in OUTPUT/runs. Prints the errors of
+the logits (largest, mean, relative, SQNR in dB), the share of images with the same top-1 class,
+both accuracies on these images, and the number of nodes that the delegate took. The exit code is 1
+if a precision exceeds a limit or a case failed.
 
 If a limit is exceeded, the first layer at which the error jumps is named: its signal-to-noise ratio
 is more than 10 dB below the worst of its inputs, or falls below 10 dB. The reference is the float32
 artifact of the same run, or else the layers of the Keras network.
 
---all needs no runs: it checks every artifact in --output, packed or not, against its manifest, and
-measures its accuracy on the whole test set, which must be within 0.1 points of the manifest's.
-Artifacts without an accuracy in the manifest, such as new conversions, are reported as such.
+--all needs no runs: it checks every artifact in --output (or those of --artifact), packed or not,
+against its manifest, and measures its accuracy on the whole test set, which must be within 0.1
+points of the manifest's. An artifact without an accuracy in its manifest, such as a new conversion,
+counts as failed. Of the other flags, --all uses only --timeout_secs.
 """
 
 from __future__ import annotations
@@ -63,7 +65,7 @@ flags.DEFINE_bool("layers", False, "print the error of every layer, even if no l
 flags.DEFINE_float(
     "timeout_secs", 600, "timeout per case, in seconds; then the child process is stopped", 1
 )
-flags.DEFINE_bool("all", False, "check every artifact and its accuracy against its manifest")
+flags.DEFINE_bool("all", False, "check artifacts against their manifests, not Keras (see above)")
 flags.DEFINE_bool("json", False, "print one JSON object instead of tables")
 
 
@@ -104,7 +106,7 @@ def _subjects() -> list[Subject]:
             raise ZooError(
                 "the file has no manifest, so its Keras network is unknown",
                 where=candidate.path,
-                remedy="pass artifacts of zoo convert with --artifact",
+                remedy="name artifacts that zoo convert wrote with --artifact",
             )
         subjects.append(Subject(candidate.path, candidate.artifact))
     # Grouped by run, so that the network of each run is rebuilt only once.

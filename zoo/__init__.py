@@ -20,11 +20,11 @@ def list_models() -> list[str]:
     """Returns the names of the models on this computer.
 
     These are the downloaded ones and, in a clone, those of its `release` folder.
-    `python -m scripts.download --source=URL --all` adds the models of a release.
+    `zoo download --source=URL --all` adds the models of a release.
     """
     from zoo.hub import local
 
-    return [name for name in local.names() if not name.endswith(local.CHECKPOINT)]
+    return local.models()
 
 
 def load(name: str, *, threads: int = 1, delegate: str = "xnnpack") -> Classifier:

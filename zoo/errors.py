@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable
 
+_MOST_NAMES = 12  # listed in an UnknownNameError
+
 
 class ZooError(Exception):
     """A problem that the user can fix; command-line tools print it as one line and exit with 1.
@@ -56,7 +58,7 @@ def _rebuilt(
 
 
 class UnknownNameError(ZooError):
-    """A name that is not in a closed list; the message has the allowed and the closest names.
+    """A name that is not in a closed list; the message has allowed names, the closest ones first.
 
     Args:
         kind: What the name stands for, for example "model".
@@ -67,9 +69,12 @@ class UnknownNameError(ZooError):
     def __init__(self, kind: str, name: str, allowed: Iterable[str]):
         allowed = sorted(allowed)
         matches = difflib.get_close_matches(name, allowed, n=3, cutoff=0.5)
+        allowed = list(dict.fromkeys([*matches, *allowed]))
+        more = len(allowed) - _MOST_NAMES
         super().__init__(
             f"unknown {kind} {name!r}",
-            expected=f"one of {', '.join(allowed)}",
+            expected=f"one of {', '.join(allowed[:_MOST_NAMES])}"
+            + (f" and {more} more" if more > 0 else ""),
             remedy=f"did you mean {' or '.join(matches)}?" if matches else None,
         )
 

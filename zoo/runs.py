@@ -37,7 +37,7 @@ def load(folder: Path) -> Run:
         ZooError: if there is no such run, it is unfinished or damaged, or the hash of its weights
             differs.
     """
-    remedy = "run python -m scripts.train first, or name a finished run with --run"
+    remedy = "run zoo train first, or name a finished run with --run"
     if not folder.is_dir():
         finished = sorted(p.parent.name for p in folder.parent.glob("*/run.json"))
         raise ZooError(

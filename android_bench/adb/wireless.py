@@ -108,7 +108,7 @@ def connect(
         where=address,
         got=result,
         remedy="put both on the same network and check the port; with a cable: "
-        "python -m scripts.phone connect --usb=SERIAL; Android 11+: python -m scripts.phone pair",
+        "zoo phone connect --usb=SERIAL; Android 11+: zoo phone pair",
     )
 
 
@@ -179,7 +179,7 @@ def over_usb(
             "the phone did not switch to adb over Wi-Fi",
             where=usb.serial,
             got=_message(done),
-            remedy="Android 11+: python -m scripts.phone pair HOST:PORT",
+            remedy="Android 11+: zoo phone pair HOST:PORT",
         )
     return connect(adb, f"{address}:{port}", wait_s=wait_s, patient=True, log=log)
 
@@ -200,7 +200,7 @@ def wifi_address(text: str) -> str | None:
 
 def command_for(serial: str) -> str:
     """Returns the command that connects this USB phone over Wi-Fi."""
-    return f"python -m scripts.phone connect --usb={quote(serial)}"
+    return f"zoo phone connect --usb={quote(serial)}"
 
 
 def _listed(adb: Adb, address: str) -> Attached | None:

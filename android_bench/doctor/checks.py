@@ -9,15 +9,13 @@ from android_bench.adb.wireless import command_for
 from android_bench.doctor.diagnosis import GOALS, Check, CheckLevel, Goal, failed, known
 from android_bench.doctor.facts import Facts
 from android_bench.phone.probe import UNKNOWN, CpuCluster
+from android_bench.phone.state import HOT_C, LOW_PERCENT
 from android_bench.power.metered import Meter
 from zoo.errors import ZooError
 
-LOW_PERCENT = 20
-HOT_C = 38.0
 _LEAST_MB, _ENOUGH_MB = 50.0, 200.0  # the tool takes about 10 MB, a large model 240 MB
 _BUSY = 0.2
 _SHELL_V2_SDK, _FIXED_SDK = 24, 30
-_THROTTLED, _SEVERE = 1, 3  # thermal status
 _SOFTWARE_GPU = re.compile(r"swiftshader|llvmpipe|emulator|softpipe", re.IGNORECASE)
 
 
@@ -123,18 +121,31 @@ def resources(facts: Facts, busy: float | None, running: int, tool: str | ZooErr
     return checks
 
 
-def condition(state: Mapping[str, str], facts: Facts) -> list[Check]:
-    """Checks battery level, temperature and screen."""
+def condition(state: Mapping[str, str], facts: Facts, saver: str) -> list[Check]:
+    """Checks battery, temperature and screen; a problem is what makes a run invalid.
+
+    Args:
+        state: From `Phone.state`.
+        facts: From `parse_facts`.
+        saver: Battery saver: `on`, `off` or `unknown`.
+    """
     checks = []
     level, battery_c = _float(state["battery_percent"]), _float(state["battery_c"])
-    low = level is not None and level < LOW_PERCENT
+    low = level is not None and level < LOW_PERCENT and state["powered"] == "none"
     found = "not reported" if level is None else f"{level:.0f} %"
-    checks.append(_noted("battery level", found, low, "charge it, then unplug it", level is None))
-    hot = battery_c is not None and battery_c >= HOT_C
+    remedy = f"charge it to {LOW_PERCENT} % or more"
+    checks.append(_barred("battery level", found, low, remedy, level is None))
+    hot = battery_c is not None and battery_c > HOT_C
     found = "not reported" if battery_c is None else f"{battery_c:.1f} °C"
-    remedy = f"let it cool below {HOT_C:.0f} °C, out of its case"
-    checks.append(_noted("battery temperature", found, hot, remedy, battery_c is None))
+    remedy = f"let it cool to {HOT_C:.0f} °C, out of its case"
+    checks.append(_barred("battery temperature", found, hot, remedy, battery_c is None))
     checks.append(_thermal(state["thermal_status"]))
+    limit = state["gpu_thermal_level"]
+    if limit not in (UNKNOWN, "0"):
+        found = f"the GPU is limited to power level {limit}"
+        checks.append(Check("GPU limit", "problem", found, "let it cool", GOALS))
+    if saver == "on":
+        checks.append(Check("battery saver", "problem", "on", "turn it off", GOALS))
     if facts.screen_on is None:
         checks.append(Check("screen", "note", "not reported"))
     else:
@@ -151,11 +162,7 @@ def _thermal(status: str) -> Check:
     if status == UNKNOWN:
         found = "no thermal service; throttling shows only in the clocks"
         return Check("thermal status", "note", found)
-    number = int(status[0])
-    level: CheckLevel = (
-        "problem" if number >= _SEVERE else "note" if number >= _THROTTLED else "ok"
-    )  # fmt: skip
-    return Check("thermal status", level, status, "let it cool" if number else "", GOALS)
+    return _barred("thermal status", status, status[0] != "0", "let it cool")
 
 
 def power_supply(state: Mapping[str, str], serial: str) -> list[Check]:
@@ -189,9 +196,9 @@ def extras(details: Mapping[str, str], facts: Facts) -> list[Check]:
     ]
 
 
-def _noted(name: str, found: str, bad: bool, remedy: str, unknown: bool) -> Check:
-    concerns = () if unknown else GOALS
-    return Check(name, "note" if bad or unknown else "ok", found, remedy if bad else "", concerns)
+def _barred(name: str, found: str, bad: bool, remedy: str, unknown: bool = False) -> Check:
+    level: CheckLevel = "problem" if bad else "note" if unknown else "ok"
+    return Check(name, level, found, remedy if bad else "", () if unknown else GOALS)
 
 
 def _float(text: str) -> float | None:

@@ -90,7 +90,7 @@ class _Examination:
         running = Jobs(phone.link, ROOT).running()
         found += checks.resources(facts, busy, running, self._where_from(details["abi"]))
         state = phone.state()
-        found += checks.condition(state, facts)
+        found += checks.condition(state, facts, details["battery_saver"])
         found += checks.power_supply(state, phone.serial)
         found += gauge_checks(phone, details["abi"], self.sample_s)
         found += checks.extras(details, facts)

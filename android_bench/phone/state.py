@@ -16,6 +16,9 @@ STATE_COMMAND = (
     "echo @gpu $(cat /sys/class/kgsl/kgsl-3d0/thermal_pwrlevel 2>/dev/null)\n" + CLOCKS
 )
 THERMAL = ("none", "light", "moderate", "severe", "critical", "emergency", "shutdown")
+# A run that starts beyond these limits, or with a thermal status above none, is invalid.
+HOT_C = 38.0  # of the battery, unless --start_c sets another limit
+LOW_PERCENT = 15  # on battery; Android turns on battery saver by itself at this level
 _SKIN = 3  # TemperatureType::SKIN of Android's thermal HAL
 
 

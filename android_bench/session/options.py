@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from android_bench.phone.state import HOT_C
 from android_bench.power.metered import Metering
 from android_bench.session.sustained import Sustaining
 from android_bench.tasks.cases import Case
@@ -38,7 +39,7 @@ class RunOptions:
     tolerance_s: float = 20.0
     recovery_s: float = 60.0
     metering: Metering | None = None
-    start_c: float = 38.0
+    start_c: float = HOT_C
     cool_down_s: float = 300.0
     sustaining: Sustaining | None = None
     profiling: bool = False

@@ -40,7 +40,7 @@ def attached_phones(adb: Adb, selection: str = "all") -> list[Attached]:
     if not attached:
         raise ZooError(
             "no phone is attached",
-            remedy="connect one over USB with USB debugging on, or run `adb connect HOST:PORT`",
+            remedy="connect one over USB with USB debugging on, or run zoo phone connect HOST:PORT",
         )
     if selection == "all":
         return attached

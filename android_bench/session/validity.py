@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from android_bench.phone.state import THERMAL
+from android_bench.phone.state import LOW_PERCENT, THERMAL
 from android_bench.session.run_conditions import RunConditions
 from android_bench.session.sustained import Curve
 from zoo.schema.measurement import Latency
@@ -20,7 +20,6 @@ _MOST_OTHER_CORES = 0.5
 _LEAST_LOAD_RUN_S = 0.25  # CPU time is counted in ticks of 10 ms; shorter runs are too coarse
 _LEAST_SEGMENTS = 4
 _MOST_REASONS = 8
-_LOW_PERCENT = 15  # Android turns on battery saver by itself at this level
 _LIMIT_SLACK = 0.99
 # These delegates run inference in another process, so its CPU time counts as other load.
 _IN_SERVICES = ("nnapi", "external")
@@ -52,8 +51,8 @@ class ValidityChecker:
         if (level := _gpu_level(state)) is not None and level > 0:
             reasons.append(f"hot at start: GPU limited to power level {level}")
         percent = _number(state.get("battery_percent"))
-        if percent is not None and percent < _LOW_PERCENT and state.get("powered") == "none":
-            reasons.append(f"low battery: {percent:g} %, minimum {_LOW_PERCENT} %")
+        if percent is not None and percent < LOW_PERCENT and state.get("powered") == "none":
+            reasons.append(f"low battery: {percent:g} %, minimum {LOW_PERCENT} %")
         if self.battery_saver == "on":
             reasons.append("the battery saver is on")
         return reasons

@@ -81,9 +81,9 @@ def candidates(requested: Sequence[str], folder: Path) -> list[RequestedFile]:
         paths = sorted(folder.glob("*.tflite"))
         if not paths:
             raise ZooError(
-                "no artifact to measure",
+                "no artifacts",
                 where=folder,
-                remedy="run python -m scripts.convert first, or pass files with --artifact",
+                remedy="run zoo convert first, or name artifacts with --artifact",
             )
         return [_candidate(path) for path in paths]
     return [_candidate(_resolve(name, folder)) for name in dict.fromkeys(requested)]
@@ -98,7 +98,7 @@ def _resolve(name: str, folder: Path) -> Path:
     try:
         return local.find(name).path  # a downloaded artifact
     except UnknownNameError:
-        known = {*names, *local.names()}
+        known = {*names, *local.models()}
         raise UnknownNameError("artifact", name, known or ["a path ending in .tflite"]) from None
 
 

@@ -59,7 +59,7 @@ def check(run: Run, precision: str, raw_input: bool = False) -> None:
         raise ZooError(
             f"{run.name} can't be converted to {precision}",
             expected=", ".join(possible(run)),
-            remedy="use a run of scripts.compress --scheme=qat for int8_qat, and a run without QAT"
+            remedy="use a run of zoo compress --scheme=qat for int8_qat, and a run without QAT"
             " for the other precisions",
         )
     if raw_input and precision in _AFTER_QAT:

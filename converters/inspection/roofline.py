@@ -41,8 +41,8 @@ CHIPS = {
     "snapdragon_865_gpu": Chip(
         1450,
         44,
-        "1450 GFLOPS: the project's figure for the Adreno 650 (public specification lists say 1228"
-        f" at 587 MHz); {_MEMORY}",
+        "1450 GFLOPS: an assumption for the Adreno 650; public specification lists say 1228 at 587"
+        f" MHz; {_MEMORY}",
     ),
     "snapdragon_865_cpu": Chip(
         45.4,

@@ -53,6 +53,12 @@ class Reference:
                 missing.
         """
         folder = output / "runs" / Path(artifact.parent_run).name
+        if not folder.is_dir():
+            raise ZooError(
+                "no such run, so there is no Keras network to compare with",
+                where=folder,
+                remedy="pass the --output folder of the run, or check the manifest with --all",
+            )
         run = runs.load(folder)
         if run.weights_sha256 != artifact.parent_sha256:
             raise ZooError(

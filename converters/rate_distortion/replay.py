@@ -340,7 +340,7 @@ class Replay:
         return ZooError(
             f"rate–distortion quantization does not support this file: {what}",
             where=self._where,
-            expected="a float32 .tflite from scripts.convert",
+            expected="a float32 .tflite from zoo convert",
             got=got,
         )
 

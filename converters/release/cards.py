@@ -78,7 +78,7 @@ def markdown(run: str, files: Sequence[Artifact], checkpoint: Checkpoint | None)
 def _training_on(checkpoint: Checkpoint) -> str:
     """Returns the command that continues training: same network and data, new run name."""
     default, recipe = RECIPES[DEFAULT_RECIPE], checkpoint.recipe
-    command = ["python", "-m", "scripts.train", f"--model={checkpoint.model}"]
+    command = ["zoo", "train", f"--model={checkpoint.model}"]
     for name in _OF_NETWORK:
         value = getattr(recipe, name)
         if value == getattr(default, name):

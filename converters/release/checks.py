@@ -162,7 +162,7 @@ def _scales(content: bytes, artifact: Artifact) -> list[str]:
 
 def _accuracy(artifact: Artifact, score: Metric | None, parent: Metric | None) -> list[str]:
     if score is None:
-        return ["it has no test accuracy: run python -m scripts.benchmark"]
+        return ["it has no test accuracy: run zoo benchmark"]
     expected = artifact.recipe.expected_accuracy
     if expected is not None and score.top1 < expected:
         return [f"its test accuracy is {score.top1:.4f}, the recipe expects at least {expected:g}"]

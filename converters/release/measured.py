@@ -19,7 +19,7 @@ def measured_in(folder: Path) -> dict[str, FileMeasurements]:
 def _measured(row: ReportRow) -> FileMeasurements:
     accuracies: tuple[Metric, ...] = ()
     timings = []
-    if row.score and row.score.top1 is not None:
+    if row.score and row.score.record and row.score.top1 is not None:
         record = row.score.record
         low, high = wilson(row.score.top1, record.images)
         accuracies = (

@@ -122,7 +122,8 @@ def markdown(rows: Iterable[CoverageRow], heading: str) -> str:
 def summary(rows: Sequence[CoverageRow]) -> list[str]:
     """Returns a table: per precision, how many networks convert and run whole on each delegate."""
     titles = (
-        "networks | convert | whole on XNNPACK | whole on GPU | run on 2.14 | its time / LiteRT's"
+        "networks | convert | whole on LiteRT's XNNPACK | whole on the GPU delegate | "
+        "run on tflite_runtime 2.14 | time on tflite_runtime 2.14 / on LiteRT"
     )
     lines = [f"| precision | {titles} |", "|---" * 7 + "|"]
     for precision in PRECISIONS:
@@ -139,6 +140,20 @@ def summary(rows: Sequence[CoverageRow]) -> list[str]:
             )
             lines.append(f"| {precision} | " + " | ".join(map(str, counts)) + " |")
     return lines
+
+
+def heading(rows: Iterable[CoverageRow], catalog: Sequence[str]) -> str:
+    """Returns the heading of the page, with the number of networks.
+
+    Args:
+        rows: Rows of the page.
+        catalog: Names of all networks.
+    """
+    models = {row.model for row in rows}
+    missing = ", ".join(f"`{name}`" for name in catalog if name not in models)
+    return _HEADING.format(
+        networks=len(models), all=len(catalog), missing=f" (without {missing})" if missing else ""
+    )
 
 
 def _cost(row: CoverageRow) -> float | None:
@@ -179,12 +194,13 @@ def _run(on: OnRuntime) -> str:
     return f"{_placed(on.placement)}, {_share(on.relative)} off"
 
 
-HEADING = f"""# Every network in every precision
+_HEADING = f"""# {{networks}} of the {{all}} networks in every precision
 
-All catalog networks at their published input sizes, converted to TFLite: where each runs, and how
-far its logits are from those of Keras. The weights are random, with batch normalization statistics
-from real images, so this page covers operators and arithmetic. The accuracy of *trained* weights in
-each precision is in [imagenet.md](imagenet.md). The runtimes are {" and ".join(RUNTIMES)}.
+Networks of the catalog{{missing}}
+at their published input sizes, converted to TFLite: where each runs, and how far its logits are
+from those of Keras. The weights are random, with batch normalization statistics from real images,
+so this page covers operators and arithmetic. The accuracy of *trained* weights in each precision is
+in [imagenet.md](imagenet.md). The runtimes are {" and ".join(RUNTIMES)}.
 
 - *all 73, 1e-05*: XNNPACK runs all 73 operators in one partition. The second number is the root
   mean square of the difference from Keras, relative to that of the logits.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import runpy
 import sys
 from pathlib import Path
@@ -38,9 +39,10 @@ def summary(name: str) -> str:
 def overview() -> str:
     """Returns the text of `zoo --help`: all commands in groups, one per line."""
     lines = [
-        "Small convolutional networks as TFLite files: trained, compressed and measured on phones.",
+        "Small convolutional networks as TFLite files: trained, compressed, and measured on this "
+        "computer or your phone.",
         "",
-        f"usage: {PROGRAM} COMMAND [FLAGS]     {PROGRAM} COMMAND --help",
+        f"usage: {PROGRAM} COMMAND [FLAGS]     {PROGRAM} help COMMAND     {PROGRAM} --version",
     ]
     width = max(len(name) for names in GROUPS.values() for name in names)
     for title, names in GROUPS.items():
@@ -48,10 +50,23 @@ def overview() -> str:
     return "\n".join(lines)
 
 
+def version() -> str:
+    """Returns the installed version."""
+    try:
+        return importlib.metadata.version("mobile-model-zoo")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown (not installed)"
+
+
 def run() -> None:
     """Runs the command given by the first argument; without arguments, prints the overview."""
     global _runs
     name, *rest = sys.argv[1:] or ["--help"]
+    if name == "--version":
+        print(version())
+        return
+    if name == "help" and rest:
+        name, rest = rest[0], ["--help"]
     if name in ("--help", "-h", "help"):
         print(overview())
         return

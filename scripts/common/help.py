@@ -15,19 +15,23 @@ _INDENT = " " * 6
 _MOST_COLUMNS = 100
 _SHARED = "scripts.common."  # modules that define flags for several commands
 _titles: dict[str, str] = {}  # name of a flag → title of its group
+_first: list[str] = []  # titles of the groups before "Flags"
 _hidden: set[str] = set()
 
 
-def group(title: str, *names: str) -> None:
+def group(title: str, *names: str, first: bool = False) -> None:
     """Lists flags under a common title instead of under "Flags".
 
     Args:
         title: Title of the group.
         names: Names of flags that are already defined.
+        first: Whether the group comes before all others.
     """
     for name in names:
         FLAGS[name]  # raises KeyError if the name is misspelled
         _titles[name] = title
+    if first:
+        _first.append(title)
 
 
 def hide(*names: str) -> None:
@@ -48,7 +52,7 @@ def text(program: str) -> str:
         program: Name of the command, for example `zoo train`.
     """
     columns = min(_MOST_COLUMNS, shutil.get_terminal_size((_MOST_COLUMNS, 24)).columns)
-    groups: dict[str, list[flags.Flag[Any]]] = {"Flags": []}
+    groups: dict[str, list[flags.Flag[Any]]] = {title: [] for title in (*_first, "Flags")}
     for flag in _own():
         groups.setdefault(_titles.get(flag.name, "Flags"), []).append(flag)
     lines = [(sys.modules["__main__"].__doc__ or "").strip(), ""]
@@ -77,7 +81,9 @@ def _own() -> Iterator[flags.Flag[Any]]:
 def _lines(flag: flags.Flag[Any], columns: int) -> list[str]:
     default = _shown(flag)
     # absl's addition for flags that may be repeated contains runs of spaces.
-    description = " ".join(flag.help.removeprefix(f"{_choices(flag)}: ").split())
+    description = " ".join(flag.help.removeprefix(f"{_choices(flag)}: ").split()).replace(
+        "repeat this option to specify a list of values", "may be given several times"
+    )
     sentence = f"{description} (default: {default})" if default else description
     wrapped = textwrap.wrap(
         sentence, columns, initial_indent=_INDENT, subsequent_indent=_INDENT, break_on_hyphens=False

@@ -12,7 +12,7 @@ from absl import flags
 from scripts.common import help
 from zoo.catalog import DEFAULT_RECIPE, RECIPES, recipe
 from zoo.errors import ZooError
-from zoo.schema.recipe import Recipe
+from zoo.schema.recipe import COMPRESSION, NETWORK, Recipe
 
 FLAGS = flags.FLAGS
 _DEFINE = {
@@ -44,13 +44,18 @@ def define(only: tuple[str, ...] = (), default: str = DEFAULT_RECIPE) -> None:
     """
     first = f"default: {default}" if default else "default: as in the run"
     flags.DEFINE_string("recipe", None, f"recipe to start from: {', '.join(RECIPES)} ({first})")
+    if not only:
+        help.group(NETWORK, "recipe", first=True)
     shown = RECIPES.get(_named(sys.argv[1:]) or default) or RECIPES.get(default)
     types = typing.get_type_hints(Recipe)
     for field in dataclasses.fields(Recipe):
         if "help" in field.metadata and (not only or field.name in only):
             value = f"default: {_words(getattr(shown, field.name))}" if shown else first
             _DEFINE[types[field.name]](field.name, None, f"{field.metadata['help']} ({value})")
-            help.group(field.metadata["group"], field.name)
+            title = field.metadata["group"]
+            if title in COMPRESSION and not only:
+                title += " (only stored in the run, for zoo compress; see its --help)"
+            help.group(title, field.name)
 
 
 def _named(arguments: Sequence[str]) -> str | None:

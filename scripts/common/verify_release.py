@@ -60,7 +60,11 @@ def verify_release(output: Path, artifacts: Sequence[str], timeout_s: float) -> 
     """
     available = sorted(set(_names(output / "artifacts")))
     if not available:
-        raise ZooError("no artifacts to verify", where=output, remedy="pass the --output folder")
+        raise ZooError(
+            "no artifacts",
+            where=output / "artifacts",
+            remedy="run zoo convert first, or pass a release as --output",
+        )
     for name in artifacts:
         if name not in available:
             raise UnknownNameError("artifact", name, available)

@@ -1,7 +1,6 @@
 """Converts catalog networks to every precision and shows where each runs and how exact it is.
 
-    python -m scripts.studies.conversions --images=../shared/data/imagenet_sample_1000.tar \\
-        --markdown=docs/conversions.md
+    python -m scripts.studies.conversions --images=IMAGES.tar --markdown=docs/conversions.md
 
 For each network and precision: whether it converts, how many operators XNNPACK takes on LiteRT and
 on tflite_runtime, whether the GPU delegate takes all of them, the oldest runtime that loads the
@@ -56,12 +55,17 @@ def main(_: list[str]) -> None:
         order = list(MODELS)
         ordered = sorted(rows.values(), key=lambda row: order.index(row.model))
         made_by = (
-            f"The rows come from `python -m scripts.studies.conversions --images=TAR` on "
+            f"The rows come from `python -m scripts.studies.conversions --images=IMAGES.tar` on "
             f"{bench.device().name}, one thread, with 48 ImageNet images; this page was generated "
             f"by `{' '.join(Provenance.here().command)}`, {datetime.now(UTC).date()}."
         )
-        heading = [coverage_table.HEADING, made_by, "", *coverage_table.summary(ordered)]
-        write_text(Path(FLAGS.markdown), coverage_table.markdown(ordered, "\n".join(heading)))
+        lines = [
+            coverage_table.heading(ordered, order),
+            made_by,
+            "",
+            *coverage_table.summary(ordered),
+        ]
+        write_text(Path(FLAGS.markdown), coverage_table.markdown(ordered, "\n".join(lines)))
         cli.say(f"{len(rows)} rows → {FLAGS.markdown}")
 
 

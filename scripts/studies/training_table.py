@@ -176,7 +176,7 @@ def _score(row: ReportRow | None) -> str:
         return "no test accuracy"
     if row.score.top1 is None:
         return f"failed: {row.score.failure}"
-    low, high = wilson(row.score.top1, row.score.record.images)
+    low, high = wilson(row.score.top1, row.score.images)
     return f"{100 * row.score.top1:.2f} ({100 * low:.1f}–{100 * high:.1f})"
 
 

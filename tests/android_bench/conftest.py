@@ -113,7 +113,7 @@ class Bench:
         ]
 
     def tasks(self, *delegates: str, processes: int = 1) -> list[Task]:
-        """Returns the tasks of the tiny model, `processes` per delegate, in the order of the cases."""
+        """Returns the tasks of the tiny model, `processes` per delegate, case by case."""
         scheduled = [
             schedule([case], processes, "phone", {"place": place})
             for place, case in enumerate(self.cases(*delegates))

@@ -1,8 +1,8 @@
-"""One-line faults of a Python module: where one can be put, and which ones a seed draws.
+"""One-line faults in a Python module: the possible ones, and a random selection.
 
-A fault replaces a piece of one line, found by the syntax tree, and leaves every other byte of the
-file as it was. There are none where no test is to be expected to see them: in documentation, types,
-messages, what a command's flags are, and the lines that only a program's start runs.
+A fault replaces a part of one line, which is found with the syntax tree, and leaves all other bytes
+of the file unchanged. Code that no test is expected to check has no faults: documentation, types,
+messages, definitions of flags, and code that runs only when a program starts.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ _ARITHMETIC: dict[type[ast.operator], tuple[str, str]] = {
     ast.FloorDiv: ("//", "*"),
 }
 _EXTREMES = {"min": "max", "max": "min", "minimum": "maximum", "maximum": "minimum"}
-# Their other operators only fail at once, which any test sees that runs the line.
+# Other operators on these types always raise, which any test of the line detects.
 _NO_NUMBERS = (ast.List, ast.Tuple, ast.Dict, ast.Set, ast.JoinedStr)
 
 
 @dataclass(frozen=True)
 class Place:
-    """A piece of a line, and what to write there instead."""
+    """A part of a line, and its replacement."""
 
     kind: str
     line: int  # from 1
@@ -52,7 +52,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Fault:
-    """A place of a module, numbered from 1, with its line before and after."""
+    """A place in a module, with a number from 1 and the line before and after."""
 
     number: int
     path: str
@@ -62,19 +62,19 @@ class Fault:
 
     @property
     def where(self) -> str:
-        """Path and line, as compilers print them."""
+        """Path and line number, as `PATH:LINE`."""
         return f"{self.path}:{self.place.line}"
 
 
 def places(source: bytes) -> list[Place]:
-    """All places of a module where a fault can be, from its beginning to its end."""
+    """Returns all possible places of faults in a module, in the order of the source."""
     finder = _Finder(source)
     finder.visit(ast.parse(source))
     return sorted(finder.found, key=attrgetter("line", "start", "kind"))
 
 
 def change(source: bytes, place: Place) -> bytes:
-    """The module with the fault."""
+    """Returns the source with the fault."""
     lines = source.splitlines(keepends=True)
     line = lines[place.line - 1]
     lines[place.line - 1] = line[: place.start] + place.text.encode() + line[place.end :]
@@ -82,10 +82,10 @@ def change(source: bytes, place: Place) -> bytes:
 
 
 def shares(sizes: Mapping[str, int], count: int) -> dict[str, int]:
-    """How many of `count` each package gets: in proportion to its size, but at least one.
+    """Divides `count` among packages, in proportion to their sizes but at least one each.
 
     Raises:
-        ValueError: there are more packages than `count`.
+        ValueError: if there are more packages than `count`.
     """
     if count < len(sizes):
         raise ValueError(f"{count} are too few for {len(sizes)} packages")
@@ -101,15 +101,15 @@ def shares(sizes: Mapping[str, int], count: int) -> dict[str, int]:
 
 
 def draw(modules: Mapping[str, bytes], seed: int, count: int) -> list[Fault]:
-    """A fault in each of `count` modules, the same ones for the same modules and seed.
+    """Draws a fault in each of `count` modules, the same for the same modules and seed.
 
-    An edit of a module changes no other module's fault. The kind is drawn before the place: most
-    places are numbers and comparisons. A module without a place gives its turn to the next.
+    An edit of a module does not change the faults of others. The kind is drawn before the place,
+    since most places are numbers and comparisons. Modules without possible faults are skipped.
 
     Args:
-        modules: source by path, `PACKAGE/…`.
-        seed: of the draw.
-        count: of faults; there are fewer where a package has not enough modules.
+        modules: Source by path, `PACKAGE/…`.
+        seed: Seed of the draw.
+        count: Number of faults; the result has fewer if a package has too few modules.
     """
     packages: dict[str, list[str]] = {}
     for path in sorted(modules):
@@ -124,7 +124,8 @@ def draw(modules: Mapping[str, bytes], seed: int, count: int) -> list[Fault]:
             if (place := _draw_place(modules[path], seed, path)) is not None
         )
         drawn += islice(found, given[name])
-    random.Random(seed).shuffle(drawn)  # an interrupted run has judged some of each package
+    # So an interrupted run has judged some faults of each package.
+    random.Random(seed).shuffle(drawn)
     return [
         _fault(number, path, modules[path], place) for number, (path, place) in enumerate(drawn, 1)
     ]
@@ -148,7 +149,7 @@ def _fault(number: int, path: str, source: bytes, place: Place) -> Fault:
 
 
 class _Finder(ast.NodeVisitor):
-    """Collects places; what it does not visit has none."""
+    """Collects places; nodes that are not visited have none."""
 
     def __init__(self, source: bytes):
         self.found: list[Place] = []
@@ -158,14 +159,14 @@ class _Finder(ast.NodeVisitor):
         self.found.append(Place(kind, line, start, end, text))
 
     def _replace(self, kind: str, node: ast.expr | ast.stmt, text: str) -> None:
-        """Another text for a node, if that lies on one line."""
+        """Adds the replacement of a node if the node is on one line."""
         if node.end_lineno == node.lineno:
             self._add(kind, node.lineno, node.col_offset, node.end_col_offset or 0, text)
 
     def _between(
         self, kind: str, left: ast.expr, right: ast.expr, operator: str, text: str
     ) -> None:
-        """Another operator between two nodes, if all of what is between lies on one line."""
+        """Adds the replacement of the operator between two nodes if all is on one line."""
         if left.end_lineno == right.lineno:
             start = left.end_col_offset or 0
             between = self._lines[right.lineno - 1][start : right.col_offset]
@@ -175,11 +176,11 @@ class _Finder(ast.NodeVisitor):
                 self._add(kind, right.lineno, start + begin, start + end, text)
 
     def _text(self, node: ast.expr) -> str:
-        """The source of a node that lies on one line."""
+        """Returns the source of a node that is on one line."""
         return self._lines[node.lineno - 1][node.col_offset : node.end_col_offset].decode()
 
     def _string(self, node: ast.expr | None) -> None:
-        """Another string, unless it is text for people."""
+        """Adds a changed string unless it contains spaces, as messages do."""
         if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
             return
         if " " in node.value or node.end_lineno != node.lineno:
@@ -189,7 +190,7 @@ class _Finder(ast.NodeVisitor):
         self._add("string", node.lineno, end, end, "x")
 
     def _negate(self, test: ast.expr) -> None:
-        """The opposite condition; without its `not` it is a fault of that kind."""
+        """Adds the opposite condition; removing a `not` is another kind of fault."""
         if not _is_not(test) and test.end_lineno == test.lineno:
             self._replace("condition", test, f"not ({self._text(test)})")
 
@@ -304,7 +305,7 @@ class _Finder(ast.NodeVisitor):
             self.visit(node.value)
 
     def visit_arg(self, node: ast.arg) -> None:
-        """Has nothing but an annotation."""
+        """Skipped, since it only has an annotation."""
 
     def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         for part in (*node.decorator_list, node.args, *node.body):
@@ -313,7 +314,7 @@ class _Finder(ast.NodeVisitor):
     visit_AsyncFunctionDef = visit_FunctionDef
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
-        """Without decorators: a frozen dataclass that no longer is one does all that is asked."""
+        """Skips decorators, since tests cannot tell whether a dataclass is frozen."""
         for part in (*node.keywords, *node.body):
             self.visit(part)
 
@@ -322,24 +323,24 @@ class _Finder(ast.NodeVisitor):
             self.generic_visit(node)
 
     def visit_Raise(self, node: ast.Raise) -> None:
-        """Its arguments are a message."""
+        """Skipped, since its arguments are a message."""
 
     def visit_Assert(self, node: ast.Assert) -> None:
-        """Is there for people and mypy."""
+        """Skipped, since assertions are for readers and mypy."""
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
-        """Python 3.11 does not say where its pieces are."""
+        """Skipped, since Python 3.11 does not give the positions of its parts."""
 
 
 def _name(node: ast.AST) -> str:
-    """The last word of a dotted name, empty for what is none."""
+    """Returns the last part of a dotted name, empty for other nodes."""
     if isinstance(node, ast.Name):
         return node.id
     return node.attr if isinstance(node, ast.Attribute) else ""
 
 
 def _is_for_people(node: ast.Call) -> bool:
-    """Whether it defines a flag or makes an error: name, default and help, or a message."""
+    """Returns whether a call defines a flag or creates an error."""
     name = _name(node.func)
     return name.startswith("DEFINE_") or name.endswith(("Error", "Exception", "Warning"))
 

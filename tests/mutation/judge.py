@@ -1,4 +1,4 @@
-"""Which test finds a fault, and whether that is the fault's doing."""
+"""Runs tests on faults, and checks whether a failure is due to the fault."""
 
 from __future__ import annotations
 
@@ -12,14 +12,27 @@ from tests.mutation.likely import is_named_after, waves
 from tests.mutation.tree import Ended, Tree
 from tests.support.processes import HANG_S
 
-_LIMIT_S = 2 * HANG_S  # a command that hangs fails its test first
+_LIMIT_S = 2 * HANG_S  # a hanging command fails its own test before that
 _OWN_TESTS = "tests/mutation"
 _PASSED, _NO_TESTS = 0, 5
 
 
 @dataclass(frozen=True)
 class Result:
-    """A line of the results: `outcome` is found, survived, or unlikely after the first stage."""
+    """A line of the results.
+
+    Attributes:
+        seed: Seed of the faults.
+        number: Number of the fault.
+        path: Path of the module.
+        line: Line of the fault, from 1.
+        kind: Kind of the fault.
+        before: The line without the fault.
+        after: The line with the fault.
+        outcome: `found`, `survived`, or `unlikely` if it survived the first stage only.
+        test: The test that found it, None for none.
+        seconds: Duration of the tests.
+    """
 
     seed: int
     number: int
@@ -33,7 +46,7 @@ class Result:
     seconds: float
 
     def is_of(self, fault: Fault, seed: int) -> bool:
-        """Whether it is of this fault, and of the module as it is now."""
+        """Returns whether this is a result for a fault in the current version of its module."""
         return (self.seed, self.number, self.path, self.line, self.before, self.after) == (
             seed, fault.number, fault.path, fault.place.line, fault.before, fault.after
         )  # fmt: skip
@@ -41,7 +54,13 @@ class Result:
 
 @dataclass(frozen=True)
 class Options:
-    """What is run: up to which stage, which tests (as pytest's -m), with which other arguments."""
+    """Which tests to run.
+
+    Attributes:
+        stage: 1 for tests that are likely to find the fault, 2 for all tests after these.
+        selection: Marker expression for pytest's -m; empty for all tests.
+        pytest: Additional arguments for pytest.
+    """
 
     stage: int = 2
     selection: str = ""
@@ -49,7 +68,11 @@ class Options:
 
 
 class Judge:
-    """Runs the tests of a copy with one fault after the other."""
+    """Runs the tests in a copy of the work tree with one fault at a time.
+
+    Attributes:
+        unfit: Tests that fail without a fault.
+    """
 
     def __init__(self, tree: Tree, options: Options, modules: Mapping[str, bytes]):
         self.tree, self.options = tree, options
@@ -57,14 +80,14 @@ class Judge:
         self.tests = {
             path: text for path, text in tree.tests().items() if not path.startswith(_OWN_TESTS)
         }
-        self.unfit: list[str] = []  # tests that fail without a fault
+        self.unfit: list[str] = []
         self._fit: set[str] = set()
 
     def collects(self, faults: Sequence[Fault]) -> None:
-        """Makes sure that pytest finds the tests, so that what it can't later is a fault's doing.
+        """Checks that pytest can collect the tests, so a later failure to do so is due to a fault.
 
         Raises:
-            SystemExit: it does not.
+            SystemExit: if it cannot.
         """
         named = {file for fault in faults for wave in self._waves(fault.path) for file in wave}
         if self.options.stage == 1 and not named:
@@ -72,10 +95,10 @@ class Judge:
         files = sorted(named) if self.options.stage == 1 else []
         ended = self._pytest(*files, more=("--collect-only", "-n0"))
         if ended.code not in (_PASSED, _NO_TESTS):
-            sys.exit(f"{ended.output}\nerror: these tests can't be collected without a fault")
+            sys.exit(f"{ended.output}\nerror: pytest cannot collect these tests without a fault")
 
     def judge(self, fault: Fault, seed: int) -> Result:
-        """Runs the tests named after the module, those near it, and all others."""
+        """Runs the tests in the order of `_runs` until one finds the fault."""
         started = time.monotonic()
         found = None
         for words in self._runs(fault.path):
@@ -88,12 +111,12 @@ class Judge:
         )  # fmt: skip
 
     def _runs(self, path: str) -> list[list[str]]:
-        """What pytest is told, one run after the other, to find a fault in a module soon."""
+        """Returns the arguments of the pytest runs, the most likely to find the fault first."""
         nearest, *further = self._waves(path)
         first = [file for file in nearest if is_named_after(file, path)]
         others = [file for file in nearest if file not in first]
         groups = [group for group in (first, others, *further) if group]
-        # A file's tests stay in one process; others would only import the same for nothing.
+        # Tests of one file run in one process, so more processes would only repeat imports.
         runs = [["-n0", *group] if len(group) == 1 else group for group in groups]
         if self.options.stage > 1:
             runs.append([f"--ignore={file}" for group in groups for file in group])
@@ -103,12 +126,12 @@ class Judge:
         return waves(path, self.tests, self.modules)
 
     def _found_by(self, fault: Fault, words: Sequence[str]) -> str | None:
-        """The test that fails with a fault and passes without it, or what else went wrong."""
+        """Returns the test that fails only with the fault, or another problem; None for none."""
         content = change((self.tree.folder / fault.path).read_bytes(), fault.place)
         while True:
-            left_out = [f"--deselect={test}" for test in self.unfit]
+            excluded = [f"--deselect={test}" for test in self.unfit]
             with self.tree.changed(fault.path, content):
-                ended = self._pytest(*words, *left_out)
+                ended = self._pytest(*words, *excluded)
             if ended.code is None:
                 return "hung"
             if ended.code in (_PASSED, _NO_TESTS):
@@ -119,13 +142,13 @@ class Judge:
             if "::" not in test or self._passes_without(test):
                 return test
             if test in self.unfit:
-                raise RuntimeError(f"pytest does not leave out {test}")
-            print(f"  left out, fails without a fault: {test}", flush=True)
+                raise RuntimeError(f"pytest does not deselect {test}")
+            print(f"  excluded because it fails without a fault: {test}", flush=True)
             self.unfit.append(test)
 
     def _passes_without(self, test: str) -> bool:
         if test not in self._fit:
-            # Another code than 1: pytest does not take the name, and it was collected before.
+            # Other codes: pytest does not know the name, although it has collected the test.
             if self._pytest(test, more=("-n0",)).code in (None, 1):
                 return False
             self._fit.add(test)

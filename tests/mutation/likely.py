@@ -1,4 +1,4 @@
-"""Which tests most likely see a fault of a module: those that name it, or what imports it."""
+"""Finds the tests that are most likely to detect a fault in a module, by the names in them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import PurePosixPath
 
 
 def likely(module: str, tests: Mapping[str, str]) -> list[str]:
-    """The test files that name a module.
+    """Returns the test files that name a module.
 
     Args:
-        module: its path.
-        tests: text of the test files by path.
+        module: Path of the module.
+        tests: Text of the test files by path.
     """
     named = re.compile("|".join(_names(PurePosixPath(module))), re.MULTILINE)
     return [path for path, text in tests.items() if named.search(text)]
@@ -21,28 +21,29 @@ def likely(module: str, tests: Mapping[str, str]) -> list[str]:
 def waves(
     module: str, tests: Mapping[str, str], modules: Mapping[str, str], count: int = 3
 ) -> list[list[str]]:
-    """The test files that name a module or are named after it, then those that name what does.
+    """Returns the test files that name a module or are named after it, then more distant ones.
 
     Args:
-        module: its path.
-        tests: text of the test files by path.
-        modules: text of the modules by path.
-        count: of the waves; each is one import further away.
+        module: Path of the module.
+        tests: Text of the test files by path.
+        modules: Text of the modules by path.
+        count: Number of waves. Each is one import further away: tests that name the module, tests
+            that name a module that names it, and so on.
     """
-    found: list[list[str]] = []
+    result: list[list[str]] = []
     near, seen = {module}, {module}
     for number in range(count):
         named = {test for each in near for test in likely(each, tests)}
         if number == 0:
             named |= {test for test in tests if is_named_after(test, module)}
-        found.append(sorted(named - {test for wave in found for test in wave}))
+        result.append(sorted(named - {test for wave in result for test in wave}))
         near = {name for each in near for name in likely(each, modules)} - seen
         seen |= near
-    return found
+    return result
 
 
 def is_named_after(test: str, module: str) -> bool:
-    """Whether a test file has the module's name in its own: the quickest to find a fault."""
+    """Returns whether a test file's name contains the name of the module."""
     return f"_{PurePosixPath(module).stem}_" in f"{PurePosixPath(test).stem}_"
 
 
@@ -52,14 +53,14 @@ def _names(path: PurePosixPath) -> list[str]:
         words = words[:-1]
     *packages, name = words
     file = re.escape(str(path))
-    if not packages:  # its own modules name it all the time
+    if not packages:  # the name of a package is in all of its modules
         return [file, rf"^\s*import {name}\b(?!\.)"]
     package = re.escape(".".join(packages))
-    found = [
+    patterns = [
         file,
         rf"(?<![\w.]){package}\.{name}\b",
         rf"\bfrom {package} import (?:\([^)]*|[^(\n]*)\b{name}\b",
     ]
     if packages == ["scripts"]:
-        found.append(rf"\bcommand\(\s*[\"']{name}[\"']")
-    return found
+        patterns.append(rf"\bcommand\(\s*[\"']{name}[\"']")
+    return patterns

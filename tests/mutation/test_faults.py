@@ -1,4 +1,4 @@
-"""Tests of the faults themselves: where they are, what they are, and which ones are drawn."""
+"""Places and kinds of faults, and the draw."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REAL = (
 
 
 def changes(source: str, kind: str | None = None) -> list[str]:
-    """The line of each possible fault of a kind, after it."""
+    """Returns the changed line of each possible fault of a kind; None for all kinds."""
     data = source.encode()
     return [
         faults.change(data, place).decode().splitlines()[place.line - 1].strip()
@@ -87,7 +87,7 @@ def test_each_fault_is_another_program_in_one_line(path):
 def test_what_each_kind_does(kind, line, expected):
     expected = sorted(expected)
     assert sorted(changes(line, kind)) == expected
-    # Places are counted in bytes: what is before them may have more than letters.
+    # Positions are in bytes, so characters before them may have several.
     before = "'–é😀'; "
     assert sorted(changes(before + line, kind)) == [before + after for after in expected]
 
@@ -202,13 +202,13 @@ def test_each_module_once_and_none_without_a_fault():
     assert len(set(paths)) == 20
     assert Counter(path[0] for path in paths) == {"p": 10, "q": 10}
     assert all(int(path[2:-3]) % 2 == 0 for path in paths)
-    assert len(faults.draw(_modules(4), 1, 20)) == 4  # there are no more
+    assert len(faults.draw(_modules(4), 1, 20)) == 4  # there are not more
 
 
 def test_no_kind_dominates():
     kinds = Counter(fault.place.kind for fault in faults.draw(_modules(600), 1, 600))
     assert set(kinds) == {"number", "comparison", "and or"}
-    assert min(kinds.values()) > 150  # of the places, nine tenths are numbers
+    assert min(kinds.values()) > 150  # although nine tenths of the places are numbers
 
 
 def test_a_fault_tells_its_line():

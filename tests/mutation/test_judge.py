@@ -1,8 +1,9 @@
-"""Tests of what surrounds the faults: which tests are likely, the copy, and who found what."""
+"""Selection of likely tests, the copy of the work tree, and the judgment of faults."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.mutation.faults import Fault, places
 from tests.mutation.judge import Judge, Options
 from tests.mutation.likely import is_named_after, likely, waves
 from tests.mutation.tree import Ended, Tree
+from tests.support import processes
 
 MODULE = "def share(a, b):\n    return a / b\n\n\ndef spare(a):\n    return a + 1\n"
 TESTS = {
@@ -104,9 +106,18 @@ def test_the_failed_test_is_read_from_the_summary(output, expected):
     assert Ended(1, f"E   FAILED x\n{output}\n1 failed").failed == expected
 
 
+@pytest.mark.parametrize("module", ["tests.mutation", "tests.soak", "tests.soak.sampler_cost"])
+def test_help_explains_every_argument(module):
+    text = processes.run(module, "--help").stdout
+    arguments = re.findall(r"^  --\w+.*(?:\n {5,}\S.*)*", text, re.M)
+    assert arguments
+    unexplained = [a for a in arguments if not re.search(r"\s{2,}\S+ \S+", a[4:])]
+    assert unexplained == []
+
+
 @pytest.fixture
 def root(tmp_path, monkeypatch) -> Path:
-    """A small project under git, whose pytest loads no plugins but xdist."""
+    """A small project under git whose pytest loads xdist as its only plugin."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("PYTEST_PLUGINS", "xdist.plugin")
     root = tmp_path / "project"
@@ -124,7 +135,7 @@ def root(tmp_path, monkeypatch) -> Path:
 
 
 def fault(number: int) -> Fault:
-    """The arithmetic of the module's so many-th function."""
+    """Returns a fault in the arithmetic of a function, counted from 1."""
     found = [place for place in places(MODULE.encode()) if place.kind == "arithmetic"]
     return Fault(number, "zoo/unit.py", found[number - 1], "", "")
 
@@ -135,7 +146,7 @@ def test_who_finds_it(root, capsys):
         judge = Judge(tree, Options(stage=1), tree.modules(["zoo"]))
         judge.collects([fault(1)])
         near, unlikely = (judge.judge(fault(number), 1) for number in (1, 2))
-        # With processes of xdist the tests' names end otherwise.
+        # With xdist, the names of tests have a suffix.
         far = Judge(tree, Options(pytest=("-n1", "--dist=loadgroup")), tree.modules(["zoo"])).judge(
             fault(2), 1
         )
@@ -153,7 +164,7 @@ def test_the_copy_has_what_git_does_not_ignore(root):
         names = {str(path.relative_to(tree.folder)) for path in tree.folder.rglob("*.py")}
         assert names == {"zoo/__init__.py", "zoo/new.py", "conftest.py", *TESTS}
         assert not (tree.folder / "ignored").exists()
-        assert tree.modules(["zoo"]) == {"zoo/__init__.py": b""}  # git does not know the new one
+        assert tree.modules(["zoo"]) == {"zoo/__init__.py": b""}  # the new one is not tracked
     assert not tree.folder.exists()
 
 
@@ -172,7 +183,7 @@ def test_what_a_test_leaves_running_is_ended(root, tmp_path):
     with Tree(root) as tree:
         assert tree.pytest(["-n0", "tests/test_near.py"], 60).code == 0
     command = Path("/proc") / (tmp_path / "pid").read_text() / "cmdline"
-    assert not command.exists() or not command.read_bytes()  # nobody may ask for its exit code
+    assert not command.exists() or not command.read_bytes()  # it may remain as a zombie
 
 
 def test_a_changed_file_is_seen_although_its_time_and_size_are_the_same(root, monkeypatch):

@@ -1,4 +1,4 @@
-"""A copy of the work tree in which one file at a time is another, and pytest in it."""
+"""A copy of the work tree in which one file at a time is changed, and pytest runs in it."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _MARK = "MODEL_ZOO_MUTATION"
 
 @dataclass(frozen=True)
 class Ended:
-    """How pytest ended: its exit code, None if it was stopped, and all that it printed."""
+    """The exit code of pytest, None if it was stopped, and its output."""
 
     code: int | None
     output: str
 
     @property
     def failed(self) -> str | None:
-        """The first test, or file of tests, that it calls failed."""
-        # xdist adds `@` and the group, which is the file's name.
+        """The first failed test or test file in the summary, None for none."""
+        # xdist appends `@` and the group, which is the name of the file.
         match = re.search(r"^(?:FAILED|ERROR) (\S+?\.py)(::.*?)?(?: - .*)?$", self.output, re.M)
         if match is None:
             return None
@@ -37,7 +37,7 @@ class Ended:
 
 
 class Tree:
-    """The copy; use it in a `with`, which removes it."""
+    """A copy of the work tree, which a `with` block creates and removes."""
 
     def __init__(self, root: Path):
         self._root = root
@@ -45,18 +45,18 @@ class Tree:
             prefix="mutation_", ignore_cleanup_errors=True
         )
         self.folder = Path(self._temporary.name) / "tree"
-        # What a test leaves running has it in its environment.
+        # In the environment of all processes that tests start.
         self._mark = uuid.uuid4().hex
 
     def __enter__(self) -> Tree:
         for name in _listed(self._root, "--cached", "--others"):
             source, target = self._root / name, self.folder / name
-            # One that was deleted is not there; git lists a .venv that is a link.
+            # git also lists deleted files, and a .venv that is a link.
             if name != ".venv" and (source.is_symlink() or source.is_file()):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source, target, follow_symlinks=False)
         (self.folder / ".venv").symlink_to(self._root / ".venv")
-        shared = self._root.parent / "shared"  # where tests look for large files
+        shared = self._root.parent / "shared"  # tests expect large files there
         if shared.exists():
             (self.folder.parent / "shared").symlink_to(shared)
         return self
@@ -65,34 +65,34 @@ class Tree:
         self._temporary.cleanup()
 
     def modules(self, packages: Sequence[str]) -> dict[str, bytes]:
-        """Source by path of the packages' modules that git knows."""
+        """Returns the source of the packages' modules tracked by git, by path."""
         return modules(self._root, packages, self.folder)
 
     def tests(self) -> dict[str, str]:
-        """Text by path of the test files."""
+        """Returns the text of the test files by path."""
         paths = sorted((self.folder / "tests").rglob("test_*.py"))
         return {str(path.relative_to(self.folder)): path.read_text() for path in paths}
 
     @contextlib.contextmanager
     def changed(self, path: str, content: bytes) -> Iterator[None]:
-        """Has another content in a file."""
+        """Changes the content of a file within a `with` block."""
         file = self.folder / path
-        kept = file.read_bytes()
+        original = file.read_bytes()
         try:
             self._write(file, content)
             yield
         finally:
-            self._write(file, kept)
+            self._write(file, original)
 
     def _write(self, file: Path, content: bytes) -> None:
         file.write_bytes(content)
-        # A compiled file is known by seconds and size, which a fault can leave as they were.
+        # Python compares only the time in seconds and the size, which a fault may not change.
         for compiled in (file.parent / "__pycache__").glob(f"{file.stem}.*.pyc"):
             compiled.unlink()
 
     def pytest(self, arguments: Sequence[str], limit_s: float) -> Ended:
-        """Runs pytest, and ends whatever it leaves running."""
-        # Or Hypothesis would try first what failed with another fault.
+        """Runs pytest for at most `limit_s`, and kills all processes that it leaves running."""
+        # Hypothesis would otherwise start with examples that failed for another fault.
         shutil.rmtree(self.folder / ".hypothesis", ignore_errors=True)
         code: int | None = None
         with tempfile.TemporaryFile() as printed:
@@ -112,28 +112,34 @@ class Tree:
             return Ended(code, printed.read().decode(errors="replace"))
 
     def _end_all(self) -> None:
-        """Kills every process that has the mark, until none is left to start others."""
+        """Kills all processes with the mark, repeatedly because they may start others."""
         mark = f"{_MARK}={self._mark}".encode()
         while True:
-            found = [
+            pids = [
                 int(folder.name) for folder in Path("/proc").glob("[0-9]*") if _has(folder, mark)
             ]
-            if not found:
+            if not pids:
                 return
-            for pid in found:
+            for pid in pids:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.05)
 
 
 def modules(root: Path, packages: Sequence[str], folder: Path | None = None) -> dict[str, bytes]:
-    """Source by path of the packages' modules that git knows, as they are in the folder."""
-    found = {}
+    """Returns the source of the packages' modules tracked by git, by path.
+
+    Args:
+        root: Root of the work tree.
+        packages: Folders of the packages.
+        folder: Folder to read the files from; None for `root`.
+    """
+    sources = {}
     for name in _listed(root, "--cached", *packages):
         path = (folder or root) / name
         if path.suffix == ".py" and path.is_file():
-            found[name] = path.read_bytes()
-    return found
+            sources[name] = path.read_bytes()
+    return sources
 
 
 def _listed(root: Path, *words: str) -> list[str]:
@@ -147,5 +153,5 @@ def _listed(root: Path, *words: str) -> list[str]:
 def _has(process: Path, mark: bytes) -> bool:
     try:
         return mark in (process / "environ").read_bytes().split(b"\0")
-    except OSError:  # it has ended, or is another user's
+    except OSError:  # it has ended, or belongs to another user
         return False

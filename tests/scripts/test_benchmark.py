@@ -145,6 +145,11 @@ def test_plan_and_dry_run(benchmark, phones, command, adb, tmp_path):
         ("--threads=two", "numbers from 1 to 256"),
         ("--energy_secs=5", "energy_secs"),
         ("--delegate=npu", "unknown phone delegate 'npu'"),
+        (
+            "--delegate=gpu,none",
+            "only phones have this delegate | where: --delegate | expected: "
+            "xnnpack, none | got: gpu | to do: ",
+        ),
     ],
 )
 def test_bad_flags(command, tmp_path, flag, message):

@@ -1,5 +1,6 @@
 """What every command does where the system refuses its files: one line, and exit code 1."""
 
+import importlib.metadata
 import os
 import re
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.common import console
 from tests.conftest import ROOT
 from tests.support.processes import HANG_S
 from tests.support.tiny_tflite import tiny_model
@@ -95,6 +97,25 @@ def test_zoo_tells_all_commands(words):
     assert max(map(len, done.stdout.splitlines())) <= 120
 
 
+def test_zoo_help_of_a_command_is_its_help():
+    told = zoo("help", "list")
+    assert (told.returncode, told.stdout) == (0, zoo("list", "--help").stdout)
+    assert zoo("help", "lst").stderr.startswith("error: unknown command 'lst'")
+
+
+def test_zoo_tells_its_version(monkeypatch):
+    told = zoo("--version")
+    assert (told.returncode, told.stdout) == (0, f"{console.version()}\n")
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: f"1.2.3 of {name}")
+    assert console.version() == "1.2.3 of mobile-model-zoo"
+
+    def absent(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", absent)
+    assert console.version() == "unknown (not installed)"
+
+
 @pytest.mark.parametrize("word", ["trian", "common", "../train", "train.py", "--epochs=3"])
 def test_zoo_knows_no_other_command(word):
     done = zoo(word)
@@ -168,12 +189,23 @@ def test_help_groups_the_recipe_first_and_marks_flags_that_only_compress_reads(c
     assert flags[0] == ("Flags" if name == "compress" else "Recipe and network")
 
 
+def test_help_says_in_our_words_that_a_flag_may_be_repeated(command):
+    told = " ".join(command("search", "--help").stdout.split())
+    assert "the first that has it; may be given several times --timeout_secs" in told
+
+
 @pytest.mark.parametrize("name", ["convert", "benchmark", "compress"])
 def test_former_flags_are_read_and_not_shown(command, name):
     former = {"convert": "precisions", "benchmark": "models", "compress": "rate_precisions"}[name]
     assert f"--{former}" not in command(name, "--help").stdout
 
     assert "nknown command line flag" not in command(name, f"--{former}=nothing").stderr
+
+
+def test_the_demo_takes_only_datasets_it_has_a_recipe_for(command, tmp_path):
+    done = command("demo", "--dataset=cifar10", f"--output={tmp_path}")
+    assert done.returncode == 2
+    assert "should be one of <fashion_mnist|digits>" in done.stderr and not done.stdout
 
 
 def test_a_demo_ends_with_the_stage_that_fails(command, tmp_path):

@@ -111,6 +111,12 @@ def test_a_manifest_tells_it_all(release):
     assert labels == list("0123456789")
 
 
+def test_the_release_is_in_the_output_folder_by_default(command, tmp_path):
+    done = command("publish", f"--output={tmp_path / 'o'}")
+    assert done.returncode == 1
+    assert f"nothing to publish | where: {tmp_path / 'o' / 'release'} |" in done.stderr
+
+
 @pytest.mark.parametrize("run", ["", pytest.param(f"{RUN},{RUN}-qat", marks=pytest.mark.slow)])
 def test_publishing_twice_gives_identical_bytes(command, measured, release, tmp_path, run):
     again = tmp_path / "again"

@@ -80,6 +80,13 @@ def test_measured_rows_are_those_of_the_release():
         assert float(latency) == pytest.approx(fastest_ms, rel=5e-3)
 
 
+def test_the_kotlin_lines_are_those_of_the_card():
+    (block,) = blocks("kotlin")
+    card = (ROOT / "release" / "cards" / "resnet20-fashion_mnist.md").read_text()
+    assert f"```kotlin\n{block}```" in card
+    assert 'implementation("com.google.ai.edge.litert:litert:' in card
+
+
 def test_the_table_of_commands_is_that_of_zoo():
     rows = re.findall(r"^\| `zoo (\w+)` \| (.+) \|$", README, re.MULTILINE)
     assert rows == [
@@ -90,6 +97,25 @@ def test_the_table_of_commands_is_that_of_zoo():
 def test_links_lead_somewhere():
     for link in re.findall(r"\]\(([^)#]+)", README):
         assert link.startswith("https://") or (ROOT / link).exists(), link
+
+
+def test_no_help_names_a_folder_of_ours():
+    scripts = list((ROOT / "scripts").rglob("*.py"))
+    assert scripts
+    assert [path.name for path in scripts if "../shared" in path.read_text()] == []
+
+
+def test_every_page_is_reachable():
+    reached, pages = set(), {ROOT / "README.md"}
+    while pages:
+        reached |= pages
+        links = {
+            (page.parent / link).resolve()
+            for page in pages
+            for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text())
+        }
+        pages = {link for link in links if link.suffix == ".md" and link.exists()} - reached
+    assert {page.name for page in (ROOT / "docs").glob("*.md") if page not in reached} == set()
 
 
 def test_it_is_short():

@@ -1,4 +1,4 @@
-"""Runs the commands of the README's walk-through, from the cable to the report page.
+"""Runs the commands of the README's walk-through, from the download to the recommendation.
 
 They run on a virtual phone, exactly as they are in the README, except for the serial, the Wi-Fi
 port (another adb may use 5555), and the durations of metering and of the sustained run.
@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import socket
 import subprocess
 import sys
@@ -17,9 +16,11 @@ from pathlib import Path
 import pytest
 
 from android_bench.tools.binary import ADDRESS
-from tests.conftest import Run
 from tests.support.processes import HANG_S
 from tests.virtual_phone import AdbServer, PhoneProfile, Power, VirtualPhone, stand_in_binary
+from zoo.data import fashion_mnist
+from zoo.errors import ZooError
+from zoo.io import cache
 from zoo.io.files import sha256_of
 from zoo.schema.device import device_id
 from zoo.schema.json_files import read_records
@@ -38,15 +39,14 @@ SHORTER = {
 
 
 @pytest.fixture
-def folder(command: Run, digits: Path, tmp_path: Path) -> Path:
-    """A folder with one scored artifact of a real chain, and the tool as if downloaded."""
-    artifacts = tmp_path / "output" / "artifacts"
-    artifacts.mkdir(parents=True)
-    model = sorted((digits / "artifacts").glob("*float32.tflite"))[0]
-    for path in (model, model.with_suffix(".json")):
-        shutil.copy(path, artifacts)
-    output = f"--output={tmp_path / 'output'}"
-    assert command("benchmark", output, "--delegate=xnnpack", "--processes=1").returncode == 0
+def folder(tmp_path: Path) -> Path:
+    """A folder with a cache that has the tool and the test images, as if downloaded."""
+    try:
+        images = fashion_mnist.fetch(cache.folder(), print)
+    except ZooError as error:
+        pytest.skip(f"Fashion-MNIST can't be had on this machine: {error}")
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "fashion_mnist").symlink_to(images)
     tool = stand_in_binary(tmp_path / "cache", "android_aarch64_benchmark_model")
     origin = {
         "url": ADDRESS.format(platform="android_aarch64"),
@@ -66,7 +66,7 @@ def free_port() -> int:
 
 @pytest.mark.slow
 def test_every_command(folder: Path):
-    assert len(COMMANDS) == 9
+    assert len(COMMANDS) == 11
     profile = PhoneProfile(
         wifi="127.0.0.1",
         usb_powered=False,
@@ -101,6 +101,8 @@ def test_every_command(folder: Path):
             )  # fmt: skip
             assert done.returncode == 0, (command, done.stdout, done.stderr)
         assert list(phone.path("/data/local/tmp").iterdir()) == []
+    (model,) = (folder / "output" / "artifacts").glob("*.tflite")
+    assert sha256_of(model) == sha256_of(ROOT / "release" / "artifacts" / model.name)
     records, problems = read_records(folder / "output" / "results.jsonl")
     assert problems == []
     timed = [record for record in records if not isinstance(record, Accuracy)]

@@ -1,4 +1,4 @@
-"""Holds result lines against what the stand-in tool itself noted on each phone."""
+"""Compares result lines with the journal of the stand-in tool on each phone."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ from zoo.schema.device import device_id
 from zoo.schema.json_files import read_records
 from zoo.schema.measurement import Measurement
 
-# What the phone keeps for itself; anything else there is a setting that somebody changed.
+# Files of the virtual phone itself; other files there are settings changed by the harness.
 _OWN_STATE = {Path(JOURNAL).name, "busy", "speed", "clock"}
 
 
-# What was sent into a frozen or broken link may arrive when it is back, and start a job that the
-# harness no longer waits for; the next job's start sweeps it.
+# A command sent over a frozen or broken link may arrive when the link is back, and start a job that
+# the harness no longer waits for. The start of the next job removes it.
 _LATE_S = {"frozen 30 s": 5.0, "link lost 4 s": 5.0, "link lost 90 s": 5.0}
-_COLLECT_S = 10.0  # from the end of a run to its line, on a busy computer
+_COLLECT_S = 10.0  # longest time from the end of a run to its line, on a busy computer
 
 
 def rows_of(results: Path, phone: VirtualPhone) -> list[Measurement]:
-    """The lines of one phone."""
+    """Returns the result lines of a phone."""
     records, problems = read_records(results)
     assert problems == [], problems
-    wanted = device_id(phone.serial)
-    return [r for r in records if isinstance(r, Measurement) and r.device.id == wanted]
+    device = device_id(phone.serial)
+    return [r for r in records if isinstance(r, Measurement) and r.device.id == device]
 
 
 def wrong_rows(
     rows: Sequence[Measurement], journal: Sequence[Mapping[str, Any]], cases: int, gone: bool
 ) -> list[str]:
-    """What is wrong with one phone's lines; nothing if all is well.
+    """Returns the problems in the result lines of a phone.
 
     Args:
-        rows: of the phone.
-        journal: of its tool.
-        cases: that were asked for.
-        gone: it left for good, so that cases may stay failed.
+        rows: Result lines of the phone.
+        journal: Journal of its tool.
+        cases: Number of requested cases.
+        gone: Whether the phone was disconnected for good, so cases may remain failed.
     """
     problems = []
     by_case: dict[str, list[Measurement]] = defaultdict(list)
@@ -74,9 +74,12 @@ def wrong_rows(
 def unheard(
     rows: Sequence[Measurement], journal: Sequence[Mapping[str, Any]], faults: Sequence[Injected]
 ) -> tuple[int, list[str]]:
-    """Runs of the tool that ended well but are in no line: how many, and those without a fault.
+    """Finds successful runs of the tool without a result line.
 
-    A fault may make more than one unheard of, as long as it lasts.
+    A fault may cause several such runs while it lasts.
+
+    Returns:
+        Number of these runs, and descriptions of those that no fault explains.
     """
     used: set[int] = set()
     for row in rows:
@@ -89,16 +92,16 @@ def unheard(
 
 
 def _told(run: Mapping[str, Any], faults: Sequence[Injected]) -> str:
-    """When it ran, by the fault before it."""
+    """Describes a run by its flags and its time relative to the last fault before it."""
     started_s = run["ended_s"] - run["seconds"]
     before = max(
         (f for f in faults if f.began_s < started_s), key=lambda f: f.began_s, default=None
     )
-    asked = " ".join(word for word in run["arguments"] if "use_" in word or "num_threads" in word)
+    flags = " ".join(word for word in run["arguments"] if "use_" in word or "num_threads" in word)
     if before is None:
-        return f"{asked}, before any fault"
+        return f"{flags}, before any fault"
     return (
-        f"{asked}, started {started_s - before.began_s:.1f} s after '{before.kind}' began, "
+        f"{flags}, started {started_s - before.began_s:.1f} s after '{before.kind}' began, "
         f"{started_s - before.over_s:.1f} s after it was over, took {run['seconds']:.1f} s"
     )
 
@@ -110,23 +113,23 @@ def _fell_into(run: Mapping[str, Any], fault: Injected) -> bool:
 
 
 def left_behind(adb: Adb, phone: VirtualPhone) -> list[str]:
-    """Files, processes, settings and locks that stayed."""
-    found = left_on(phone)
+    """Returns the files, processes, settings and locks that the harness has left on a phone."""
+    problems = left_on(phone)
     state = {path.name for path in phone.path(JOURNAL).parent.iterdir()}
-    found += sorted(state - _OWN_STATE)
+    problems += sorted(state - _OWN_STATE)
     try:
-        used = Phone(adb, phone.serial)
-        used.acquire()
-        used.release()
+        lock = Phone(adb, phone.serial)
+        lock.acquire()
+        lock.release()
     except ZooError as error:
-        found.append(str(error))
-    return found
+        problems.append(str(error))
+    return problems
 
 
 def reasons(rows: Sequence[Measurement]) -> Counter[str]:
-    """How often each reason was given, without its numbers."""
-    given = (row.reasons[0].split(" | ")[0][:90] for row in rows if not row.valid)
-    return Counter(re.sub(r"\d+", "#", reason) for reason in given)
+    """Counts the reasons of invalid rows, with numbers replaced by #."""
+    texts = (row.reasons[0].split(" | ")[0][:90] for row in rows if not row.valid)
+    return Counter(re.sub(r"\d+", "#", reason) for reason in texts)
 
 
 def _confirms(run: Mapping[str, Any], row: Measurement) -> bool:

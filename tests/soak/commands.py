@@ -1,4 +1,4 @@
-"""The real `scripts.benchmark`, as a user runs it: again and again until nothing is left to do."""
+"""Runs the real `scripts.benchmark` as a user does, repeatedly until all cases are measured."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from tests.virtual_phone import AdbServer, VirtualPhone
 _ROOT = Path(__file__).parents[2]
 _CASE = re.compile(r"phone [0-9a-f]{12}: (\d+)/(\d+) ")
 _MOST_ROUNDS = 60
-_USER_S = 1.0  # before the command is typed again
+_USER_S = 1.0  # pause before the command is run again
 
 
 @dataclass
 class Command:
-    """One phone's command and its runs so far.
+    """The command for a phone, and its runs so far.
 
     Attributes:
-        server: of adb.
-        phone: that is measured.
-        flags: of the command.
-        cases: (began, ended) of every case in `time.monotonic()`, also those that failed.
-        seconds: of all runs together.
-        processor_s: that they and their adb clients computed.
-        codes: exit codes of the runs.
-        output: all that was printed.
-        gone: the phone left for good, and nobody types the command again.
+        server: The adb server.
+        phone: The phone.
+        flags: Flags of the command.
+        cases: Start and end of each case in `time.monotonic()`, including failed cases.
+        seconds: Duration of all runs.
+        processor_s: CPU time of all runs and their adb clients.
+        codes: Exit codes of the runs.
+        output: Output lines of all runs.
+        gone: Whether the phone was disconnected for good, so the command is not repeated.
     """
 
     server: AdbServer
@@ -53,18 +53,18 @@ class Command:
         self._lock = threading.Lock()
 
     def kill(self) -> None:
-        """SIGKILL to what runs now."""
+        """Sends SIGKILL to the current run."""
         with self._lock, contextlib.suppress(ProcessLookupError):
             if self._process is not None and self._process.poll() is None:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def leave(self) -> None:
-        """Unplugs the phone, for good."""
+        """Unplugs the phone for good."""
         self.gone = True
         self.phone.unplug()
 
     def run(self) -> int:
-        """Runs it once; its exit code."""
+        """Runs the command once and returns its exit code."""
         self.server.run("connect", self.phone.serial)
         started = time.monotonic()
         words = ["-m", "scripts.benchmark", f"--device={self.phone.serial}", *self.flags]
@@ -89,7 +89,7 @@ class Command:
                 if began is not None:
                     self.cases.append((began, now))
                 began = now
-        with self._lock:  # not while `kill` looks at it
+        with self._lock:  # `kill` must not signal a process ID that is being released
             _, status, used = os.wait4(process.pid, 0)
             process.returncode = code = os.waitstatus_to_exitcode(status)
         self.processor_s += used.ru_utime + used.ru_stime
@@ -101,7 +101,7 @@ class Command:
         return code
 
     def run_to_the_end(self) -> None:
-        """Runs it until it has nothing left to do, or the phone is gone for good."""
+        """Runs the command until it succeeds or the phone is gone."""
         for _ in range(_MOST_ROUNDS):
             if self.run() == 0 or self.gone:
                 return

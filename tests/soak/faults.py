@@ -1,4 +1,4 @@
-"""What goes wrong on a phone, by a seeded plan: each fault falls into a run of the tool."""
+"""Injects faults on a phone according to a random plan, each during a run of the tool."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ KINDS = (
     "disk full", "output cut", "GPU silently on the CPU", "clock jump", "harness killed",
 )  # fmt: skip
 GONE = "gone for good"
-# After these, a run of the tool may have ended well with nobody to hear of it, or its figures are
-# refused.
+# Faults after which the result of a successful run of the tool may be lost or rejected.
 LOSING = set(KINDS) - {*CRASHES, "output cut"} | {GONE}
 
 
 @dataclass
 class Injected:
-    """A fault: its kind, and when it began and was over (`time.monotonic()`)."""
+    """An injected fault: its kind, start and end (`time.monotonic()`)."""
 
     kind: str
     began_s: float
@@ -31,7 +30,13 @@ class Injected:
 
 
 def plan(draw: random.Random, runs: int, share: float) -> list[str]:
-    """A fault, or "" for none, for each run of the tool; every kind about as often."""
+    """Draws a fault for each run of the tool, "" for none; all kinds are about equally frequent.
+
+    Args:
+        draw: Random generator.
+        runs: Number of runs.
+        share: Share of runs with a fault.
+    """
     many = round(runs * share)
     kinds = [kind for _ in range(many // len(KINDS) + 1) for kind in draw.sample(KINDS, len(KINDS))]
     planned = kinds[:many] + [""] * (runs - many)
@@ -41,16 +46,17 @@ def plan(draw: random.Random, runs: int, share: float) -> list[str]:
 
 @dataclass
 class Injector:
-    """Does to one phone what is planned.
+    """Injects the planned faults on a phone.
 
     Attributes:
-        phone, server: the phone, and what connects it.
-        planned: faults by the number of the tool's run; none after its end.
-        scale: of all durations.
-        kill_harness: ends the command that measures on this phone.
-        leave: unplugs the phone for good.
-        draw: of moments.
-        done: what was injected.
+        phone: The phone.
+        server: The adb server.
+        planned: Fault for each run of the tool; later runs have none.
+        scale: Factor for the durations of faults.
+        kill_harness: Kills the command that measures on this phone.
+        leave: Unplugs the phone for good.
+        draw: Random generator for the moments of faults.
+        done: Injected faults.
     """
 
     phone: VirtualPhone
@@ -79,12 +85,12 @@ class Injector:
         return self.planned[self._runs] if self._runs < len(self.planned) else ""
 
     def _prepare(self) -> None:
-        """What the tool reads when it starts has to be there before."""
+        """Writes the settings of the next run, which the tool reads when it starts."""
         tool: dict[str, object] = {}
         if self._next in CRASHES:
             tool["crash_exit"] = CRASHES[self._next]
         if self._wants_gpu or self._next == "GPU silently on the CPU":
-            self._wants_gpu = True  # until a run on the GPU comes
+            self._wants_gpu = True  # until the next run on the GPU
             tool["gpu"] = "silent_cpu"
         if tool != self._tool:
             self._tool = tool
@@ -109,7 +115,7 @@ class Injector:
         if kind and kind not in CRASHES and kind != "GPU silently on the CPU":
             time.sleep(self.draw.uniform(0.0, 1.5))
             self._inject(kind)
-        time.sleep(1.0)  # the tool of this run has read its orders, if nobody collects it
+        time.sleep(1.0)  # until this run has read its settings, in case it is never collected
         with self._lock:
             self._prepare()
 
@@ -148,5 +154,5 @@ class Injector:
             self.kill_harness()
         elif kind == GONE:
             self.leave()
-            return  # never over
+            return  # never ends
         fault.over_s = time.monotonic()

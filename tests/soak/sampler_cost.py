@@ -1,9 +1,9 @@
-"""What sampling costs: the share of one core that each sampler takes.
+"""Measures the CPU time of the two samplers, as a share of one core.
 
     python -m tests.soak.sampler_cost --secs=30
 
-The program is built from its source for this computer, and reads five nodes of /proc; the loop is
-what phones get that don't run the program.
+The native sampler is compiled for this computer. The loop is a shell script for phones that cannot
+run the native one. Both read five files of /proc.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MOST_SHARE = 0.01
 
 
 def built(folder: Path) -> sampler.Sampler:
-    """The program for this computer."""
+    """Compiles the native sampler for this computer in `folder`."""
     path = folder / "sampler"
     compiler = shutil.which("cc")
     words = [compiler] if compiler else [sys.executable, "-m", "ziglang", "cc"]
@@ -41,7 +41,7 @@ def built(folder: Path) -> sampler.Sampler:
 
 
 def share(which: sampler.Sampler, period_s: float, seconds: int) -> tuple[float, float]:
-    """(share of one core, with the processes that it starts; its rows a second)."""
+    """Returns the share of one core that a sampler and its children take, and rows per second."""
     command = which.command(str(which.path), period_s, seconds, _NODES)
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(["/bin/sh", "-c", f"exec {command}"], stdout=output)
@@ -54,9 +54,18 @@ def share(which: sampler.Sampler, period_s: float, seconds: int) -> tuple[float,
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.soak.sampler_cost")
-    parser.add_argument("--secs", type=int, default=30)
-    parser.add_argument("--period_ms", type=int, default=100)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.soak.sampler_cost", description="Measures the cost of the samplers."
+    )
+    parser.add_argument(
+        "--secs", type=int, default=30, help="duration of each sampler (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--period_ms",
+        type=int,
+        default=100,
+        help="time between two samples in milliseconds (default: %(default)s)",
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         too_much = False
@@ -64,7 +73,7 @@ def main() -> int:
             part, rate = share(which, arguments.period_ms / 1000, arguments.secs)
             print(
                 f"{which.kind:6s} every {arguments.period_ms} ms: "
-                f"{100 * part:.3f} % of one core, {rate:.2f} rows a second"
+                f"{100 * part:.3f} % of one core, {rate:.2f} rows per second"
             )
             too_much |= which.kind == "native" and part > _MOST_SHARE
     return 1 if too_much else 0

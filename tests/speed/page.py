@@ -1,9 +1,9 @@
-"""How large the page is and how fast, with many result lines, in headless Chromium.
+"""Measures the size and the speed of a report page with many result lines in headless Chromium.
 
     python -m tests.speed.page --lines=2000
 
-Prints the page's size, the seconds until it is ready (median of 5 loads, by the browser's own clock
-and with the chooser drawn), and those of a filter's change until the next frame (median of 20).
+Prints the size of the page, the time until it is ready, including the chooser (median of 5 loads,
+measured by the browser), and the time from a change of a filter to the next frame (median of 20).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.support.report_samples import write_many
 from zoo.report import build
 
 FLAGS = flags.FLAGS
-flags.DEFINE_integer("lines", 2000, "result lines, five a file", lower_bound=5)
+flags.DEFINE_integer("lines", 2000, "number of result lines, five per file", lower_bound=5)
 _CHANGE = """new Promise(done => {
   const select = document.getElementById("choose-%s"), start = performance.now();
   select.selectedIndex = (select.selectedIndex + 1) %% select.options.length;
@@ -30,7 +30,7 @@ _CHANGE = """new Promise(done => {
 
 
 def main(_: list[str]) -> None:
-    """Writes the page, loads and filters it."""
+    """Writes the page, loads it and changes its filters."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
         lines = write_many(folder, FLAGS.lines // 5)

@@ -1,10 +1,10 @@
-"""How fast a release is found, downloaded and used on this machine.
+"""Measures how fast a release is searched, downloaded and used on this computer.
 
     python -m tests.speed.release
 
-Downloads come from Python's web server on the loopback, in turns with curl: the ratio of the times
-is printed. Commands are whole processes, the median of the turns; what a busy machine adds is in
-the elapsed time, not in the processor's.
+Downloads are served by Python's web server on loopback and alternate with downloads by curl; the
+ratio of the times is printed. Commands are timed as whole processes (median of --turns). On a busy
+computer the elapsed time grows, but not the CPU time.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from tests.support.release_server import NAME, released
 from zoo.hub import download, index, sources
 
 FLAGS = flags.FLAGS
-flags.DEFINE_integer("megabytes", 300, "size of the file that is downloaded", lower_bound=1)
-flags.DEFINE_integer("turns", 5, "of each measurement", lower_bound=1)
+flags.DEFINE_integer("megabytes", 300, "size of the downloaded file", lower_bound=1)
+flags.DEFINE_integer("turns", 5, "repetitions of each measurement", lower_bound=1)
 _MODEL = "resnet20-fashion_mnist-int8"
 _CLASSIFY = f"""
 import zoo
@@ -36,13 +36,13 @@ zoo.load({_MODEL!r}).classify("docs/ankle_boot.png")
 
 
 def main(_: list[str]) -> None:
-    """Prints a Markdown table of commands and a line on downloads."""
-    print("| what | seconds | of the processor |\n|---|---:|---:|")
+    """Prints a Markdown table of commands and a line about downloads."""
+    print("| command | seconds | CPU seconds |\n|---|---:|---:|")
     python = [sys.executable, "-m"]
     for what, command in (
         ("scripts.list", [*python, "scripts.list"]),
         ("scripts.search", [*python, "scripts.search", "--precision=int8"]),
-        ("zoo.load and a first class", [sys.executable, "-c", _CLASSIFY]),
+        ("zoo.load and a first classification", [sys.executable, "-c", _CLASSIFY]),
     ):
         took = [_process(command) for _ in range(FLAGS.turns + 1)][1:]
         elapsed, processor = (statistics.median(each) for each in zip(*took, strict=True))
@@ -50,13 +50,13 @@ def main(_: list[str]) -> None:
     with tempfile.TemporaryDirectory() as name:
         ratios = _downloads(Path(name))
     print(
-        f"\nspeed of a download of {FLAGS.megabytes} MB, in that of curl: median "
+        f"\nspeed of a download of {FLAGS.megabytes} MB relative to curl: median "
         f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
     )
 
 
 def _process(command: list[str]) -> tuple[float, float]:
-    """Elapsed and processor seconds of a whole process."""
+    """Runs a command and returns its elapsed seconds and CPU seconds."""
 
     def used() -> float:
         usage = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -68,7 +68,7 @@ def _process(command: list[str]) -> tuple[float, float]:
 
 
 def _downloads(folder: Path) -> list[float]:
-    """curl's time divided by ours, turn by turn."""
+    """Returns the time of curl divided by ours, for each turn."""
     for path, content in released(content=os.urandom(FLAGS.megabytes * 1_000_000)).items():
         (folder / path).parent.mkdir(exist_ok=True)
         (folder / path).write_bytes(content)
@@ -90,12 +90,12 @@ def _downloads(folder: Path) -> list[float]:
                 "ours": lambda into=into: _ours(address, into),  # type: ignore[misc]
             }
             took = {}
-            for who in sorted(runs, reverse=turn % 2 == 1):  # neither always goes first
+            for who in sorted(runs, reverse=turn % 2 == 1):  # alternate the order
                 began = time.perf_counter()
                 runs[who]()
                 took[who] = time.perf_counter() - began
             ratios.append(took["curl"] / took["ours"])
-        return ratios[1:]  # the first one imports, too
+        return ratios[1:]  # without the first, which includes imports
     finally:
         server.kill()
         server.wait()
@@ -109,12 +109,12 @@ def _curl(address: str, folder: Path) -> None:
 
 
 def _ours(address: str, into: Path) -> None:
-    """Checked by its hash, as always."""
-    there = [sources.source(address)]
-    entries = index.chosen(index.index(there), [NAME])
-    found, problems = download.fetch(entries, there, into)
+    """Downloads as users do, including the check of the hash."""
+    remote = [sources.source(address)]
+    entries = index.chosen(index.index(remote), [NAME])
+    files, problems = download.fetch(entries, remote, into)
     assert not problems, problems
-    found[NAME].unlink()
+    files[NAME].unlink()
 
 
 if __name__ == "__main__":

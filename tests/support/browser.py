@@ -95,7 +95,8 @@ class Browser:
         Returns:
             Duration of the navigation in seconds.
         """
-        self._send("Page.navigate", {"url": "about:blank"})  # a URL that differs only in its hash is not reloaded
+        # A URL that differs only in its hash would not be reloaded.
+        self._send("Page.navigate", {"url": "about:blank"})
         self._send("Page.navigate", {"url": url})
         deadline = time.monotonic() + HANG_S
         ready = "document.readyState === 'complete' && document.documentElement.dataset.ready"

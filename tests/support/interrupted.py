@@ -1,6 +1,6 @@
 """Measures a case that takes practically forever, in a process that a test interrupts.
 
-    python -m tests.support.interrupted SERIAL BINARY MODEL
+python -m tests.support.interrupted SERIAL BINARY MODEL
 """
 
 import contextlib

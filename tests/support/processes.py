@@ -99,7 +99,7 @@ def start(
         "new_session": new_session,
     }  # fmt: skip
     client = socket.socket(socket.AF_UNIX)
-    client.settimeout(HANG_S)  # the first command waits until TensorFlow is imported, and the others wait for it
+    client.settimeout(HANG_S)  # all commands wait until the first one has imported TensorFlow
     client.connect(server)
     with Path(os.devnull).open("r+b") as nothing:
         streams = [nothing, stdout, 2 if stderr is None else stderr]

@@ -120,7 +120,7 @@ def serving(files, misbehave=lambda handler, path: False):
 
 @dataclass
 class Impatient:
-    """A source with a timeout of `timeout_s` for models only; other files may take up to `HANG_S`."""
+    """A source with a timeout of `timeout_s` for models and `HANG_S` for other files."""
 
     address: str
     timeout_s: float

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.io.files import write_bytes, write_text
-from zoo.schema.artifact import Artifact
+from zoo.schema.artifact import Artifact, Metric, Released
 from zoo.schema.json_files import append_record
 from zoo.schema.measurement import (
     Accuracy,
@@ -57,6 +57,19 @@ def artifact(name: str, precision: str = "int8", kilobytes: int = 800, **changes
         "versions": {},
     }
     return Artifact(**fields | changes)
+
+
+def released(top1: float = 0.9, **changes: Any) -> Released:
+    """What a release adds to a manifest, with this accuracy on the test split."""
+    fields: dict[str, Any] = {
+        "dataset": "fashion_mnist", "split": "test", "images": 10000, "top1": top1,
+        "low": 0.0, "high": 1.0, "runtime": "litert 2.3.0",
+    }  # fmt: skip
+    text = "x"
+    return Released(
+        zip_bytes=1, container_bytes=1, labels=text, paper=text, license_code=text,
+        license_weights=text, license_data=text, accuracies=(Metric(**fields | changes),),
+    )  # fmt: skip
 
 
 def head(name: str, minute: int) -> dict[str, Any]:
@@ -171,7 +184,7 @@ def scored(name: str, top1: float | None, minute: int = 0, **changes: Any) -> Ac
 
 
 def compared(name: str, agreement: float | None, **changes: Any) -> Agreement:
-    """Returns the agreement of a phone's GPU on eight images; a failed one if `agreement` is None."""
+    """Returns a phone GPU's agreement on eight images; a failed line if `agreement` is None."""
     fields: dict[str, Any] = {
         **head(name, 0),
         "precision": "int8",

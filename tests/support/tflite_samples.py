@@ -1,4 +1,4 @@
-"""`.tflite` files of other projects, from packages of the dev extra, and damaged copies of files."""
+"""`.tflite` files of other projects, from packages of the dev extra, and damaged copies."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _damage(data: bytearray, chance: random.Random) -> None:
 
 
 def _place(data: bytearray, chance: random.Random) -> int:
-    """Returns a random position, mostly near the ends, since converters put weights in the middle."""
+    """Returns a position, mostly near the ends, because converters put weights in the middle."""
     where = chance.randrange(4)
     if where == 0:
         return chance.randrange(len(data))

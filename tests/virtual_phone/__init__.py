@@ -1,16 +1,16 @@
 """A virtual Android phone for tests: the adb daemon's side of the protocol, over loopback TCP.
 
 The real adb client connects to it, runs commands in a sandbox, pushes and pulls real files, and
-runs a `benchmark_model` that times real inferences through LiteRT:
+runs a stand-in for `benchmark_model` that times real inferences with LiteRT:
 
     with AdbServer() as adb, VirtualPhone(PhoneProfile(gpu="refused")) as phone:
         adb.run("connect", phone.serial)
         adb.run("-s", phone.serial, "shell", "getprop ro.product.model")
         phone.unplug()
 
-Nothing has to be waited for by guess: `during_run` does something in the midst of a run of the
-tool, `on_command` when a command has come, and on a `simulated` phone time passes only where all
-that runs there waits for it, so that a minute of samples is over at once.
+Tests need no guessed delays: `during_run` acts during a run of the tool, and `on_command` when a
+command has started. On a `simulated` phone, time advances only while all of its processes wait, so
+a minute of samples takes no real time.
 """
 
 from tests.virtual_phone.binary import stand_in_binary

@@ -1,4 +1,4 @@
-"""The stand-in for `benchmark_model`: the file to push, its behavior, its journal."""
+"""The stand-in for `benchmark_model`: its executable file, its behavior and its journal."""
 
 from __future__ import annotations
 
@@ -24,22 +24,29 @@ runpy.run_module('benchmark_model', run_name='__main__')
 def stand_in_binary(
     folder: Path, name: str = "benchmark_model", tool: Literal["tflite", "litert"] = "tflite"
 ) -> Path:
-    """Writes `folder/name`: one executable file that needs only this Python and LiteRT.
+    """Writes the stand-in to `folder/name`, an executable that needs only this Python and LiteRT.
 
-    It is a program for this computer's virtual phones; a real phone cannot run it. `tool` says
-    whose tool it stands for.
+    It runs on virtual phones of this computer, not on real ones.
+
+    Args:
+        folder: Folder to write to; created if missing.
+        name: File name.
+        tool: Whether it stands in for the tool of TFLite or of LiteRT.
+
+    Returns:
+        Path of the file.
     """
-    left_out = "tflite.py" if tool == "litert" else "litert.py"
+    excluded = "tflite.py" if tool == "litert" else "litert.py"
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as packed:
         packages = [path for path in sys.path if path.endswith("-packages")]
         packed.writestr("__main__.py", _MAIN.format(packages=packages))
         for source in sorted(_PACKAGE.glob("*.py")):
-            if source.name != left_out:
+            if source.name != excluded:
                 packed.write(source, f"benchmark_model/{source.name}")
-    # Python runs a zip whatever stands before it. A shell line instead of `#!python`: no limit of
-    # length. -I: neither its folder nor PYTHON… variables decide what it imports; -S: what isn't
-    # needed by a tool that only sleeps is not looked for.
+    # Python runs a zip archive with any prefix. A shell line has no length limit, unlike `#!…`.
+    # -I makes imports independent of the current folder and of PYTHON… variables; -S skips the
+    # search for packages, which a tool that only sleeps does not need.
     header = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -ISB "$0" "$@"\n'
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
@@ -49,10 +56,15 @@ def stand_in_binary(
 
 
 def behavior_json(profile: PhoneProfile, journal: str, changes: Mapping[str, object]) -> str:
-    """What the program reads of its phone: fields of the profile, with some changed.
+    """Returns the settings that the stand-in reads, as JSON.
+
+    Args:
+        profile: Profile with the settings.
+        journal: Path of the journal, as seen on the phone.
+        changes: Fields that differ from the profile.
 
     Raises:
-        ValueError: a change is not about the program.
+        ValueError: if a change is not a setting of the stand-in.
     """
     names = (
         "gpu", "gpu_partitions", "gpu_error", "nnapi", "external", "build_percentiles",
@@ -62,15 +74,15 @@ def behavior_json(profile: PhoneProfile, journal: str, changes: Mapping[str, obj
     fields = {name: getattr(profile, name) for name in names}
     unknown = changes.keys() - fields.keys()
     if unknown:
-        raise ValueError(f"not about benchmark_model: {sorted(unknown)}")
+        raise ValueError(f"not settings of benchmark_model: {sorted(unknown)}")
     return json.dumps({**fields, **changes, "journal": journal})
 
 
 def read_journal(path: Path) -> list[dict[str, object]]:
-    """Each finished run.
+    """Returns one entry for each finished run of the stand-in.
 
-    `arguments`, `status`, `mask`, `seconds` of the process, `ended_s` (monotonic); `times_us` if
-    there are any.
+    Each has `arguments`, `status` (exit code), `mask`, `seconds` (run time of the process) and
+    `ended_s` (monotonic clock), and `times_us` if the run has latencies.
     """
     if not path.exists():
         return []

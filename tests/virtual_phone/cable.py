@@ -1,4 +1,4 @@
-"""The phone's side of the cable: its port, its connections, and how they go wrong."""
+"""The connections of a virtual phone to computers, and faults of these connections."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Cable:
     """Accepts connections on one port of 127.0.0.1 and hands each to a `Link`.
 
     Attributes:
-        port: the phone's TCP port, the same for its whole life.
-        gate: closed (not set) while the phone is frozen.
-        greets: False while new connections are taken but never answered.
+        port: TCP port of the phone, constant for its lifetime.
+        gate: Set unless the phone is frozen.
+        greets: False if new connections are accepted but never answered.
     """
 
     def __init__(self, owner: Owner):
@@ -28,17 +28,17 @@ class Cable:
         self.gate = threading.Event()
         self.gate.set()
         self.greets = True
-        # A socket that never listens keeps the port ours while the phone is unplugged.
+        # A socket that never listens reserves the port while the phone is unplugged.
         self._holder = _bound_socket(0)
         self.port = int(self._holder.getsockname()[1])
 
     def links(self) -> list[Link]:
-        """The connections that are up."""
+        """Returns the open connections."""
         with self._lock:
             return [link for link in self._links if not link.dropped.is_set()]
 
     def open(self) -> None:
-        """Accepts and answers (again)."""
+        """Accepts and answers connections, and ends a freeze."""
         with self._lock:
             self.greets = True
             self.gate.set()
@@ -48,36 +48,36 @@ class Cable:
                 threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def listen_also(self, port: int) -> None:
-        """Takes connections on another port too, as after `adb tcpip`, until `close`."""
+        """Also accepts connections on another port until `close`, as after `adb tcpip`."""
         self._other = _bound_socket(port)
         self._other.listen(16)
         threading.Thread(target=self._accept, args=(self._other,), daemon=True).start()
 
     def cut(self) -> None:
-        """Drops every connection and refuses new ones; commands that hung on them are ended."""
+        """Drops all connections, which ends their commands, and refuses new ones."""
         with self._lock:
             listener, self._listener = self._listener, None
         if listener is not None:
             with contextlib.suppress(OSError):
-                listener.shutdown(socket.SHUT_RDWR)  # wakes the thread in accept()
+                listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that is blocked in accept()
             listener.close()
         self.drop_links()
 
     def drop_links(self) -> None:
-        """Drops every connection, and waits until their threads have noticed."""
+        """Drops all connections and waits for their threads."""
         with self._lock:
             links, self._links = self._links, []
         for link in links:
             link.drop()
         frozen = not self.gate.is_set()
-        self.gate.set()  # lets the threads that a frozen phone holds notice
+        self.gate.set()  # threads of a frozen phone wait for the gate
         for link in links:
             link.join(HANG_S)
         if frozen and self._listener is not None:
             self.gate.clear()
 
     def close(self) -> None:
-        """Gives the port back; nothing works any more."""
+        """Drops all connections and releases the ports."""
         self.cut()
         if self._other is not None:
             with contextlib.suppress(OSError):
@@ -90,7 +90,7 @@ class Cable:
             try:
                 sock, _ = listener.accept()
             except OSError:
-                return  # cut
+                return  # the listener was closed
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._lock:
                 if listener not in (self._listener, self._other):

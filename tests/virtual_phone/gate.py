@@ -1,4 +1,4 @@
-"""Where a run of the tool stops until something has happened: in order, not at some time."""
+"""Pauses a run of the tool at a defined point until an action of the test is done."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from pathlib import Path
 
 
 class Gate:
-    """Stops the next run of the tool in its midst, calls `action` and lets it go on.
+    """Pauses the next run of the tool after some inferences, calls `action` and resumes the run.
 
-    The tool opens the pipe `gate.told` and then asks for the lock of `gate`; neither polls.
+    The tool opens the pipe `gate.told` and then waits for the lock of the file `gate`, so neither
+    side polls.
 
     Args:
-        folder: where the tool looks for both.
-        action: what happens meanwhile, in a thread of the gate.
-        errors: gets what it raises.
+        folder: Folder in which the tool looks for the pipe and the file.
+        action: Called in the gate's thread while the tool is paused.
+        errors: Exceptions of `action` are appended to this list.
     """
 
     def __init__(self, folder: Path, action: Callable[[], object], errors: list[Exception]):
@@ -34,9 +35,9 @@ class Gate:
         self._thread.start()
 
     def close(self) -> None:
-        """Gives up a run that did not come, and waits for an action that has begun."""
+        """Stops waiting for a run, or waits for the end of an action that has begun."""
         self._cancelled = True
-        with contextlib.suppress(OSError):  # nobody waits for a run any more
+        with contextlib.suppress(OSError):  # the thread no longer waits for a run
             os.close(os.open(self._told, os.O_WRONLY | os.O_NONBLOCK))
         self._thread.join()
 
@@ -47,7 +48,7 @@ class Gate:
         try:
             if not self._cancelled:
                 self._action()
-        except Exception as error:  # it would be lost with the thread
+        except Exception as error:  # otherwise lost at the end of the thread
             self._errors.append(error)
         finally:
             self._gate.unlink()

@@ -1,4 +1,4 @@
-"""One connection of a computer to the phone, and the streams that it carries."""
+"""A connection of a computer to the phone, and the streams that it carries."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from tests.virtual_phone.wire import LinkLostError, Packet
 
 
 class Owner(Protocol):
-    """What a link needs of its phone."""
+    """The phone, as used by a link."""
 
     profile: PhoneProfile
     known_keys: set[bytes]
 
     def accepts_keys(self) -> bool:
-        """Whether someone taps "Allow" when a new key is offered."""
+        """Returns whether a new key is accepted, as if the user had tapped "Allow"."""
 
     def answers(self) -> bool:
-        """False while the phone leaves new connections without an answer."""
+        """Returns whether the phone answers new connections."""
 
     def serve(self, service: str) -> Callable[[Stream], None] | None:
-        """What runs a service, or None for one that the phone does not have."""
+        """Returns the handler of a service, None if the phone does not have it."""
 
     def note(self, kind: str, text: str = "", status: int | None = None) -> None:
-        """Adds to the phone's log."""
+        """Adds an entry to the phone's log."""
 
 
 class Stream:
-    """One opened service. As the classic protocol has it, one unacknowledged WRTE at a time."""
+    """An open service. As in the classic protocol, only one WRTE may be unacknowledged."""
 
     def __init__(self, link: Link, local_id: int, remote_id: int):
         self._link = link
@@ -46,10 +46,10 @@ class Stream:
         self.closed = threading.Event()
 
     def read(self) -> bytes:
-        """The next piece of data.
+        """Waits for the data of the next WRTE and returns it.
 
         Raises:
-            LinkLostError: the other side closed the stream, or the link is gone.
+            LinkLostError: if the stream was closed or the link was lost.
         """
         data = self._inbox.get()
         if data is None:
@@ -58,10 +58,10 @@ class Stream:
         return data
 
     def write(self, data: bytes) -> None:
-        """Sends all of `data`, waiting for the acknowledgment of what went before.
+        """Sends `data`; waits for the acknowledgment of earlier data first.
 
         Raises:
-            LinkLostError: the other side closed the stream, or the link is gone.
+            LinkLostError: if the stream was closed or the link was lost.
         """
         with self._write_lock:
             for start in range(0, len(data), self._link.max_payload):
@@ -73,22 +73,22 @@ class Stream:
                 self._link.send(Packet(wire.WRTE, self.local_id, self.remote_id, part))
 
     def deliver(self, data: bytes) -> None:
-        """Takes a WRTE of the other side; it is acknowledged when `read` hands it on."""
+        """Receives a WRTE of the other side, which `read` acknowledges when it returns the data."""
         self._inbox.put(data)
 
     def acknowledged(self) -> None:
-        """Takes an OKAY of the other side."""
+        """Receives an OKAY of the other side."""
         self._ready.release()
 
     def shut(self) -> None:
-        """Marks the stream as closed and wakes whoever waits on it."""
+        """Marks the stream as closed and wakes threads that wait for it."""
         self.closed.set()
         self._inbox.put(None)
         self._ready.release()
 
 
 class Link:
-    """A connection, served by its own thread; every stream's service has a thread too."""
+    """A connection, served by its own thread; each stream's service also has its own thread."""
 
     def __init__(self, sock: socket.socket, owner: Owner, gate: threading.Event):
         self._sock = sock
@@ -107,14 +107,14 @@ class Link:
         self._reader = threading.Thread(target=self._run, name="virtual phone link", daemon=True)
 
     def start(self) -> None:
-        """Begins to serve."""
+        """Starts the thread of the connection."""
         self._reader.start()
 
     def send(self, packet: Packet) -> None:
-        """Sends one packet; blocks while the phone is frozen.
+        """Sends a packet; blocks while the phone is frozen.
 
         Raises:
-            LinkLostError: the link is gone.
+            LinkLostError: if the link was lost.
         """
         self._gate.wait()
         if self.dropped.is_set():
@@ -126,19 +126,19 @@ class Link:
             raise LinkLostError(str(error)) from error
 
     def drop(self) -> None:
-        """Cuts the connection at once; the computer notices."""
+        """Closes the connection at once, which the computer notices."""
         self.dropped.set()
-        with contextlib.suppress(OSError):  # the computer was quicker
+        with contextlib.suppress(OSError):  # already closed by the computer
             self._sock.shutdown(socket.SHUT_RDWR)
 
     def join(self, timeout_s: float) -> None:
-        """Waits for the link's threads; call it after `drop`."""
+        """Waits up to `timeout_s` for each of the link's threads; call it after `drop`."""
         for thread in (self._reader, *self._threads):
             if thread is not threading.current_thread():
                 thread.join(timeout_s)
 
     def welcome(self) -> None:
-        """Tells the computer that it is connected."""
+        """Sends the banner, which tells the computer that it is connected."""
         self._online = True
         banner = self._owner.profile.banner().encode()
         self.send(Packet(wire.CNXN, self.version, self.max_payload, banner))
@@ -221,14 +221,14 @@ class Link:
         thread = threading.Thread(
             target=self._run_service, args=(service, stream), name=name[:40], daemon=True
         )
-        self._threads = [one for one in self._threads if one.is_alive()] + [thread]
+        self._threads = [other for other in self._threads if other.is_alive()] + [thread]
         thread.start()
 
     def _run_service(self, service: Callable[[Stream], None], stream: Stream) -> None:
         try:
             service(stream)
         except LinkLostError:
-            pass  # whoever reads the stream learns it from the missing answer
+            pass  # the reader of the stream notices the missing answer
         finally:
             self._streams.pop(stream.local_id, None)
             with contextlib.suppress(LinkLostError):

@@ -1,4 +1,4 @@
-"""What a virtual phone's cores do besides inferences, as its /proc/stat tells it."""
+"""CPU load of a virtual phone besides inferences, as shown in its /proc/stat."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ _STEP_S = 0.05
 
 
 class OtherLoad:
-    """Counts the busy time of other work; `cores` may change at any time.
+    """Counts the CPU time of other work in the phone's /proc/stat.
 
-    The tool's own time is left out, since most of what it does here is sleeping.
+    The tool's own CPU time is not counted, because here it mostly sleeps.
+
+    Attributes:
+        cores: Number of busy cores; may be changed at any time.
     """
 
     def __init__(self) -> None:
@@ -26,19 +29,19 @@ class OtherLoad:
         self._thread: threading.Thread | None = None
 
     def wait_until(self, core_s: float) -> None:
-        """Returns when the cores have been busy for so many seconds together from now on."""
+        """Waits until the cores have used another `core_s` seconds of CPU time in total."""
         with self._counted:
-            wanted_s = self._busy_s + core_s
-            self._counted.wait_for(lambda: self._busy_s >= wanted_s, HANG_S)
+            target_s = self._busy_s + core_s
+            self._counted.wait_for(lambda: self._busy_s >= target_s, HANG_S)
 
     def start(self, stat: Path) -> None:
-        """Counts as this computer's time passes."""
+        """Counts in real time, in the file `stat`."""
         self._stat = stat
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def follow(self, stat: Path, now_s: float) -> None:
-        """Counts as `advance` tells what time it is."""
+        """Counts in simulated time, which `advance` sets, in the file `stat`."""
         self._stat, self._last_s = stat, now_s
 
     def stop(self) -> None:
@@ -47,11 +50,11 @@ class OtherLoad:
             self._thread.join(timeout=HANG_S)
 
     def advance(self, now_s: float) -> None:
-        """It is that time."""
+        """Adds the busy time up to `now_s`."""
         with self._counted:
             if self.cores and now_s > self._last_s:
                 self._busy_s += self.cores * (now_s - self._last_s)
-                # In place: the phone has this very file mounted.
+                # In place, because this file is mounted in the phone.
                 with self._stat.open("r+") as file:
                     file.write(stat_text(self._busy_s))
                 self._counted.notify_all()

@@ -1,8 +1,8 @@
-"""A phone in Linux namespaces of its own: root folder, process table, disk of a given size.
+"""A phone in its own Linux namespaces: root folder, process table, and disk of a given size.
 
-One process (the keeper) holds the mounts for as long as the phone exists; a second one is the
-phone's process 1 and lives from boot to boot. Both read a pipe from us, so they end, and all that
-runs on the phone with them, even if the tests are killed.
+One process, the keeper, holds the mounts for the lifetime of the phone. A second one is the phone's
+process 1 and lives from boot to boot. Both read from a pipe of the tests, so they end when the
+tests are killed, and with them all processes of the phone.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from tests.virtual_phone.tree import SHELL_UID, stat_text
 
 _SYSTEM_FOLDERS = ("bin", "lib", "lib32", "lib64", "sbin", "usr")
 
-# $1 the phone's root, $2 bytes of /data, the others: folders of the host shown at the same place.
+# $1: root folder of the phone; $2: size of /data in bytes; others: host folders to mount at the
+# same path in the phone.
 _KEEPER = f"""set -e
 root=$1; size=$2; shift 2
 for folder in "$@"; do mount --bind "$folder" "$root$folder"; done
@@ -34,7 +35,7 @@ echo ready
 exec cat
 """
 
-# SIGCHLD ignored: the kernel then reaps orphans of the phone by itself.
+# With SIGCHLD ignored, the kernel reaps orphans of the phone by itself.
 _INIT = """set -e
 mount -t proc proc /proc
 mount --bind /boot_id /proc/sys/kernel/random/boot_id
@@ -46,10 +47,10 @@ exec env --ignore-signal=CHLD cat
 
 
 class NamespaceSandbox(Sandbox):
-    """Needs root and the right to make mount and process namespaces.
+    """A sandbox of mount and process namespaces, which requires root.
 
     Raises:
-        OSError: this computer does not allow it, or lacks a command for it.
+        OSError: if this computer does not allow namespaces or lacks a required command.
     """
 
     kind = "namespace"
@@ -68,7 +69,7 @@ class NamespaceSandbox(Sandbox):
         self._keeper = _start([*keeper, str(self.root), str(profile.disk_bytes), *shown])
 
     def _mount_points(self) -> list[str]:
-        """Makes the folders to mount on; returns those of the host that the phone shows too."""
+        """Creates the mount points; returns the host folders that are mounted in the phone."""
         for name in ("dev", "tmp"):
             (self.root / name).mkdir(exist_ok=True)
         (self.root / "boot_id").touch()
@@ -82,11 +83,11 @@ class NamespaceSandbox(Sandbox):
                 (self.root / name).symlink_to(source.readlink())
             elif source.is_dir():
                 shown.append(str(source))
-        # benchmark_model is a Python program: it needs this interpreter and its packages.
+        # The stand-in for benchmark_model needs this Python interpreter and its packages.
         packages = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
-        # By both names, where a folder on the way is a link.
-        wanted = [str(Path(path)) for path in (sys.prefix, sys.base_prefix, *packages)]
-        for folder in (*wanted, *(str(Path(path).resolve()) for path in wanted)):
+        # With and without symbolic links resolved.
+        needed = [str(Path(path)) for path in (sys.prefix, sys.base_prefix, *packages)]
+        for folder in (*needed, *(str(Path(path).resolve()) for path in needed)):
             if Path(folder).is_dir() and not any(
                 folder == other or folder.startswith(other + "/") for other in shown
             ):
@@ -109,7 +110,7 @@ class NamespaceSandbox(Sandbox):
         self._try_out()
 
     def _try_out(self) -> None:
-        """Raises OSError if uid shell can't reach the Python that benchmark_model needs."""
+        """Raises OSError if the shell user cannot run the Python that the stand-in needs."""
         trial = self.spawn(f"exec {shlex.quote(sys.executable)} -I -c ''", subprocess.STDOUT)
         output = trial.communicate(timeout=HANG_S)[0].decode(errors="replace")
         if trial.returncode != 0:
@@ -117,7 +118,7 @@ class NamespaceSandbox(Sandbox):
 
     def halt(self) -> None:
         if self._init is not None:
-            _stop(self._init)  # its child, process 1, dies with it, and all others with that
+            _stop(self._init)  # also ends its child, process 1, and with it all others
             self._init = None
         kill_all(self.phone_id)
 
@@ -126,7 +127,7 @@ class NamespaceSandbox(Sandbox):
         _stop(self._keeper)
 
     def proc_path(self) -> Path:
-        """The phone's own /proc; of a phone that is down, nothing."""
+        """Returns the phone's /proc; a path that does not exist while the phone is down."""
         return Path(f"/proc/{self._init_pid if self._init else 0}/root/proc")
 
     def stat_path(self) -> Path:
@@ -140,7 +141,7 @@ class NamespaceSandbox(Sandbox):
 
     def spawn(self, command: str, stderr: int) -> subprocess.Popen[bytes]:
         environment = self.environment()
-        # nsenter is part of the daemon, not of the phone: it does not carry the mark.
+        # nsenter belongs to the daemon, not to the phone, so it does not get the mark.
         mark = f"{MARK}={environment.pop(MARK)}"
         argv = ["/usr/bin/nsenter", f"--target={self._init_pid}", "--mount", "--pid", "--root"]
         argv += ["--wd", f"--setuid={SHELL_UID}", f"--setgid={SHELL_UID}"]
@@ -153,10 +154,10 @@ class NamespaceSandbox(Sandbox):
 
 
 def _start(argv: list[str]) -> subprocess.Popen[bytes]:
-    """Starts a process that prints `ready` when it is.
+    """Starts a process and waits until it prints `ready`.
 
     Raises:
-        OSError: it ended before; says what it wrote.
+        OSError: if the process ends before that; the message has its stderr.
     """
     process = subprocess.Popen(
         argv,

@@ -1,4 +1,4 @@
-"""A phone that exists only as a folder, some threads and the processes of its commands."""
+"""A virtual phone: a folder, some threads, and the processes of its commands."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ _RESTART_S = 0.7
 
 
 class VirtualPhone:
-    """A phone that the real adb client can `connect` to, for the time of a `with` block.
+    """A phone that the real adb client can connect to, within a `with` block.
 
     Args:
-        profile: what kind of phone; a healthy Snapdragon 865 without one.
-        sandbox: None takes namespaces where this computer allows them, else a plain folder;
-            `namespace` or `shim` insists.
+        profile: Kind of phone; None for a healthy Snapdragon 865.
+        sandbox: `namespace` or `shim`; None for namespaces if this computer allows them, otherwise
+            a plain folder.
 
     Attributes:
         serial: `127.0.0.1:PORT`.
-        root: the phone's folder on the host (`path` tells where a given file really lies).
+        root: The phone's folder on the host; see `path` for the location of a file.
         sandbox: `namespace` or `shim`.
-        boot_id: of the present boot.
-        plant: its power, where the profile has one.
-        time: its own, where the profile says that it is simulated and there are namespaces.
+        boot_id: ID of the current boot.
+        plant: Simulated power; None if the profile has none.
+        time: Simulated time; None if the profile is not `simulated` or there are no namespaces.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class VirtualPhone:
 
     @property
     def log(self) -> list[LogEntry]:
-        """What the phone was asked and what happened to it, in order."""
+        """Requests to the phone and events, in order."""
         return list(self._record.entries)
 
     @property
@@ -134,21 +134,21 @@ class VirtualPhone:
         return self._box.kind
 
     def path(self, phone_path: str) -> Path:
-        """Where the host finds a file of the phone, while it is up.
+        """Returns the host's path of a file of the phone, valid while the phone is up.
 
-        Use it as it is: in a namespace it leads through /proc, which `resolve` would leave.
+        Do not call `resolve` on it: in a namespace it leads through /proc.
         """
         return self._box.host_path(phone_path)
 
     def processes(self) -> list[PhoneProcess]:
-        """Live processes that were started on the phone, by whatever means."""
+        """Returns the live processes that were started on the phone, by any means."""
         return processes_of(self._id)
 
     def wait_for_process(self, pattern: str, timeout_s: float = HANG_S) -> PhoneProcess:
-        """The first live process whose command line matches.
+        """Waits for a process whose command line matches and returns it.
 
         Raises:
-            TimeoutError: none came up.
+            TimeoutError: if there is none within `timeout_s`.
         """
         end_s = time.monotonic() + timeout_s
         while time.monotonic() < end_s:
@@ -156,39 +156,48 @@ class VirtualPhone:
                 if re.search(pattern, process.command):
                     return process
             time.sleep(0.02)
-        raise TimeoutError(f"no process like {pattern!r} on the phone; it has {self.processes()}")
+        raise TimeoutError(f"no process on the phone matches {pattern!r}: {self.processes()}")
 
     def wait_for_end(self, pattern: str, timeout_s: float = HANG_S) -> None:
-        """Returns when no process like that is left.
+        """Waits until no process has a matching command line.
 
         Raises:
-            TimeoutError: one is.
+            TimeoutError: if one is still running after `timeout_s`.
         """
         end_s = time.monotonic() + timeout_s
         while any(re.search(pattern, process.command) for process in self.processes()):
             if time.monotonic() > end_s:
-                raise TimeoutError(f"a process like {pattern!r} does not end on the phone")
+                raise TimeoutError(f"a process matching {pattern!r} does not end on the phone")
             time.sleep(0.02)
 
     def commands(self) -> list[str]:
-        """The shell commands that the phone was asked to run, in order."""
+        """Returns the shell commands that the phone was asked to run, in order."""
         return [entry.text for entry in self.log if entry.kind == "command"]
 
     def benchmarks(self) -> list[dict[str, object]]:
-        """What the stand-in `benchmark_model` noted about each of its runs."""
+        """Returns the journal of the stand-in `benchmark_model`, one entry per run."""
         return read_journal(self.path(JOURNAL))
 
-    # What a test changes on a running phone.
+    # Changes to a running phone.
 
     def on_command(self, pattern: str, callback: Callable[[], object], times: int = 1) -> None:
-        """Calls `callback` in a thread of its own when a matching shell command has started."""
+        """Calls `callback`, in its own thread, when a matching shell command has started.
+
+        Args:
+            pattern: Regular expression for the command.
+            callback: Called with no arguments.
+            times: Number of matching commands for which it is called.
+        """
         self._record.on_command(pattern, callback, times)
 
     def during_run(self, action: Callable[[], object], run: int = 1) -> None:
-        """Calls `action` in the midst of a run of the tool, which goes on when that returns.
+        """Calls `action` during a run of the tool, which is paused until `action` returns.
 
-        It is the next run, or the one so many later, that stops after some inferences; an error in
-        `action` is raised when the phone ends.
+        The run is paused after some inferences. An error in `action` is raised when the phone ends.
+
+        Args:
+            action: Called with no arguments.
+            run: Number of the run, counted from the next one, which is 1.
         """
         if self.time is not None:
             self.time.gates = [lambda: None] * (run - 1) + [action]
@@ -200,7 +209,7 @@ class VirtualPhone:
         self._gates.append(Gate(folder, action, self._record.hook_errors))
 
     def set_dumpsys(self, service: str, text: str) -> None:
-        """What `dumpsys SERVICE` prints from now on."""
+        """Sets the output of `dumpsys SERVICE`."""
         put(self.root, f"/system/stub/dumpsys/{service}", text)
 
     def set_file(self, path: str, content: str) -> None:
@@ -208,37 +217,37 @@ class VirtualPhone:
         put(self.root, path, content)
 
     def set_property(self, name: str, value: str) -> None:
-        """Changes one value of `getprop` until the next boot."""
+        """Changes a property until the next boot."""
         self._properties[name] = value
         write_properties(self.root, self._properties)
 
     def jump_clock(self, seconds: float) -> None:
-        """Sets the wall clock forward, as an answer of the network does."""
+        """Moves the wall clock forward, as a network time update does."""
         self.note("clock", f"{seconds:+g}")
         put(self.root, "/system/stub/state/clock", f"{seconds:+g}\n")
         if self.time is not None:
             self.time.jumped_s = seconds
 
     def keep_busy(self, cores: float) -> None:
-        """From now on, so many cores are busy with something else."""
+        """Keeps that many cores busy with other work from now on."""
         self.note("busy", f"{cores:g} cores")
         self._others.cores = cores
 
     def wait_until_busy(self, core_s: float) -> None:
-        """Returns when they have been so for so many seconds of one core from now on."""
+        """Waits until the other work has used another `core_s` seconds of CPU time in total."""
         self._others.wait_until(core_s)
 
     def set_benchmark(self, **changes: object) -> None:
-        """Changes how `benchmark_model` behaves: fields of the profile such as `crash_exit`."""
+        """Changes the behavior of `benchmark_model`: fields of the profile such as `crash_exit`."""
         text = behavior_json(self.profile, self._box.inner_path(JOURNAL), changes)
         put(self.root, "/system/stub/benchmark.json", text)
 
     def cut_output(self, pattern: str, after_bytes: int) -> None:
-        """The next matching shell command loses the rest of its output, and its exit code."""
+        """Cuts the output of the next matching shell command, which also loses its exit code."""
         self._record.cut(pattern, after_bytes)
 
     def fill_disk(self) -> None:
-        """Leaves no room on /data until `free_disk`."""
+        """Fills /data until `free_disk`."""
         self.note("disk full")
         self._box.fill_disk()
 
@@ -247,13 +256,13 @@ class VirtualPhone:
         self._box.free_disk()
 
     def throttle(self, heat: Throttle) -> None:
-        """Cuts the clocks, and with them the speed of inferences that run; says so like a phone."""
+        """Lowers the clock rates and the speed of inferences, and reports it as a phone does."""
         self.note("throttle", f"to {heat.ratio:g}")
         for path, text in hot_files(self.profile, heat).items():
             put(self.root, path, text)
 
     def authorize(self) -> None:
-        """Someone taps "Allow" on the phone: the keys offered so far are taken."""
+        """Accepts the keys offered so far and later ones, as if the user had tapped "Allow"."""
         self._authorized = True
         for link in self._cable.links():
             if link.offered_key is not None:
@@ -263,27 +272,27 @@ class VirtualPhone:
     # The cable.
 
     def unplug(self) -> None:
-        """Drops every connection at once and refuses new ones until `plug`."""
+        """Drops all connections at once and refuses new ones until `plug`."""
         self.note("unplug")
         self._cable.cut()
 
     def plug(self) -> None:
-        """Accepts connections (again) and answers; undoes unplug, freeze and go_offline."""
+        """Accepts and answers connections; undoes `unplug`, `freeze` and `go_offline`."""
         self._cable.open()
         self.note("plug")
 
     def freeze(self) -> None:
-        """Keeps every link open, but answers nothing, until `thaw` or `plug`."""
+        """Keeps all links open but answers nothing until `thaw` or `plug`."""
         self.note("freeze")
         self._cable.gate.clear()
 
     def thaw(self) -> None:
-        """Goes on where `freeze` stopped."""
+        """Undoes `freeze`."""
         self.note("thaw")
         self._cable.gate.set()
 
     def go_offline(self) -> None:
-        """Drops every connection; new ones are taken but never greeted, until `plug`."""
+        """Drops all connections; new ones are accepted but never answered until `plug`."""
         self.note("go_offline")
         self._cable.greets = False
         self._cable.drop_links()
@@ -291,12 +300,14 @@ class VirtualPhone:
     def reboot(
         self, away_s: float = 0.5, boot_s: float = 0.0, back: threading.Event | None = None
     ) -> None:
-        """Kills everything, then accepts connections after `away_s`, with a new boot id.
+        """Kills all processes and starts the phone again, with a new boot ID.
+
+        Returns before the phone is up again.
 
         Args:
-            away_s: seconds without a connection; the call returns before they are over.
-            boot_s: seconds after that until `sys.boot_completed` is 1.
-            back: what ends the time without a connection, in place of `away_s`.
+            away_s: Seconds without connections.
+            boot_s: Seconds after that until `sys.boot_completed` is 1.
+            back: Ends the time without connections when set, instead of `away_s`.
         """
         self.note("reboot")
         self._cable.cut()
@@ -315,7 +326,7 @@ class VirtualPhone:
         if boot_s and not self._gone.wait(boot_s):
             self.set_property("sys.boot_completed", "1")
 
-    # What a link asks of its phone.
+    # The interface for links; see `link.Owner`.
 
     def accepts_keys(self) -> bool:
         return self._authorized
@@ -324,11 +335,11 @@ class VirtualPhone:
         return self._cable.greets
 
     def note(self, kind: str, text: str = "", status: int | None = None) -> None:
-        """Adds to the log."""
+        """Adds an entry to the log."""
         self._record.note(kind, text, status)
 
     def serve(self, service: str) -> Callable[[Stream], None] | None:
-        """What runs a service that a computer opens; None for what this phone lacks."""
+        """Returns the handler of a service, None if this phone does not have it."""
         command = parse_service(service, self.profile.shell_v2)
         if command is not None:
             return ShellService(self._box, command, self.note, self._record.limit(command.text))
@@ -340,18 +351,18 @@ class VirtualPhone:
         if service.startswith("tcpip:"):
             return lambda stream: self._listen_also(stream, int(service.partition(":")[2]))
         if service.startswith("reboot:"):
-            # In a thread of its own: it ends the link that asks for it.
+            # In its own thread, because it ends the link of the request.
             return lambda stream: threading.Thread(target=self.reboot, daemon=True).start()
         return None
 
     def _listen_also(self, stream: Stream, port: int) -> None:
-        """`adb tcpip`: the daemon says so, and is there a moment later; the old link stays."""
+        """Handles `adb tcpip`: the port opens a moment later, and the old link stays."""
         stream.write(f"restarting in TCP mode port: {port}\n".encode())
         thread = threading.Timer(_RESTART_S, self._cable.listen_also, (port,))
         self._reboots.append(thread)
         thread.start()
 
-    # Life.
+    # Boot and cleanup.
 
     def _first_boot(self) -> None:
         if self._wanted_sandbox != "shim":

@@ -1,4 +1,4 @@
-"""The power of a virtual phone: what it truly takes, and what its gauge says of that."""
+"""The power of a virtual phone: its true consumption, and the readings of its gauge."""
 
 from __future__ import annotations
 
@@ -13,26 +13,30 @@ from pathlib import Path
 from tests.support.processes import HANG_S
 
 _STEP_S = 0.02
-_WIDTH = 15  # of a node's text, which is replaced in place: samplers hold the file open
+_WIDTH = 15  # characters of a reading, constant because files are overwritten while samplers read
 _FOLDER = "/sys/class/power_supply/battery"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Power:
-    """A battery, what is drawn from it, and its gauge.
+    """A battery, its load and its gauge.
 
     Attributes:
-        idle_w, load_w: mean power without inferences, and with them.
-        noise: standard deviation of the power, of its mean.
-        volts, ohms: of the battery.
-        period_s: between two measurements of the gauge.
-        averaging: the gauge gives the mean since its last one.
-        amps: of one unit of current_now: 1e-6 by the kernel's ABI, 1e-3 on some phones.
-        charging_positive: the sign; False on many Qualcomm gauges.
-        charging_w: into the battery, as from a charger.
-        full_uah: of the charge counter; 0 for a phone without one.
-        dead: current_now is always 0.
-        seed: of the noise.
+        idle_w: Mean power without inferences.
+        load_w: Mean power with inferences.
+        noise: Standard deviation of the power relative to its mean.
+        volts: Voltage of the battery without load.
+        ohms: Internal resistance of the battery.
+        period_s: Time between two measurements of the gauge.
+        averaging: Whether the gauge gives the mean current since its last measurement instead of
+            the current at that moment.
+        amps: Amperes per unit of current_now: 1e-6 by the kernel's ABI, 1e-3 on some phones.
+        charging_positive: Whether current_now is positive while charging; False on many Qualcomm
+            gauges.
+        charging_w: Power of a charger.
+        full_uah: Charge counter of the full battery; 0 for a phone without a charge counter.
+        dead: Whether current_now is always 0.
+        seed: Seed of the noise.
     """
 
     idle_w: float = 0.6
@@ -52,12 +56,12 @@ class Power:
 
 @dataclass(frozen=True)
 class Throttle:
-    """What heat does to a phone under load.
+    """Thermal throttling of a phone under load.
 
     Attributes:
-        after_s: of load.
-        ratio: to which clocks, speed and what the load takes are cut.
-        status: that the thermal service tells then, 1 to 6.
+        after_s: Seconds of load before it starts.
+        ratio: Factor for clock rates, speed and the power of the load.
+        status: Status of the thermal service while throttled, 1 to 6.
     """
 
     after_s: float
@@ -67,7 +71,7 @@ class Throttle:
 
 @dataclass(frozen=True)
 class Moment:
-    """What was true: watts that the phone took, and whether inferences ran."""
+    """True power of the phone in a time step, and whether inferences were running."""
 
     at_s: float
     watts: float
@@ -75,15 +79,18 @@ class Moment:
 
 
 class PowerPlant:
-    """Drives a phone's battery nodes, and keeps what was true.
+    """Simulates a phone's battery files and records the true power.
+
+    Attributes:
+        truth: True power in each time step.
 
     Args:
-        power: what is simulated.
-        busy: is locked while inferences run on the phone, by what runs them.
-        node: where the phone's file of that path lies.
-        throttle: what a long load does.
-        hot: is called with that when it comes to it.
-        level: percent of the full charge that is left at first.
+        power: Battery to simulate.
+        busy: File that the tool locks while inferences run.
+        node: Returns the host's path for a path of the phone.
+        throttle: Throttling under a long load; None for none.
+        hot: Called with `throttle` when throttling starts.
+        level: Initial charge in percent.
     """
 
     def __init__(
@@ -111,13 +118,13 @@ class PowerPlant:
         self._amperes: list[float] = []
 
     def start(self) -> None:
-        """Drives them as this computer's time passes."""
+        """Simulates in real time, in its own thread."""
         self.follow(time.monotonic())
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def follow(self, now_s: float) -> None:
-        """Drives them as `advance` tells what time it is."""
+        """Simulates in the time that `advance` sets, starting at `now_s`."""
         if not self.power.full_uah:
             self._nodes.pop("charge_counter").unlink()
         self._began_s = self._last_s = self._shown_s = now_s
@@ -128,14 +135,14 @@ class PowerPlant:
             self._thread.join(timeout=HANG_S)
 
     def net_w(self) -> float:
-        """The true mean power of the longest load, above the mean of what was idle around it."""
+        """Returns the true mean power of the longest load, minus the mean idle power."""
         start, end = self._longest()
         idle = [m.watts for m in self.truth[:start] + self.truth[end:] if not m.busy]
         load = [m.watts for m in self.truth[start:end]]
         return sum(load) / len(load) - sum(idle) / len(idle)
 
     def gross_w(self) -> float:
-        """The true mean power of the longest load."""
+        """Returns the true mean power of the longest load."""
         start, end = self._longest()
         return sum(m.watts for m in self.truth[start:end]) / (end - start)
 
@@ -155,7 +162,7 @@ class PowerPlant:
             self._step(time.monotonic(), self._is_busy())
 
     def advance(self, now_s: float) -> None:
-        """It is that time; what inferred until now has done so since it was told before."""
+        """Simulates up to `now_s`; the phone counts as busy for that time if it is busy now."""
         if now_s - self._last_s >= _STEP_S:
             busy = self._is_busy()
             while now_s - self._last_s >= _STEP_S:
@@ -189,7 +196,7 @@ class PowerPlant:
                 self._show("charge_counter", self._charge_uah - self._drawn_as / 3600e-6)
 
     def _is_busy(self) -> bool:
-        # A lock, not the file itself: what is killed in mid-run leaves the file.
+        # The lock counts, not the file, which remains when a run is killed.
         try:
             with self._busy.open("r") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""What a virtual phone is: its identity, its limits and its faults."""
+"""Profile of a virtual phone: its identity, its limits and its faults."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BatteryStyle = Literal["android_6", "android_9", "android_13", "android_14", "sa
 
 @dataclass(frozen=True)
 class Cluster:
-    """Cores that share one clock (a cpufreq policy)."""
+    """Cores with a common clock (a cpufreq policy)."""
 
     cpus: tuple[int, ...]
     max_khz: int
@@ -29,44 +29,47 @@ SNAPDRAGON_865 = (
 
 @dataclass(frozen=True, kw_only=True)
 class PhoneProfile:
-    """The make of a virtual phone; the defaults are a healthy Snapdragon 865 phone.
+    """Properties of a virtual phone; the defaults are a healthy Snapdragon 865 phone.
 
     Attributes:
-        auth: `open` asks for no key; `accept_key` takes the key that the computer offers, as if
-            someone had tapped "Allow" (the first `connect` still says "failed to authenticate",
-            and the phone is there a moment later); `unauthorized` takes none until
+        auth: `open` asks for no key. `accept_key` accepts the computer's key, as if the user had
+            tapped "Allow"; the first `connect` still prints "failed to authenticate", and the
+            phone is connected a moment later. `unauthorized` accepts no key until
             `VirtualPhone.authorize`.
-        shell_v2: False is Android 6: protocol v1, stderr merged into stdout, CR LF, no exit code.
-        gles: the line of `dumpsys SurfaceFlinger` that names GPU and driver.
-        gpu: what `--use_gpu=true` does: the whole graph is placed, a part of it, the tool refuses
-            with exit 1, or it warns and runs on the CPU with exit 0.
-        gpu_partitions: delegate kernels of a partial placement.
-        gpu_error: how the GPU's outputs are wrong, though it runs: noise of a twentieth of their
-            range, the classes moved on by one, NaN, half of the bytes, or no file at all.
-        nnapi: likewise of `--use_nnapi=true`; `nothing` is a driver that takes no node.
-        external: likewise of an external delegate whose library is on the phone; without one the
-            tool runs on the CPU without a word, as the real one does.
-        disk_bytes: size of /data; pushes beyond it fail with "No space left on device".
-        build_percentiles: whether `count=` lines end in p5/median/p95 (newer builds).
-        build_output_filepath: whether the build knows the flag that saves outputs.
-        crash_exit: None, or the status the benchmark dies with: 134 abort, 137 killed, 139 fault.
-        crash_after_runs: timed runs before that death.
-        fail_invoke: statistics are printed, then `Benchmarking failed.` and exit 1.
-        slow_ms: extra milliseconds slept in every inference.
-        litert: False loads no LiteRT: an inference sleeps for `slow_ms` and nothing else, so that
-            many phones at a time don't share this computer's cores.
-        simulated: the phone's time is its own and passes as soon as all that runs there waits; see
-            simulated.py. Not without namespaces.
-        battery_style, battery_frozen: whose `dumpsys battery`, and whether it stands still.
-        thermal_service: False is a phone on which `dumpsys thermalservice` gives nothing.
-        refused_masks: hex masks that taskset refuses, as on phones with offline cores.
-        wifi: its address there; "" for a phone without Wi-Fi.
-        denied: paths that only root may read.
-        power: what drives the battery's nodes; without it they stand still.
-        throttle: what a long load does to the clocks; needs `power`.
-        properties: further (or other) `getprop` values; None removes one.
-        files: further files (absolute path → content) of the phone; None removes one.
-        dumpsys: further (or other) `dumpsys SERVICE` texts; None removes one.
+        shell_v2: False for Android 6: protocol v1, stderr merged into stdout, CR LF, no exit code.
+        gles: Line of `dumpsys SurfaceFlinger` with the GPU and its driver.
+        gpu: Effect of `--use_gpu=true`: the GPU takes the whole graph (`full`) or a part of it
+            (`partial`), the tool exits with 1 (`refused`), or it warns, runs on the CPU and exits
+            with 0 (`silent_cpu`).
+        gpu_partitions: Number of delegate kernels of a partial placement.
+        gpu_error: Error in the GPU's outputs: noise of a twentieth of their range, classes shifted
+            by one (`swap`), NaN, only half of the bytes (`short`), or no file (`unwritten`).
+        nnapi: As `gpu`, for `--use_nnapi=true`; `nothing` is a driver that takes no node.
+        external: As `gpu`, for an external delegate whose library is on the phone. Without the
+            library the tool silently falls back to the CPU, as the real one does.
+        disk_bytes: Size of /data; larger pushes fail with "No space left on device".
+        build_percentiles: Whether `count=` lines end with p5/median/p95, as in newer builds.
+        build_output_filepath: Whether the build has the flag that saves outputs.
+        crash_exit: Exit status of a crash: 134 abort, 137 killed, 139 fault; None for no crash.
+        crash_after_runs: Number of timed runs before the crash.
+        fail_invoke: Whether the tool prints statistics, then `Benchmarking failed.`, and exits
+            with 1.
+        slow_ms: Additional milliseconds of sleep in each inference.
+        litert: Whether LiteRT is loaded. Without it an inference only sleeps for `slow_ms`, so
+            many phones do not compete for this computer's cores.
+        simulated: Whether the phone has its own time, which advances while all of its processes
+            wait; see simulated.py. Ignored without namespaces.
+        battery_style: Android version or vendor whose `dumpsys battery` is printed.
+        battery_frozen: Whether the values of `dumpsys battery` no longer change.
+        thermal_service: Whether `dumpsys thermalservice` prints anything.
+        refused_masks: Hexadecimal masks that taskset refuses, as on phones with offline cores.
+        wifi: IP address on Wi-Fi; empty for a phone without Wi-Fi.
+        denied: Paths that only root can read.
+        power: Simulated power behind the battery files; None if they never change.
+        throttle: Throttling under a long load; requires `power`.
+        properties: Additional or changed values of `getprop`; None removes one.
+        files: Additional or changed files, absolute path → content; None removes one.
+        dumpsys: Additional or changed texts of `dumpsys SERVICE`; None removes one.
     """
 
     model: str = "VP865"
@@ -112,11 +115,11 @@ class PhoneProfile:
 
     @property
     def cpus(self) -> tuple[int, ...]:
-        """Numbers of all cores."""
+        """Numbers of all cores, ascending."""
         return tuple(sorted(cpu for cluster in self.clusters for cpu in cluster.cpus))
 
     def all_properties(self) -> dict[str, str]:
-        """Everything that `getprop` lists."""
+        """Returns all properties that `getprop` lists."""
         build = f"RKQ1.{self.android_release}"
         values: dict[str, str | None] = {
             "ro.product.model": self.model,
@@ -143,7 +146,7 @@ class PhoneProfile:
         return {name: value for name, value in values.items() if value is not None}
 
     def banner(self) -> str:
-        """The identity that the daemon sends when a computer connects."""
+        """Returns the identity that the daemon sends when a computer connects."""
         values = self.all_properties()
         names = ("ro.product.name", "ro.product.model", "ro.product.device")
         fields = "".join(f"{name}={values.get(name, '')};" for name in names)

@@ -1,7 +1,7 @@
-"""Phones of many makes, each from a seed, with what is true of them.
+"""Phones of many kinds with random parameters, and the expected outcome for each.
 
-A seed draws clocks, powers, noise, levels and names within what such phones have, so that nothing
-can be tuned to one of them.
+The seed determines clock rates, powers, noise, levels and names within realistic ranges, so that
+the harness cannot be tuned to a single phone.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _ZONES = "/sys/class/thermal/thermal_zone"
 
 @dataclass(frozen=True)
 class Specimen:
-    """A phone and its truth.
+    """A phone and the expected outcome of measuring it.
 
     Attributes:
-        profile: the phone.
-        no_energy: pattern of the reason why it can't be metered; None where it can.
-        no_latency: pattern of the reason why its latency can't be trusted; None where it can.
-        cores: that the case asks for.
+        profile: Profile of the phone.
+        no_energy: Pattern of the reason for missing energy; None if it can be measured.
+        no_latency: Pattern of the reason for an invalid latency; None if it is valid.
+        cores: Cores that the case requests.
     """
 
     profile: PhoneProfile
@@ -36,7 +36,7 @@ class Specimen:
 
     @property
     def healthy(self) -> bool:
-        """Whether both its energy and its latency can be told."""
+        """Whether both energy and latency can be measured."""
         return self.no_energy is None and self.no_latency is None
 
 
@@ -44,7 +44,7 @@ Factory = Callable[[int], Specimen]
 
 
 def _clusters(draw: random.Random, counts: tuple[int, ...]) -> tuple[Cluster, ...]:
-    """Clusters of so many cores, from the slowest to the fastest."""
+    """Draws clusters with the given numbers of cores, from the slowest to the fastest."""
     khz, first, clusters = draw.randrange(1_500_000, 1_950_000, 4_800), 0, []
     for count in counts:
         cpus = tuple(range(first, first + count))
@@ -82,18 +82,18 @@ def _profile(draw: random.Random, counts: tuple[int, ...], **fixed: Any) -> Phon
     return PhoneProfile(**{**drawn, **fixed})
 
 
-# Healthy ones.
+# Healthy phones.
 
 
 def snapdragon_865(seed: int) -> Specimen:
-    """Its gauge gives the mean of a second, and discharging is positive."""
+    """A gauge that averages over a second and is positive while discharging."""
     draw = random.Random(seed)
     power = _power(draw, charging_positive=False, averaging=True, period_s=1.0)
     return Specimen(_profile(draw, (4, 3, 1), power=power, battery_style="android_13"))
 
 
 def samsung_ma(seed: int) -> Specimen:
-    """Milliamperes, no charge counter below /sys, and words of its own in `dumpsys battery`."""
+    """Current in mA, no charge counter below /sys, and special lines in `dumpsys battery`."""
     draw = random.Random(seed)
     chip = draw.choice((("s5e9925", "S5E9925"), ("kalama", "SM8550")))
     return Specimen(
@@ -110,7 +110,7 @@ def samsung_ma(seed: int) -> Specimen:
 
 
 def android_6(seed: int) -> Specimen:
-    """No exit codes, no thermal service, an old tool; sampled by the shell's own loop."""
+    """No exit codes, no thermal service, and an old tool; sampled by a loop in the shell."""
     draw = random.Random(seed)
     return Specimen(
         _profile(
@@ -129,7 +129,7 @@ def android_6(seed: int) -> Specimen:
 
 
 def pixel(seed: int) -> Specimen:
-    """Tensor: 4+2+2 cores, the ABI's unit and sign; its power rails are not for adb's shell."""
+    """Tensor with 4+2+2 cores; unit and sign of the ABI, power rails not readable by the shell."""
     draw = random.Random(seed)
     return Specimen(
         _profile(
@@ -149,7 +149,7 @@ def pixel(seed: int) -> Specimen:
 
 
 def quick_gauge(seed: int) -> Specimen:
-    """A reading every 100 ms; four clusters of two, or six and two cores."""
+    """A gauge with a reading every 100 ms, and unusual clusters."""
     draw = random.Random(seed)
     return Specimen(
         _profile(
@@ -162,7 +162,7 @@ def quick_gauge(seed: int) -> Specimen:
 
 
 def odd_zones(seed: int) -> Specimen:
-    """Thermal zones that are no temperatures, and a gauge that lies in another folder too."""
+    """Thermal zones whose values are not temperatures."""
     draw = random.Random(seed)
     values = ("-40000", "-2147483648", "125000000", "", "0", "on")
     files = {f"{_ZONES}{n}/temp": f"{value}\n" for n, value in enumerate(values, start=2)}
@@ -170,11 +170,11 @@ def odd_zones(seed: int) -> Specimen:
     return Specimen(_profile(draw, (4, 4), files={**files, **names}, power=_power(draw)))
 
 
-# Those whose energy can't be told.
+# Phones without energy.
 
 
 def denied_s23(seed: int) -> Specimen:
-    """The battery's nodes are for the system alone."""
+    """Battery files that the shell user may not read."""
     draw = random.Random(seed)
     names = ("current_now", "voltage_now", "charge_counter", "temp", "status", "capacity")
     profile = _profile(
@@ -189,7 +189,7 @@ def denied_s23(seed: int) -> Specimen:
 
 
 def charging_usb(seed: int) -> Specimen:
-    """On its cable."""
+    """Charged through USB."""
     draw = random.Random(seed)
     power = _power(draw, charging_w=draw.uniform(2.0, 9.0))
     profile = _profile(draw, (4, 3, 1), usb_powered=True, power=power)
@@ -197,7 +197,7 @@ def charging_usb(seed: int) -> Specimen:
 
 
 def secret_charger(seed: int) -> Specimen:
-    """Charged by what its battery service knows nothing of."""
+    """Charged without the knowledge of the battery service."""
     draw = random.Random(seed)
     power = _power(draw, charging_w=draw.uniform(6.5, 9.0))
     return Specimen(
@@ -207,7 +207,7 @@ def secret_charger(seed: int) -> Specimen:
 
 
 def stale_gauge(seed: int) -> Specimen:
-    """A reading every 10 to 30 seconds."""
+    """A gauge with a reading every 10 to 30 seconds."""
     draw = random.Random(seed)
     power = _power(draw, period_s=draw.uniform(10.0, 30.0))
     return Specimen(
@@ -217,14 +217,14 @@ def stale_gauge(seed: int) -> Specimen:
 
 
 def zero_current(seed: int) -> Specimen:
-    """A node that always says 0."""
+    """A gauge that always gives 0."""
     draw = random.Random(seed)
     power = _power(draw, dead=True)
     return Specimen(_profile(draw, (6, 2), power=power), no_energy="always 0")
 
 
 def ambiguous(seed: int) -> Specimen:
-    """Tenths of milliamperes: either too little in microamperes or too much in milliamperes."""
+    """A unit of 0.1 mA: values too small for microamperes and too large for milliamperes."""
     draw = random.Random(seed)
     power = _power(draw, amps=1e-4, load_w=draw.uniform(3.0, 6.0))
     return Specimen(
@@ -234,18 +234,18 @@ def ambiguous(seed: int) -> Specimen:
 
 
 def updates_stopped(seed: int) -> Specimen:
-    """Someone ran `dumpsys battery unplug`, and never `reset`."""
+    """`dumpsys battery unplug` was run without a later `reset`."""
     draw = random.Random(seed)
     style = draw.choice(("android_9", "android_13", "android_14"))
     profile = _profile(draw, (4, 4), battery_style=style, battery_frozen=True, power=_power(draw))
     return Specimen(profile, no_energy="frozen.*battery reset")
 
 
-# Those whose latency can't be trusted.
+# Phones with invalid latencies.
 
 
 def throttling(seed: int) -> Specimen:
-    """Slows down after some seconds of load."""
+    """Throttles after some seconds of load."""
     draw = random.Random(seed)
     heat = Throttle(draw.uniform(3.0, 9.0), draw.uniform(0.55, 0.8), status=3)
     return Specimen(
@@ -254,21 +254,21 @@ def throttling(seed: int) -> Specimen:
 
 
 def low_battery(seed: int) -> Specimen:
-    """Where the battery saver steps in."""
+    """A charge at which the battery saver is active."""
     draw = random.Random(seed)
     profile = _profile(draw, (4, 4), battery_level=draw.randrange(3, 12), power=_power(draw))
     return Specimen(profile, no_latency="low battery")
 
 
 def hot(seed: int) -> Specimen:
-    """Too warm to start."""
+    """Too warm at the start."""
     draw = random.Random(seed)
     profile = _profile(draw, (4, 4), battery_temp_c=draw.uniform(40.0, 47.0), power=_power(draw))
     return Specimen(profile, no_latency="hot at start")
 
 
 def offline_core(seed: int) -> Specimen:
-    """Its fastest core is switched off: the kernel refuses a mask with nothing else in it."""
+    """The fastest core is offline, so the kernel refuses a mask of only this core."""
     draw = random.Random(seed)
     profile = _profile(draw, (4, 3, 1), refused_masks=("80",), power=_power(draw))
     return Specimen(profile, no_latency="exit code 1: taskset", cores="prime")

@@ -1,4 +1,4 @@
-"""What a phone was asked and what happened to it, and calls that tests hang on that."""
+"""The log of a virtual phone, and the hooks of tests on its commands."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from tests.support.processes import HANG_S
 
 @dataclass(frozen=True)
 class LogEntry:
-    """One thing that the phone was asked, or that happened to it.
+    """A request to the phone, or an event.
 
     Attributes:
-        time_s: `time.monotonic()` of the moment.
+        time_s: `time.monotonic()` of the entry.
         kind: `connect`, `key offered`, `open` (a service), `command`, `exit`, `push`, `pull`,
             `stat`, `list`, `unplug`, `plug`, `freeze`, `thaw`, `go_offline`, `reboot`, `boot`,
             `cut`, `disk full`, `throttle`, `clock`, `busy`.
-        text: the service, command or path.
-        status: exit status, for `exit`.
+        text: Service, command or path.
+        status: Exit status, for `exit`.
     """
 
     time_s: float
@@ -38,7 +38,12 @@ class _Hook:
 
 
 class Record:
-    """The log, and the hooks on commands."""
+    """The log of a phone and the hooks on its commands.
+
+    Attributes:
+        entries: The log.
+        hook_errors: Exceptions raised by hooks.
+    """
 
     def __init__(self) -> None:
         self.entries: list[LogEntry] = []
@@ -49,7 +54,7 @@ class Record:
         self._lock = threading.Lock()
 
     def note(self, kind: str, text: str = "", status: int | None = None) -> None:
-        """Adds an entry; a `command` sets off the hooks that match it."""
+        """Adds an entry; for a `command`, also calls the matching hooks."""
         self.entries.append(LogEntry(time.monotonic(), kind, text, status))
         if kind != "command":
             return
@@ -57,23 +62,23 @@ class Record:
             for hook in self._hooks:
                 if hook.times_left > 0 and hook.pattern.search(text):
                     hook.times_left -= 1
-                    # A thread, as the callback may cut the very link that the command came by.
+                    # In a thread, because the callback may cut the link of this command.
                     thread = threading.Thread(target=self._call, args=(hook,), daemon=True)
                     self._threads.append(thread)
                     thread.start()
 
     def on_command(self, pattern: str, callback: Callable[[], object], times: int) -> None:
-        """Calls `callback` for the next `times` commands that match."""
+        """Calls `callback` for the next `times` matching commands."""
         with self._lock:
             self._hooks.append(_Hook(re.compile(pattern), callback, times))
 
     def cut(self, pattern: str, after_bytes: int) -> None:
-        """Cuts the output of the next command that matches."""
+        """Limits the output of the next matching command to `after_bytes` bytes."""
         with self._lock:
             self._cuts.append((re.compile(pattern), after_bytes))
 
     def limit(self, command: str) -> int | None:
-        """Bytes of a command's output that get through; None for all."""
+        """Returns the limit on a command's output in bytes, None if there is none."""
         with self._lock:
             cut = next((cut for cut in self._cuts if cut[0].search(command)), None)
             if cut is None:
@@ -83,12 +88,12 @@ class Record:
         return cut[1]
 
     def finish(self) -> None:
-        """Waits for callbacks that still run."""
+        """Waits for running callbacks."""
         for thread in list(self._threads):
             thread.join(HANG_S)
 
     def _call(self, hook: _Hook) -> None:
         try:
             hook.callback()
-        except Exception as error:  # it would be lost with the thread
+        except Exception as error:  # otherwise lost at the end of the thread
             self.hook_errors.append(error)

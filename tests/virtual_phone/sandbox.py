@@ -1,8 +1,8 @@
-"""Where a phone's commands run: the common contract, and the variant that any user can have.
+"""The sandbox in which a phone's commands run: the interface, and a variant that needs no root.
 
-`FolderSandbox` runs commands on the host with the phone's absolute paths rewritten to its folder,
-and that folder rewritten back in what they print. Where it may, `namespace.NamespaceSandbox` gives
-the phone a root, a process table and a disk of its own instead.
+`FolderSandbox` runs commands on the host. It rewrites the phone's absolute paths in them to paths
+in the phone's folder, and vice versa in their output. `namespace.NamespaceSandbox` gives the phone
+its own root folder, process table and disk instead.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ _FILLER = "/data/filler"
 
 
 class Sandbox(ABC):
-    """A phone's file tree and the means to run commands in it.
+    """A phone's files and the means to run commands on them.
 
     Args:
-        folder: an empty folder of the host for the phone's use.
-        phone_id: marks the phone's processes.
+        folder: Empty folder on the host for the phone.
+        profile: Profile of the phone.
+        phone_id: Mark of the phone's processes.
     """
 
     kind: Literal["namespace", "shim"]
@@ -48,27 +49,27 @@ class Sandbox(ABC):
 
     @abstractmethod
     def boot(self, boot_id: str) -> None:
-        """Makes the phone able to run commands, with this boot id."""
+        """Starts the phone, which can then run commands, with the given boot ID."""
 
     @abstractmethod
     def halt(self) -> None:
-        """Kills everything that runs on the phone; its files stay."""
+        """Kills all processes of the phone; its files stay."""
 
     @abstractmethod
     def close(self) -> None:
-        """Kills everything and gives back what the host lent, except the folder."""
+        """Kills all processes and releases all resources of the host except the folder."""
 
     @abstractmethod
     def host_path(self, path: str) -> Path:
-        """Where the host finds the phone's file `path`."""
+        """Returns the host's path for a path of the phone."""
 
     @abstractmethod
     def stat_path(self) -> Path:
-        """Where the host finds what the phone shows as /proc/stat."""
+        """Returns the host's path of the phone's /proc/stat."""
 
     @abstractmethod
     def inner_path(self, path: str) -> str:
-        """What a program on the phone must open to reach the phone's file `path`."""
+        """Returns the path that a program on the phone opens for a path of the phone."""
 
     @abstractmethod
     def spawn(self, command: str, stderr: int) -> subprocess.Popen[bytes]:
@@ -76,22 +77,22 @@ class Sandbox(ABC):
 
     @property
     def foreign_prefix(self) -> bytes:
-        """What stands before the phone's paths in the output of commands and must go."""
+        """Prefix to remove from paths in the output of commands; empty for none."""
         return b""
 
     def may_write(self, path: str) -> bool:
-        """Whether the adb daemon, which is no root on a phone, may create the file `path`."""
+        """Returns whether the adb daemon, which does not run as root, may create a file there."""
         return normal(path).startswith(("/data/local/tmp/", "/sdcard/"))
 
     @abstractmethod
     def free_bytes(self) -> int:
-        """What still fits on /data."""
+        """Returns the free space on /data in bytes."""
 
     def fill_disk(self) -> None:
-        """Leaves no room on /data until `free_disk`."""
+        """Fills /data until `free_disk`."""
         path = self.host_path(_FILLER)
         with contextlib.suppress(OSError), path.open("wb", buffering=0) as file:
-            for size in (2**20, 2**12, 1):  # as near to the last byte as it takes
+            for size in (2**20, 2**12, 1):  # fills it to the last byte
                 while self.free_bytes() > 0 and file.write(bytes(size)) == size:
                     pass
 
@@ -100,7 +101,7 @@ class Sandbox(ABC):
         self.host_path(_FILLER).unlink(missing_ok=True)
 
     def environment(self) -> dict[str, str]:
-        """The environment of a command on the phone, with the mark."""
+        """Returns the environment of commands on the phone, with the phone's mark."""
         return {
             "ANDROID_DATA": "/data",
             "ANDROID_ROOT": "/system",
@@ -129,9 +130,9 @@ class Sandbox(ABC):
 
 
 def normal(path: str) -> str:
-    """An absolute path of the phone without `.`, `..` and doubled slashes.
+    """Returns an absolute path without `.`, `..` and repeated slashes.
 
-    `..` is taken away textually, so that no request leaves the phone's folder.
+    `..` is resolved in the text, so no request can leave the phone's folder.
     """
     parts: list[str] = []
     for part in path.split("/"):
@@ -143,7 +144,7 @@ def normal(path: str) -> str:
 
 
 class FolderSandbox(Sandbox):
-    """A plain folder as the phone's root, for hosts without the right to make namespaces."""
+    """A sandbox in a plain folder, for computers on which namespaces are not allowed."""
 
     kind = "shim"
 
@@ -153,7 +154,7 @@ class FolderSandbox(Sandbox):
         disk = DF_IN_A_FOLDER.replace("@DISK_BYTES@", str(profile.disk_bytes))
         write_program(programs / "df", disk)
         write_program(programs / "id", ID_IN_A_FOLDER)
-        for path in profile.denied:  # to their owner too; only root still reads them
+        for path in profile.denied:  # even the owner cannot read these files, only root
             self.host_path(path).chmod(0)
         shell = shutil.which("sh")
         if shell is None:

@@ -1,4 +1,4 @@
-"""A private adb server: the real adb client, on a port and with keys of its own."""
+"""A private adb server: the real adb, with its own port and keys."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.virtual_phone.processes import MARK, kill_all, processes_of
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 on which nobody listens just now; never adb's own 5037."""
+    """Returns a free TCP port of 127.0.0.1, never adb's default port 5037."""
     while True:
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
             sock.bind(("127.0.0.1", 0))
@@ -33,9 +33,9 @@ class AdbServer:
     """Runs an adb server for a `with` block.
 
     Attributes:
-        adb: path of the adb client.
-        env: the environment variables that make any adb client use this server.
-        port: the server's TCP port.
+        adb: Path of the adb client.
+        env: Environment variables that make any adb client use this server.
+        port: TCP port of the server.
     """
 
     def __init__(self) -> None:
@@ -63,11 +63,11 @@ class AdbServer:
         self.env = {
             "HOME": str(self._home),
             "TMPDIR": str(self._home),
-            "ANDROID_ADB_SERVER_HOST": "127.0.0.1",  # adbutils' name for the same
+            "ANDROID_ADB_SERVER_HOST": "127.0.0.1",  # read by adbutils
             "ANDROID_ADB_SERVER_PORT": str(self.port),
-            # A client starts a server by itself where there is none: the mark finds that too.
+            # Clients start a server if there is none; the mark is inherited by that server.
             MARK: self._mark,
-            # No look-out for phones on USB, emulators or the network.
+            # No search for phones on USB, emulators or in the network.
             "ADB_USB": "0",
             "ADB_LIBUSB": "0",
             "ADB_EMU": "0",
@@ -103,14 +103,14 @@ class AdbServer:
             self._home = None
 
     def kill(self) -> None:
-        """Ends the server as a crash would; clients that run lose their connection."""
+        """Kills the server, as in a crash; running clients lose their connection."""
         if self._process is not None:
             self._process.kill()
             self._process.wait(timeout=HANG_S)
             self._process = None
 
     def crash(self) -> None:
-        """Ends whatever process is the server by now, also one that a client started itself."""
+        """Kills the current server, even if a client has started it."""
         self.kill()
         for process in processes_of(self._mark):
             if "fork-server" in process.command:
@@ -118,7 +118,7 @@ class AdbServer:
                     os.kill(process.pid, signal.SIGKILL)
 
     def log(self) -> str:
-        """What the server wrote."""
+        """Returns the output of the server."""
         if self._home is None:
             return ""
         return (self._home / "server.log").read_text(errors="replace")
@@ -130,10 +130,15 @@ class AdbServer:
     def run(
         self, *arguments: str, timeout: float = HANG_S, text: str | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Runs the adb client; `text` goes to its standard input.
+        """Runs the adb client.
+
+        Args:
+            arguments: Arguments of the client.
+            timeout: Seconds after which the client is killed.
+            text: Standard input; None for an empty one.
 
         Raises:
-            subprocess.TimeoutExpired: it took longer than `timeout` seconds, and was killed.
+            subprocess.TimeoutExpired: if the client takes longer than `timeout`.
         """
         done = subprocess.run(
             [self.adb, *arguments],
@@ -143,6 +148,6 @@ class AdbServer:
             timeout=timeout,
             check=False,
         )
-        # Decoded here: subprocess would turn the CR LF of old phones into LF.
+        # Decoded here, because subprocess would convert the CR LF of old phones to LF.
         outputs = (data.decode(errors="replace") for data in (done.stdout, done.stderr))
         return subprocess.CompletedProcess(done.args, done.returncode, *outputs)

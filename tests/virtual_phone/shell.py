@@ -1,4 +1,4 @@
-"""The services `shell`, `shell,v2` and `exec`: a command of the phone on an adb stream."""
+"""The services `shell`, `shell,v2` and `exec`: a command of the phone over an adb stream."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.virtual_phone.wire import LinkLostError
 _STDIN, _STDOUT, _STDERR, _EXIT, _CLOSE_STDIN = range(5)
 _PACKET = struct.Struct("<BI")
 _BLOCK_BYTES = 32 * 1024
-_POLL_MS = 50  # how soon a silent command's output is let go when the link is lost
+_POLL_MS = 50  # how often the reader of a silent command checks whether the link is lost
 _HANG_UP_S = 1.0
 
 Framing = Literal["v2", "raw", "crlf"]
@@ -28,33 +28,33 @@ Framing = Literal["v2", "raw", "crlf"]
 
 @dataclass(frozen=True)
 class Command:
-    """What a shell service was asked to run, and how its output travels."""
+    """A command to run, and the framing of its output."""
 
     text: str
     framing: Framing
 
 
 def parse_service(service: str, has_shell_v2: bool) -> Command | None:
-    """The command of `shell,v2,TERM=…,raw:text`, `shell:text` or `exec:text`; else None."""
+    """Parses `shell,v2,TERM=…,raw:text`, `shell:text` or `exec:text`; None for other services."""
     head, colon, text = service.partition(":")
     kind, *arguments = head.split(",")
     if not colon or kind not in ("shell", "exec"):
         return None
     if "v2" in arguments:
         return Command(text, "v2") if has_shell_v2 else None
-    # Up to Android 6 a shell has a terminal, which ends lines with CR LF.
+    # Up to Android 6 shells have a terminal, which ends lines with CR LF.
     return Command(text, "crlf" if kind == "shell" and not has_shell_v2 else "raw")
 
 
 class PrefixRemover:
-    """Takes a prefix out of a stream of bytes, also where two pieces share it."""
+    """Removes a prefix from a stream of bytes, even if it is split between two pieces."""
 
     def __init__(self, prefix: bytes):
         self._prefix = prefix
         self._held = b""
 
     def feed(self, data: bytes, last: bool = False) -> bytes:
-        """What can be passed on now."""
+        """Returns the bytes that can be passed on, and keeps a possible start of the prefix."""
         if not self._prefix:
             return data
         whole = (self._held + data).replace(self._prefix, b"")
@@ -69,7 +69,7 @@ class PrefixRemover:
 
 
 class ShellService:
-    """Runs one command until its output ends, or the stream does."""
+    """Runs a command until its output or the stream ends."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class ShellService:
         note: Callable[[str, str, int | None], None],
         limit: int | None = None,
     ):
-        self._left = limit  # bytes of output that still get through; None for all
+        self._left = limit  # remaining bytes of output before it is cut; None for no limit
         self._sandbox = sandbox
         self._command = command
         self._note = note
@@ -88,7 +88,7 @@ class ShellService:
         """Serves `stream`.
 
         Raises:
-            LinkLostError: the stream ended before the command did; the command got a SIGHUP.
+            LinkLostError: if the stream ends before the command, which then receives SIGHUP.
         """
         stderr = subprocess.PIPE if self._command.framing == "v2" else subprocess.STDOUT
         process = self._sandbox.spawn(self._command.text, stderr)
@@ -105,7 +105,7 @@ class ShellService:
             try:
                 process.wait(timeout=_HANG_UP_S)
             except subprocess.TimeoutExpired:
-                return  # it ignores SIGHUP and lives on, as it may on a phone
+                return  # it ignores SIGHUP and continues, as on a phone
         self._over.set()
         status = process.wait()
         code = 128 - status if status < 0 else status
@@ -114,7 +114,7 @@ class ShellService:
             stream.write(_PACKET.pack(_EXIT, 1) + bytes([code & 0xFF]))
 
     def _pump(self, stream: Stream, pipe: IO[bytes], packet_id: int) -> threading.Thread:
-        """Starts to carry one output of the command to the stream, until either ends."""
+        """Starts forwarding an output of the command to the stream, until either ends."""
         remover = PrefixRemover(self._sandbox.foreign_prefix)
 
         def carry() -> None:
@@ -131,7 +131,7 @@ class ShellService:
                             return
                         self._send(stream, packet_id, remover.feed(data))
             except LinkLostError:
-                pass  # _feed hangs up; a command that goes on meets a broken pipe
+                pass  # _feed hangs up; a command that continues gets a broken pipe
 
         thread = threading.Thread(target=carry, daemon=True)
         thread.start()
@@ -150,7 +150,7 @@ class ShellService:
         stream.write(data)
 
     def _feed(self, stream: Stream, process: subprocess.Popen[bytes]) -> None:
-        """Carries input to the command; when the stream ends first, hangs up."""
+        """Forwards input to the command; hangs up if the stream ends before the command."""
         assert process.stdin is not None
         buffer = b""
         try:
@@ -178,7 +178,7 @@ class ShellService:
 
 
 def hang_up(process: subprocess.Popen[bytes]) -> None:
-    """What the end of a link does to the command that hung on it, and to its children."""
+    """Sends SIGHUP to a command and its children, as at the end of a link."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGHUP)
 
@@ -191,4 +191,4 @@ def _write(pipe: IO[bytes], data: bytes) -> None:
         while view:
             view = view[pipe.write(view) :]
     except BrokenPipeError:
-        pipe.close()  # the command does not read
+        pipe.close()  # the command does not read its input

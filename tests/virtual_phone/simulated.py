@@ -1,13 +1,13 @@
-"""Time that passes on a phone only where all that runs there waits for it.
+"""Simulated time of a phone, which advances only while all of its processes wait.
 
-A minute of waiting is over at once, and a slow computer makes nothing late: the phone's time stands
-still while any of its processes has something to do. Its `sleep` and its tool ask for time here,
-and /proc/uptime and `date` tell what has passed; whatever reads another clock does not belong on
+A minute of waiting takes no real time, and a slow computer delays nothing, because the phone's time
+stands still while any of its processes runs. The phone's `sleep` and its tool wait here, and
+/proc/uptime and `date` show the simulated time. Programs that read other clocks must not run on
 such a phone.
 
-A process writes `PID SECONDS` into the pipe `sleepers` and reads the time from `sleeper.PID` when
-they are over; that pipe is removed then, unless a `+` follows the number. `PID gate` is the tool in
-the midst of a run: see `VirtualPhone.during_run`.
+To wait, a process writes `PID SECONDS` to the pipe `sleepers` and reads the time from the pipe
+`sleeper.PID`, which is then removed unless a `+` follows the PID. `PID gate` is written by the tool
+during a run; see `VirtualPhone.during_run`.
 """
 
 from __future__ import annotations
@@ -22,23 +22,28 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-BOOT_S = 5000.0  # since boot, when a phone comes up
-EPOCH_S = 1_750_000_000.0  # the wall clock at boot
+BOOT_S = 5000.0  # seconds since boot when a phone starts
+EPOCH_S = 1_750_000_000.0  # wall clock at boot
 _LEFT_S = 0.2
-_FIRST_LOOK_S, _LONGEST_LOOK_S = 0.0002, 0.004  # whether all processes wait
+_FIRST_LOOK_S, _LONGEST_LOOK_S = 0.0002, 0.004  # between checks whether all processes wait
 
 
 class PhoneTime:
-    """The time of one phone.
+    """The simulated time of a phone.
+
+    Attributes:
+        jumped_s: Offset of the wall clock.
+        gates: Actions for the next runs of the tool, in order.
+        errors: Exceptions raised by these actions.
 
     Args:
-        folder: of the pipes.
-        uptime: what the phone shows as /proc/uptime.
-        processes: the phone's /proc, or what of it can be reached now.
-        passing: are called with every new time, before anybody wakes.
+        folder: Folder of the pipes.
+        uptime: The phone's /proc/uptime on the host.
+        processes: Returns the current path of the phone's /proc on the host.
+        passing: Called with each new time before a process wakes up.
 
     Raises:
-        OSError: this computer's kernel does not tell who waits.
+        OSError: if this computer's kernel does not show which processes wait.
     """
 
     def __init__(
@@ -49,18 +54,18 @@ class PhoneTime:
         passing: list[Callable[[float], None]],
     ):
         if not _tells_who_waits(f"{processes()}/1"):
-            raise OSError("this kernel does not tell who waits")
+            raise OSError("this kernel does not show which processes wait")
         self._folder, self._uptime, self._processes = folder, uptime, processes
         self._passing = passing
         self._now_s = BOOT_S
-        self.jumped_s = 0.0  # of the wall clock
+        self.jumped_s = 0.0
         self.gates: list[Callable[[], object]] = []
         self.errors: list[Exception] = []
         self._sleepers: list[tuple[float, int, str | threading.Event]] = []
         self._number = itertools.count()
         self._lock = threading.Lock()
         self._stopped = False
-        self._ended: dict[str, float] = {}  # when a process was first seen to have ended
+        self._ended: dict[str, float] = {}  # real time at which the end of a process was noticed
         self._buffer = b""
         self._tell()
         pipe = folder / "sleepers"
@@ -71,18 +76,18 @@ class PhoneTime:
         self._thread.start()
 
     def now(self) -> float:
-        """Seconds since boot."""
+        """Returns the seconds since boot."""
         return self._now_s
 
     def sleep(self, seconds: float) -> None:
-        """Has a thread of this computer wait for the phone's time to pass."""
+        """Waits in the phone's time; called by threads of the tests."""
         over = threading.Event()
         self._add(seconds, over)
         os.write(self._pipe, b"\n")
         over.wait()
 
     def stop(self) -> None:
-        """Ends it; nobody who still waits is woken but threads of this computer."""
+        """Stops the time; wakes waiting threads of the tests, but no processes of the phone."""
         self._stopped = True
         os.write(self._pipe, b"\n")
         self._thread.join()
@@ -104,11 +109,11 @@ class PhoneTime:
                 look_s = min(1.5 * look_s, _LONGEST_LOOK_S)
                 continue
             look_s = _FIRST_LOOK_S
-            if not self._hear():  # or somebody has just begun to wait
+            if not self._hear():  # otherwise another process has just begun to wait
                 self._wake_next()
 
     def _hear(self) -> bool:
-        """Takes new sleepers; whether there were any."""
+        """Reads new sleepers from the pipe and returns whether there were any."""
         try:
             data = os.read(self._pipe, 65536)
         except BlockingIOError:
@@ -125,7 +130,7 @@ class PhoneTime:
         try:
             if self.gates:
                 self.gates.pop(0)()
-        except Exception as error:  # it would be lost with the thread
+        except Exception as error:  # otherwise lost at the end of the thread
             self.errors.append(error)
 
     def _add(self, seconds: float, who: str | threading.Event) -> None:
@@ -143,7 +148,7 @@ class PhoneTime:
         reply = self._folder / f"sleeper.{who.rstrip('+')}"
         try:
             pipe = os.open(reply, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError:  # it has ended
+        except OSError:  # the process has ended
             reply.unlink(missing_ok=True)
             return
         self._pass_until(due_s)
@@ -155,8 +160,8 @@ class PhoneTime:
 
     def _pass_until(self, due_s: float) -> None:
         self._now_s = max(self._now_s, due_s)
-        for one in self._passing:
-            one(self._now_s)
+        for callback in self._passing:
+            callback(self._now_s)
         self._tell()
 
     def _tell(self) -> None:
@@ -165,61 +170,61 @@ class PhoneTime:
             (self._uptime, f"{self._now_s:.2f} {self._now_s:.2f}\n"),
             (self._folder / "now", f"{wall_s:.6f}\n"),
         ):
-            # In place and of one width: the phone has this very file mounted.
+            # In place and with a constant width, because the file is mounted in the phone.
             with path.open("r+" if path.exists() else "w") as file:
                 file.write(text)
 
     def _all_wait(self) -> bool:
-        """Whether no process of the phone runs; twice the same, as one may wake another between."""
+        """Returns whether all processes wait; checked twice, as one may wake another in between."""
         first = self._running()
         return first is not None and first == self._running()
 
     def _running(self) -> dict[str, bytes] | None:
-        """How often each process has run; None while one does."""
-        found: dict[str, bytes] = {}
+        """Returns the scheduler statistics of each process; None if a process is running."""
+        statistics: dict[str, bytes] = {}
         ended = {}
         folder = str(self._processes())
         try:
-            names = [one.name for one in os.scandir(folder) if one.name.isdigit()]
+            names = [entry.name for entry in os.scandir(folder) if entry.name.isdigit()]
         except OSError:
-            return {}  # it is down
-        for name in reversed(names):  # the youngest, which are the likeliest to run
+            return {}  # the phone is down
+        for name in reversed(names):  # the newest first, which are most likely to run
             try:
                 state, threads = _state(f"{folder}/{name}")
                 if state == b"Z":
                     ended[name] = self._ended.setdefault(name, time.monotonic())
-                    # Whoever is about to take note of its end may not run yet.
+                    # A process that waits for this end may not have been scheduled yet.
                     if time.monotonic() - ended[name] < _LEFT_S:
                         return None
                     continue
                 places = [f"{folder}/{name}"]
                 if threads > 1:
-                    places = [one.path for one in os.scandir(f"{folder}/{name}/task")]
+                    places = [entry.path for entry in os.scandir(f"{folder}/{name}/task")]
                 for place in places:
                     if not _waits(place):
                         return None
-                    found[place] = _content(f"{place}/schedstat")
-            except OSError:  # it ended meanwhile
+                    statistics[place] = _content(f"{place}/schedstat")
+            except OSError:  # it has just ended
                 return None
         self._ended = ended
-        return found
+        return statistics
 
 
 def _state(process: str) -> tuple[bytes, int]:
-    """Its letter in `ps`, and its threads."""
+    """Returns the state of a process, a letter as in `ps`, and its number of threads."""
     stat = _content(f"{process}/stat")
     fields = stat[stat.rindex(b")") + 2 :].split()
     return fields[0], int(fields[17])
 
 
 def _waits(thread: str) -> bool:
-    # Whoever is about to sleep, or was, looks asleep, but has no place to wait at.
+    # A thread that is about to sleep or has just woken is shown as sleeping, but without a wchan.
     state, _ = _state(thread)
     return state == b"T" or (state == b"S" and _content(f"{thread}/wchan") != b"0")
 
 
 def _tells_who_waits(process: str) -> bool:
-    """Whether it does of a process that does nothing else."""
+    """Returns whether the kernel shows that an idle process waits."""
     for _ in range(1000):
         if _content(f"{process}/wchan") != b"0":
             return True

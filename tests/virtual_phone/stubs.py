@@ -1,15 +1,15 @@
-"""Android's own commands as small shell scripts, and which of the host's commands a phone has.
+"""Android's commands as small shell scripts, and the list of host commands that a phone has.
 
-The scripts find what they answer in ../stub beside their folder, so that they work both in a
-namespace (where that is /system/stub) and in a plain folder of the host.
+The scripts read their answers from ../stub relative to their folder, so they work both in a
+namespace, where that is /system/stub, and in a plain folder of the host.
 """
 
 from __future__ import annotations
 
 import shutil
 
-# Commands of Android's toybox and shell that a harness may use, taken from the host where it has
-# them. There is no bash, python, awk -v GNU or curl on a phone: what is not listed is not found.
+# Commands of Android's toybox and shell, taken from the host. Other commands do not exist on the
+# phone, as on a real one, for example bash, Python and curl.
 HOST_COMMANDS = (
     "sh", "[", "awk", "base64", "basename", "cat", "chgrp", "chmod", "chown", "cksum", "cmp", "cp",
     "cut", "dd", "df", "diff", "dirname", "du", "echo", "env", "expr", "false", "find",
@@ -33,7 +33,7 @@ done <"$props"
 printf '%s\\n' "$2"
 """
 
-# `unplug` and `set` freeze every value until `reset`, as healthd's test mode does.
+# `unplug` and `set` freeze all values until `reset`, like the test mode of healthd.
 _DUMPSYS = """#!/bin/sh
 stub=${0%/*}/../stub
 case "$1" in *[!A-Za-z0-9._]*) exit 20;; esac
@@ -71,7 +71,7 @@ delete) rm -f "$state/$2.$3"; echo "Deleted 1 rows";;
 esac
 """
 
-# The host seldom has the phone's cores, so the mask is checked and passed on, not applied.
+# Hosts rarely have the phone's cores, so the mask is checked and passed on but not applied.
 _TASKSET = """#!/bin/sh
 case "$1" in
 -p|-a|-ap|-pa) echo "pid $2's current affinity mask: @ALL@"; exit 0;;
@@ -90,7 +90,7 @@ export VIRTUAL_PHONE_MASK
 exec "$@"
 """
 
-# The wall clock, which someone or the network may set, is the host's and an offset, or the phone's.
+# The wall clock is the simulated time of the phone, or the host's time plus an offset.
 _DATE = """#!/bin/sh
 state=${0%/*}/../stub/state
 if [ -f "$state/now" ]; then
@@ -101,7 +101,7 @@ fi
 exec @DATE@ "$@"
 """
 
-# On a phone with a time of its own: see simulated.py.
+# For phones with simulated time; see simulated.py.
 SLEEP = """#!/bin/sh
 state=${0%/*}/../stub/state
 [ -p "$state/sleepers" ] || exec @SLEEP@ "$@"
@@ -129,7 +129,7 @@ cat "${0%/*}/../stub/ip" 2>/dev/null
 
 _NOTHING = "#!/bin/sh\nexit 0\n"
 
-# Only where the phone's /data is a plain folder: the host's df would tell the host's disk.
+# Used if /data is a plain folder, for which the host's df would show the host's disk.
 DF_IN_A_FOLDER = """#!/bin/sh
 set -- $(du -sk "${0%/*}/../../data")
 total=$((@DISK_BYTES@ / 1024))
@@ -147,7 +147,7 @@ esac
 
 
 def stub_scripts(cpus: tuple[int, ...], refused_masks: tuple[str, ...]) -> dict[str, str]:
-    """Name → text of the scripts in /system/bin."""
+    """Returns the texts of the scripts in /system/bin, by name."""
     every_core = f"{sum(1 << cpu for cpu in cpus):x}"
     taskset = _TASKSET.replace("@ALL@", every_core).replace("@REFUSED@", " ".join(refused_masks))
     return {

@@ -22,7 +22,7 @@ _BLOCK_BYTES = 64 * 1024
 
 
 class SyncService:
-    """One sync session: requests until QUIT or the end of the stream."""
+    """Serves a sync session: requests until QUIT or the end of the stream."""
 
     def __init__(self, sandbox: Sandbox, note: Callable[[str, str], None]):
         self._sandbox = sandbox
@@ -32,7 +32,7 @@ class SyncService:
         """Serves `stream`.
 
         Raises:
-            LinkLostError: it ended in mid-transfer; what was received of a file stays.
+            LinkLostError: if the stream ends during a transfer; a partly received file stays.
         """
         source = _Reader(stream)
         while True:
@@ -80,7 +80,7 @@ class SyncService:
         try:
             children = sorted(folder.iterdir())
         except OSError:
-            children = []  # as the real daemon does: an empty list
+            children = []  # an empty list, as from the real daemon
         for child in children:
             encoded = os.fsencode(child.name)
             yield entry + info_of(child.lstat()) + struct.pack("<I", len(encoded)) + encoded
@@ -99,7 +99,7 @@ class SyncService:
         yield _REQUEST.pack(b"DONE", 0)
 
     def _write_file(self, name: str, mode: int, source: _Reader) -> bytes:
-        """Receives a file; the whole of it is read even if it can't be stored."""
+        """Receives a file; reads all of it even if it cannot be written."""
         path = self._sandbox.host_path(name)
         problem = (
             None if self._sandbox.may_write(name) else _reason("couldn't create", errno.EACCES)
@@ -109,7 +109,7 @@ class SyncService:
         if problem is None:
             try:
                 self._make_folder(normal(name).rpartition("/")[0])
-                path.unlink(missing_ok=True)  # also frees what a running program still uses
+                path.unlink(missing_ok=True)  # allows the replacement of a running program
                 file = path.open("wb", buffering=0)
                 path.chmod(mode & 0o777)
                 self._hand_over(path)
@@ -151,12 +151,12 @@ class SyncService:
 
 
 class _Reader:
-    """Exact numbers of bytes out of a stream's pieces."""
+    """Reads exact numbers of bytes from a stream."""
 
     def __init__(self, stream: Stream):
         self._stream = stream
         self._buffer = bytearray()
-        self.time_s = 0  # of the file just received, from its DONE
+        self.time_s = 0  # modification time of the last file, from its DONE
 
     def take(self, length: int) -> bytes:
         while len(self._buffer) < length:

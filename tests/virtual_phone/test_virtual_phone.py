@@ -1,4 +1,4 @@
-"""The virtual phone, seen through the real adb client."""
+"""The virtual phone, tested through the real adb client."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def adb() -> Iterator[AdbServer]:
 
 @pytest.fixture(params=["namespace", "shim"])
 def start(request: pytest.FixtureRequest) -> Iterator[Callable[[PhoneProfile], VirtualPhone]]:
-    """Starts phones in one kind of sandbox, and ends them after the test."""
+    """Starts phones in one kind of sandbox and stops them after the test."""
     phones: list[VirtualPhone] = []
 
     def starter(profile: PhoneProfile) -> VirtualPhone:
@@ -84,7 +84,7 @@ def benchmark(adb: AdbServer, phone: VirtualPhone, files: Path, flags: str, wrap
 def pushed_benchmark(
     adb: AdbServer, phone: VirtualPhone, files: Path, flags: str, wrapper: str = ""
 ) -> str:
-    """The command line of a run of the tool, which is on the phone then."""
+    """Pushes the tool and its model, and returns the command line of a run."""
     for name in ("benchmark_model", "tiny.tflite"):
         pushed = adb.run("-s", phone.serial, "push", str(files / name), f"{FOLDER}/{name}")
         assert pushed.returncode == 0, pushed.stderr
@@ -93,7 +93,7 @@ def pushed_benchmark(
 
 
 def with_tensor(adb, phone, files, tmp_path, tensor: bytes):
-    """One run of plain kernels on a given tensor; the output goes into the file `said`."""
+    """Runs the model without XNNPACK on a given tensor; writes the output to the file `said`."""
     (tmp_path / "image").write_bytes(tensor)
     pushed = adb.run("-s", phone.serial, "push", str(tmp_path / "image"), f"{FOLDER}/image")
     assert pushed.returncode == 0
@@ -204,10 +204,10 @@ class TestFiles:
 class TestFaults:
     def test_key_accepted_then_known(self, adb, start):
         phone = start(PhoneProfile(auth="accept_key"))
-        # The client does not wait for the tap on "Allow", it looks again a moment later.
+        # The client does not wait for the tap on "Allow" but tries again a moment later.
         assert "failed to authenticate" in adb.run("connect", phone.serial).stdout
         until(lambda: f"{phone.serial}\tdevice" in adb.run("devices").stdout)
-        reconnect(adb, phone)  # now by a signature
+        reconnect(adb, phone)  # authenticates with a signature
         assert [entry.kind for entry in phone.log].count("key offered") == 1
         assert shell(adb, phone, "echo hi").stdout == "hi\n"
 
@@ -224,7 +224,7 @@ class TestFaults:
             phone.wait_for_process("^sleep 780")
             phone.unplug()
             assert client.stdout.read() == ""
-        # adb 36 exits with 255; adb 29 exited with 0, as if nothing had happened.
+        # adb 36 exits with 255, adb 29 with 0.
         assert client.returncode in (0, 255)
         until(lambda: [one.command for one in phone.processes()] == ["sleep 770"])
         phone.plug()
@@ -252,10 +252,10 @@ class TestFaults:
         phone.wait_for_process("sleep 790")
         phone.reboot(away_s=0.2)
         assert phone.processes() == []
-        # Not the last entry: adb may connect by itself at once.
+        # Not the last entry, because adb may reconnect at once.
         until(lambda: [entry.kind for entry in phone.log].count("plug") == 2)
         reconnect(adb, phone)
-        # The first answer can get lost in the reconnecting on a busy machine.
+        # On a busy computer the first answer can be lost while adb reconnects.
         until(lambda: shell(adb, phone, "echo up").stdout == "up\n")
         answer = shell(adb, phone, f"cat /proc/sys/kernel/random/boot_id {FOLDER}/kept")
         assert answer.stdout == f"{phone.boot_id}\nkept\n"
@@ -334,7 +334,7 @@ class TestBenchmark:
         image = np.random.default_rng(2).normal(size=(1, 16, 16, 1)).astype(np.float32)
         answer = with_tensor(adb, phone, files, tmp_path, image.tobytes())
         assert answer.returncode == 0, answer.stderr
-        # Inputs go by their order; a wrong name is only warned of.
+        # Inputs are assigned by their order; a wrong name only causes a warning.
         assert "WARN: Tensor # 0 is named image but flags call it some:name" in answer.stdout
         said = np.frombuffer(phone.path(f"{FOLDER}/said").read_bytes(), np.float32)
         assert said.shape == (10,)
@@ -361,7 +361,7 @@ class TestBenchmark:
         begun = threading.Event()
 
         def leave() -> None:
-            assert begun.wait(HANG_S)  # what was printed before has come to us
+            assert begun.wait(HANG_S)  # the output before this point has arrived
             phone.unplug()
 
         phone.during_run(leave)

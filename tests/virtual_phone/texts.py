@@ -1,4 +1,4 @@
-"""What `dumpsys` prints on phones of several makes and years."""
+"""Output of `dumpsys` on phones of several vendors and Android versions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tests.virtual_phone.profile import PhoneProfile
 
 
 def battery_text(profile: PhoneProfile) -> str:
-    """`dumpsys battery`."""
+    """Returns the output of `dumpsys battery`."""
     style, level, powered = profile.battery_style, profile.battery_level, profile.usb_powered
     counter_uah = level * 45_000
     lines = ["Current Battery Service state:"]
@@ -32,7 +32,7 @@ def battery_text(profile: PhoneProfile) -> str:
     if style == "android_14":
         lines += ["  Charging state: 0", "  Charging policy: 0"]
     if style == "samsung":
-        # Its own words, a key once more in another case and unit, and a current in mA.
+        # Vendor-specific lines, a current in mA, and another charge counter in another unit.
         lines += [
             "  batteryMiscEvent: 0",
             "  batteryCurrentEvent: 0",
@@ -48,7 +48,7 @@ def battery_text(profile: PhoneProfile) -> str:
 
 
 def thermal_text(status: int) -> str:
-    """`dumpsys thermalservice`; the cached section is stale, as on real phones."""
+    """Returns the output of `dumpsys thermalservice`; its cached section is stale, as usual."""
     skin_c = 31.5 + 4 * status
     return f"""IsStatusOverride: false
 ThermalEventListeners:

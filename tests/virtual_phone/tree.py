@@ -1,4 +1,4 @@
-"""The files of a virtual phone, as a folder of the host."""
+"""The files of a virtual phone in a folder of the host."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def build_tree(root: Path, profile: PhoneProfile) -> None:
     programs = root / "system/bin"
     programs.mkdir()
     for name in HOST_COMMANDS:
-        found = shutil.which(name)
-        if found:
-            (programs / name).symlink_to(Path(found).resolve())
+        program = shutil.which(name)
+        if program:
+            (programs / name).symlink_to(Path(program).resolve())
     for name, text in stub_scripts(profile.cpus, profile.refused_masks).items():
         write_program(programs / name, text)
     if profile.simulated:
@@ -70,32 +70,32 @@ def build_tree(root: Path, profile: PhoneProfile) -> None:
 
 
 def put(root: Path, path: str, content: str) -> None:
-    """Writes the phone's file `path`, with its folders."""
+    """Writes the phone's file `path` and creates its folder."""
     target = root / path.lstrip("/")
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(content)
 
 
 def write_program(path: Path, text: str) -> None:
-    """Replaces `path` (which may be a link to one of the host's commands) by a script."""
+    """Writes a script to `path`, replacing a link to a host command."""
     path.unlink(missing_ok=True)
     path.write_text(text)
     path.chmod(0o755)
 
 
 def write_properties(root: Path, values: dict[str, str]) -> None:
-    """What `getprop` answers from now on."""
+    """Sets the values of `getprop`."""
     lines = "".join(f"{name}={value}\n" for name, value in sorted(values.items()))
     put(root, "/system/stub/props", lines)
 
 
 def stat_text(busy_s: float) -> str:
-    """/proc/stat of a phone whose cores were busy for so long together; one line of a width."""
+    """Returns /proc/stat for `busy_s` seconds of CPU time in total, one line of constant width."""
     return f"cpu  {round(100 * busy_s):012d} 0 0 900000 0 0 0 0 0 0\n"
 
 
 def hot_files(profile: PhoneProfile, heat: Throttle) -> dict[str, str]:
-    """What a phone that has become too hot says, by path; and its speed, for benchmark_model."""
+    """Returns the files of a throttled phone by path, including its speed for benchmark_model."""
     files = {"/system/stub/state/speed": f"{heat.ratio:g}\n"}
     for cluster in profile.clusters:
         policy = f"/sys/devices/system/cpu/cpufreq/policy{cluster.cpus[0]}"
@@ -107,7 +107,7 @@ def hot_files(profile: PhoneProfile, heat: Throttle) -> dict[str, str]:
 
 
 def _sys_files(profile: PhoneProfile) -> dict[str, str]:
-    # `present` and `possible` are left out: LiteRT's own library would look for these cores.
+    # Without `present` and `possible`, because LiteRT's library would look for these cores.
     cpufreq = "/sys/devices/system/cpu/cpufreq"
     battery = "/sys/class/power_supply/battery"
     gpu = "/sys/class/kgsl/kgsl-3d0"
@@ -139,7 +139,7 @@ def _sys_files(profile: PhoneProfile) -> dict[str, str]:
 
 
 def wifi_text(address: str) -> str:
-    """`ip -o -4 addr show` of a phone on Wi-Fi, with mobile data besides."""
+    """Returns the output of `ip -o -4 addr show` on a phone with Wi-Fi and mobile data."""
     return f"""1: lo    inet 127.0.0.1/8 scope host lo\\       valid_lft forever
 18: rmnet_data2    inet 10.113.27.4/29 scope global rmnet_data2\\       valid_lft forever
 30: wlan0    inet {address}/24 brd 192.168.1.255 scope global wlan0\\       valid_lft forever

@@ -1,4 +1,4 @@
-"""The adb transport protocol: packets, and the proof that a computer holds a key."""
+"""The adb transport protocol: packets, and the authentication of a computer by its key."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import struct
 from dataclasses import dataclass
 
 _HEADER = struct.Struct("<6I")
-V1 = 0x01000000  # data carries a byte sum
-V2 = 0x01000001  # it need not
+V1 = 0x01000000  # data has a checksum, the sum of its bytes
+V2 = 0x01000001  # without a checksum
 MAX_PAYLOAD = {V1: 4096, V2: 2**20}
 AUTH_TOKEN, AUTH_SIGNATURE, AUTH_PUBLIC_KEY = 1, 2, 3
 
@@ -22,12 +22,12 @@ CNXN, AUTH, OPEN, OKAY, WRTE, CLSE = map(_number, ("CNXN", "AUTH", "OPEN", "OKAY
 
 
 class LinkLostError(Exception):
-    """The connection or the stream is gone."""
+    """The connection or the stream has ended."""
 
 
 @dataclass(frozen=True)
 class Packet:
-    """One message of the protocol."""
+    """A message of the protocol."""
 
     command: int
     arg0: int
@@ -35,7 +35,7 @@ class Packet:
     data: bytes = b""
 
     def encode(self, with_sum: bool) -> bytes:
-        """The bytes on the wire."""
+        """Returns the bytes to send, with a checksum if `with_sum`."""
         total = sum(self.data) & 0xFFFFFFFF if with_sum else 0
         magic = self.command ^ 0xFFFFFFFF
         return _HEADER.pack(
@@ -44,10 +44,10 @@ class Packet:
 
 
 def read_packet(sock: socket.socket, check_sum: bool) -> Packet:
-    """The next packet.
+    """Reads the next packet.
 
     Raises:
-        LinkLostError: the connection ended, or carries something that is not this protocol.
+        LinkLostError: if the connection ends or its data is not a valid packet.
     """
     command, arg0, arg1, length, total, magic = _HEADER.unpack(_read_exactly(sock, _HEADER.size))
     if magic != command ^ 0xFFFFFFFF or length > MAX_PAYLOAD[V2]:
@@ -74,12 +74,12 @@ def _read_exactly(sock: socket.socket, length: int) -> bytes:
 
 
 def signed_by(public_key: bytes, token: bytes, signature: bytes) -> bool:
-    """Whether `signature` is one of `token` (PKCS#1 v1.5, the token standing for a SHA-1).
+    """Returns whether `signature` is a signature of `token` (PKCS#1 v1.5, token as SHA-1 digest).
 
     Args:
-        public_key: as adb sends it: base64 of Android's RSA key structure, a space, a user name.
-        token: the 20 bytes that were sent to be signed.
-        signature: 256 bytes.
+        public_key: Key as sent by adb: base64 of Android's RSA key structure, a space, a user name.
+        token: The 20 bytes to be signed.
+        signature: The signature, 256 bytes.
     """
     structure = base64.b64decode(public_key.split(b" ")[0].rstrip(b"\0"))
     words = struct.unpack_from("<I", structure)[0]

@@ -102,7 +102,7 @@ def _parts(data: bytes, limit: int) -> tuple[int, bytes, bytes, bytes, bytes]:
     start = _HEADER.size + _CRC.size
     if data[:4] != MAGIC[: len(data)] or not data:
         raise ZooError(
-            "not a container written by scripts.pack", expected=repr(MAGIC), got=repr(data[:4])
+            "not a container written by zoo pack", expected=repr(MAGIC), got=repr(data[:4])
         )
     if len(data) > 4 and data[4] != VERSION:
         raise ZooError(

@@ -65,7 +65,7 @@ def read(cache: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         ZooError: if the dataset was not fetched yet or its content has changed.
     """
-    remedy = "run python -m scripts.data --dataset=cifar10_jpeg --archive=cifar10_jpeg.tar.xz"
+    remedy = "run zoo data --dataset=cifar10_jpeg --archive=cifar10_jpeg.tar.xz"
     path = folder(cache) / f"{split}.bin"
     if not path.is_file():
         raise ZooError("CIFAR-10 (JPEG) is not on this machine", where=path, remedy=remedy)
@@ -104,7 +104,7 @@ def fetch(cache: Path, archive: Path | None, log: Log) -> None:
                 "--archive is required: CIFAR-10 (JPEG) has no public download",
                 where="--archive",
                 expected="a tar of train/CLASS/NNNN.jpg and test/CLASS/NNNN.jpg",
-                got=error,
+                got=error.what,
                 remedy="give --archive=PATH",
             ) from error
     else:

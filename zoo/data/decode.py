@@ -58,7 +58,7 @@ def rgb(
     Raises:
         ZooError: if the image is broken, its format unknown or its number of pixels too large.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
         with warnings.catch_warnings():
@@ -76,7 +76,9 @@ def rgb(
     # Pillow's decoders raise all of these for damaged files.
     except (OSError, ValueError, SyntaxError, EOFError, TypeError, ArithmeticError) as error:
         expected = f"a valid {formats[0]}" if formats else "a valid JPEG or PNG"
-        raise ZooError("broken image", where=name, expected=expected, got=error) from error
+        # Pillow's own message for this names an object in memory.
+        got = "no image" if isinstance(error, UnidentifiedImageError) else error
+        raise ZooError("broken image", where=name, expected=expected, got=got) from error
     raise ZooError(
         "the image has too many pixels",
         where=name,

@@ -83,7 +83,7 @@ FILES = {
         "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
     ),
 }
-_REMEDY = "run python -m scripts.data --dataset=fashion_mnist to repair the cache"
+_REMEDY = "run zoo data --dataset=fashion_mnist to repair the cache"
 
 
 def read(folder: Path, key: str) -> np.ndarray:

@@ -1,4 +1,7 @@
-"""Reads published datasets from this machine and brings their images to one size."""
+"""Reads a dataset by name from this machine and brings its images to the requested size.
+
+`zoo.data.dataset` then adds a validation split, unless there is one, and the pixel statistics.
+"""
 
 from __future__ import annotations
 
@@ -19,14 +22,14 @@ from zoo.io.log import Log
 
 @dataclass(frozen=True)
 class Raw:
-    """A dataset as published. `validation` is None if it has no validation set.
+    """A dataset at the requested image size, with the splits it was published with.
 
     Attributes:
-        train: Training split.
+        train: The whole training split.
         test: Test split.
         labels: Class names by index.
         geometry: How the images were brought to the input size, in words.
-        validation: Validation split, or None.
+        validation: Validation split, None if the dataset has none of its own.
         digest: SHA-256 over the names and sizes of the files of an `image_folder`; empty otherwise.
     """
 
@@ -133,7 +136,7 @@ def _fashion_mnist() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         raise ZooError(
             "Fashion-MNIST is not on this machine",
             where=f"{cache.folder() / 'fashion_mnist'} and {fashion_mnist.DEBIAN_FOLDER}",
-            remedy="run python -m scripts.data --dataset=fashion_mnist, or use --dataset=digits",
+            remedy="run zoo data --dataset=fashion_mnist",
         )
     train, labels, test, test_labels = (
         fashion_mnist.read(location, key)

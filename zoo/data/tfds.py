@@ -87,8 +87,7 @@ class Records:
                 "cannot read an image",
                 where=self.name(number),
                 got=one_line(error, 300),
-                remedy="move the dataset away, then run "
-                f"python -m scripts.data --dataset={self._name}",
+                remedy=f"move the dataset away, then run zoo data --dataset={self._name}",
             ) from error
 
 
@@ -152,7 +151,7 @@ def open_set(name: str, folder: Path | None) -> Opened:
     import tensorflow_datasets as tfds  # `_builder` has raised if it is not installed
 
     flag = f" --data_dir={folder}" if folder else ""
-    remedy = f"run python -m scripts.data --dataset={name}{flag}"
+    remedy = f"run zoo data --dataset={name}{flag}"
     if not builder.is_prepared():
         raise ZooError(f"{name} is not on this machine", where=builder.data_dir, remedy=remedy)
     try:

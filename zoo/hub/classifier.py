@@ -129,8 +129,13 @@ def _open(image: np.ndarray | str | Path, size: int) -> Image.Image:
     from PIL import Image
 
     if isinstance(image, str | Path):
-        data = read_bytes(Path(image), "the image", _MAX_IMAGE_BYTES, "give a JPEG or PNG file")
-        return decode.rgb(data, str(image), short=decode.enough(size))
+        remedy = "give a JPEG or PNG file"
+        data = read_bytes(Path(image), "the image", _MAX_IMAGE_BYTES, remedy)
+        try:
+            return decode.rgb(data, str(image), short=decode.enough(size))
+        except ZooError as error:
+            error.remedy = remedy
+            raise
     array = np.asarray(image)
     channels = array.shape[2:]
     if array.dtype != np.uint8 or array.ndim < 2 or channels not in ((), (1,), (3,)):

@@ -31,6 +31,11 @@ _MIN_BYTES_PER_S = 1000  # aborts servers that send so slowly that a download wo
 _TIMEOUTS_PER_STEP = 3
 
 
+# Objects and connections in messages of urllib3, and numbers of errors.
+_NOISE = (
+    r"<[^<>]* object at 0x[0-9a-f]+>[,:]? ?|\w+\(host=.*?, port=.*?\): |\[(?:Errno|SSL)[^\]]*\] "
+    r"| \(_ssl\.c:\d+\)"
+)
 _HEADERS = {"User-Agent": "mobile-model-zoo", "Accept-Encoding": "identity"}
 
 
@@ -112,7 +117,12 @@ class WebSource:
                 response = _within(_TIMEOUTS_PER_STEP * self._timeout_s, partial(send, address))
             # urllib3 raises ValueError for some invalid host names that requests accepts.
             except (requests.RequestException, ValueError, TimeoutError) as error:
-                raise SourceError("no response", where=address, got=_plain(error)) from error
+                raise SourceError(
+                    "no response",
+                    where=address,
+                    got=_plain(error),
+                    remedy="check the address, the network and the proxy",
+                ) from error
             if not response.is_redirect:
                 return response
             location = response.headers.get("Location", "")
@@ -249,6 +259,10 @@ class _Deadline:
                 return
 
 
-def _plain(error: Exception) -> str:
-    """Returns the message without the memory addresses that urllib3 includes in it."""
-    return re.sub(r"<[^<>]* object at 0x[0-9a-f]+>[,:]? ?", "", str(error))
+def _plain(error: BaseException) -> str:
+    """Returns the message of the innermost cause, without what urllib3 and ssl add to it."""
+    inner = (getattr(error, "reason", None), *error.args)
+    causes = [each for each in inner if isinstance(each, BaseException)]
+    if causes:
+        return _plain(causes[0])
+    return re.sub(_NOISE, "", str(error))

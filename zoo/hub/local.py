@@ -65,6 +65,11 @@ def names(folders: tuple[Path, ...] | None = None) -> list[str]:
     return sorted(stems)
 
 
+def models(folders: tuple[Path, ...] | None = None) -> list[str]:
+    """Returns the names of all artifacts, without the checkpoints; arguments as in `names`."""
+    return [name for name in names(folders) if not name.endswith(CHECKPOINT)]
+
+
 def find(name: str, folders: tuple[Path, ...] | None = None) -> LocalArtifact:
     """Finds a file by name and reads it.
 
@@ -77,7 +82,7 @@ def find(name: str, folders: tuple[Path, ...] | None = None) -> LocalArtifact:
         ZooError: if the file or its manifest is damaged, or it is packed and `downloads` is not
             writable.
     """
-    remedy = f"python -m scripts.download {name}"
+    remedy = f"run zoo download {name}"
     if "/" not in name and not name.startswith("."):
         for folder in folders or places():
             for kind, suffix, form in _KINDS:
@@ -93,7 +98,7 @@ def find(name: str, folders: tuple[Path, ...] | None = None) -> LocalArtifact:
                     return _unpacked(container, manifest, remedy)
                 content = read_bytes(path, "the file", MAX_FILE_BYTES, remedy)
                 return LocalArtifact(path, manifest, _checked(content, path, manifest, remedy))
-    raise UnknownNameError("model", name, names(folders))
+    raise UnknownNameError("model", name, models(folders))
 
 
 def _unpacked(container: Path, manifest: Artifact | Checkpoint, remedy: str) -> LocalArtifact:

@@ -162,7 +162,7 @@ def parse(data: bytes, where: str, layers: tuple[CodedLayer, ...] = LAYERS) -> l
             where=location,
             expected=expected,
             got=got,
-            remedy="download the file again, see python -m scripts.data --help",
+            remedy="download the file again, see zoo data --help",
         )
 
     header = 4 * len(layers)
@@ -269,7 +269,7 @@ def _coded(layer: CodedLayer, weights: Mapping[str, Sequence[np.ndarray]]) -> Co
             "too many distinct values",
             f"at most {CODES - 1} nonzero values",
             len(values),
-            "cluster the weights first, see python -m scripts.compress --help",
+            "cluster the weights first, see zoo compress --help",
         )
     codebook = np.zeros(CODES, np.float32)
     codebook[1 : 1 + len(values)] = values

@@ -89,7 +89,7 @@ def read(row: PublicWeights, path: Path | None = None) -> bytes:
     Raises:
         ZooError: if the file is missing or unreadable, or its content differs.
     """
-    remedy = f"run python -m scripts.data --weights={row.name}"
+    remedy = f"run zoo data --weights={row.name}"
     source = path or cached(row)
     data = read_bytes(source, f"the weights {row.name}", MAX_BYTES, remedy)
     _check(row, data, source, remedy)

@@ -21,7 +21,7 @@ from zoo.schema.artifact import Artifact
 from zoo.schema.json_files import read_manifest, read_records
 from zoo.schema.release import CONTAINER
 
-BENCHMARK = "run `python -m scripts.benchmark` first, or pass the correct --output folder"
+BENCHMARK = "run `zoo benchmark` first, or pass the correct --output folder"
 MOST_PROBLEMS = 200
 
 
@@ -60,7 +60,7 @@ def load(output: Path) -> Report:
 
 
 def _manifest(path: Path) -> Artifact:
-    remedy = "write it again with `python -m scripts.convert`"
+    remedy = "write it again with `zoo convert`"
     artifact = read_manifest(path, Artifact, remedy)
     model = path.with_suffix(".tflite")
     if model.is_file() and (digest := sha256_of(model)) != artifact.sha256:

@@ -101,9 +101,11 @@ def _file(row: ReportRow, extras: Extras) -> dict[str, Any]:
     if score and score.top1 is not None:
         from zoo.stats import wilson  # imported here: it loads NumPy
 
-        low, high = wilson(score.top1, score.record.images)
+        low, high = wilson(score.top1, score.images)
         file |= {"top1": _percent(score.top1), "between": [_percent(low), _percent(high)]}
-        file["images"] = score.record.images
+        file["images"] = score.images
+        if score.record is None:
+            file["stated"] = True
     elif score:
         file["failed"] = clean(score.failure, 300)
     return file

@@ -145,7 +145,7 @@ def _line(
     if score and score.top1 is not None:
         from zoo.stats import wilson  # imported here: it loads NumPy
 
-        low, high = wilson(score.top1, score.record.images)
+        low, high = wilson(score.top1, score.images)
         line["accuracy"] = f"{100 * score.top1:.2f}"
         line["between"] = f"{100 * low:.2f} to {100 * high:.2f}"
     if timed and (outcome := row.outcomes.get(timed)):

@@ -123,11 +123,7 @@ def scans(output: Path) -> tuple[list[PublishedScan], list[str]]:
     valid, problems = [], []
     for path in sorted((output / SCANS).glob("*.json")):
         try:
-            valid.append(
-                read_model(
-                    path, PublishedScan, "the scan", "run python -m scripts.sensitivity again"
-                )
-            )
+            valid.append(read_model(path, PublishedScan, "the scan", "run zoo sensitivity again"))
         except ZooError as error:
             problems.append(str(error))
     return valid, problems

@@ -81,6 +81,7 @@ def render(
         cards=cards,
         span=summary.span(report),
         sets=summary.scored_sets(report),
+        stated=summary.stated_accuracies(report),
         datasets=sorted({row.dataset for row in report.rows if row.dataset}),
         highlights=summary.highlights(report),
         failures=summary.failures(report),

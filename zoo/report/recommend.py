@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from zoo.errors import UnknownNameError, ZooError
 from zoo.report.rows import Report, ReportRow
+from zoo.report.summary import stated
 from zoo.report.wording import Setup, delegate_label, threads_label
 from zoo.schema.device import device_id
 from zoo.stats import wilson
@@ -24,7 +25,7 @@ class Budget:
 
     Attributes:
         max_ms: Latency in milliseconds.
-        max_kb: Download size in units of 1000 bytes.
+        max_kb: Size with gzip, in units of 1000 bytes.
         max_mj: Net energy per inference in millijoules.
         min_top1: Test accuracy, 0 to 1.
     """
@@ -45,7 +46,8 @@ class Choice:
         sha256: SHA-256 of the file.
         accuracy: Top-1 accuracy on `images` test images, 0 to 1; None if it was not scored.
         images: Number of test images; 0 if it was not scored.
-        size_mb: Download size in units of 10⁶ bytes; None without a manifest.
+        stated: Whether the accuracy is from the manifest of the file, not measured here.
+        size_kb: Size with gzip, in units of 1000 bytes; None without a manifest.
         latency_ms: None if timing failed.
         energy_mj: Net energy per inference; None if it was not measured.
         failure: Why there is no latency.
@@ -56,7 +58,8 @@ class Choice:
     sha256: str
     accuracy: float | None
     images: int
-    size_mb: float | None
+    stated: bool
+    size_kb: float | None
     latency_ms: float | None
     energy_mj: float | None
     failure: str = ""
@@ -131,7 +134,7 @@ def _setups(report: Report, requested: str) -> list[Setup]:
         key = setup.device_id if setup.kind == "phone" else setup.device
         devices.setdefault(key, []).append(setup)
     if not devices:
-        raise ZooError("no latency results yet", remedy="run python -m scripts.benchmark first")
+        raise ZooError("no latency results yet", remedy="run zoo benchmark first")
     matches = [
         setups
         for key, setups in devices.items()
@@ -172,8 +175,9 @@ def _candidates(row: ReportRow, setups: Sequence[Setup]) -> Iterable[Choice]:
                 how=f"{setup.runtime}, {delegate_label(delegate)}, {threads_label(setup)}",
                 sha256=row.sha256,
                 accuracy=score,
-                images=row.score.record.images if row.score else 0,
-                size_mb=None if row.gzip_bytes is None else row.gzip_bytes / 1e6,
+                images=row.score.images if row.score else 0,
+                stated=stated(row),
+                size_kb=None if row.gzip_bytes is None else row.gzip_bytes / 1e3,
                 latency_ms=outcome.latency_ms,
                 energy_mj=energy.net_mj if energy and outcome.latency_ms is not None else None,
                 failure=outcome.failure,
@@ -186,10 +190,9 @@ def _excluded(candidate: Choice, budget: Budget) -> str:
         return f"no latency: {candidate.failure}"
     if candidate.accuracy is None:
         return "no test accuracy"
-    size_kb = None if candidate.size_mb is None else 1e3 * candidate.size_mb
     limits: Mapping[str, tuple[float | None, float | None, str]] = {
         "max_ms": (candidate.latency_ms, budget.max_ms, "ms"),
-        "max_kb": (size_kb, budget.max_kb, "kB"),
+        "max_kb": (candidate.size_kb, budget.max_kb, "kB with gzip"),
         "max_mj": (candidate.energy_mj, budget.max_mj, "mJ"),
     }
     for flag, (value, limit, unit) in limits.items():
@@ -220,7 +223,7 @@ def _beats(winner: Choice, other: Choice) -> bool:
 
 def _costs(candidate: Choice) -> tuple[float | None, ...]:
     accuracy = None if candidate.accuracy is None else -candidate.accuracy
-    return accuracy, candidate.size_mb, candidate.latency_ms, candidate.energy_mj
+    return accuracy, candidate.size_kb, candidate.latency_ms, candidate.energy_mj
 
 
 def _rank(candidate: Choice) -> tuple[float, float]:
@@ -235,7 +238,7 @@ def _margin(winner: Choice, other: Choice) -> str:
         within = " (within the 95 % confidence interval)" if low <= winner.accuracy <= high else ""
         parts.append(f"+{gain:.2f} points{within}" if gain else "same accuracy")
     for mine, theirs, word in (
-        (winner.size_mb, other.size_mb, "the size"),
+        (winner.size_kb, other.size_kb, "the size"),
         (winner.latency_ms, other.latency_ms, "the latency"),
         (winner.energy_mj, other.energy_mj, "the energy"),
     ):

@@ -8,6 +8,7 @@ Rules:
 * A line about an older version of a file (its SHA-256 differs from the manifest's) is stale: it is
   counted, not shown.
 * A failed case keeps its cell and its reason; it is never shown as a number.
+* The accuracy of a released file that has no valid one here is that of its manifest.
 """
 
 from __future__ import annotations
@@ -16,7 +17,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from zoo.report.wording import CaseResult, Setup, age_order, case_of, clean, failure_of, setup_of
+from zoo.report.wording import (
+    MOST_IMAGES,
+    CaseResult,
+    Setup,
+    age_order,
+    case_of,
+    clean,
+    failure_of,
+    setup_of,
+)
 from zoo.schema.artifact import Artifact
 from zoo.schema.measurement import Accuracy, ConvertRecord, Measurement, Record, TrainRecord
 from zoo.schema.processes import by_case
@@ -35,11 +45,15 @@ class TimedResult:
 
 @dataclass(frozen=True)
 class ScoredResult:
-    """One scored case: `top1` (0 to 1), or the reason in `failure` if that is None."""
+    """The accuracy of a file: `top1` (0 to 1), or the reason in `failure` if that is None.
 
-    record: Accuracy
+    `record` is None if the accuracy is from the file's manifest.
+    """
+
+    record: Accuracy | None
     top1: float | None
-    failure: str
+    images: int = 0
+    failure: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,7 +67,7 @@ class ReportRow:
         sha256: SHA-256 of the file.
         artifact: Manifest; None for a file that was measured without one.
         size_bytes, gzip_bytes: None without a manifest or a conversion line.
-        score: Accuracy on the test split; None if it was never scored.
+        score: Accuracy on the test split, measured or from the manifest; None if there is none.
         outcomes: (setup, delegate) → timing result.
         results: Current result lines, oldest first.
     """
@@ -75,7 +89,7 @@ class Report:
     """The content of the table and the page.
 
     Attributes:
-        rows: Sorted by dataset, then by download size, largest first.
+        rows: Sorted by dataset, then by size with gzip, largest first.
         setups: Setup → delegates tried in it; hosts first.
         training: Latest line of each training or compression run.
         current: All lines shown, oldest first.
@@ -166,8 +180,11 @@ def _row(
     converted = next((line for line in lines if isinstance(line, ConvertRecord)), None)
     sizes = artifact or converted
     score = _headline_score(artifact, [line for line in lines if isinstance(line, Accuracy)])
+    if score is None or score.top1 is None:
+        score = _released_score(artifact) or score
     precision = artifact.precision if artifact else lines[-1].precision
-    dataset = artifact.dataset if artifact else score.record.dataset if score else ""
+    scored = score.record.dataset if score and score.record else ""
+    dataset = artifact.dataset if artifact else scored
     return ReportRow(
         name=clean(name),
         precision=clean(precision, 40),
@@ -191,7 +208,7 @@ def _plausible(size_bytes: int) -> int | None:
 
 
 def _headline_score(artifact: Artifact | None, lines: Sequence[Accuracy]) -> ScoredResult | None:
-    """Returns the test accuracy to show for the file; None if there is none.
+    """Returns the measured test accuracy to show for the file; None if it was never scored.
 
     Valid lines are preferred over failed ones, then the host over phones, XNNPACK over other
     delegates, and newer lines over older ones.
@@ -213,7 +230,16 @@ def _headline_score(artifact: Artifact | None, lines: Sequence[Accuracy]) -> Sco
         ),
     )[1]
     failure = failure_of(best)
-    return ScoredResult(best, None if failure else best.top1, failure)
+    return ScoredResult(best, None if failure else best.top1, best.images, failure)
+
+
+def _released_score(artifact: Artifact | None) -> ScoredResult | None:
+    """Returns the test accuracy in the manifest of a released file; None if it has none."""
+    for metric in artifact.released.accuracies if artifact and artifact.released else ():
+        plausible = 0 <= metric.top1 <= 1 and 1 <= metric.images <= MOST_IMAGES
+        if artifact and (metric.dataset, metric.split) == (artifact.dataset, "test") and plausible:
+            return ScoredResult(None, metric.top1, metric.images)
+    return None
 
 
 def _outcome(record: Measurement) -> TimedResult:

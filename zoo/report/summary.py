@@ -108,7 +108,7 @@ def highlights(report: Report) -> list[Highlight]:
     sized = [(row.gzip_bytes, row) for row in report.rows if row.gzip_bytes]
     if sized:
         size, row = min(sized, key=lambda pair: pair[0])
-        items.append(Highlight("Smallest download", f"{kilobytes(size)} kB", row.name))
+        items.append(Highlight("Smallest with gzip", f"{kilobytes(size)} kB", row.name))
     labels = setup_labels(report.setups)
     for setup in report.setups:
         timed = [
@@ -146,7 +146,19 @@ def scored_sets(report: Report) -> list[str]:
         for line in report.current
         if isinstance(line, Accuracy) and line.split == "test" and not failure_of(line)
     }
+    sets |= {(row.dataset, row.score.images) for row in report.rows if stated(row) and row.score}
     return [f"{clean(name, 60)}: {images:,} test images" for name, images in sorted(sets)]
+
+
+def stated(row: ReportRow) -> bool:
+    """Returns whether the row's accuracy is from the manifest of the file, not measured here."""
+    return row.score is not None and row.score.record is None
+
+
+def stated_accuracies(report: Report) -> str:
+    """Returns a sentence that names the files whose accuracy was not measured here, or ""."""
+    names = ", ".join(row.name for row in report.rows if stated(row))
+    return clean(f"Accuracy from the manifest, not measured here: {names}.", 600) if names else ""
 
 
 def uncertainty_points(row: ReportRow) -> float | None:
@@ -157,7 +169,7 @@ def uncertainty_points(row: ReportRow) -> float | None:
     if row.score is None or row.score.top1 is None:
         return None
     top1 = row.score.top1
-    return 196 * math.sqrt(top1 * (1 - top1) / row.score.record.images)
+    return 196 * math.sqrt(top1 * (1 - top1) / row.score.images)
 
 
 def span(report: Report) -> str:

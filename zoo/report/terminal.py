@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, TextIO
 
 from zoo.errors import one_line
 from zoo.report.rows import Report
-from zoo.report.summary import Failure, disagreements, failures, latency_meaning, scored_sets
+from zoo.report.summary import (
+    Failure,
+    disagreements,
+    failures,
+    latency_meaning,
+    scored_sets,
+    stated_accuracies,
+)
 from zoo.report.table import Cell, Column, Group, headline
 
 if TYPE_CHECKING:
@@ -44,6 +51,8 @@ def notes(report: Report) -> list[str]:
     lines = []
     if sets := scored_sets(report):
         lines.append(f"Accuracy: {'; '.join(sets)}.")
+    if sentence := stated_accuracies(report):
+        lines.append(sentence)
     lines.append(f"Latency: {latency_meaning(report)}. 1 kB is 1000 bytes. –: not measured.")
     failed = failures(report)
     if failed:

@@ -100,7 +100,7 @@ def read_records(path: Path) -> tuple[list[Result], list[str]]:
     Raises:
         ZooError: if the file is missing or too large.
     """
-    remedy = "run python -m scripts.benchmark first, or name the right --output folder"
+    remedy = "run zoo benchmark first, or name the right --output folder"
     data = read_bytes(path, "the results file", 512 * 2**20, remedy)
     records: list[Result] = []
     problems: list[str] = []

@@ -14,10 +14,11 @@ from pydantic import ConfigDict
 STRATEGIES = ("none", "mirrored", "multi_worker", "tpu")  # values of `scripts.train --strategy`
 
 # Headings of the groups of flags in --help.
-_DATA, _NETWORK, _LENGTH = "Data", "Network", "Length of training"
+NETWORK, _DATA, _LENGTH = "Recipe and network", "Data", "Length of training"
 _OPTIMIZER, _AUGMENTATION, _TEACHER = "Optimizer", "Augmentation", "Distillation"
 _SHIFTS, _PRUNING, _CLUSTERING = "Learned shifts", "Pruning", "Clustering"
 _LOW_RANK, _QAT = "Low rank", "Quantization-aware training"
+COMPRESSION = (_PRUNING, _CLUSTERING, _LOW_RANK, _QAT)  # training does not read these fields
 
 
 def _field(default: Any, group: str, help: str) -> Any:
@@ -31,21 +32,21 @@ class Recipe:
     __pydantic_config__ = ConfigDict(extra="forbid")  # recipes are part of run.json and manifests
 
     name: str
-    model: str = _field("squeezenet_v1_1", _NETWORK, "architecture: its name in the catalog")
-    width: float = _field(1.0, _NETWORK, "factor for the number of channels of every layer")
+    model: str = _field("squeezenet_v1_1", NETWORK, "architecture: its name in the catalog")
+    width: float = _field(1.0, NETWORK, "factor for the number of channels of every layer")
     batch_norm: bool = _field(
-        True, _NETWORK, "add batch normalization to networks whose paper has none"
+        True, NETWORK, "add batch normalization to networks whose paper has none"
     )
-    dropout: float = _field(0.5, _NETWORK, "dropout rate before the classifier")
-    freeze: bool = _field(False, _NETWORK, "train only the classifier; use with --init_from")
+    dropout: float = _field(0.5, NETWORK, "dropout rate before the classifier")
+    freeze: bool = _field(False, NETWORK, "train only the classifier; use with --init_from")
     dataset: str = _field(
         "fashion_mnist",
-        _DATA,
+        NETWORK,
         "fashion_mnist, cifar10_jpeg or digits; cifar10, cifar100, imagenette or imagenet (with "
         "tensorflow_datasets); image_folder for your own images",
     )
     data_dir: str = _field(
-        "", _DATA, "folder of your images, or data folder of tensorflow_datasets"
+        "", NETWORK, "folder of your images, or data folder of tensorflow_datasets"
     )
     skip_broken: bool = _field(
         False, _DATA, "skip and list images that can't be decoded, instead of stopping"
@@ -101,7 +102,8 @@ class Recipe:
     crop_area: float = _field(
         0.35,
         _AUGMENTATION,
-        "images of any size: smallest share of the area in a random crop; 1 for center crops",
+        "image_folder, imagenette and imagenet: smallest random crop, as a share of the image's "
+        "area; 1 for center crops",
     )
     erase: float = _field(
         0.0, _AUGMENTATION, "probability that a rectangle of an image is replaced by noise"
@@ -132,7 +134,7 @@ class Recipe:
         0.6, _PRUNING, "share of weights set to zero in each pruned kernel"
     )
     prune_pattern: str = _field(
-        "any", _PRUNING, "any, 2:4, 1x4, 4x1 or xnnpack (explained in zoo compress --help)"
+        "any", _PRUNING, "pattern of the zeros: any, 2:4, 1x4, 4x1 or xnnpack"
     )
     prune_epochs: int = _field(3, _PRUNING, "epochs of fine-tuning while pruning")
     prune_learning_rate: float = _field(0.02, _PRUNING, "peak learning rate while pruning")

@@ -32,8 +32,8 @@ def commands() -> dict[str, str]:
 
 def _train(model: str, dataset: str, epochs: int) -> str:
     flags = f"--model={model} --dataset={dataset} --epochs={epochs}"
-    return f"python -m scripts.train {flags} --epoch_images=0 --flip"
+    return f"zoo train {flags} --epoch_images=0 --flip"
 
 
 def _compress(run: str, flags: str) -> str:
-    return f"python -m scripts.compress --run={run} {flags}"
+    return f"zoo compress --run={run} {flags}"

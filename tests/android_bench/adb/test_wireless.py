@@ -220,6 +220,7 @@ def test_wrong_arguments(command):
         (("lst",), "did you mean list"),
         (("connect",), "wrong arguments"),
         (("pair", "h:1", "734182", "x"), "3 arguments"),
+        (("pair",), "got: none"),
         (("pair", "h:1"), "a pairing code is required"),
         (("doctor", "--sample_secs=0"), "sample_secs"),
     ):

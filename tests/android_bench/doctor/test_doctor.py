@@ -9,12 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from android_bench.adb.link import Link
+from android_bench.doctor.checks import condition
 from android_bench.doctor.diagnosis import Check, Diagnosis
 from android_bench.doctor.examine import examine
 from android_bench.doctor.facts import busy_share, parse_facts
 from android_bench.phone.jobs import Jobs
 from android_bench.phone.phone import ROOT, Phone
+from android_bench.session.options import RunOptions
 from android_bench.session.session import attached_phones
+from android_bench.session.validity import ValidityChecker
 from tests.android_bench.conftest import Bench, left_on
 from tests.virtual_phone import AdbServer, Cluster, PhoneProfile, Power, VirtualPhone
 
@@ -128,9 +131,6 @@ PHONES: dict[str, tuple[dict, dict, str]] = {
     ),
     "poor condition": (
         {
-            "battery_temp_c": 40.5,
-            "battery_level": 12,
-            "thermal_status": 1,
             "disk_bytes": 90 * 2**20,
             "sdk": 29,
             "dumpsys": {**SERVICES, "power": "Display Power: state=ON\n"},
@@ -138,9 +138,6 @@ PHONES: dict[str, tuple[dict, dict, str]] = {
             "files": {**OPENCL, f"{POLICY}/scaling_max_freq": "1900000\n"},
         },
         {
-            "battery temperature": ("note", "40.5 °C", "let it cool"),
-            "battery level": ("note", "12 %", "charge it"),
-            "thermal status": ("note", "1 (light)", "let it cool"),
             "storage": ("note", "94 MB free", "free some"),
             "fixed performance": ("note", "requires Android 11", ""),
             "screen": ("note", "on", "turn it off"),
@@ -148,6 +145,31 @@ PHONES: dict[str, tuple[dict, dict, str]] = {
             "clocks": ("note", "capped: cores 7 to 1900000 of 2841600", "let it cool"),
         },
         "yes yes yes",
+    ),
+    "hot, empty, slowed": (
+        {
+            "battery_temp_c": 40.5,
+            "battery_level": 12,
+            "thermal_status": 1,
+            "files": {**OPENCL, "/sys/class/kgsl/kgsl-3d0/thermal_pwrlevel": "3\n"},
+        },
+        {
+            "battery temperature": ("problem", "40.5 °C", "let it cool"),
+            "battery level": ("problem", "12 %", "charge it"),
+            "thermal status": ("problem", "1 (light)", "let it cool"),
+            "GPU limit": ("problem", "power level 3", "let it cool"),
+        },
+        "no no no",
+    ),
+    "just good enough": (
+        {**STILL, "usb_powered": True, "battery_level": 14, "battery_temp_c": 38.0},
+        {
+            "battery temperature": ("ok", "38.0 °C", ""),
+            "battery level": ("ok", "14 %", ""),
+            "charging": ("problem", "powered by USB", "unplug"),
+            "current_now": ("unknown", "constant at", "--sample_secs=30"),
+        },
+        "yes no yes",
     ),
     "Android 6": (
         {
@@ -220,6 +242,23 @@ def test_faults(bench: Bench, name):
     assert found.measurable == verdicts.startswith("yes")
     problems = {c.name for c in found.checks if c.level == "problem"}
     assert problems == {which for which, (level, *_) in expected.items() if level == "problem"}
+
+
+@given(
+    st.fixed_dictionaries(
+        {
+            "battery_percent": st.sampled_from(["14", "15", "16", "unknown"]),
+            "battery_c": st.sampled_from(["38.0", "38.1", "unknown"]),
+            "powered": st.sampled_from(["none", "USB", "unknown"]),
+            "thermal_status": st.sampled_from(["0 (none)", "1 (light)", "unknown"]),
+            "gpu_thermal_level": st.sampled_from(["0", "1", "unknown"]),
+        }
+    ),
+    st.sampled_from(["on", "off", "unknown"]),
+)
+def test_a_problem_is_what_makes_a_run_invalid(state: dict[str, str], saver: str):
+    problems = [c for c in condition(state, parse_facts(""), saver) if c.level == "problem"]
+    assert len(problems) == len(ValidityChecker(RunOptions.start_c, saver).before(state))
 
 
 def test_frozen_readings(bench: Bench):

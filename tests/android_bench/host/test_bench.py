@@ -89,6 +89,17 @@ def test_no_checkpoint_is_proposed_for_an_artifact(tmp_path):
     assert "-checkpoint" not in str(near.value)
 
 
+def test_a_file_whose_dataset_is_missing_can_be_timed_without_it(command, tmp_path):
+    flags = ["--artifact=squeezenet_v1_1-cifar10_jpeg-int8", "--delegate=none", "--processes=1"]
+    flags += ["--min_secs=0", f"--output={tmp_path}"]
+    done = command("benchmark", *flags, MODEL_ZOO_CACHE=str(tmp_path / "cache"))
+    assert done.returncode == 1
+    assert "to do: run zoo data --dataset=cifar10_jpeg" in done.stdout
+    assert "to time artifacts without scoring them, pass --noaccuracy" in done.stdout
+    done = command("benchmark", *flags, "--noaccuracy", MODEL_ZOO_CACHE=str(tmp_path / "cache"))
+    assert done.returncode == 0 and "--noaccuracy" not in done.stdout, done.stdout
+
+
 def test_command_writes_rows_and_says_that_there_is_no_phone(command, digits, tmp_path):
     shutil.copytree(digits / "artifacts", tmp_path / "artifacts")
     flags = [f"--artifact={PRUNED}-int8", "--device=all", "--processes=1", "--min_secs=0"]

@@ -394,7 +394,7 @@ def test_a_failure_is_a_row(output, litert, tmp_path):
             "litert cannot load",
             "no limits are defined",
             "weights differ from those that",
-            "no such run",
+            "no such run, so there is no Keras network to compare with",
         ),
         strict=True,
     ):
@@ -405,6 +405,14 @@ def test_a_failure_is_a_row(output, litert, tmp_path):
 
 
 # The command
+
+
+@pytest.mark.parametrize("flags", [[], ["--all"]])
+def test_command_without_artifacts_is_one_line(command, tmp_path, flags):
+    done = command("verify", f"--output={tmp_path}", *flags)
+    assert done.returncode == 1
+    start = f"error: no artifacts | where: {tmp_path / 'artifacts'} | to do: run zoo convert first"
+    assert done.stderr.startswith(start) and done.stderr.count("\n") == 1
 
 
 @pytest.mark.slow

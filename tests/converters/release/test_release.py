@@ -19,11 +19,13 @@ from converters.release.staging import staged
 from converters.release.verify import differences
 from tests.conftest import ROOT
 from tests.support.processes import HANG_S
+from tests.support.report_samples import artifact, released, scored, timed
 from zoo.data import fashion_mnist
 from zoo.errors import ZooError
+from zoo.io.files import write_text
 from zoo.runtime.sandbox import Sandbox
 from zoo.schema.artifact import Artifact
-from zoo.schema.json_files import read_model, read_records
+from zoo.schema.json_files import append_record, read_model, read_records
 from zoo.schema.measurement import Accuracy, TrainRecord
 from zoo.schema.recipe import Recipe
 from zoo.schema.release import Checkpoint, Entry, Index, packed
@@ -279,6 +281,15 @@ def test_reasons_and_recipes_are_published_without_folders():
     )
     recipe = Recipe(name="x", data_dir="/home/me/pics", teacher="/home/me/runs/big")
     assert result_lines.public_recipe(recipe) == Recipe(name="x", data_dir="pics", teacher="big")
+
+
+def test_an_accuracy_from_a_manifest_is_not_published_as_measured(tmp_path):
+    manifest = artifact("a", released=released(0.9486))
+    write_text(tmp_path / "artifacts" / "a.json", manifest.model_dump_json())
+    append_record(tmp_path / "results.jsonl", timed("a", 1.0))
+    assert measured_in(tmp_path)["a"].accuracies == ()
+    append_record(tmp_path / "results.jsonl", scored("a", 0.91))
+    assert [metric.top1 for metric in measured_in(tmp_path)["a"].accuracies] == [0.91]
 
 
 def test_search_finds_what_the_words_and_limits_say(command):

@@ -85,7 +85,17 @@ def test_every_refusal_has_its_reason():
         "3. another reason",
         "4. it refuses this .tflite",
     ]
-    assert "| int8 | 2 | 2 | 1 | 1 | 1 | ×2.5 |" in coverage_table.summary(rows)
+    head, _, counts, _ = coverage_table.summary(rows)
+    assert "| run on tflite_runtime 2.14 | time on tflite_runtime 2.14 / on LiteRT |" in head
+    assert counts == "| int8 | 2 | 2 | 1 | 1 | 1 | ×2.5 |"
+
+
+def test_the_heading_counts_the_networks_and_names_the_missing():
+    rows = [CoverageRow(model=name, precision="int8", reason="none") for name in ("a", "b", "a")]
+    some = coverage_table.heading(rows, ["a", "b", "c"])
+    assert some.startswith("# 2 of the 3 networks in every precision\n\n")
+    assert "Networks of the catalog (without `c`)\n" in some
+    assert "without" not in coverage_table.heading(rows, ["a", "b"])
 
 
 def test_the_speed_command_keeps_what_is_written_by_hand(command, tmp_path):

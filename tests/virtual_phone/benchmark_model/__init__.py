@@ -1,6 +1,7 @@
-"""A stand-in for the native `benchmark_model`, TFLite's or LiteRT's: flags, lines, real inferences.
+"""A stand-in for the native `benchmark_model` of TFLite or LiteRT, with real inferences.
 
-It runs the model through LiteRT on this computer's CPU. What a phone's accelerators would have done
-is told by the phone's profile, a JSON file that the environment names. Tests push it to the phone
-as one file, a zip that `stand_in_binary` packs of this folder; it imports nothing of the project.
+It has the flags and the output of the tool and runs the model with LiteRT on this computer's CPU.
+The behavior of the phone's accelerators comes from a JSON file named by an environment variable.
+`stand_in_binary` packs this folder into a single file, which tests push to the phone, so it must
+not import any other part of the project.
 """

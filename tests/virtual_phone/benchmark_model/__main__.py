@@ -1,4 +1,4 @@
-"""Entry point: parse, run, note the run in the phone's journal, exit with the tool's status."""
+"""Entry point: parses the flags, runs the benchmark and adds an entry to the phone's journal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .text import info
 
 
 def line_of_tool() -> tuple[type[Benchmark], dict[str, bool | int | float | str]]:
-    """Which tool this file is: LiteRT's if its part was packed."""
+    """Returns the class and the flags of the tool: LiteRT's if its module was packed."""
     try:
         from .litert import FLAGS as flags
         from .litert import LiteRtBenchmark
@@ -54,7 +54,7 @@ def main() -> int:
 
 
 def _alive_s() -> float:
-    """Seconds since this process was started."""
+    """Returns the seconds since this process was started."""
     ticks = int(Path("/proc/self/stat").read_text().rpartition(") ")[2].split()[19])
     return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
 

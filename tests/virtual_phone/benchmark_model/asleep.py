@@ -1,4 +1,4 @@
-"""In LiteRT's place where inferences are only slept: loads nothing, computes nothing."""
+"""A replacement for LiteRT that computes nothing, for tools whose inferences only sleep."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class OpResolverType(Enum):
 
 
 class Interpreter:
-    """A graph of three nodes, which are XNNPACK's unless plain kernels are wanted."""
+    """A graph of three nodes, which XNNPACK takes unless it is turned off."""
 
     def __init__(self, model_content: bytes, **options: Any):
         if model_content[4:8] != b"TFL3":

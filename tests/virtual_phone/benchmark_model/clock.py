@@ -1,4 +1,4 @@
-"""The tool's time: the computer's, or that of a phone which has its own."""
+"""The clock of the tool: real time, or the simulated time of its phone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 class Clock:
-    """The computer's."""
+    """Real time."""
 
     def now_ns(self) -> int:
         return time.perf_counter_ns()
@@ -18,21 +18,21 @@ class Clock:
         time.sleep(seconds)
 
     def unevenness(self) -> float:
-        """By which factor an inference takes longer than it should; sleeping does it by itself."""
+        """Returns a factor for the latency of an inference; real sleeps vary by themselves."""
         return 1.0
 
     def gate(self) -> bool:
-        """Stops in the midst of a run; False where that is not for the clock to do."""
+        """Pauses the run for an action of the test; False if this clock does not support it."""
         return False
 
 
 class PhoneClock(Clock):
-    """A phone's own: see tests/virtual_phone/simulated.py."""
+    """Simulated time of a phone; see tests/virtual_phone/simulated.py."""
 
     def __init__(self, folder: Path):
         self._sleepers = os.open(folder / "sleepers", os.O_WRONLY)
         reply = folder / f"sleeper.{os.getpid()}"
-        reply.unlink(missing_ok=True)  # of one with the same number, which was killed
+        reply.unlink(missing_ok=True)  # left by a killed process with the same ID
         os.mkfifo(reply)
         self._reply = os.open(reply, os.O_RDWR)
         self._draw = random.Random(1)
@@ -58,5 +58,5 @@ class PhoneClock(Clock):
 
 
 def clock(folder: Path) -> Clock:
-    """That of the phone whose tool looks into this folder."""
+    """Returns the clock for a phone's state folder."""
     return PhoneClock(folder) if (folder / "sleepers").exists() else Clock()

@@ -1,4 +1,4 @@
-"""The official flags: only `--name=value`, unknown ones are named and left alone."""
+"""The official flags, always `--name=value`; unknown flags only cause a warning."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from .text import fail, warn
 
-# Official flags and their defaults; the default's type is the flag's.
+# Official flags and their defaults, which also define the types.
 FLAGS: dict[str, bool | int | float | str] = {
     "num_runs": 50, "min_secs": 1.0, "max_secs": 150.0, "run_delay": -1.0, "run_frequency": -1.0,
     "num_threads": -1, "warmup_runs": 1, "warmup_min_secs": 0.5, "verbose": False,
@@ -56,7 +56,7 @@ class Flags:
         return self.values[name]
 
     def get(self, name: str) -> str:
-        """A flag's text; empty for one that this line of the tool lacks."""
+        """Returns a flag as text; empty if this tool does not have the flag."""
         return str(self.values.get(name, ""))
 
 

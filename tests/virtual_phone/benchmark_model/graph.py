@@ -1,4 +1,4 @@
-"""The graph as delegates left it: which node is whose, told as the runtime tells it."""
+"""The graph and its delegated nodes, and the runtime's output about them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ XNNPACK = "TfLiteXNNPackDelegate"
 
 @dataclass(frozen=True)
 class Node:
-    """An operator of the model, in the order of its file."""
+    """An operator of the model."""
 
     name: str
     inputs: tuple[int, ...]
@@ -21,26 +21,33 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """Nodes, and what XNNPACK really took of them: one tuple of their numbers for each kernel."""
+    """The nodes of a model in the order of its file, and those that XNNPACK has taken.
+
+    Attributes:
+        nodes: All nodes.
+        xnnpack: Indices of the nodes in each XNNPACK kernel.
+    """
 
     nodes: tuple[Node, ...]
     xnnpack: tuple[tuple[int, ...], ...]
 
     @classmethod
     def of(cls, interpreter: Any) -> Graph:
-        """Reads it from LiteRT's interpreter, whose list ends with a DELEGATE for each kernel."""
+        """Reads the graph from LiteRT's interpreter, which lists a DELEGATE operator per kernel."""
         listed = [
-            Node(one["op_name"], tuple(map(int, one["inputs"])), tuple(map(int, one["outputs"])))
-            for one in interpreter._get_ops_details()
+            Node(op["op_name"], tuple(map(int, op["inputs"])), tuple(map(int, op["outputs"])))
+            for op in interpreter._get_ops_details()
         ]
-        nodes = tuple(one for one in listed if one.name != "DELEGATE")
-        kernels = [one for one in listed if one.name == "DELEGATE"]
+        nodes = tuple(node for node in listed if node.name != "DELEGATE")
+        kernels = [node for node in listed if node.name == "DELEGATE"]
         return cls(nodes, tuple(_replaced(nodes, kernel) for kernel in kernels))
 
     def share(self, level: str, kernels: int = 1) -> tuple[tuple[int, ...], ...]:
-        """What an accelerator takes that has all of the graph, or all but its last node.
+        """Returns the nodes that an accelerator takes, as one tuple of indices per kernel.
 
-        The latter in as many kernels as asked for, so far as there are nodes.
+        Args:
+            level: `full` for all nodes in one kernel, otherwise all nodes but the last.
+            kernels: Number of kernels, limited by the number of nodes.
         """
         count = len(self.nodes) if level == "full" else len(self.nodes) - 1
         kernels = 1 if level == "full" else min(kernels, count)
@@ -49,7 +56,7 @@ class Graph:
 
 
 def tell_replacing(graph: Graph, delegate: str, kernels: tuple[tuple[int, ...], ...]) -> None:
-    """The runtime's line, on stderr and in every Android build."""
+    """Prints the runtime's line about replaced nodes, which all Android builds write to stderr."""
     taken = sum(map(len, kernels))
     if not taken:
         return
@@ -65,7 +72,7 @@ def tell_replacing(graph: Graph, delegate: str, kernels: tuple[tuple[int, ...], 
 def write_runtime_info(
     path: str, graph: Graph, delegate: str, kernels: tuple[tuple[int, ...], ...]
 ) -> None:
-    """The exported ModelRuntimeDetails, by LiteRT's own schema."""
+    """Writes the exported ModelRuntimeDetails in LiteRT's format."""
     from ai_edge_litert.model_runtime_info_pb2 import ModelRuntimeDetails, RuntimeSubgraph
 
     details = ModelRuntimeDetails()

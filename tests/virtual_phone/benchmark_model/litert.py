@@ -1,7 +1,7 @@
-"""LiteRT 2's line: packed only where it is asked for, which is how a file tells what it is.
+"""The tool of LiteRT 2; this module is packed only into a stand-in for that tool.
 
-Flags, lines and streams are those of litert/tools/benchmark_litert_model.{h,cc}; the line numbers
-are some version's.
+Flags, output and streams follow litert/tools/benchmark_litert_model.{h,cc}. The line numbers are
+those of one version.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _HEADER = "benchmark_litert_model.h"
 
 
 def log(text: str, where: str, level: str = "INFO") -> None:
-    """One line of LiteRT's own log."""
+    """Prints a line of LiteRT's log."""
     print(f"{level}: [{where}] {text}", file=sys.stderr, flush=True)
 
 

@@ -1,7 +1,7 @@
-"""The tables of a profiled run, in the official form.
+"""The tables of a profiled run, in the official format.
 
-LiteRT's interpreter times no single operator, so that the shares are made up; what they share is
-the time that was measured.
+LiteRT's interpreter does not time single operators, so the shares of the operators are made up. The
+total is the measured time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def profile(
     times_us: list[int],
     csv: bool,
 ) -> list[str]:
-    """The lines after the heading: of the graph, and of XNNPACK's own operators."""
+    """Returns the lines after the heading, for the graph and for the operators inside XNNPACK."""
     mean = max(1, round(sum(times_us) / max(1, len(times_us))))
     taken = {node for kernel in kernels for node in kernel}
     names = [(delegate, f"[part]:{len(graph.nodes) + k}") for k in range(len(kernels))]
@@ -43,7 +43,7 @@ def profile(
 
 
 def write_profile(lines: list[str], path: str) -> None:
-    """Into the file, or on stdout as one log message."""
+    """Writes a profile to a file, or to stdout as one log message if `path` is empty."""
     text = "Operator-wise Profiling Info for Regular Benchmark Runs:\n" + "\n".join(lines) + "\n"
     if path:
         Path(path).write_text(text)

@@ -1,4 +1,4 @@
-"""What both lines of the tool share: load, prepare, warm up, time; a line adds what it prints."""
+"""The common part of both tools: loading, preparation, warmup and timing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .text import fail, info, statistics_line
 
 @dataclass
 class Phone:
-    """How the phone's profile wants this tool to behave."""
+    """Settings of the stand-in from the phone's profile; see `PhoneProfile`."""
 
     gpu: str = "full"
     gpu_partitions: int = 3
@@ -44,13 +44,13 @@ class Phone:
         return cls(**json.loads(Path(path).read_text())) if path else cls()
 
     def missing_flags(self) -> set[str]:
-        """Those that the phone's build of the tool does not know yet."""
+        """Returns the flags that the phone's build of the tool does not have."""
         return set() if self.build_output_filepath else {"output_filepath"}
 
 
 @dataclass(frozen=True)
 class Times:
-    """What was measured, in microseconds and megabytes."""
+    """The measurements of a run, in microseconds and megabytes."""
 
     init_us: int
     warmup_us: list[int]
@@ -64,12 +64,12 @@ class Times:
 
 
 def resident_mb() -> float:
-    """The largest resident memory so far, in MiB."""
+    """Returns the peak resident memory so far, in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 class Benchmark:
-    """One run. A line of the tool says `announce`, `plain`, `place`, `placed`, and `report`."""
+    """A run. Subclasses print a tool's output in `announce`, `place`, `placed` and `report`."""
 
     not_loaded = "Failed to load model {graph}"
 
@@ -79,23 +79,23 @@ class Benchmark:
         self.clock = clock(Path(phone.journal).parent)
 
     def plain(self) -> bool:
-        """Whether XNNPACK stays off."""
+        """Returns whether XNNPACK is turned off."""
         raise NotImplementedError
 
     def announce(self) -> None:
-        """Lines before the model is loaded."""
+        """Prints the lines before the model is loaded."""
         raise NotImplementedError
 
     def place(self) -> None:
-        """Lines on accelerators, before tensors are allocated; may end the run."""
+        """Prints lines about accelerators before tensors are allocated; may end the run."""
         raise NotImplementedError
 
     def placed(self) -> None:
-        """Lines on the CPU's delegate, with the graph ready to run."""
+        """Prints lines about delegates once the graph is ready to run."""
         raise NotImplementedError
 
     def report(self, times: Times) -> None:
-        """Lines after both loops."""
+        """Prints the results."""
         raise NotImplementedError
 
     def run(self) -> None:
@@ -104,7 +104,7 @@ class Benchmark:
             info(f"{name}: [{_shown(flags[name])}]")
         if not flags["graph"]:
             fail("Please specify the name of your TF Lite input file with --graph")
-        # Imported late: a wrong flag is told at once, as by the native tool.
+        # Imported late, so a wrong flag is reported at once, as by the native tool.
         if self.phone.litert:
             from ai_edge_litert.interpreter import Interpreter, OpResolverType
         else:
@@ -155,11 +155,11 @@ class Benchmark:
             ranges[name] = (float(low), float(high))
         spans = {"int8": (-127.0, 127.0), "uint8": (0.0, 254.0)}
         random = np.random.default_rng()
-        for one in self.interpreter.get_input_details():
-            kind = np.dtype(one["dtype"])
+        for tensor in self.interpreter.get_input_details():
+            kind = np.dtype(tensor["dtype"])
             span = (-0.5, 0.5) if kind.kind == "f" else spans.get(kind.name, (0.0, 99.0))
-            values = random.uniform(*ranges.get(one["name"], span), size=one["shape"])
-            self.interpreter.set_tensor(one["index"], values.astype(kind))
+            values = random.uniform(*ranges.get(tensor["name"], span), size=tensor["shape"])
+            self.interpreter.set_tensor(tensor["index"], values.astype(kind))
         for index, values in from_files(self.interpreter, self.flags).items():
             self.interpreter.set_tensor(index, values)
 
@@ -186,7 +186,7 @@ class Benchmark:
         return times_us
 
     def _stop_at_gate(self) -> None:
-        """Tells the phone, where it wants to know, and goes on when it says so."""
+        """Pauses for an action of the test if there is one; see tests/virtual_phone/gate.py."""
         if self.clock.gate():
             return
         with contextlib.suppress(FileNotFoundError), self._beside("gate.told").open("w"):
@@ -199,14 +199,14 @@ class Benchmark:
         self.interpreter.invoke()
         if self.phone.slow_ms > 0:
             self.clock.sleep(self.phone.slow_ms / 1000 * self.clock.unevenness())
-        with contextlib.suppress(OSError, ValueError):  # a phone that is not throttled
+        with contextlib.suppress(OSError, ValueError):  # no such file: the phone is not throttled
             ratio = float(self._beside("speed").read_text())
             self.clock.sleep((self.clock.now_ns() - began_ns) / 1e9 * (1 / ratio - 1))
         return (self.clock.now_ns() - began_ns) // 1000
 
     @contextlib.contextmanager
     def _busy(self) -> Iterator[None]:
-        """Tells the phone that inferences run, for as long as this process lives and they do."""
+        """Locks the file `busy` while inferences run; the lock also ends with this process."""
         file = self._beside("busy")
         if not file.parent.is_dir():
             yield
@@ -220,7 +220,7 @@ class Benchmark:
 
 
 def crash(status: int) -> NoReturn:
-    """Dies as the shell reports with `status`: 128 and the number of a signal."""
+    """Ends this process with the signal `status` - 128, which the shell reports as `status`."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.kill(os.getpid(), status - 128)
     signal.pause()

@@ -1,4 +1,4 @@
-"""The tool's input files and its output file, and how a broken delegate spoils the outputs."""
+"""The input files and the output file of the tool, and the errors of a broken delegate."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def resize_inputs(interpreter: Any, flags: Flags) -> None:
-    """Gives the inputs their shapes, by their order; a wrong name is only warned of."""
+    """Resizes the inputs, which are assigned by their order; a wrong name only causes a warning."""
     layers, sizes = flags.get("input_layer"), flags.get("input_layer_shape")
     names, shapes = _split(layers, ","), _split(sizes, ":")
     if len(names) != len(shapes):
@@ -40,9 +40,10 @@ def resize_inputs(interpreter: Any, flags: Flags) -> None:
 
 
 def from_files(interpreter: Any, flags: Flags) -> dict[int, np.ndarray]:
-    """Inputs by index that `--input_layer_value_files` gives: `name:path,name:path`, `::` a colon.
+    """Reads the inputs in `--input_layer_value_files`, by tensor index.
 
-    A missing file, or one of another size than the tensor, aborts the tool.
+    The flag is `name:path,name:path`, where `::` stands for a colon. A missing file or one of the
+    wrong size aborts the tool.
     """
     import numpy as np
 
@@ -71,12 +72,12 @@ def from_files(interpreter: Any, flags: Flags) -> dict[int, np.ndarray]:
 
 
 def save_outputs(interpreter: Any, flags: Flags, error: str | None) -> None:
-    """Writes the raw outputs one after the other; not a word where the file can't be opened.
+    """Writes the concatenated raw outputs; a file that cannot be opened is silently ignored.
 
     Args:
-        interpreter: after its last inference.
-        flags: with `--output_filepath`, or nothing is done.
-        error: None, or how a broken GPU delegate computes, if it is used.
+        interpreter: Interpreter after its last inference.
+        flags: Flags of the tool; nothing is written without `--output_filepath`.
+        error: Error of the GPU delegate, which applies if it is used; None for none.
     """
     path = flags.get("output_filepath")
     if not path:
@@ -110,7 +111,7 @@ def _spoilt(values: np.ndarray, error: str | None) -> bytes:
 
 
 def abort(text: str) -> Any:
-    """FATAL: the native tool calls abort()."""
+    """Prints a FATAL line and aborts, like the native tool."""
     from .run import crash
 
     print(f"FATAL: {text}", file=sys.stderr, flush=True)

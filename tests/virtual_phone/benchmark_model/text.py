@@ -1,4 +1,4 @@
-"""The lines that the tool prints: INFO and WARN on stdout, ERROR on stderr."""
+"""Output lines of the tool: INFO and WARN on stdout, ERROR on stderr."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def fail(*lines: str) -> NoReturn:
 
 
 def statistics_line(times_us: list[int], percentiles: bool) -> str:
-    """The `count=` line. Averages print as C++ streams do: 6 significant digits."""
+    """Returns the `count=` line; averages have 6 significant digits, as in C++ streams."""
     if not times_us:
         return "count=0"
     count, last = len(times_us), times_us[-1]

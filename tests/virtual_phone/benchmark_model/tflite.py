@@ -1,4 +1,4 @@
-"""TFLite's line: what it says on placement, and its results."""
+"""The tool of TFLite: its output about placement, and its results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _API = {"": "OpenCL", "cl": "OpenCL", "gl": "OpenGL"}
 
 
 class TfliteBenchmark(Benchmark):
-    accelerator = ""  # the name of the one that took nodes
+    accelerator = ""  # name of the accelerator that took nodes
     level = ""
 
     def plain(self) -> bool:
@@ -36,7 +36,7 @@ class TfliteBenchmark(Benchmark):
             info("NNAPI accelerators available: [qti-default,qti-dsp,qti-gpu,nnapi-reference]")
             self._apply("NNAPI", phone.nnapi)
         elif Path(flags["external_delegate_path"]).is_file():
-            # A library that can't be loaded gives no delegate and, in a release build, no word.
+            # In a release build, a library that cannot be loaded silently gives no delegate.
             self._apply("EXTERNAL", phone.external)
 
     def placed(self) -> None:
@@ -59,7 +59,7 @@ class TfliteBenchmark(Benchmark):
             whole = taken == len(graph.nodes) and len(graph.xnnpack) == 1
             self._tell("XNNPACK", whole, len(graph.xnnpack))
         self.delegate, self.kernels = delegate, kernels
-        # Its schema is LiteRT's; without it the phone is one whose build exports nothing.
+        # The export needs LiteRT's schema; without LiteRT it is skipped, as by older builds.
         if self.flags["export_model_runtime_info"] and self.phone.litert:
             path = self.flags["model_runtime_info_output_file"]
             write_runtime_info(path, graph, delegate, kernels)
@@ -89,7 +89,7 @@ class TfliteBenchmark(Benchmark):
             write_profile(lines, self.flags["op_profiling_output_file"])
 
     def _apply(self, name: str, behavior: str) -> None:
-        """What a phone's accelerator does, as its profile has it."""
+        """Prints the lines of an accelerator that behaves as in the phone's profile."""
         if behavior == "silent_cpu":
             if name != "EXTERNAL":
                 warn(f"{name} acceleration is unsupported on this platform.")

@@ -209,6 +209,14 @@ def test_list_json(command):
     assert rows["alexnet"]["float32_bytes"] == 243_860_896
 
 
+def test_list_shows_the_first_accuracy_of_a_dataset_and_describe_all(command):
+    (row,) = [line for line in command("list", "--name=alexnet").stdout.splitlines()
+              if "alexnet" in line]  # fmt: skip
+    assert "57.2 ImageNet" in row and "57.1" not in row
+    described = command("describe", "alexnet").stdout
+    assert "57.2 %" in described and "57.1 %" in described
+
+
 def test_list_filters_and_sorts(command):
     flags = ("--dataset=CIFAR-10", "--max_parameters=300e3", "--sort=top1", "--descending")
     done = command("list", "--json", *flags)
@@ -247,7 +255,8 @@ def test_describe(command):
     assert sum(row["trainable"] for row in described["layers"]) == 478_316
     assert described["layers"][-1]["output"] == [100]
 
-    done = command("describe", "--model=mobilenet_v2_cse_mix")
+    done = command("describe", "mobilenet_v2_cse_mix")
+    assert done.stdout == command("describe", "--model=mobilenet_v2_cse_mix").stdout
     assert "363,026" in done.stdout
     assert "90.03" in done.stdout
 
@@ -256,6 +265,9 @@ def test_describe(command):
     ("flags", "message"),
     [
         ([], "--model is required"),
+        (["resnet2"], "did you mean"),
+        (["resnet20", "--model=resnet50"], "more than one model"),
+        (["resnet20", "resnet50"], "more than one model | expected: one MODEL | got: resnet20 re"),
         (["--model=squeezenet"], "did you mean"),
         (["--model=resnet20", "--input_shape=32"], "32x32x3"),
         (["--model=resnet20", "--preset=cifar"], "did you mean"),

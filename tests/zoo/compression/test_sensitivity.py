@@ -252,6 +252,8 @@ def test_the_table_and_the_page_hold_every_layer(tmp_path):
         assert any(line.startswith(name) for line in found.text().splitlines())
     assert "![sparsity scan](scan.svg)" in page
     assert f"{found.uniform.nats:.4f} nats" in page
+    assert "on the first 30 validation images of tiny, without fine-tuning" in page
+    assert f"unchanged network's accuracy on them is {100 * found.accuracy:.2f} %" in page
     for name, lost in (
         ("used", curve(found.points, "used")),
         ("shut", curve(found.points, "shut")),

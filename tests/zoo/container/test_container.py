@@ -249,7 +249,10 @@ def test_commands(command, tmp_path):
     box.write_bytes(box.read_bytes()[:-1])
     done = command("unpack", str(box), f"--output_file={tmp_path / 'other'}")
     assert done.returncode == 1 and done.stderr.count("\n") == 1
-    assert "damaged" in done.stderr
+    assert f"damaged: its checksum is wrong | where: {box} | to do: " in done.stderr
+    for name in ("pack", "unpack"):
+        assert "exactly one file is required" in command(name).stderr
+        assert "got: none" in command(name).stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
         [model.name, box.name, back.name]
     )

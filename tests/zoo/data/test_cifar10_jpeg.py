@@ -73,6 +73,16 @@ def test_other_archives_are_refused(tmp_path, names, why):
     assert not cifar10_jpeg.folder(tmp_path).exists()
 
 
+def test_without_an_archive_there_is_one_error(tmp_path):
+    with pytest.raises(ZooError) as found:
+        cifar10_jpeg.fetch(tmp_path, None, print)
+    assert str(found.value) == (
+        "--archive is required: CIFAR-10 (JPEG) has no public download | where: --archive | "
+        "expected: a tar of train/CLASS/NNNN.jpg and test/CLASS/NNNN.jpg | "
+        "got: CIFAR-10 (JPEG) is not on this machine | to do: give --archive=PATH"
+    )
+
+
 def test_not_an_archive(tmp_path):
     archive = tmp_path / "a.tar.xz"
     archive.write_bytes(b"no tar")

@@ -40,7 +40,7 @@ def test_a_prepared_set(made, name):
 
 def test_what_is_not_there_is_told_with_the_command(command, tmp_path):
     for name in tfds.SETS:
-        with pytest.raises(ZooError, match=rf"{name} is not on this machine.*scripts\.data"):
+        with pytest.raises(ZooError, match=rf"{name} is not on this machine.*zoo data --dataset="):
             data.load(name, 32, 10, str(tmp_path))
     assert not list(tmp_path.iterdir()), "nothing is fetched by loading"
     done = command("data", "--dataset=imagenet", f"--data_dir={tmp_path}")
@@ -52,7 +52,7 @@ def test_what_is_not_there_is_told_with_the_command(command, tmp_path):
 def test_a_set_that_breaks_later_names_the_picture(made):
     source = data.load("imagenette", 32, 10, str(made / "array_record")).train.images.source
     source._splits = [{}, {}]
-    with pytest.raises(ZooError, match=r"imagenette, image 7 .*scripts\.data"):
+    with pytest.raises(ZooError, match=r"imagenette, image 7 .*zoo data --dataset="):
         source.read(7)
 
 
@@ -74,5 +74,5 @@ def test_loading_without_tensorflow_datasets(monkeypatch, tmp_path):
 
 
 def test_a_set_without_random_access(made):
-    with pytest.raises(ZooError, match=r"cannot read.*array_record.*scripts\.data"):
+    with pytest.raises(ZooError, match=r"cannot read.*array_record.*zoo data --dataset="):
         data.load("cifar10", 32, 10, str(made / "tfrecord"))

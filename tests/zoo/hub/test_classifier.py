@@ -81,7 +81,10 @@ def test_arrays_and_files_of_any_size(model, tmp_path):
         (np.zeros(28, np.uint8), r"shape \(28,\)"),
         (np.zeros((0, 28), np.uint8), "at least one pixel"),
         ("nothing.png", "cannot read the image.*nothing.png"),
-        (ROOT / "README.md", "broken image"),
+        (
+            ROOT / "README.md",
+            r"broken image.*README\.md.*got: no image . to do: give a JPEG or PNG file$",
+        ),
     ],
 )
 def test_what_is_no_picture(model, image, said):
@@ -186,6 +189,8 @@ def test_the_command(command):
     assert done.returncode == 1
     assert re.search(r"ankle_boot.png:\n +\d+\.\d %  Ankle boot\n", done.stdout)
     assert re.fullmatch(r"error: broken image.*README\.md.*\n", done.stderr)
+    assert " | got: no image | to do: run zoo classify" in command("classify", NAME).stderr
+    assert " | got: no arguments | to do: run zoo classify" in command("classify").stderr
     done = command("classify", NAME, str(BOOT), "--json")
     assert json.loads(done.stdout)[str(BOOT)][0]["label"] == "Ankle boot"
 

@@ -307,6 +307,16 @@ def test_what_is_no_address_is_one_line(address, said):
         sources.source(address).read("index.json", 1000)
 
 
+def test_a_server_that_is_not_there_is_told_without_what_urllib3_adds():
+    with pytest.raises(ZooError) as found:
+        sources.source("http://127.0.0.1:1/").read("index.json", 1000)
+    assert str(found.value) == (
+        "no response | where: http://127.0.0.1:1/index.json"
+        " | got: Failed to establish a new connection: Connection refused"
+        " | to do: check the address, the network and the proxy"
+    )
+
+
 def test_another_part_than_asked_for_is_refused(tmp_path):
     def shifted(handler, path):
         if not is_model(path):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.report_samples import PHONE, artifact, scored, sha256, timed
+from tests.support.report_samples import PHONE, artifact, released, scored, sha256, timed
 from zoo.errors import ZooError
 from zoo.io.files import write_text
 from zoo.report.recommend import Budget, recommend
@@ -60,7 +60,7 @@ def test_the_front():
     ("budget", "front", "lost", "reason"),
     [
         (Budget(max_ms=2.5), ["quick", "twin"], "large", "9 ms, above --max_ms=2.5"),
-        (Budget(max_kb=500), ["small"], "quick", "720 kB, above --max_kb=500"),
+        (Budget(max_kb=500), ["small"], "quick", "720 kB with gzip, above --max_kb=500"),
         (
             Budget(min_top1=0.92),
             ["large", "worse"],
@@ -165,7 +165,10 @@ def test_the_command(command, tmp_path):
         append_record(tmp_path / "results.jsonl", scored(name, top1))
     done = command("recommend", f"--output={tmp_path}", "--fps=400", "--chip=snapdragon_865_gpu")
     assert done.returncode == 0, done.stderr
-    assert "  best: quick (litert, XNNPACK, 1 thread): 91.00 %, 2.000 ms, 0.720 MB" in done.stdout
+    assert (
+        "  best: quick (litert, XNNPACK, 1 thread): 91.00 %, 2.000 ms, 720.0 kB with gzip"
+        in done.stdout
+    )
     assert "small (litert, XNNPACK, 1 thread): 3 ms, above --max_ms=2.5" in done.stdout
     none = command("recommend", f"--output={tmp_path}", "--max_kb=0.01")
     assert (none.returncode, none.stderr) == (1, "")
@@ -173,6 +176,28 @@ def test_the_command(command, tmp_path):
     both = command("recommend", f"--output={tmp_path}", "--fps=30", "--max_ms=9")
     assert both.returncode == 1
     assert "to do: pass only one" in both.stderr
+
+
+def test_the_accuracy_of_a_downloaded_file_is_that_of_its_manifest(command, tmp_path):
+    manifest = artifact("a", released=released(0.9486))
+    found = recommend(build([timed("a", 1.0)], [manifest]), "", "", NONE)
+    assert (found.front[0].accuracy, found.front[0].images) == (0.9486, 10000)
+    write_text(tmp_path / "artifacts" / "a.json", manifest.model_dump_json())
+    append_record(tmp_path / "results.jsonl", timed("a", 1.0))
+    done = command("recommend", f"--output={tmp_path}")
+    assert "  best: a (litert, XNNPACK, 1 thread): 94.86 % (from the manifest), " in done.stdout
+
+
+def test_no_file_with_latency_and_accuracy_is_told(command, tmp_path):
+    append_record(tmp_path / "results.jsonl", timed("a", 1.0))
+    done = command("recommend", f"--output={tmp_path}")
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [
+        "On Test CPU, dataset unknown:",
+        "  no file has both a latency and a test accuracy; run zoo benchmark to measure them",
+        "Rejected:",
+        "  a (litert, XNNPACK, 1 thread): no test accuracy",
+    ]
 
 
 def test_the_roofline_is_that_of_the_file(command, tmp_path):

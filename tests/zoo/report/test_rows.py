@@ -9,7 +9,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.report_samples import PHONE, artifact, compared, scored, sha256, timed, trained
+from tests.support.report_samples import (
+    PHONE,
+    artifact,
+    compared,
+    released,
+    scored,
+    sha256,
+    timed,
+    trained,
+)
 from zoo.report import page, summary
 from zoo.report.charts.panels import latency_panels, size_panels
 from zoo.report.rows import build
@@ -213,6 +222,31 @@ def test_good_score_stands_before_a_failed_one():
     records = [scored("a", 0.91, configuration=plain), scored("a", None, minute=5)]
     assert texts(records, [artifact("a")], "Accuracy", "%, test") == ["91.00"]
     assert len(summary.failures(build(records, [artifact("a")]))) == 1
+
+
+def test_accuracy_of_a_released_file_is_that_of_its_manifest_until_it_is_measured():
+    manifest = artifact("a", released=released(0.9486))
+    sentence = "Accuracy from the manifest, not measured here: a."
+    for records in ([timed("a", 1.0)], [timed("a", 1.0), scored("a", None)]):
+        found = build(records, [manifest])
+        assert texts(records, [manifest], "Accuracy", "%, test") == ["94.86"]
+        assert "Accuracy: fashion_mnist: 10,000 test images." in notes(found)
+        assert sentence in notes(found)
+        assert sentence in page.render(found, [], {})
+        assert [point.y for point in latency_panels(found)[0].points] == [pytest.approx(94.86)]
+        assert len(summary.failures(found)) == len(records) - 1
+    measured = [scored("a", 0.91)]
+    assert texts(measured, [manifest], "Accuracy", "%, test") == ["91.00"]
+    assert sentence not in notes(build(measured, [manifest]))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"split": "validation"}, {"dataset": "digits"}, {"top1": 1.2}, {"images": 0}],
+)
+def test_no_other_accuracy_of_a_manifest_is_taken(changes):
+    manifest = artifact("a", released=released(**changes))
+    assert texts([timed("a", 1.0)], [manifest], "Accuracy", "%, test") == ["–"]
 
 
 def test_a_mean_is_not_called_a_median():

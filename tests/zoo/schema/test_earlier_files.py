@@ -32,6 +32,8 @@ def rows(text):
 
 
 def figures(text):
+    """The numbers in the text, with sizes in the former unit."""
+    text = re.sub(r"([\d.]+) kB", lambda size: f"{float(size[1]) / 1000:.3f} MB", text)
     return re.findall(r"\d+(?:\.\d+)?", text)
 
 

@@ -110,14 +110,14 @@ def test_the_chain_keeps_its_promises(digits):
         ("train", ["--epochs=0"], r"--epochs.*above 0"),
         ("train", ["--image_size=0"], r"--image_size.*above 0"),
         ("train", ["--name=../../etc"], r"--name"),
-        ("compress", ["--run=nothing", "--scheme=prune"], r"no such run.*scripts\.train"),
+        ("compress", ["--run=nothing", "--scheme=prune"], r"no such run.*zoo train"),
         ("compress", ["--scheme=prune"], r"--run is required"),
         ("compress", ["--run=x", "--scheme=prun"], r"unknown --scheme.*did you mean prune"),
         ("convert", ["--run=x", "--precision=int4"], r"no such run|unknown --precision"),
         ("benchmark", ["--artifact=nothing"], r"unknown artifact"),
         ("benchmark", ["--artifact=nothing.tflite"], r"the \.tflite file does not exist"),
         ("benchmark", ["--runtime=litrt"], r"unknown runtime.*did you mean litert"),
-        ("benchmark", ["--delegate=xnpack"], r"unknown delegate.*did you mean xnnpack"),
+        ("benchmark", ["--delegate=xnpack"], r"unknown phone delegate.*did you mean xnnpack"),
     ],
 )
 def test_bad_input_is_one_line(command, tmp_path, script, flags, message):

@@ -77,7 +77,7 @@ def size_panels(report: Report) -> list[Panel]:
         y = y_axis([point.y for point in (*plain, *packed)])
         where = dataset if several else ""
         panels.append(Panel("File on disk", where, "Size (kB)", plain, x, y))
-        panels.append(Panel("Download, with gzip", where, "Size with gzip (kB)", packed, x, y))
+        panels.append(Panel("With gzip", where, "Size with gzip (kB)", packed, x, y))
     return [panel for panel in panels if panel.points][:MOST_PANELS]
 
 

@@ -4,7 +4,7 @@ const data = JSON.parse(document.getElementById("choose-data").textContent);
 const at = id => document.getElementById("choose-" + (id === "data" ? "set" : id));
 const FEW = 100;  // table rows shown at first
 const COSTS = {
-  download: {label: "Download size, gzip (kB)", of: file => file.download && file.download / 1000},
+  download: {label: "Size with gzip (kB)", of: file => file.download && file.download / 1000},
   size: {label: "File size (kB)", of: file => file.size && file.size / 1000},
   latency: {label: "Latency (ms)", of: (file, run) => run && run.ms, timed: true},
   energy: {label: "Energy per inference (mJ)", of: (file, run) => run && run.mj, timed: true},
@@ -13,7 +13,7 @@ const COLUMNS = [
   {id: "name", label: "Model", of: row => row.name},
   {id: "precision", label: "Precision", of: row => row.precision},
   {id: "top1", label: "Accuracy", unit: "%, test", number: true, of: row => row.top1, show: accuracy},
-  {id: "download", label: "Download", unit: "kB, gzip", number: true, of: row => row.download && row.download / 1000},
+  {id: "download", label: "gzip", unit: "kB", number: true, of: row => row.download && row.download / 1000},
   {id: "size", label: "File", unit: "kB", number: true, of: row => row.size && row.size / 1000},
   {id: "latency", label: "Latency", unit: "ms", number: true, of: row => row.run && row.run.ms, show: latency},
   {id: "energy", label: "Energy", unit: "mJ", number: true, of: row => row.run && row.run.mj},
@@ -218,7 +218,7 @@ function details() {
   fact("Details", all);
   fact("SHA-256", element("code", file.sha256));
   fact("Test accuracy", file.top1 === undefined ? (file.failed ? "failed: " + file.failed : "no test accuracy") :
-    `${file.top1.toFixed(2)} %, 95 % confidence interval ${file.between[0].toFixed(2)} to ${file.between[1].toFixed(2)}, ${file.images.toLocaleString("en")} images of ${data.datasets[file.dataset]}`);
+    `${file.top1.toFixed(2)} %, 95 % confidence interval ${file.between[0].toFixed(2)} to ${file.between[1].toFixed(2)}, ${file.images.toLocaleString("en")} images of ${data.datasets[file.dataset]}${file.stated ? "; from the manifest, not measured here" : ""}`);
   if (file.size) fact("Size", `${file.size.toLocaleString("en")} bytes, ${(file.download || 0).toLocaleString("en")} with gzip`);
   if (file.macs) fact("MACs", file.macs.toLocaleString("en"));
   for (const run of file.cases) fact(`${data.delegates[run.delegate]}, ${data.setups[run.setup]}`, run.failed !== undefined ? "failed: " + run.failed :
