@@ -16,10 +16,9 @@ from pathlib import Path
 import pytest
 
 from android_bench.tools.binary import ADDRESS
+from tests.conftest import Run
 from tests.support.processes import HANG_S
 from tests.virtual_phone import AdbServer, PhoneProfile, Power, VirtualPhone, stand_in_binary
-from zoo.data import fashion_mnist
-from zoo.errors import ZooError
 from zoo.io import cache
 from zoo.io.files import sha256_of
 from zoo.schema.device import device_id
@@ -39,14 +38,13 @@ SHORTER = {
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(command: Run, tmp_path: Path) -> Path:
     """A folder with a cache that has the tool and the test images, as if downloaded."""
-    try:
-        images = fashion_mnist.fetch(cache.folder(), print)
-    except ZooError as error:
-        pytest.skip(f"Fashion-MNIST can't be had on this machine: {error}")
+    done = command("data", "--dataset=fashion_mnist")
+    if done.returncode:
+        pytest.skip(f"Fashion-MNIST is not available: {done.stderr}")
     (tmp_path / "cache").mkdir()
-    (tmp_path / "cache" / "fashion_mnist").symlink_to(images)
+    (tmp_path / "cache" / "fashion_mnist").symlink_to(cache.folder() / "fashion_mnist")
     tool = stand_in_binary(tmp_path / "cache", "android_aarch64_benchmark_model")
     origin = {
         "url": ADDRESS.format(platform="android_aarch64"),
