@@ -58,19 +58,20 @@ def _rebuilt(
 
 
 class UnknownNameError(ZooError):
-    """A name that is not in a closed list; the message has allowed names, the closest ones first.
+    """A name that is not in a closed list; the message has allowed names.
 
     Args:
         kind: What the name stands for, for example "model".
         name: The unknown name.
-        allowed: All valid names.
+        allowed: All valid names. Of many, the closest ones are shown first.
     """
 
     def __init__(self, kind: str, name: str, allowed: Iterable[str]):
         allowed = sorted(allowed)
         matches = difflib.get_close_matches(name, allowed, n=3, cutoff=0.5)
-        allowed = list(dict.fromkeys([*matches, *allowed]))
         more = len(allowed) - _MOST_NAMES
+        if more > 0:
+            allowed = list(dict.fromkeys([*matches, *allowed]))
         super().__init__(
             f"unknown {kind} {name!r}",
             expected=f"one of {', '.join(allowed[:_MOST_NAMES])}"

@@ -261,7 +261,7 @@ def test_training_goes_on_from_a_published_checkpoint(command, release, tmp_path
     assert f"starting from {name}.safetensors" in done.stdout
     accuracy = float(re.search(r"validation accuracy ([\d.]+) %", done.stdout).group(1))
     assert accuracy > 85  # a fresh network knows a tenth
-    other = "--name=other", "--init_from=nothing"
+    other = "--name=other", f"--init_from={name[:-1]}"
     done = command("train", *flags, *other, MODEL_ZOO_CACHE=str(tmp_path))
     assert done.returncode == 1 and name in done.stderr
 
