@@ -95,7 +95,9 @@ class Released(Strict):
     license_data: str
 
     _former = former_names(
-        licence_code="license_code", licence_weights="license_weights", licence_data="license_data"
+        licence_code="license_code",  # codespell:ignore licence
+        licence_weights="license_weights",  # codespell:ignore licence
+        licence_data="license_data",  # codespell:ignore licence
     )
 
 
