@@ -241,7 +241,7 @@ def test_train_convert_and_score_a_folder(command, folder, tmp_path_factory):
         score.load_split()
     renamed = command("convert", "--run=own", "--precision=float32", output)
     assert renamed.returncode == 1 and renamed.stderr.count("\n") == 1
-    assert re.search(r"another labels,.*digest.*expected: labels=\('cat'", renamed.stderr)
+    assert re.search(r"different labels,.*digest.*expected: labels=\('cat'", renamed.stderr)
     # What only continues from the weights needs no pictures.
     assert transfer.from_run(before, run_folder).preprocessing.mean == (before.trained_on.mean,) * 3
 
