@@ -247,12 +247,12 @@ class Replay:
         groups = x.shape[-1] // kernel.shape[-1]
         # One group at a time: TensorFlow has no gradient for grouped convolutions on the CPU.
         parts = [
-            tf.nn.conv2d(
+            _convolution(
                 part,
                 tf.transpose(group_kernel, (1, 2, 3, 0)),
                 (o["stride_h"], o["stride_w"]),
                 _padding(op),
-                dilations=(o["dilation_h"], o["dilation_w"]),
+                (o["dilation_h"], o["dilation_w"]),
             )
             for part, group_kernel in zip(
                 tf.split(x, groups, -1), tf.split(kernel, groups), strict=True
@@ -353,3 +353,28 @@ def _window(op: Operator) -> tuple[tuple[int, int], tuple[int, int], str]:
     o = op.options
     size = int(o["filter_h"]), int(o["filter_w"])
     return size, (int(o["stride_h"]), int(o["stride_w"])), _padding(op)
+
+
+def _convolution(
+    x: tf.Tensor,
+    kernel: tf.Tensor,
+    strides: tuple[int, int],
+    padding: str,
+    dilations: tuple[int, int],
+) -> tf.Tensor:
+    """Returns the convolution of x (n, h, w, c) with a kernel (h, w, c, filters).
+
+    Without oneDNN, which TensorFlow uses only on some processors, a dilated convolution has no
+    gradient; an ordinary one over every other pixel does.
+    """
+    if dilations == (1, 1):
+        return tf.nn.conv2d(x, kernel, strides, padding)
+    if strides != (1, 1):
+        return tf.nn.conv2d(x, kernel, strides, padding, dilations=dilations)
+    return tf.nn.with_space_to_batch(
+        x,
+        dilations,
+        padding,
+        lambda parts, _, padding: tf.nn.conv2d(parts, kernel, strides, padding),
+        filter_shape=tf.shape(kernel)[:2],
+    )
