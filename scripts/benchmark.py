@@ -29,128 +29,31 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from scripts.common import cli, help
-from zoo import runtime
+from scripts.common import benchmark_flags, cli
 from zoo.errors import ZooError
 from zoo.io.provenance import Provenance
 
 if TYPE_CHECKING:
     from android_bench.adb.client import Attached
-    from android_bench.outputs.reference import OutputImages
-    from android_bench.power.metered import Metering
     from android_bench.session.options import RunOptions
     from android_bench.tasks.cases import Case, RequestedFile
     from android_bench.tasks.recorder import Recorder
     from android_bench.tasks.schedule import Task
 
 FLAGS = flags.FLAGS
+benchmark_flags.define()
 cli.define_output()
-_PHONE_DELEGATES = ("xnnpack", "none", "gpu")
-_LITERT_DELEGATES = ("xnnpack", "gpu")
-flags.DEFINE_list(
-    "artifact", [], "artifact names or .tflite paths (default: every artifact in OUTPUT/artifacts)"
-)
-cli.former_flag("models", "artifact")
-flags.DEFINE_list(
-    "device",
-    ["host"],
-    "host (this computer), serials of phones, or all: this computer and every phone adb lists",
-)
-flags.DEFINE_list("runtime", ["litert"], f"on this computer: {', '.join(runtime.RUNTIMES)}")
-flags.DEFINE_list(
-    "delegate",
-    [],
-    "xnnpack and none (or cpu, the same); on phones also gpu, nnapi and "
-    "external:LIBRARY?NAME:VALUE (default: xnnpack and none, on phones also gpu)",
-)
-flags.DEFINE_list("threads", ["1"], "numbers of CPU threads; each one is measured")
-flags.DEFINE_list(
-    "cores", [""], "on phones: big, little, prime, or masks such as f0 (default: any core)"
-)
-flags.DEFINE_integer("num_runs", 50, "minimum number of inferences per process", lower_bound=1)
-flags.DEFINE_float(
-    "min_secs", 0.5, "minimum duration of the measurement per process, in seconds", lower_bound=0
-)
-flags.DEFINE_integer("processes", 3, "processes per case; results are medians over them", 1)
-flags.DEFINE_bool("energy", False, "also measure energy, in the first process of each case")
-# At least a window of 30 s; the tool's last second is not part of it.
-flags.DEFINE_float(
-    "energy_secs", 60, "duration of the energy measurement, in seconds", lower_bound=32
-)
-flags.DEFINE_float(
-    "idle_secs", 20, "duration of the idle periods before and after it, in seconds", lower_bound=5
-)
-flags.DEFINE_bool("op_profile", False, "profile the time per operator instead of the latency")
-flags.DEFINE_bool(
-    "verify_outputs", False, "on phones: also compare the outputs with those of this computer"
-)
-flags.DEFINE_integer("verify_images", 8, "number of images for --verify_outputs", lower_bound=1)
-flags.DEFINE_string(
-    "images", None, "images for files without a manifest: a .tar or a folder of JPEGs"
-)
-flags.DEFINE_float(
-    "sustained_minutes",
-    0,
-    "duration of a sustained run, which records latency over time, in minutes; 0 for none",
-    0,
-)
-flags.DEFINE_bool("fixed_performance", False, "turn on Android's fixed performance mode")
-flags.DEFINE_float("start_c", 38, "highest battery temperature at which a process starts, in °C")
-flags.DEFINE_float(
-    "cool_down_secs", 300, "longest wait for the battery to cool to --start_c, in seconds", 0
-)
-flags.DEFINE_bool("accuracy", True, "on this computer: score artifacts on their test split")
-flags.DEFINE_string("session", "", "any name; a new one measures everything again")
-flags.DEFINE_integer("seed", 1, "seed of the random order and of the images of --verify_outputs")
-flags.DEFINE_bool("plan", False, "only print what would be measured and how long it would take")
-flags.DEFINE_bool("dry_run", False, "only print the commands that would run on the phone")
-flags.DEFINE_float(
-    "recovery_secs", 60, "longest wait for a disconnected phone, in seconds", lower_bound=0
-)
-flags.DEFINE_enum(
-    "tool",
-    "tflite",
-    ["tflite", "litert"],
-    "benchmark_model to download: TensorFlow Lite's or LiteRT's",
-)
-flags.DEFINE_string(
-    "benchmark_binary", None, "path of your own benchmark_model (default: download)"
-)
-flags.DEFINE_string("adb", None, "path of adb (default: adb on PATH, else the one in adbutils)")
-help.group(
-    "What is measured", "artifact", "device", "runtime", "delegate", "threads", "cores", "accuracy"
-)
-help.group("How long", "num_runs", "min_secs", "processes")
-help.group("Energy", "energy", "energy_secs", "idle_secs")
-help.group(
-    "Phones", "op_profile", "sustained_minutes", "fixed_performance", "start_c",
-    "cool_down_secs", "recovery_secs", "tool", "benchmark_binary", "adb",
-)  # fmt: skip
-help.group("Outputs", "verify_outputs", "verify_images", "images")
 
 
 def main(_: list[str]) -> int:
     """Measures all cases; returns 1 if one failed."""
-    if FLAGS.op_profile and FLAGS.sustained_minutes:
-        raise ZooError(
-            "--op_profile and --sustained_minutes can't be combined", remedy="pass only one of them"
-        )
-    requested = _delegates(())
-    for name in FLAGS.runtime:
-        runtime.version(name)
+    benchmark_flags.check()
     from android_bench.tasks.cases import candidates
 
     files = candidates(FLAGS.artifact, cli.output() / "artifacts")
     phones = _phones()
-    absent = [name for name in requested if name not in runtime.DELEGATES]
-    if absent and not phones:
-        raise ZooError(
-            "only phones have this delegate",
-            where="--delegate",
-            expected=", ".join(runtime.DELEGATES),
-            got=", ".join(absent),
-            remedy="pass one of those, or a phone with --device=SERIAL",
-        )
+    if not phones:
+        benchmark_flags.check_without_phones()
     failed = 0
     if {"host", "all"} & set(FLAGS.device):
         failed += _on_host(files)
@@ -181,41 +84,17 @@ def _phones() -> list[Attached]:
         return []
 
 
-def _threads() -> list[int]:
-    numbers = [int(text) if text.isdecimal() else 0 for text in FLAGS.threads]
-    if not numbers or not all(1 <= number <= 256 for number in numbers):
-        raise ZooError(
-            "invalid number of threads",
-            where="--threads",
-            expected="numbers from 1 to 256, separated by commas",
-            got=",".join(FLAGS.threads),
-        )
-    return numbers
-
-
-def _delegates(default: tuple[str, ...]) -> list[str]:
-    from android_bench.tools.delegates import parse_delegate
-
-    return list(dict.fromkeys(str(parse_delegate(name)) for name in FLAGS.delegate or default))
-
-
-def _metering() -> Metering | None:
-    from android_bench.power.metered import Metering
-
-    return Metering(FLAGS.energy_secs, FLAGS.idle_secs) if FLAGS.energy else None
-
-
 def _on_host(files: list[RequestedFile]) -> int:
     from concurrent.futures import ThreadPoolExecutor
 
     from android_bench.host import bench
 
     provenance = Provenance.here()
-    delegates = _delegates(tuple(runtime.DELEGATES))
-    configurations = [(r, d, t) for r in FLAGS.runtime for d in delegates for t in _threads()]
+    delegates, threads = benchmark_flags.host_delegates(), benchmark_flags.threads()
+    configurations = [(r, d, t) for r in FLAGS.runtime for d in delegates for t in threads]
     cases = [f.case(r, d, t) for f in files for r, d, t in configurations]
     timing = bench.HostTiming(FLAGS.num_runs, FLAGS.min_secs, 0.2)
-    metering = _metering()
+    metering = benchmark_flags.metering()
     settings = asdict(timing) | ({"metering": asdict(metering)} if metering else {})
     tasks = _tasks(cases, bench.device().name, settings)
     recorder = _recorder()
@@ -251,11 +130,11 @@ def _on_phone(files: list[RequestedFile], phone: Attached) -> int:
     from android_bench.session import session
     from android_bench.tools import binary
 
-    delegates = _delegates(_PHONE_DELEGATES if FLAGS.tool == "tflite" else _LITERT_DELEGATES)
-    configurations = [(d, t, c) for d in delegates for t in _threads() for c in FLAGS.cores]
+    delegates, threads = benchmark_flags.phone_delegates(), benchmark_flags.threads()
+    configurations = [(d, t, c) for d in delegates for t in threads for c in FLAGS.cores]
     cases = [f.case("benchmark_model", d, t, c) for f in files for d, t, c in configurations]
     custom = Path(FLAGS.benchmark_binary) if FLAGS.benchmark_binary else None
-    options = _options()
+    options = benchmark_flags.run_options()
     settings = {**asdict(options), "tool": FLAGS.benchmark_binary or FLAGS.tool}
     identity = _identity(phone)
     tasks = _tasks(cases, identity, settings)
@@ -267,7 +146,7 @@ def _on_phone(files: list[RequestedFile], phone: Attached) -> int:
         compared, references = [], None
         if FLAGS.verify_outputs:
             compared = recorder.uncompared(cases, identity)
-            references = stack.enter_context(References(_output_images()))
+            references = stack.enter_context(References(benchmark_flags.output_images()))
         rows = session.measure_on_phone(
             Adb(FLAGS.adb),
             phone.serial,
@@ -292,31 +171,6 @@ def _identity(phone: Attached) -> str:
         return Phone(Adb(FLAGS.adb), phone.serial).identify()
     except ZooError:
         return device_id(phone.serial)
-
-
-def _output_images() -> OutputImages:
-    from android_bench.outputs.reference import OutputImages
-
-    images = Path(FLAGS.images) if FLAGS.images else None
-    return OutputImages(FLAGS.verify_images, FLAGS.seed, images)
-
-
-def _options() -> RunOptions:
-    from android_bench.session.options import RunOptions
-    from android_bench.session.sustained import Sustaining
-
-    return RunOptions(
-        num_runs=FLAGS.num_runs,
-        min_secs=FLAGS.min_secs,
-        tolerance_s=min(20.0, FLAGS.recovery_secs),
-        recovery_s=FLAGS.recovery_secs,
-        metering=_metering(),
-        profiling=FLAGS.op_profile,
-        sustaining=Sustaining(FLAGS.sustained_minutes) if FLAGS.sustained_minutes else None,
-        fixed_performance=FLAGS.fixed_performance,
-        start_c=FLAGS.start_c,
-        cool_down_s=FLAGS.cool_down_secs,
-    )
 
 
 def _on_several(phones: list[Attached]) -> int:

@@ -13,7 +13,7 @@ from absl import flags
 FLAGS = flags.FLAGS
 _INDENT = " " * 6
 _MOST_COLUMNS = 100
-_SHARED = "scripts.common."  # modules that define flags for several commands
+_SHARED = "scripts.common."  # modules that define flags of commands
 _titles: dict[str, str] = {}  # name of a flag → title of its group
 _first: list[str] = []  # titles of the groups before "Flags"
 _hidden: set[str] = set()

@@ -194,3 +194,10 @@ def left_on(phone: VirtualPhone, but: Collection[str] = ()) -> list[str]:
         if not running or time.monotonic() > end_s:
             return files + running
         time.sleep(0.02)
+
+
+def only_reason(row: Measurement) -> str:
+    """Returns the reason of an invalid row, which has just one."""
+    assert not row.valid and row.latency is None
+    assert len(row.reasons) == 1
+    return row.reasons[0]

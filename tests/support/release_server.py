@@ -15,6 +15,7 @@ from zoo.hub.source import SourceError
 from zoo.schema.release import Entry, Index, ReleaseFile
 
 CONTENT = os.urandom(300_000)  # never executed, so any bytes will do
+OTHER = os.urandom(len(CONTENT))
 NAME = "net-fashion_mnist-int8"
 
 
@@ -169,3 +170,15 @@ def nothing_there(folder):
         for path in folder.rglob("*")
         if path.is_file() and ".partial" not in path.relative_to(folder).parts
     ]
+
+
+def answering(content, first=0, **headers):
+    """Returns a `misbehave` for `serving` that answers requests for models with other bytes."""
+
+    def misbehave(handler, path):
+        if not is_model(path):
+            return False
+        handler.answer(content, first, len(CONTENT), **headers)
+        return True
+
+    return misbehave
