@@ -129,9 +129,9 @@ def _make_digits(command: Run, output: Path) -> None:
     shared = f"--output={output}"
     run = "squeezenet_v1_1-digits"
     for name, *flags in (
-        ("train", "--recipe=digits_quick", "--image_size=16", "--epochs=5"),
-        ("compress", f"--run={run}", "--scheme=prune"),
-        ("compress", f"--run={run}-pruned", "--scheme=qat"),
+        ("train", "--recipe=digits_quick", "--image_size=16", "--epochs=3"),
+        ("compress", f"--run={run}", "--scheme=prune", "--prune_epochs=1"),
+        ("compress", f"--run={run}-pruned", "--scheme=qat", "--qat_epochs=1"),
         ("convert", f"--run={run}-pruned"),
         ("convert", f"--run={run}-pruned-qat"),
     ):

@@ -161,7 +161,7 @@ def lowered(family):
     return network, network.get_weights()
 
 
-@pytest.mark.parametrize("scheme", ["pcqat", "pqat", "cqat", "qat"])
+@pytest.mark.parametrize("scheme", some(["pcqat", "pqat", "cqat", "qat"], "pcqat"))
 @pytest.mark.parametrize("family", some(small_networks.SMALL, "mobilenet_v2_cse"))
 def test_every_family_keeps_in_the_flatbuffer_what_was_compressed(family, scheme, litert, tmp_path):
     network, start = lowered(family)

@@ -25,11 +25,10 @@ STRUCTURES = [
     if not re.search(r"^(shiftres|as)net.*_e[169]$|resnet(56|110)|_w50|_w68|shiftnet_b", name)
 ]
 
-# One of each family, and those cheap to build.
+# One of each kind of layer; `test_counts` builds more of them.
 ONE_OF_EACH = {
-    "squeezenet_v1_0_complex_bypass", "alexnet", "shiftresnet20_e3", "sslresnet20_e3", "shiftnet_a",
-    "asnet16_e3", "mobilenet_v2_cse_mix", "se_resnet20", "shufflenet_v2", "efficientnet_lite0",
-    "mobilenet_v3_small",
+    "squeezenet_v1_0_complex_bypass", "alexnet", "shiftresnet20_e3", "sslresnet20_e3", "asnet16_e3",
+    "mobilenet_v2_cse_mix",
 }  # fmt: skip
 SIZES = some(STRUCTURES, *ONE_OF_EACH)
 ANY = some(["every_layer", *small_networks.SMALL], "every_layer")

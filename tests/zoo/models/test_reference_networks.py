@@ -138,7 +138,7 @@ def randomize(model):
     model.set_weights(weights)
 
 
-@pytest.mark.parametrize("network", some(REBUILT, "mobilenet_v1", "mobilenet_v3_small"))
+@pytest.mark.parametrize("network", some(REBUILT, "mobilenet_v1"))
 def test_rebuilt_equals_the_original(network):
     shape = (96, 128, 3)
     origin = applications._ORIGINS[network]

@@ -368,7 +368,7 @@ MEETING = st.builds(
 )
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 @given(st.lists(RECORDS, max_size=8), st.lists(MEETING, max_size=3), st.booleans())
 def test_any_valid_lines_make_a_report(records, meeting, listed):
     records = [*records, *meeting, scored("a", 0.9, dataset="test")]

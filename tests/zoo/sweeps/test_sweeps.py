@@ -93,6 +93,7 @@ def test_killed_trainings_and_a_killed_sweep_go_on(tmp_path):
     assert not (tmp_path / "explore" / "stub" / "tune").exists()
 
 
+@pytest.mark.slow
 def test_a_killed_search_goes_on_and_draws_no_point_twice(tmp_path):
     words = (
         "tests.support.sweep_stub", "sweep", f"--output={tmp_path}",

@@ -13,7 +13,7 @@ from zoo.training.schedule import TrainingPlan, batches
 
 
 @pytest.fixture(scope="module")
-def digits():
+def dataset():
     return data.load("digits", 16, 200)
 
 
@@ -107,23 +107,23 @@ def collected(dataset, first, end, worker=0, workers=1, schedule=SCHEDULE):
     return [(x.numpy(), y.numpy()) for x, y in found]
 
 
-def test_a_step_is_the_same_wherever_one_begins(digits):
-    whole, part = collected(digits, 0, 6), collected(digits, 4, 6)
+def test_a_step_is_the_same_wherever_one_begins(dataset):
+    whole, part = collected(dataset, 0, 6), collected(dataset, 4, 6)
     for (x, y), (again, labels) in zip(whole[4:], part, strict=True):
         np.testing.assert_array_equal(x, again)
         np.testing.assert_array_equal(y, labels)
     assert any((whole[0][0] != whole[1][0]).ravel())
 
 
-def test_an_epoch_has_every_image_once_and_workers_share_it(digits):
+def test_an_epoch_has_every_image_once_and_workers_share_it(dataset):
     plain = TrainingPlan(epochs=1, batch_size=40, learning_rate=0.1)
-    steps = plain.steps_per_epoch(len(digits.train))
+    steps = plain.steps_per_epoch(len(dataset.train))
     assert steps == 30
-    own = sorted(digits.normalize(image).tobytes() for image in digits.train.images)
+    own = sorted(dataset.normalize(image).tobytes() for image in dataset.train.images)
     for workers in (1, 2, 4):
         seen = []
         for worker in range(workers):
-            for x, _ in collected(digits, 0, steps, worker, workers, plain):
+            for x, _ in collected(dataset, 0, steps, worker, workers, plain):
                 assert len(x) == 40 // workers
                 seen += [image.tobytes() for image in x]
         assert sorted(seen) == own
