@@ -96,7 +96,7 @@ def _on_host(files: list[RequestedFile]) -> int:
     timing = bench.HostTiming(FLAGS.num_runs, FLAGS.min_secs, 0.2)
     metering = benchmark_flags.metering()
     settings = asdict(timing) | ({"metering": asdict(metering)} if metering else {})
-    tasks = _tasks(cases, bench.device().name, settings)
+    tasks = _tasks(cases, bench.device().name, settings) if FLAGS.latency else []
     recorder = _recorder()
     if FLAGS.plan or FLAGS.dry_run:
         process_s = 1.5 + timing.warmup_secs + timing.min_secs

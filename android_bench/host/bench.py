@@ -20,6 +20,7 @@ from android_bench.tasks.cases import Case
 from android_bench.tasks.schedule import Eta, Task
 from zoo import runtime
 from zoo.errors import ZooError, one_line
+from zoo.io.cpu import cpu_name
 from zoo.io.log import Log
 from zoo.io.provenance import Provenance
 from zoo.runtime.child import Child
@@ -57,7 +58,7 @@ def device() -> Device:
     return Device(
         kind="host",
         id="host",
-        name=_cpu_name(),
+        name=cpu_name(),
         details={"system": platform.platform(), "machine": platform.machine()},
     )
 
@@ -119,13 +120,15 @@ def measure(
 def score(case: Case, artifact: Artifact, provenance: Provenance) -> Accuracy:
     """Scores a case on the whole test split of its dataset; a failure becomes an invalid row."""
     top1: float | None = None
+    correct: str | None = None
     images, placement = 0, None
     reasons: tuple[str, ...] = ()
     try:
         split = test_split(artifact)
         request = _request(case, HostTiming()).model_copy(update={"score": split})
         answer = _ask(case, request, ScoreAnswer)
-        top1, images, placement = answer.top1, answer.images, answer.placement
+        top1, images, correct = answer.top1, answer.images, answer.correct
+        placement = answer.placement
     except ZooError as error:
         reasons = (str(error),)
     return Accuracy(
@@ -137,6 +140,7 @@ def score(case: Case, artifact: Artifact, provenance: Provenance) -> Accuracy:
         split="test",
         images=images,
         top1=top1,
+        correct=correct,
         device=device(),
         configuration=_with_version(case.configuration),
         placement=placement,
@@ -222,13 +226,3 @@ def _with_version(configuration: Configuration) -> Configuration:
     except ZooError:
         version = "not installed"
     return configuration.model_copy(update={"runtime_version": version})
-
-
-def _cpu_name() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()

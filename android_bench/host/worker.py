@@ -20,8 +20,10 @@ from zoo.data.split import Split
 from zoo.errors import ZooError
 from zoo.io.files import MAX_MODEL_BYTES, read_bytes
 from zoo.runtime.child import serve
+from zoo.schema import correct
 from zoo.schema.artifact import PixelMean, PixelStd, TensorInfo
 from zoo.schema.base import Strict
+from zoo.schema.correct import CorrectBits
 from zoo.schema.measurement import Latency, Placement
 
 
@@ -119,11 +121,13 @@ class ScoreAnswer(Strict):
         placement: Which part of the graph the delegate ran.
         top1: Top-1 accuracy, 0 to 1.
         images: Number of images.
+        correct: Which images were classified correctly, see `zoo.schema.correct`.
     """
 
     placement: Placement
     top1: float
     images: int
+    correct: CorrectBits
 
 
 def answer(request: TimingRequest) -> TimingAnswer | ScoreAnswer:
@@ -144,8 +148,13 @@ def answer(request: TimingRequest) -> TimingAnswer | ScoreAnswer:
     init_us = (time.perf_counter_ns() - began) / 1e3
     placement = net.placement()
     if request.score is not None:
-        top1, images = score(net, request.score)
-        return ScoreAnswer(placement=placement, top1=top1, images=images)
+        right = score(net, request.score)
+        return ScoreAnswer(
+            placement=placement,
+            top1=float(right.mean()),
+            images=len(right),
+            correct=correct.encode(right),
+        )
     latency, inferences = measure(net, request, init_us, before_kb)
     return TimingAnswer(placement=placement, latency=latency, inferences=inferences)
 
@@ -195,13 +204,17 @@ def measure(
     return latency, (began_s, ended_s)
 
 
-def score(net: runtime.Net, request: ScoreRequest) -> tuple[float, int]:
-    """Returns (top-1 accuracy, number of images) over the whole test split, with batch size 1."""
+def score(net: runtime.Net, request: ScoreRequest) -> np.ndarray:
+    """Returns which images of the whole test split are classified correctly, bool (n,).
+
+    The batch size is 1.
+    """
     split = request.load_split()
-    right = 0
-    for image, label in zip(split.images, split.labels, strict=True):
-        right += int(np.argmax(net.run(data.normalize(image, request.mean, request.std)))) == label
-    return right / len(split), len(split)
+    right = np.zeros(len(split), bool)
+    for i, (image, label) in enumerate(zip(split.images, split.labels, strict=True)):
+        output = net.run(data.normalize(image, request.mean, request.std))
+        right[i] = np.argmax(output) == label
+    return right
 
 
 def _invoke_us(net: runtime.Net) -> float:

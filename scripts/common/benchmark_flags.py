@@ -85,6 +85,7 @@ def define() -> None:
     flags.DEFINE_float(
         "cool_down_secs", 300, "longest wait for the battery to cool to --start_c, in seconds", 0
     )
+    flags.DEFINE_bool("latency", True, "on this computer: time the files")
     flags.DEFINE_bool("accuracy", True, "on this computer: score artifacts on their test split")
     flags.DEFINE_string("session", "", "any name; a new one measures everything again")
     flags.DEFINE_integer(
@@ -107,6 +108,7 @@ def define() -> None:
     flags.DEFINE_string("adb", None, "path of adb (default: adb on PATH, else the one in adbutils)")
     help.group(
         "What is measured", "artifact", "device", "runtime", "delegate", "threads", "cores",
+        "latency",
         "accuracy",
     )  # fmt: skip
     help.group("How long", "num_runs", "min_secs", "processes")
@@ -127,6 +129,13 @@ def check() -> None:
     if FLAGS.op_profile and FLAGS.sustained_minutes:
         raise ZooError(
             "--op_profile and --sustained_minutes can't be combined", remedy="pass only one of them"
+        )
+    if not FLAGS.latency and set(FLAGS.device) != {"host"}:
+        raise ZooError(
+            "only this computer scores files without timing them",
+            where="--nolatency",
+            expected="--device=host",
+            got=f"--device={','.join(FLAGS.device)}",
         )
     _delegates(())
     for name in FLAGS.runtime:

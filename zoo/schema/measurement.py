@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from zoo.schema.base import Sha256, Strict, former_names
+from zoo.schema.correct import CorrectBits
 
 _RESAMPLES = 2000
 
@@ -183,7 +184,11 @@ class ConvertRecord(Record):
 
 
 class Accuracy(Record):
-    """Accuracy of a `.tflite` in a TFLite runtime, on a whole split of a dataset."""
+    """Accuracy of a `.tflite` in a TFLite runtime, on a whole split of a dataset.
+
+    `correct` tells which images were classified correctly, in the order of the split, see
+    `zoo.schema.correct`; it allows paired comparisons. None in lines of earlier versions.
+    """
 
     kind: Literal["accuracy"] = "accuracy"
     precision: str
@@ -191,6 +196,7 @@ class Accuracy(Record):
     split: str
     images: int
     top1: float | None
+    correct: CorrectBits | None = None
     device: Device
     configuration: Configuration
     placement: Placement | None = None

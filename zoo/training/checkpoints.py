@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,11 +10,11 @@ import tensorflow as tf
 import tf_keras
 
 from zoo import runs
-from zoo.errors import ZooError, one_line
-from zoo.io.files import read_bytes, write_text
+from zoo.errors import ZooError
+from zoo.io.files import write_text
+from zoo.schema import epoch_log
+from zoo.schema.epoch_log import EpochRow
 from zoo.training.tensorboard import TensorBoardLog
-
-EpochRow = dict[str, float]
 
 
 class CheckpointWriter:
@@ -71,7 +69,7 @@ class CheckpointWriter:
         with self._writing():
             if self.best is row:
                 runs.save_weights(model, self._write_folder / "best.h5")
-            write_text(self._write_folder / "epochs.csv", _to_csv(self.rows))
+            write_text(self._write_folder / "epochs.csv", epoch_log.to_csv(self.rows))
             self._board.write(int(row["epoch"]), row, rate)
 
     def finish(self, epoch: int) -> None:
@@ -116,29 +114,14 @@ class CheckpointWriter:
                 remedy=remedy,
             ) from error
         path = self._folder / "epochs.csv"
-        content = read_bytes(path, "the epoch log", 2**20, remedy)
-        try:
-            text = io.StringIO(content.decode())
-            # A run killed between writing the log and the checkpoint leaves one extra row.
-            rows = [_row(row) for row in csv.DictReader(text)][: self.done]
-            if [row["epoch"] for row in rows] != list(range(1, self.done + 1)):
-                raise ValueError(f"expected one row for each of the {self.done} epochs")
-        except (ValueError, KeyError, TypeError, OverflowError, csv.Error) as error:
+        # A run killed between writing the log and the checkpoint leaves one extra row.
+        rows = epoch_log.read(path, remedy)[: self.done]
+        if len(rows) < self.done:
             raise ZooError(
-                "the epoch log is damaged", where=path, got=one_line(error), remedy=remedy
-            ) from error
+                "the epoch log is damaged",
+                where=path,
+                expected=f"one row for each of the {self.done} epochs",
+                got=f"{len(rows)} rows",
+                remedy=remedy,
+            )
         return rows
-
-
-def _row(fields: dict[str, str]) -> EpochRow:
-    """Parses a row of the log. Integers stay integers, so rewriting the log does not change it."""
-    row: EpochRow = {name: float(value) for name, value in fields.items()}
-    return {**row, **{name: int(row[name]) for name in ("epoch", "eligible")}}
-
-
-def _to_csv(rows: list[EpochRow]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]))
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()

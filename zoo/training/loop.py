@@ -23,9 +23,10 @@ from zoo.data.dataset import Dataset
 from zoo.data.split import Split
 from zoo.errors import ZooError
 from zoo.io.log import Log
+from zoo.schema.epoch_log import EpochRow
 from zoo.training import optimizer, shift_callbacks
 from zoo.training.bfloat16 import bfloat16
-from zoo.training.checkpoints import CheckpointWriter, EpochRow
+from zoo.training.checkpoints import CheckpointWriter
 from zoo.training.distillation import Distiller
 from zoo.training.distributed import ALONE, Distribution
 from zoo.training.schedule import TrainingPlan, batches
@@ -161,7 +162,7 @@ class _Loop:
         loss_guard = LossGuard(self._log, per_epoch, schedule.epochs)
         run_start = time.monotonic()
         for number in range(done + 1, schedule.epochs + 1):
-            epoch_start = time.monotonic()
+            epoch_start, cpu_start = time.monotonic(), time.process_time()
             history = self._student.fit(
                 self._distribution.data(schedule.batch_size, partial(self._batches, number)),
                 initial_epoch=number - 1,
@@ -183,6 +184,7 @@ class _Loop:
                     "loss": round(float(history.history["loss"][-1]), 5),
                     **self._validate(),
                     "seconds": round(time.monotonic() - epoch_start, 1),
+                    "cpu_seconds": round(time.process_time() - cpu_start, 1),
                     "eligible": int(eligible(number)),
                 }
                 self._checkpoints.log(

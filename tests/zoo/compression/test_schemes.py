@@ -191,7 +191,10 @@ def test_projection_is_that_of_the_centroids_gradient():
 
 @pytest.mark.parametrize(
     ("scheme", "recipe"),
-    [(cluster, {"cluster_count": 6}), (prune, {"prune_pattern": "1x4"})],
+    [
+        pytest.param(cluster, {"cluster_count": 6}, marks=pytest.mark.slow),
+        (prune, {"prune_pattern": "1x4"}),
+    ],
 )
 def test_a_broken_run_goes_on_and_ends_with_the_same_weights(tmp_path, scheme, recipe):
     class Killed(Exception):
@@ -222,7 +225,7 @@ def _figures(folder):
         for event in tf.compat.v1.train.summary_iterator(str(path)):
             for value in event.summary.value:
                 assert value.metadata.plugin_data.plugin_name == "scalars"
-                if value.tag != "seconds":
+                if value.tag not in ("seconds", "cpu_seconds"):
                     found[value.tag, event.step] = float(tf.make_ndarray(value.tensor))
     return found
 
