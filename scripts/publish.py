@@ -9,6 +9,9 @@ its manifest does not match the file, a scale is implausible, XNNPACK does not t
 or its test accuracy (measure it with `zoo benchmark`) is too far below that of float32. The others
 are still published, and the exit code is 1.
 
+Each trained run also gets a training record, runs/NAME.json: its epochs, and which test images its
+files classify correctly. --history_only publishes nothing else of the runs.
+
 A release is a folder of plain files for any web server, hub or GitHub release. It also serves as an
 --output folder of `zoo report` and `zoo benchmark`. Publishing a run again replaces its files, or
 with --precision only those precisions and files made from other weights; if nothing changed, the
@@ -23,7 +26,7 @@ from pathlib import Path
 
 from absl import flags
 
-from converters.release import build
+from converters.release import build, histories
 from converters.release.build import FileMeasurements
 from converters.release.measured import measured_in
 from converters.release.page_inputs import extras
@@ -36,7 +39,7 @@ from zoo.hub import local
 from zoo.io.files import write_bytes, write_text
 from zoo.io.tf_import import import_tensorflow
 from zoo.report import build as report
-from zoo.schema.release import Checkpoint
+from zoo.schema.release import Checkpoint, Index
 from zoo.schema.run import Run
 
 FLAGS = flags.FLAGS
@@ -51,6 +54,7 @@ flags.DEFINE_list(
     "publish only these precisions and keep the others in the release (default: all)",
 )
 flags.DEFINE_bool("checkpoint", True, "also publish the weights for further training")
+flags.DEFINE_bool("history_only", False, "of the runs, publish only their training records")
 flags.DEFINE_integer(
     "container_from",
     8_000_000,
@@ -67,20 +71,24 @@ def main(_: list[str]) -> int:
     build.manifests(target)  # raises for an invalid manifest before anything is copied
     with staged(target) as folder:
         refused = _publish(source, folder)
-        if not (folder / "artifacts").is_dir():
-            raise ZooError(
-                "nothing to publish",
-                where=target,
-                remedy="pass --run, or an existing --release",
-            )
-        merge(source, folder, *build.manifests(folder))
-        measured = measured_in(folder)
-        index = build.complete(
-            folder, measured, FLAGS.container_from, lambda: _page(folder), cli.say
-        )
+        if FLAGS.history_only:
+            index = build.write_index(folder, *build.manifests(folder))
+        else:
+            index = _complete(source, folder, target)
     total = sum(entry.download.bytes for entry in index.entries)
     cli.say(f"{len(index.entries)} files to download, {total / 1e6:.1f} MB → {target}")
     return 1 if refused else 0
+
+
+def _complete(source: Path, folder: Path, target: Path) -> Index:
+    """Adds everything else to a release whose models and checkpoints are in place."""
+    if not (folder / "artifacts").is_dir():
+        raise ZooError(
+            "nothing to publish", where=target, remedy="pass --run, or an existing --release"
+        )
+    merge(source, folder, *build.manifests(folder))
+    measured = measured_in(folder)
+    return build.complete(folder, measured, FLAGS.container_from, lambda: _page(folder), cli.say)
 
 
 def _publish(source: Path, folder: Path) -> bool:
@@ -116,6 +124,10 @@ def _take(run: Run, source: Path, target: Path, measured: dict[str, FileMeasurem
             where=source / "artifacts",
             remedy=f"run zoo convert --run={run.name}",
         )
+    if run.stage == "train":
+        histories.write(histories.history(run, source, artifacts), target)
+    if FLAGS.history_only:
+        return []
     build.forget(target, run, artifacts, FLAGS.precision)
     for what in ("sparsity", "bits", "rank"):
         _scan(f"{run.name}-{what}.json", source, target)

@@ -166,9 +166,20 @@ def complete(
         if path not in current:
             path.unlink()
     page()
-    new_index = index.build(folder, completed, checkpoints)
-    write_text(folder / INDEX, new_index.model_dump_json(indent=1) + "\n")
-    return new_index
+    return write_index(folder, completed, checkpoints)
+
+
+def write_index(folder: Path, artifacts: list[Artifact], checkpoints: list[Checkpoint]) -> Index:
+    """Writes and returns the index of the files in a release.
+
+    Args:
+        folder: The release, with all other files in place.
+        artifacts: Its artifact manifests.
+        checkpoints: Its checkpoint manifests.
+    """
+    content = index.build(folder, artifacts, checkpoints)
+    write_text(folder / INDEX, content.model_dump_json(indent=1) + "\n")
+    return content
 
 
 def described(

@@ -25,6 +25,7 @@ def build(folder: Path, artifacts: list[Artifact], checkpoints: list[Checkpoint]
             "labels/*.txt",
             "cards/*.md",
             "sensitivity/*.json",
+            "runs/*.json",
             "results.jsonl",
             "index.html",
         )

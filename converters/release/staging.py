@@ -10,7 +10,7 @@ from pathlib import Path
 
 from zoo.schema.release import INDEX
 
-_FOLDERS = ("artifacts", "checkpoints", "labels", "cards", "sensitivity")
+_FOLDERS = ("artifacts", "checkpoints", "labels", "cards", "sensitivity", "runs")
 _FILES = ("results.jsonl", "index.html", INDEX)
 
 

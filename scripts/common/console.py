@@ -15,7 +15,7 @@ _SCRIPTS = Path(__file__).parents[1]
 GROUPS = {
     "Find a model": ("list", "describe", "search", "recommend", "download"),
     "Use a model": ("classify", "inspect"),
-    "Train": ("data", "train", "explore"),
+    "Train": ("data", "train", "explore", "study"),
     "Compress": ("compress", "sensitivity", "pack", "unpack", "deep_compression"),
     "Convert": ("convert", "verify", "evaluate", "build"),
     "Measure": ("phone", "benchmark", "report"),

@@ -71,6 +71,7 @@ class Dataset:
             std=self.std,
             digest=self.digest,
             validation_images=len(self.validation),
+            train_images=len(self.train),
         )
 
     def preprocessing(self) -> dict[str, Any]:
@@ -187,6 +188,8 @@ def of_run(run: Run, log: Log = lambda _: None) -> Dataset:
 
 def _same(now: TrainedOn, then: TrainedOn, name: str) -> bool:
     current, recorded = getattr(now, name), getattr(then, name)
+    if recorded is None:
+        return True
     # Versions of Pillow's decoder differ by one gray level in a few pixels.
     return abs(current - recorded) < _SAME_LEVEL if name in ("mean", "std") else current == recorded
 

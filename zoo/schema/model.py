@@ -8,12 +8,21 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Published:
-    """An accuracy that the authors published, in percent; never one of ours."""
+    """An accuracy that the authors published, in percent; never one of ours.
+
+    Attributes:
+        dataset: Dataset and, where it matters, its split.
+        top1: Top-1 accuracy.
+        top5: Top-5 accuracy; None if it is not stated.
+        source: Where it stands.
+        epochs: Epochs of the authors' training; None if they are not stated.
+    """
 
     dataset: str
     top1: float
     top5: float | None = None
     source: str = ""
+    epochs: int | None = None
 
 
 @dataclass(frozen=True)

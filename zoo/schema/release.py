@@ -7,6 +7,7 @@
                                          a user's own images labels/image_folder-RUN.txt
     FOLDER/cards/RUN.md                  a model card for each trained network
     FOLDER/sensitivity/RUN-WHAT.json     compression sensitivity by layer, if it was scanned
+    FOLDER/runs/RUN.json                 training record: epochs, and which test images are right
     FOLDER/results.jsonl, index.html     all result lines, and the report page generated from them
 
 A release is a set of plain files for any web server. All of it is untrusted input: names and sizes

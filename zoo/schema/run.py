@@ -65,6 +65,7 @@ class TrainedOn(Strict):
         std: Standard deviation of the pixel values, 0–255, used for normalization.
         digest: Hash of the names and sizes of the user's own images; empty for public datasets.
         validation_images: Size of the validation split.
+        train_images: Size of the training split; None in runs of earlier versions.
     """
 
     labels: tuple[str, ...]
@@ -72,6 +73,7 @@ class TrainedOn(Strict):
     std: float
     digest: str = ""
     validation_images: int
+    train_images: int | None = None
 
 
 class Run(Strict):
