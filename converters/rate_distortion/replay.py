@@ -250,9 +250,9 @@ class Replay:
             _convolution(
                 part,
                 tf.transpose(group_kernel, (1, 2, 3, 0)),
-                (o["stride_h"], o["stride_w"]),
+                (int(o["stride_h"]), int(o["stride_w"])),
                 _padding(op),
-                (o["dilation_h"], o["dilation_w"]),
+                (int(o["dilation_h"]), int(o["dilation_w"])),
             )
             for part, group_kernel in zip(
                 tf.split(x, groups, -1), tf.split(kernel, groups), strict=True

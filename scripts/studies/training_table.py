@@ -22,11 +22,11 @@ from pathlib import Path
 from absl import flags
 
 from scripts.common import cli
+from scripts.common.markdown import replace_between_marks
 from zoo.catalog import model_spec
 from zoo.catalog.comparisons import QUESTIONS
 from zoo.data import names
 from zoo.errors import ZooError
-from zoo.io.files import read_bytes, write_text
 from zoo.report import build
 from zoo.report.rows import ReportRow, TimedResult
 from zoo.schema.artifact import Artifact
@@ -36,7 +36,6 @@ FLAGS = flags.FLAGS
 cli.define_output()
 flags.DEFINE_string("markdown", None, "file with the lines <!-- table --> and <!-- /table -->")
 
-_MARKS = ("<!-- table -->\n", "<!-- /table -->\n")
 _HEADER = (
     "| network | data | parameters | M MACs | epochs, seed | validation % | test %, float16 | "
     "test %, int8 | float16 kB | int8 kB | int8 / float16 time | published top-1 |\n"
@@ -72,12 +71,7 @@ def main(_: list[str]) -> None:
         cli.say(table)
         return
     path = Path(FLAGS.markdown)
-    text = read_bytes(path, "the page", 2**20, "create it with the two marks").decode()
-    before, mark, rest = text.partition(_MARKS[0])
-    old, end, after = rest.partition(_MARKS[1])
-    if not mark or not end or _MARKS[0] in old:
-        raise ZooError("the page has no place for the table", where=path, expected=" ".join(_MARKS))
-    write_text(path, f"{before}{mark}\n{table}\n{end}{after}")
+    replace_between_marks(path, "table", table)
     cli.say(f"{path}: {len(lines)} runs")
 
 
