@@ -17,7 +17,6 @@ from absl import flags
 from scripts.common import cli
 from zoo.errors import ZooError
 from zoo.io.files import write_bytes
-from zoo.pretrained import deep_compression, initial
 
 FLAGS = flags.FLAGS
 cli.define_output()
@@ -31,6 +30,8 @@ def main(_: list[str]) -> None:
     if bool(FLAGS.run) == bool(FLAGS.weights):
         raise ZooError("exactly one of --run and --weights is required")
     target = Path(cli.required("output_file"))
+    from zoo.pretrained import deep_compression, initial
+
     if target.suffix != initial.SUFFIX:
         raise ZooError("wrong extension", where="--output_file", expected="FILE.net", got=target)
     if FLAGS.weights:

@@ -37,7 +37,6 @@ from zoo.errors import ZooError
 from zoo.io.files import write_text
 from zoo.io.provenance import Provenance
 from zoo.io.tf_import import import_tensorflow
-from zoo.pretrained import initial, resolve
 from zoo.schema.run import ModelConfig
 from zoo.sweeps import axes, chart, ray_cluster, table, tune
 from zoo.sweeps.sweep import Shared, Sweep
@@ -91,6 +90,8 @@ def main(_: list[str]) -> int:
 
 
 def _start(sweep: Sweep, strategy: str) -> Shared:
+    from zoo.pretrained import initial, resolve
+
     recipe, varied = sweep.recipe, {axis.name for axis in sweep.axes}
     names = [] if sweep.searched else [sweep.point(values).name for values in sweep.grid()]
     init_sha256 = teacher_sha256 = data_sha256 = None

@@ -16,16 +16,18 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
-from converters.inspection.inspect import Inspection, inspect
-from converters.inspection.render import text
-from converters.inspection.roofline import CHIPS, chip
+from converters.inspection.chips import CHIPS, chip
 from scripts.common import cli
 from zoo.errors import ZooError
 from zoo.io.files import MAX_MODEL_BYTES, read_bytes
-from zoo.runtime.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from converters.inspection.inspect import Inspection
+    from zoo.runtime.sandbox import Sandbox
 
 FLAGS = flags.FLAGS
 _RUN_LIMIT_S = 60.0
@@ -53,9 +55,15 @@ def main(argv: list[str]) -> int:
             "--require_full_delegation can't be combined with --norun", remedy="remove --norun"
         )
     chip(FLAGS.chip)
+    from zoo.runtime.sandbox import Sandbox
+
     failed = False
     inspections: list[Inspection] = []
     with Sandbox("litert", timeout_s=_RUN_LIMIT_S) as runner:
+        if FLAGS.run:
+            runner.start()  # it loads LiteRT while this process imports and reads
+        from converters.inspection.render import text
+
         for file in files:
             try:
                 inspection = _inspect(Path(file), runner)
@@ -78,6 +86,8 @@ def main(argv: list[str]) -> int:
 
 
 def _inspect(path: Path, runner: Sandbox) -> Inspection:
+    from converters.inspection.inspect import inspect
+
     content = read_bytes(path, "the model", MAX_MODEL_BYTES, "pass an existing .tflite file")
     inspection = inspect(content, str(path), FLAGS.chip, FLAGS.tensors)
     del content  # the child process reads the file again; avoid two copies in memory

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from converters.inspection.roofline import CHIPS, chip
+from converters.inspection.chips import CHIPS, chip
 from scripts.common import cli, help
 from zoo.errors import ZooError
 

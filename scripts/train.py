@@ -35,7 +35,6 @@ from zoo import data
 from zoo.catalog import DEFAULT_RECIPE, RECIPES, arguments, model_spec
 from zoo.io.provenance import Provenance
 from zoo.io.tf_import import import_tensorflow
-from zoo.pretrained import initial
 from zoo.schema.recipe import STRATEGIES
 from zoo.training import tf_config
 
@@ -64,6 +63,8 @@ def main(_: list[str]) -> None:
     default = "-".join(filter(None, (recipe.model, recipe.dataset, arguments.in_name(overrides))))
     name = cli.file_name(FLAGS.name or default, "--name")
     strategy = cli.choice("strategy", STRATEGIES)
+    from zoo.pretrained import initial
+
     place = tf_config.place() if strategy == "multi_worker" else None
     source = initial.find(FLAGS.init_from, cli.output(), [name]) if FLAGS.init_from else None
     import_tensorflow()

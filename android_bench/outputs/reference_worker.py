@@ -8,7 +8,6 @@ outputs are written to the folder in the request.
 from __future__ import annotations
 
 import random
-import sys
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -169,4 +168,4 @@ def _in_range(pixels: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    sys.exit(serve(lambda line: answer(OutputRequest.model_validate_json(line))))
+    serve(lambda line: answer(OutputRequest.model_validate_json(line)))

@@ -12,46 +12,10 @@ from dataclasses import dataclass
 
 from converters.inspection import macs
 from converters.inspection.arena import unpacked_constants
+from converters.inspection.chips import chip
 from converters.tflite.model import Graph, Model
-from zoo.errors import UnknownNameError
 
 ABOVE = "measured latencies are several times higher (4 to 9 times on the Snapdragon 865's GPU)"
-
-
-@dataclass(frozen=True)
-class Chip:
-    """Peak figures of a processor.
-
-    Attributes:
-        gflops: 10⁹ operations per second, two per MAC.
-        gbps: Memory bandwidth in 10⁹ bytes per second.
-        source: Origin of the figures.
-        int8_gops: 10⁹ operations per second of layers with 8-bit inputs; None if not faster.
-    """
-
-    gflops: float
-    gbps: float
-    source: str
-    int8_gops: float | None = None
-
-
-_MEMORY = "44 GB/s: LPDDR5, 2750 MHz × 2 × 8 bytes (Qualcomm's product brief)"
-CHIPS = {
-    # The higher of the two figures keeps the estimate consistently optimistic.
-    "snapdragon_865_gpu": Chip(
-        1450,
-        44,
-        "1450 GFLOPS: an assumption for the Adreno 650; public specification lists say 1228 at 587"
-        f" MHz; {_MEMORY}",
-    ),
-    "snapdragon_865_cpu": Chip(
-        45.4,
-        44,
-        "one Cortex-A77 at 2.84 GHz: per cycle two 128-bit FMLA of 4 MACs or two SDOT of 16 MACs"
-        f" (Arm's Cortex-A77 Software Optimization Guide); {_MEMORY}",
-        int8_gops=181.8,
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -59,7 +23,7 @@ class Estimate:
     """Roofline estimate of one inference; times in microseconds.
 
     Attributes:
-        chip: Key of `CHIPS`.
+        chip: Key of `chips.CHIPS`.
         compute_us: Arithmetic time.
         memory_us: Time to move `bytes` at the peak bandwidth.
         bytes: Memory traffic.
@@ -81,17 +45,6 @@ class Estimate:
     def bound(self) -> str:
         """`compute` or `memory`, whichever takes longer."""
         return "compute" if self.compute_us >= self.memory_us else "memory"
-
-
-def chip(name: str) -> Chip:
-    """Returns the figures of a chip in `CHIPS`.
-
-    Raises:
-        UnknownNameError: if the chip is unknown.
-    """
-    if name not in CHIPS:
-        raise UnknownNameError("--chip", name, CHIPS)
-    return CHIPS[name]
 
 
 def estimate(model: Model, name: str) -> Estimate:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from converters.inspection import macs, roofline
+from converters.inspection import chips, macs, roofline
 from converters.release import read
 from converters.tflite import reader
 from zoo.errors import ZooError
@@ -40,6 +40,6 @@ def extras(report: Report, output: Path) -> tuple[Extras, list[str]]:
             )
         except ZooError as error:
             problems.append(str(error))
-    peak = roofline.chip(CHIP)
+    peak = chips.chip(CHIP)
     chip = EstimatedChip(_TITLE, peak.gflops, peak.gbps, peak.source, roofline.ABOVE)
     return Extras(chip if estimates else None, estimates, tuple(sensitivity)), problems

@@ -22,10 +22,11 @@ from zoo.catalog import (
 from zoo.errors import UnknownNameError
 from zoo.schema.model import ModelSpec
 from zoo.schema.recipe import Recipe
-from zoo.schema.run import ModelConfig
 
 if TYPE_CHECKING:
     import tf_keras
+
+    from zoo.schema.run import ModelConfig
 
 # Each holds the rows that the module of the same name in `zoo.models` builds.
 FAMILIES = (
@@ -70,6 +71,8 @@ def recipe(name: str) -> Recipe:
 
 def published_config(spec: ModelSpec) -> ModelConfig:
     """Returns the configuration of the published network: its input shape, classes and dropout."""
+    from zoo.schema.run import ModelConfig  # pydantic, which a list of the catalog can do without
+
     return ModelConfig(model=spec.name, input_shape=spec.input_shape, classes=spec.classes)
 
 

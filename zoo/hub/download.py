@@ -21,7 +21,6 @@ from typing import Any, Self
 from filelock import FileLock
 from pydantic import ValidationError
 
-from zoo.container import unpack
 from zoo.errors import ZooError
 from zoo.hub.index import first
 from zoo.hub.source import ReleaseSource, SourceError
@@ -124,6 +123,8 @@ def _fetch_file(
     whole = partial.with_name(f"{entry.file.sha256}.whole")
     try:
         with partial.open("rb") as packed, whole.open("wb") as out:
+            from zoo.container import unpack  # imports the entropy coder, rarely needed
+
             unpack.unpack(packed, out, entry.file.bytes)
         size, digest = whole.stat().st_size, sha256_of(whole)
         if (size, digest) != (entry.file.bytes, entry.file.sha256):

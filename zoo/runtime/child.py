@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -125,6 +125,10 @@ class Child:
         """Returns the error for an invalid reply."""
         return ZooError(f"{self.name} sent an invalid reply", where=where, got=got)
 
+    def start(self) -> None:
+        """Starts the process, unless it is running, before the first request needs it."""
+        self._start()
+
     def folder(self) -> Path:
         """Returns a private folder for files of requests and answers, removed by `close`."""
         if self._folder is None:
@@ -199,7 +203,7 @@ class Child:
         return f"last output: {one_line(lines[-1], 300)}" if lines else "no output"
 
 
-def serve(answer: Callable[[bytes], BaseModel]) -> int:
+def serve(answer: Callable[[bytes], BaseModel]) -> NoReturn:
     """Answers requests in the child until stdin is closed.
 
     Stdout is redirected to stderr, because the C++ code of the runtimes may write to it.
@@ -207,8 +211,7 @@ def serve(answer: Callable[[bytes], BaseModel]) -> int:
     Args:
         answer: Called with each request as JSON. A ZooError that it raises is sent to the parent.
 
-    Returns:
-        The exit code, 0.
+    Never returns: the process ends at once, without the interpreter's slow shutdown.
     """
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
@@ -224,7 +227,8 @@ def serve(answer: Callable[[bytes], BaseModel]) -> int:
             )  # fmt: skip
         replies.write(reply.model_dump_json().encode() + b"\n")
         replies.flush()
-    return 0
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _signal_name(number: int) -> str:

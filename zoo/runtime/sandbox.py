@@ -50,6 +50,11 @@ class Sandbox:
         )
         self._lock = threading.Lock()
 
+    def start(self) -> None:
+        """Starts the child now, so that it loads the runtime while the caller does other things."""
+        with self._lock:
+            self.child.start()
+
     def placement(self, path: Path, delegate: str = "xnnpack") -> Placement:
         """Returns how many nodes of the graph run on the delegate.
 

@@ -194,4 +194,4 @@ def _dequantized(value: np.ndarray, details: dict[str, Any]) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    sys.exit(serve(lambda line: answer(Request.model_validate_json(line), sys.argv[1])))
+    serve(lambda line: answer(Request.model_validate_json(line), sys.argv[1]))

@@ -14,9 +14,12 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,149}$")]
 
 
 class Strict(BaseModel):
-    """Base of all models that are read from files: immutable, unknown keys are errors."""
+    """Base of all models that are read from files: immutable, unknown keys are errors.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    Validators are built on first use, since most commands use few of the models they import.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 def former_names(**names: str) -> Any:

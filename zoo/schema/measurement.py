@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from zoo.schema.base import Sha256, Strict, former_names
 from zoo.schema.correct import CorrectBits
@@ -350,4 +350,6 @@ class Agreement(Record):
 Result = (
     TrainRecord | ConvertRecord | Accuracy | Measurement | Sustained | OperatorProfile | Agreement
 )
-RESULT: TypeAdapter[Result] = TypeAdapter(Annotated[Result, Field(discriminator="kind")])
+RESULT: TypeAdapter[Result] = TypeAdapter(
+    Annotated[Result, Field(discriminator="kind")], config=ConfigDict(defer_build=True)
+)

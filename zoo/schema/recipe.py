@@ -7,9 +7,7 @@ source. Imports no TensorFlow.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
-
-from pydantic import ConfigDict
+from typing import Any, ClassVar
 
 STRATEGIES = ("none", "mirrored", "multi_worker", "tpu")  # values of `scripts.train --strategy`
 
@@ -29,7 +27,9 @@ def _field(default: Any, group: str, help: str) -> Any:
 class Recipe:
     """How a model is trained and compressed. Every field is also a flag of `scripts.train`."""
 
-    __pydantic_config__ = ConfigDict(extra="forbid")  # recipes are part of run.json and manifests
+    __pydantic_config__: ClassVar[dict[str, Any]] = {
+        "extra": "forbid"
+    }  # recipes are part of run.json and manifests
 
     name: str
     model: str = _field("squeezenet_v1_1", NETWORK, "architecture: its name in the catalog")

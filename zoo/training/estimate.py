@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 
@@ -83,4 +82,4 @@ def _answer(line: bytes) -> Estimate:
 
 
 if __name__ == "__main__":
-    sys.exit(serve(_answer))
+    serve(_answer)
