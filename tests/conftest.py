@@ -16,11 +16,13 @@ from hypothesis import HealthCheck, settings
 
 from tests.support import processes
 from tests.support.once import made_once
+from zoo.io.tf_import import set_environment
 
 ROOT = processes.ROOT
 # ImageNet images, one per class. Not part of the project; tests that need them skip without them.
 PICTURES = ROOT.parent / "shared" / "data" / "imagenet_sample_1000.tar"
 Run = Callable[..., subprocess.CompletedProcess[str]]
+set_environment()  # test modules import TensorFlow directly
 
 
 # Files whose tests share nothing and are therefore distributed over all processes. The tests of

@@ -11,6 +11,7 @@ from pydantic import Field
 from zoo.io.cpu import cpu_name
 from zoo.io.files import write_text
 from zoo.io.log import Log
+from zoo.io.tf_import import set_environment
 from zoo.runtime.child import Child
 from zoo.schema.base import Strict
 from zoo.schema.estimate import Estimate, EstimateRequest
@@ -64,6 +65,7 @@ def measure(study: Study, folder: Path, log: Log) -> Estimates:
         ZooError: if a network can't be trained.
     """
     known = read(folder)
+    set_environment()  # the child imports TensorFlow
     module = "zoo.training.estimate"
     for run in study.runs:
         request = _request(run, study)
