@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -108,6 +108,19 @@ class Sgd(tf_keras.optimizers.SGD):
         # A tensor while the average is updated, see `_update_model_variables_moving_average`.
         self.ema_momentum: float | tf.Tensor
         self._coupled = coupled_decay
+        self._statistics: list[tuple[tf.Variable, tf.Variable]] = []  # variable and its average
+
+    def average_statistics(self, variables: Iterable[tf.Variable]) -> None:
+        """Also keeps averages of these variables, such as the statistics of batch normalization.
+
+        The statistics of the averaged weights are closer to their average than to those of the
+        last weights. Call it after `build`.
+        """
+        for variable in variables:
+            average = self.add_variable_from_reference(
+                variable, "average", initial_value=tf.convert_to_tensor(variable)
+            )
+            self._statistics.append((variable, average))
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
         """Adds the coupled weight decay to the gradient and updates the variable."""
@@ -123,8 +136,15 @@ class Sgd(tf_keras.optimizers.SGD):
         """
 
     def take_averages(self, var_list: Sequence[tf.Variable]) -> None:
-        """Replaces the variables with their moving averages."""
+        """Replaces the variables, and those of `average_statistics`, with their moving averages."""
         super().finalize_variable_values(var_list)
+        for variable, average in self._statistics:
+            variable.assign(tf.convert_to_tensor(average))
+
+    @property
+    def averaged_statistics(self) -> list[tf.Variable]:
+        """Variables given to `average_statistics`."""
+        return [variable for variable, _ in self._statistics]
 
     def _update_model_variables_moving_average(self, var_list: Sequence[tf.Variable]) -> None:
         """Averages over fewer steps at first, so that the initial random weights fade quickly."""
@@ -132,8 +152,15 @@ class Sgd(tf_keras.optimizers.SGD):
         self.ema_momentum = tf.minimum(momentum, (1 + steps) / (10 + steps))
         try:
             super()._update_model_variables_moving_average(var_list)
+            for variable, average in self._statistics:
+                self._distribution_strategy.extended.update(
+                    average, self._move_average, args=(tf.convert_to_tensor(variable),), group=False
+                )
         finally:
             self.ema_momentum = momentum
+
+    def _move_average(self, average: tf.Variable, value: tf.Tensor) -> None:
+        average.assign(self.ema_momentum * average + (1 - self.ema_momentum) * value)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments in addition to those of SGD."""
@@ -178,22 +205,28 @@ def sgd(
         + shift_callbacks.shift_variables(model)
     )
     optimizer.build(model.trainable_variables)
+    if optimizer.use_ema:
+        optimizer.average_statistics(_statistics(model))
     return optimizer
+
+
+def _statistics(model: tf_keras.Model) -> Iterator[tf.Variable]:
+    for layer in model.submodules:
+        if isinstance(layer, tf_keras.layers.BatchNormalization):
+            yield from (layer.moving_mean, layer.moving_variance)
 
 
 @contextlib.contextmanager
 def averaged(model: tf_keras.Model, optimizer: Sgd) -> Iterator[None]:
-    """Context manager in which the model's weights are their moving averages, if there are any.
-
-    The moving statistics of batch normalization are averages already and stay unchanged.
-    """
+    """Context manager in which weights and statistics are their averages, if there are any."""
     if not optimizer.use_ema:
         yield
         return
-    weights = [variable.numpy() for variable in model.trainable_variables]
+    variables = [*model.trainable_variables, *optimizer.averaged_statistics]
+    values = [tf.convert_to_tensor(variable).numpy() for variable in variables]
     optimizer.take_averages(model.trainable_variables)
     try:
         yield
     finally:
-        for variable, value in zip(model.trainable_variables, weights, strict=True):
+        for variable, value in zip(variables, values, strict=True):
             variable.assign(value)

@@ -97,6 +97,28 @@ def test_the_average_is_there_within_and_gone_after():
     np.testing.assert_array_equal(model.get_weights()[0], weights[-1])
 
 
+def test_statistics_of_batch_normalization_join_the_average():
+    image = tf_keras.layers.Input((3,))
+    norm = tf_keras.layers.BatchNormalization(momentum=0.5)
+    model = tf_keras.Model(image, tf_keras.layers.Dense(2)(norm(image)))
+    optimizer = solver.sgd(model, solver.WarmupDecay(0.1, 10, 10, decay="linear"), ema=0.25)
+    model.compile(optimizer, "mse")
+    averages = [norm.moving_mean.numpy(), norm.moving_variance.numpy()]
+    random = np.random.default_rng(1)
+    for step in range(3):
+        x = random.normal(step, 1 + step, (8, 3)).astype(np.float32)
+        model.train_on_batch(x, np.ones((8, 2), np.float32))
+        kept = min(0.25, (1 + step) / (10 + step))
+        now = norm.moving_mean.numpy(), norm.moving_variance.numpy()
+        averages = [kept * a + (1 - kept) * s for a, s in zip(averages, now, strict=True)]
+    with solver.averaged(model, optimizer):
+        np.testing.assert_allclose(norm.moving_mean.numpy(), averages[0], rtol=1e-5)
+        np.testing.assert_allclose(norm.moving_variance.numpy(), averages[1], rtol=1e-5)
+    np.testing.assert_array_equal(norm.moving_mean.numpy(), now[0])
+    np.testing.assert_array_equal(norm.moving_variance.numpy(), now[1])
+    assert abs(averages[0] - now[0]).max() > 0.1
+
+
 def test_an_average_changes_nothing_that_is_trained():
     """An epoch is a `fit` of its own, and tf_keras's leaves the averages in the weights."""
     draw = np.random.default_rng(1)
