@@ -51,7 +51,10 @@ flags.DEFINE_string(
     "initial weights: public weights, a FILE.net, a run, a checkpoint or an artifact",
 )
 flags.DEFINE_string("strategy", "none", f"one of {', '.join(STRATEGIES)} (see above)")
-help.group("Run", "name", "arguments", "init_from", "strategy", "output")
+flags.DEFINE_float(
+    "peer_secs", 600, "multi_worker: longest wait for the other workers, in seconds", lower_bound=1
+)
+help.group("Run", "name", "arguments", "init_from", "strategy", "peer_secs", "output")
 
 
 def main(_: list[str]) -> None:
@@ -63,16 +66,18 @@ def main(_: list[str]) -> None:
     default = "-".join(filter(None, (recipe.model, recipe.dataset, arguments.in_name(overrides))))
     name = cli.file_name(FLAGS.name or default, "--name")
     strategy = cli.choice("strategy", STRATEGIES)
-    from zoo.pretrained import initial
+    from zoo.pretrained import initial, resolve
 
+    # What is missing is reported before TensorFlow is imported.
     place = tf_config.place() if strategy == "multi_worker" else None
     source = initial.find(FLAGS.init_from, cli.output(), [name]) if FLAGS.init_from else None
+    if recipe.teacher:
+        resolve.find("--teacher", recipe.teacher, cli.output(), [name])
     import_tensorflow()
     from zoo.training import distributed, stages
 
-    distribution = distributed.distribution(
-        strategy, place, cli.say
-    )  # before TensorFlow computes anything
+    # Before TensorFlow computes anything.
+    distribution = distributed.distribution(strategy, place, cli.say, FLAGS.peer_secs)
     start = initial.read(source) if source else None
     point = arguments.parse(spec, overrides)
     stages.train(recipe, cli.output(), name, Provenance.here(), cli.say, start, point, distribution)

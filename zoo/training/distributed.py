@@ -21,6 +21,7 @@ import tf_keras
 from zoo.errors import UnknownNameError, ZooError, one_line
 from zoo.io.log import Log
 from zoo.schema.recipe import STRATEGIES
+from zoo.training import rendezvous
 from zoo.training.tf_config import WorkerAddress
 
 
@@ -129,13 +130,16 @@ class Distribution:
 ALONE = Distribution()
 
 
-def distribution(name: str, place: WorkerAddress | None, log: Log) -> Distribution:
+def distribution(
+    name: str, place: WorkerAddress | None, log: Log, wait_s: float = 600.0
+) -> Distribution:
     """Creates the strategy for a name. Call it before any other TensorFlow operation runs.
 
     Args:
         name: One of `zoo.schema.recipe.STRATEGIES`.
         place: This process's place among the workers, for `multi_worker`; otherwise None.
         log: Called with a message before waiting for other workers.
+        wait_s: Longest wait for them, in seconds.
 
     Raises:
         UnknownNameError: if the name is unknown.
@@ -150,6 +154,7 @@ def distribution(name: str, place: WorkerAddress | None, log: Log) -> Distributi
         others = [addr for index, addr in enumerate(place.addresses) if index != place.worker]
         if others:
             log(f"worker {place.worker} of {workers}: waiting for {', '.join(others)}")
+            rendezvous.meet(place, wait_s)
         return Distribution(_multi_worker(), place.worker, workers)
     if name != "tpu":
         raise UnknownNameError("--strategy", name, STRATEGIES)

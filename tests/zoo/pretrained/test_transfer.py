@@ -342,3 +342,15 @@ def test_bad_init_is_one_line(command, tmp_path, flags, message):
     assert re.search(message, done.stderr), done.stderr
     assert done.stderr.count("\n") == 1
     assert not list(tmp_path.rglob("*.*"))
+
+
+@pytest.mark.parametrize("flag", ["--init_from", "--teacher"])
+def test_a_wrong_name_is_told_before_tensorflow_is_imported(command, tmp_path, flag):
+    (tmp_path / "tensorflow.py").write_text("raise SystemExit('TensorFlow was imported')")
+    environment = {"PYTHONPATH": str(tmp_path), "MODEL_ZOO_CACHE": str(tmp_path)}
+    flags = (*FLAGS, f"--output={tmp_path / 'o'}")
+    done = command("train", *flags, f"{flag}=nothing", **environment)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: unknown {flag} 'nothing'")
+    done = command("train", *flags, **environment)
+    assert "TensorFlow was imported" in done.stderr

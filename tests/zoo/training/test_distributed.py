@@ -117,6 +117,19 @@ def test_a_port_that_is_taken_is_told_in_one_line(command, tmp_path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("index", [0, 1])
+def test_a_worker_that_never_appears_ends_the_wait(command, tmp_path, index):
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in _free_ports(2)]}
+    told = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}})
+    flags = [*FLAGS, f"--output={tmp_path}", "--strategy=multi_worker", "--peer_secs=2"]
+    done = command("train", *flags, TF_CONFIG=told)
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: the workers could not connect to each other"), done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.parametrize("config", ["", "{", '{"cluster": {"worker": ["a:1"]}}'])
 def test_a_config_that_is_none(command, tmp_path, config):
     flags = [*FLAGS, f"--output={tmp_path}", "--strategy=multi_worker"]
