@@ -86,8 +86,8 @@ def test_only_the_record_is_published_and_the_tables_are_made_of_it(output, comm
     study, page = tmp_path / "study.toml", tmp_path / "page.md"
     study.write_text(FILE)
     page.write_text("# Title\n\n<!-- study -->\nold\n<!-- /study -->\n\nThe end.\n")
-    flags = (f"--study={study}", f"--release={release}")
-    made = command("studies.study_tables", *flags, f"--markdown={page}")
+    tables = ("studies.study_tables", f"--study={study}", f"--release={release}")
+    made = command(*tables, f"--markdown={page}")
     assert made.returncode == 0, made.stderr
     assert made.stdout == f"{page}: 1 of 1 runs\n"
     text = page.read_text()
@@ -97,10 +97,10 @@ def test_only_the_record_is_published_and_the_tables_are_made_of_it(output, comm
     )
     assert "![Validation accuracy against epochs](study_one.svg)" in text
     assert (tmp_path / "study_one.svg").read_text().startswith("<svg")
-    assert command("studies.study_tables", *flags).stdout.count("### One network") == 1
+    assert command(*tables).stdout.count("### One network") == 1
 
     study.write_text(FILE.replace("epochs = 2", "epochs = 3"))
-    other = command("studies.study_tables", *flags)
+    other = command(*tables)
     assert other.returncode == 1
     assert "no finished run of this study" in other.stderr
 
