@@ -52,6 +52,7 @@ from zoo.sweeps.study.runner import Place, Runner
 FLAGS = flags.FLAGS
 flags.DEFINE_string("into", None, "folder of the runs, kept between calls")
 flags.DEFINE_integer("jobs", 1, "number of runs trained at the same time", lower_bound=1)
+flags.DEFINE_bool("lowest_priority", True, "give way to every other program")
 flags.DEFINE_bool("background", False, "return at once; the output goes to study.log in --into")
 flags.DEFINE_bool("score", True, "convert trained networks and score them on the test split")
 flags.DEFINE_string("release", None, "folder of the release to publish to (default: none)")
@@ -61,7 +62,7 @@ flags.DEFINE_bool("status", False, "only print where each run stands")
 flags.DEFINE_bool("pause", False, "pause the study that runs in --into")
 flags.DEFINE_bool("continue", False, "continue the paused study")
 flags.DEFINE_bool("stop", False, "end the study that runs in --into")
-help.group("Study", "into", "jobs", "background", "score", "release", "commit")
+help.group("Study", "into", "jobs", "lowest_priority", "background", "score", "release", "commit")
 help.group("Instead of training", "plan", "status", "pause", "continue", "stop")
 
 _ACTIONS = ("plan", "status", "pause", "continue", "stop")
@@ -105,7 +106,8 @@ def main(words: list[str]) -> int:
 
 
 def _train(study: Study, place: Place) -> int:
-    _yield_to_others()
+    if FLAGS.lowest_priority:
+        _yield_to_others()
     runner = Runner(study, place, cli.say, FLAGS.jobs)
     with control.controlled(runner):
         failed = runner.run()

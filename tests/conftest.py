@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -82,6 +83,7 @@ def pytest_collection_finish() -> None:
 
     `zoo.training.loop` sets this switch when it is imported, which changes the random numbers.
     """
+    gc.freeze()  # what was imported stays; garbage collections need not look at it
     if "tf_keras" in sys.modules:
         sys.modules["tf_keras"].backend.experimental.enable_tf_random_generator()
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts import study
 from tests.support import processes
 
 FILE = """
@@ -31,7 +32,7 @@ def place(tmp_path):
 def words(place, *flags):
     return (
         "tests.support.study_stub", str(place / "study.toml"), f"--into={place / 'into'}",
-        "--noscore", *flags,
+        "--noscore", "--nolowest_priority", *flags,
     )  # fmt: skip
 
 
@@ -62,8 +63,8 @@ def states(place):
 
 def test_a_paused_study_stands_still_and_goes_on(place):
     (place / "into" / "hold").touch()
-    study = processes.start(*words(place, "--jobs=2"))
-    processes.until(lambda: len(trainers(place)) == 2, study)
+    running = processes.start(*words(place, "--jobs=2"))
+    processes.until(lambda: len(trainers(place)) == 2, running)
     assert said(place, "--pause") == "paused\n"
     assert [state_of(pid) for pid in trainers(place)] == ["T", "T"]
     assert "paused" in said(place, "--status").splitlines()[-1]
@@ -75,7 +76,7 @@ def test_a_paused_study_stands_still_and_goes_on(place):
     assert len(trainers(place)) == 2
 
     assert said(place, "--continue") == "continued\n"
-    assert study.wait() == 0
+    assert running.wait() == 0
     assert len(trainers(place)) == 3
     assert states(place) == dict.fromkeys(RUNS, "trained")
     assert processes.run(*words(place, "--pause")).stderr.startswith("error: no study runs here")
@@ -86,13 +87,13 @@ def test_a_paused_study_stands_still_and_goes_on(place):
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_no_training_outlives_its_study(place, how):
     (place / "into" / "hold").touch()
-    study = processes.start(*words(place))
-    processes.until(lambda: trainers(place), study)
+    running = processes.start(*words(place))
+    processes.until(lambda: trainers(place), running)
     if how == signal.SIGTERM:
         assert said(place, "--stop") == "stopped\n"
     else:
-        os.kill(study.pid, how)
-    assert study.wait() == (-how if how == signal.SIGKILL else 1)
+        os.kill(running.pid, how)
+    assert running.wait() == (-how if how == signal.SIGKILL else 1)
     (trainer,) = trainers(place)
     processes.until(lambda: state_of(trainer) in "ZX")
     (place / "into" / "hold").unlink()
@@ -129,3 +130,12 @@ def test_flags_that_contradict(place, flags, message):
     done = processes.run(*words(place, *flags))
     assert done.returncode == 1
     assert message in done.stderr
+
+
+def test_it_gives_way_to_every_other_program():
+    child = os.fork()
+    if child == 0:
+        study._yield_to_others()
+        idle = not hasattr(os, "SCHED_IDLE") or os.sched_getscheduler(0) == os.SCHED_IDLE
+        os._exit(0 if idle and os.nice(0) == 19 else 1)
+    assert os.waitpid(child, 0)[1] == 0
