@@ -176,6 +176,7 @@ def chart(question: Question, rows: Sequence[Network]) -> str:
     names = [row.label.replace("`", "") for row in rows if row.records]
     # More networks than colors: the repeated colors are dashed.
     colors = [charts.COLORS[i % len(charts.COLORS)] for i in range(len(names))]
+    legend = {"orient": "bottom", "columns": 2, "labelLimit": 0}
     dashes = [[1, 0] if i < len(charts.COLORS) else [4, 3] for i in range(len(names))]
     line = {
         "mark": {"type": "line", "strokeWidth": 1.5, "opacity": 0.8},
@@ -191,15 +192,18 @@ def chart(question: Question, rows: Sequence[Network]) -> str:
                 "field": "network",
                 "type": "nominal",
                 "title": None,
+                "legend": legend,
                 "scale": {"domain": names, "range": colors},
             },
             "strokeDash": {
                 "field": "network",
                 "type": "nominal",
                 "title": None,
+                "legend": legend,
                 "scale": {"domain": names, "range": dashes},
             },
             "detail": {"field": "run"},
         },
     }
-    return charts.svg(question.title, ["One line per run."], 520, 320, values, [line])
+    title = question.title.partition(":")[0]  # the page has the rest
+    return charts.svg(title, ["One line per run."], 520, 320, values, [line])

@@ -1,14 +1,6 @@
-"""Study file: questions, and the training runs that are to answer them. TOML.
+"""Study file, in TOML: questions, and the training runs that are to answer them.
 
-recipe = "short"                          # of `zoo train`
-[flags]                                   # fields of the recipe that differ
-dataset = "cifar10_jpeg"
-[[questions]]
-name = "bypass"
-title = "Bypasses: with and without connections around the fire modules"
-models = ["squeezenet_v1_0", "squeezenet_v1_0_simple_bypass"]
-epochs = 20
-seeds = {squeezenet_v1_0 = [1, 2, 3]}     # the others: seed 1
+`scripts/study.py` has an example.
 """
 
 from __future__ import annotations

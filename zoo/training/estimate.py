@@ -12,12 +12,9 @@ import tensorflow as tf
 
 from zoo import data
 from zoo.catalog import build
-from zoo.data.dataset import Dataset
 from zoo.runtime.child import serve
 from zoo.schema.estimate import Estimate, EstimateRequest
-from zoo.schema.recipe import Recipe
-from zoo.schema.run import ModelConfig
-from zoo.training import loop
+from zoo.training import loop, stages
 from zoo.training.baselines import Fitter
 from zoo.training.schedule import TrainingPlan
 
@@ -33,7 +30,7 @@ def estimate(request: EstimateRequest) -> Estimate:
     recipe = request.recipe
     dataset = data.of(recipe)
     schedule = TrainingPlan.of(recipe)
-    model = build(_config(recipe, dataset, request))
+    model = build(stages.model_config(recipe, dataset, request.arguments))
     fitter = Fitter(Fitter.compiled(model, dataset, schedule), dataset, schedule, ours=True)
     infer = loop.inference(model)
     images = dataset.normalize(dataset.validation.images[:_BATCH])
@@ -51,18 +48,6 @@ def estimate(request: EstimateRequest) -> Estimate:
         training_images_per_s=schedule.batch_size
         / _seconds_each(lambda steps: fitter.seconds(steps)[0], request.seconds),
         validation_images_per_s=len(images) / _seconds_each(validate, request.seconds),
-    )
-
-
-def _config(recipe: Recipe, dataset: Dataset, request: EstimateRequest) -> ModelConfig:
-    return ModelConfig(
-        model=recipe.model,
-        input_shape=dataset.train.images.shape[1:],
-        classes=len(dataset.labels),
-        width=recipe.width,
-        batch_norm=recipe.batch_norm,
-        dropout=recipe.dropout,
-        arguments=request.arguments,
     )
 
 

@@ -73,15 +73,7 @@ def train(
     if runs.begin(folder, plan):
         log(f"{name} is already trained ({folder})")
         return runs.load(folder)
-    config = ModelConfig(
-        model=recipe.model,
-        input_shape=dataset.train.images.shape[1:],
-        classes=len(dataset.labels),
-        width=recipe.width,
-        batch_norm=recipe.batch_norm,
-        dropout=recipe.dropout,
-        arguments=arguments or {},
-    )
+    config = model_config(recipe, dataset, arguments or {})
     tf_keras.utils.set_random_seed(recipe.seed)
     with runs.beginning(folder), distribution.together():
         with distribution.scope():
@@ -124,6 +116,27 @@ def train(
         recipe.epochs,
         origin,
     ).write(output, provenance, log)
+
+
+def model_config(
+    recipe: Recipe, dataset: data.Dataset, arguments: dict[str, Argument]
+) -> ModelConfig:
+    """Returns the configuration of the network that a recipe trains on a dataset.
+
+    Args:
+        recipe: Name of the network and its settings.
+        dataset: Determines the input shape and the number of classes.
+        arguments: Arguments of the network's builder that override those of the catalog.
+    """
+    return ModelConfig(
+        model=recipe.model,
+        input_shape=dataset.train.images.shape[1:],
+        classes=len(dataset.labels),
+        width=recipe.width,
+        batch_norm=recipe.batch_norm,
+        dropout=recipe.dropout,
+        arguments=arguments,
+    )
 
 
 def compress(
