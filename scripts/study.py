@@ -65,7 +65,13 @@ flags.DEFINE_bool("stop", False, "end the study that runs in --into")
 help.group("Study", "into", "jobs", "lowest_priority", "background", "score", "release", "commit")
 help.group("Instead of training", "plan", "status", "pause", "continue", "stop")
 
-_ACTIONS = ("plan", "status", "pause", "continue", "stop")
+# Flag → what it does to the study that runs, and what is said when it is done.
+_CONTROLS = {
+    "pause": (control.pause, "paused"),
+    "continue": (control.resume, "continued"),
+    "stop": (control.stop, "stopped"),
+}
+_ACTIONS = ("plan", "status", *_CONTROLS)
 _LOWEST = 19  # niceness
 _HEADINGS = ("state", "epochs", "validation %", "images/s", "hours left", "reason")
 _LINE = "{:<{width}}  {:<9}  {:>8}  {:>12}  {:>8}  {:>10}  {}"
@@ -88,11 +94,10 @@ def main(words: list[str]) -> int:
         raise ZooError("--release and --noscore can't be combined", remedy="pass only one of them")
     place = Place(Path(cli.required("into")).resolve(), FLAGS.score, release, FLAGS.commit)
     action = chosen[0] if chosen else "train"
-    if action in ("pause", "continue", "stop"):
-        {"pause": control.pause, "continue": control.resume, "stop": control.stop}[action](
-            place.into
-        )
-        cli.say({"pause": "paused", "continue": "continued", "stop": "stopped"}[action])
+    if action in _CONTROLS:
+        act, done = _CONTROLS[action]
+        act(place.into)
+        cli.say(done)
         return 0
     if action == "plan":
         return _plan(study, place.into)
