@@ -165,17 +165,21 @@ def test_layers_that_do_nothing_become_zeros():
     assert dense.any()
 
 
-def test_a_tenth_of_the_size_costs_less_than_a_point():
+def test_a_tenth_of_the_size_changes_fewer_than_one_answer_in_a_hundred():
+    """Over every image: of the 397 test images alone, three or four changed are a point already."""
     content, dataset = digits()
     search = Search(content, squeezed()[1], "digits")
     small = search.to_size(len(content) // 10, packed_size, quiet).content
     assert packed_size(small) <= len(content) / 10
-    test = dataset.normalize(dataset.test.images)
-    right, kept = (
-        (outputs(each, test).argmax(1) == dataset.test.labels).mean() for each in (content, small)
-    )
-    assert right > 0.9
-    assert kept > right - 0.01
+    answers = [
+        np.concatenate(
+            [outputs(each, dataset.normalize(split.images)).argmax(1) for each in (content, small)]
+        ).reshape(2, -1)
+        for split in (dataset.test, dataset.train)
+    ]
+    assert (answers[0][0] == dataset.test.labels).mean() > 0.9
+    before, after = np.concatenate(answers, 1)
+    assert (before != after).mean() < 0.01
 
 
 def test_which_images_say_how_much_a_layer_matters(monkeypatch):
