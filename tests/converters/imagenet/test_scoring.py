@@ -64,21 +64,28 @@ def score(command, path, *flags):
     return json.loads(done.stdout)
 
 
-def test_score_on_some_classes(command, sample, tmp_path):
+def some_of(sample, path, every):
+    """A tar of every n-th picture."""
     with tarfile.open(sample) as tar:
-        members = [member for member in tar if member.isreg()][::50]
-        chosen = [(member.name, tar.extractfile(member).read()) for member in members]
-    result = score(command, tar_of(tmp_path / "some.tar", chosen))
+        members = [member for member in tar if member.isreg()][::every]
+        return tar_of(path, [(member.name, tar.extractfile(member).read()) for member in members])
+
+
+def test_score_on_some_classes(command, sample, tmp_path):
+    images = some_of(sample, tmp_path / "some.tar", 50)
+    result = score(command, images, "--precision=int8", f"--into={tmp_path}")
     assert (result["images"], result["classes"], result["crops"]) == (20, 20, 4)
     assert result["top1"] == pytest.approx(0.7125, abs=0.03)  # processors round differently
     assert result["top5"] == pytest.approx(0.8, abs=0.03)
+    small = result["converted"]["int8"]
+    assert (tmp_path / "squeezenet_v1_0-int8.tflite").stat().st_size == small["bytes"]
+    assert small["top1"] == pytest.approx(result["top1"], abs=0.05)  # 4 of 80 crops
+    assert small["calibration_images"] == 20
 
 
+@pytest.mark.slow
 def test_converted_weights_score_as_in_keras(command, sample, tmp_path):
-    with tarfile.open(sample) as tar:
-        members = [member for member in tar if member.isreg()][::20]
-        chosen = [(member.name, tar.extractfile(member).read()) for member in members]
-    every = tar_of(tmp_path / "some.tar", chosen)
+    every = some_of(sample, tmp_path / "some.tar", 20)
     result = score(command, every, "--precision=float16,int8", f"--into={tmp_path}")
     half, whole = result["converted"]["float16"], result["converted"]["int8"]
     kept = tmp_path / "squeezenet_v1_0-int8.tflite"

@@ -19,7 +19,7 @@ def test_the_command_goes_on_where_it_stopped(command, tmp_path, precision):
     if not PICTURES.exists():
         pytest.skip(f"the pictures are not at {PICTURES}")
     flags = (
-        "--model=sslresnet20_e6",
+        "--model=resnet20",
         f"--images={PICTURES}",
         f"--output={tmp_path}",
         f"--markdown={tmp_path / 'table.md'}",
@@ -41,7 +41,7 @@ def test_the_command_goes_on_where_it_stopped(command, tmp_path, precision):
     heads = [line for line in table.splitlines() if line.startswith("| model | float32 ")]
     assert heads
     assert all(precision in head and "dynamic_int8" in head for head in heads)
-    assert table.count("| sslresnet20_e6 |") == 3
+    assert table.count("| resnet20 |") == 3
 
     log.write_text(log.read_text() + "{}\n")
     broken = command("studies.conversions", *flags, "--table_only")
