@@ -23,6 +23,7 @@ def output(command, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_the_artifacts_are_as_small_as_wanted_and_as_right(output):
     whole, small, integers = (
         output / "artifacts" / f"{RUN}{name}.tflite"

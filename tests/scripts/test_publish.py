@@ -248,6 +248,7 @@ def test_what_fails_its_checks_is_refused_and_the_rest_published(
     assert {entry.name for entry in index.entries} == {f"{RUN}-float32", f"{RUN}-int8_qat"}
 
 
+@pytest.mark.slow
 def test_training_goes_on_from_a_published_checkpoint(command, release, tmp_path):
     name = f"{RUN}-checkpoint"
     shutil.copytree(release / "checkpoints", tmp_path / "models" / "checkpoints")

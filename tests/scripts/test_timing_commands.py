@@ -51,6 +51,7 @@ def lines(done):
     return done.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_steps_against_the_twins(command):
     flags = ("--what=step", "--model=shiftresnet20_e1", "--image_size=8")
     head, _, row = lines(command("studies.training_speed", *flags, *SHORT))

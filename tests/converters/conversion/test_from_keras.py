@@ -121,17 +121,18 @@ def test_partial_delegation_is_counted():
 
 
 def test_an_untrained_quantizer_is_refused():
+    import tf_keras
+
     from converters.conversion.from_keras import Conversions
     from converters.conversion.quantize import Calibration
-    from zoo.catalog import build
     from zoo.compression import qat
-    from zoo.schema.run import ModelConfig
 
-    config = ModelConfig(
-        model="squeezenet_v1_1", input_shape=(16, 16, 1), classes=10, batch_norm=True
-    )
-    model = qat.for_qat(build(config))
-    none = Calibration(np.zeros((0, 16, 16, 1), np.float32), 0, 1)
+    layers = tf_keras.layers
+    image = layers.Input((8, 8, 1), name="image")
+    x = layers.ReLU()(layers.BatchNormalization()(layers.Conv2D(4, 3, use_bias=False)(image)))
+    x = layers.Dense(10)(layers.Flatten()(x))
+    model = qat.for_qat(tf_keras.Model(image, x, name="tiny"))
+    none = Calibration(np.zeros((0, 8, 8, 1), np.float32), 0, 1)
     with pytest.raises(ZooError, match="implausible scale"):
         Conversions(model, none).flatbuffer("int8_qat")
 

@@ -212,7 +212,7 @@ def settled(name):
     return model
 
 
-@pytest.mark.parametrize("name", some(NETWORKS, "sslresnet", "asnet"))
+@pytest.mark.parametrize("name", some(NETWORKS, "sslresnet"))
 def test_a_lowered_network_gives_the_same_and_runs_on_xnnpack(name):
     model = settled(name)
     x = np.random.default_rng(6).standard_normal((2, *model.input_shape[1:]), np.float32)

@@ -28,7 +28,6 @@ STRUCTURES = [
 # One of each kind of layer; `test_counts` builds more of them.
 ONE_OF_EACH = {
     "squeezenet_v1_0_complex_bypass", "alexnet", "shiftresnet20_e3", "sslresnet20_e3", "asnet16_e3",
-    "mobilenet_v2_cse_mix",
 }  # fmt: skip
 SIZES = some(STRUCTURES, *ONE_OF_EACH)
 ANY = some(["every_layer", *small_networks.SMALL], "every_layer")

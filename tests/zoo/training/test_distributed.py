@@ -144,6 +144,7 @@ def test_unknown_strategy(command, tmp_path):
     assert done.returncode == 1 and "did you mean mirrored" in done.stderr
 
 
+@pytest.mark.slow
 def test_two_replicas_of_one_machine(tmp_path):
     words = (
         "tests.support.mishap", "cpus=2", "scripts.train", *FLAGS, f"--output={tmp_path}",

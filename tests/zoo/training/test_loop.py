@@ -28,7 +28,8 @@ FLAGS = (
 )
 
 
-@pytest.mark.parametrize(("step", "epoch"), [(6, 1), pytest.param(11, 2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("step", "epoch"), [(6, 1), (11, 2)])
 def test_a_run_killed_and_out_of_space_goes_on_and_ends_with_the_same_weights(
     unbroken, tmp_path, step, epoch
 ):
