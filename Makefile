@@ -4,6 +4,7 @@
 # make coverage  line coverage of make test, and the ten least covered files
 # make lint   ruff, mypy, import-linter, codespell
 # make setup  create .venv with the locked dependencies
+# make setup-npu  add Qualcomm's NPU compiler and emulator (Linux on x86-64)
 # make lock   update the lock files after a change of pyproject.toml
 # make sampler  build the sampler that runs on phones
 # make clean  remove all of the above except cached downloads
@@ -18,7 +19,7 @@ DEMO_FLAGS ?=
 unexport PYTHONDONTWRITEBYTECODE
 PYTEST_FLAGS ?=
 
-.PHONY: demo test test-all test-rest coverage lint setup lock sampler clean
+.PHONY: demo test test-all test-rest coverage lint setup setup-npu lock sampler clean
 
 demo: setup
 	@$(BIN)/python -m scripts.demo $(DEMO_FLAGS)
@@ -63,13 +64,20 @@ $(STAMP): installer.lock requirements.lock
 	  $(PIP) -r requirements.lock; }
 	@touch $(STAMP)
 
+# Qualcomm's compiler and emulator, 130 MB, under Qualcomm's license.
+setup-npu: setup
+	@$(BIN)/uv pip install --python $(BIN)/python --require-hashes --no-deps -r npu.lock \
+	  || $(PIP) -r npu.lock
+
 lock:
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --upgrade uv
 	echo uv | $(BIN)/uv pip compile - --no-header --no-annotate --generate-hashes \
 	  --output-file installer.lock
-	$(BIN)/uv pip compile pyproject.toml --all-extras --python-version 3.11 --generate-hashes \
-	  --constraint constraints.txt --no-header --output-file requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra=all --extra=dev --python-version 3.11 \
+	  --generate-hashes --constraint constraints.txt --no-header --output-file requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra=npu --python-version 3.11 --generate-hashes \
+	  --constraint requirements.lock --no-header --no-annotate --output-file npu.lock
 
 # Checked against `ARM64_SHA256` of android_bench/power/sampler.py.
 sampler: setup

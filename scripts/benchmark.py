@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from scripts.common import benchmark_flags, cli
+from zoo import runtime
 from zoo.errors import ZooError
 from zoo.io.provenance import Provenance
 
@@ -91,7 +92,12 @@ def _on_host(files: list[RequestedFile]) -> int:
 
     provenance = Provenance.here()
     delegates, threads = benchmark_flags.host_delegates(), benchmark_flags.threads()
-    configurations = [(r, d, t) for r in FLAGS.runtime for d in delegates for t in threads]
+    configurations = [
+        (name, delegate, count)
+        for name in FLAGS.runtime
+        for delegate in runtime.delegates(name, delegates, FLAGS.soc)
+        for count in (threads if name in runtime.INTERPRETERS else threads[:1])
+    ]
     cases = [f.case(r, d, t) for f in files for r, d, t in configurations]
     timing = bench.HostTiming(FLAGS.num_runs, FLAGS.min_secs, 0.2)
     metering = benchmark_flags.metering()
@@ -110,7 +116,7 @@ def _on_host(files: list[RequestedFile]) -> int:
         return failed
     unscored = recorder.unscored((f.sha256, r) for f in files for r in FLAGS.runtime)
     to_score = [
-        (f.case(r, delegates[0], 1), f.artifact)
+        (f.case(r, runtime.delegates(r, delegates, FLAGS.soc)[0], 1), f.artifact)
         for f in files
         for r in FLAGS.runtime
         if f.artifact and (f.sha256, r) in unscored

@@ -20,7 +20,7 @@ import zoo
 from scripts.common import cli
 from zoo.errors import ZooError
 from zoo.io.stderr import quiet
-from zoo.runtime.interpreter import DELEGATES
+from zoo.runtime.engines import DELEGATES
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer(

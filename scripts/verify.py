@@ -5,11 +5,13 @@
     zoo verify --runtime=litert --max_relative=int8:0.1 --json
     zoo verify --output=release --all
 
-Runs each artifact in a child process, in every installed TFLite runtime, with XNNPACK and with
-plain kernels, and the Keras network of its run, which must be in OUTPUT/runs. Prints the errors of
-the logits (largest, mean, relative, SQNR in dB), the share of images with the same top-1 class,
-both accuracies on these images, and the number of nodes that the delegate took. The exit code is 1
-if a precision exceeds a limit or a case failed.
+Runs each artifact in a child process: in every installed TFLite runtime, with XNNPACK and with
+plain kernels, on LiteRT's GPU engine, the one of phones, which computes on SwiftShader where there
+is no GPU, and on the emulator of a Snapdragon's NPU where the extra npu is installed. Runs the
+Keras network of its run, too, which must be in OUTPUT/runs. Prints errors of the logits (largest,
+mean, relative, SQNR in dB), the share of images with the same top-1 class, both accuracies on these
+images, and the number of nodes that the delegate took. The exit code is 1 if a precision exceeds a
+limit or a case failed.
 
 If a limit is exceeded, the first layer at which the error jumps is named: its signal-to-noise ratio
 is more than 10 dB below the worst of its inputs, or falls below 10 dB. The reference is the float32
@@ -34,6 +36,8 @@ from scripts.common import cli
 from zoo import runtime
 from zoo.errors import UnknownNameError, ZooError
 from zoo.io.tf_import import import_tensorflow
+from zoo.runtime.interpreter import DELEGATES
+from zoo.runtime.npu_compiler import DEFAULT_SOC, SOCS
 
 if TYPE_CHECKING:
     from converters.parity.layers import Subject
@@ -44,9 +48,14 @@ cli.define_output()
 flags.DEFINE_list("artifact", [], "artifact names (default: every artifact in OUTPUT/artifacts)")
 flags.DEFINE_integer("images", 200, "number of test images; always the same ones", lower_bound=1)
 flags.DEFINE_list(
-    "runtime", [], f"any of {', '.join(runtime.RUNTIMES)} (default: all that are installed)"
+    "runtime", [], f"any of {', '.join(runtime.RUNTIMES)} (default: all that work here)"
 )
-flags.DEFINE_list("delegate", list(runtime.DELEGATES), "xnnpack, none (plain kernels) or both")
+flags.DEFINE_list(
+    "delegate",
+    list(DELEGATES),
+    "of the interpreters: xnnpack, none (plain kernels) or both",
+)
+flags.DEFINE_string("soc", DEFAULT_SOC, f"of --runtime=litert_npu: {', '.join(SOCS)}")
 flags.DEFINE_list(
     "max_relative",
     [],
@@ -75,7 +84,7 @@ def main(_: list[str]) -> int:
         from scripts.common.verify_release import verify_release
 
         return verify_release(cli.output(), FLAGS.artifact, FLAGS.timeout_secs)
-    delegates = cli.choices("delegate", runtime.DELEGATES)
+    delegates = cli.choices("delegate", DELEGATES)
     limits = changed(FLAGS.max_relative, FLAGS.min_agreement)
     subjects = _subjects()
     with contextlib.ExitStack() as stack:
@@ -83,7 +92,9 @@ def main(_: list[str]) -> int:
         import_tensorflow()
         from converters.parity import show, verify
 
-        plan = verify.VerifyPlan(cli.output(), FLAGS.images, delegates, limits, FLAGS.layers)
+        plan = verify.VerifyPlan(
+            cli.output(), FLAGS.images, delegates, limits, FLAGS.layers, FLAGS.soc
+        )
         results = list(verify.verify(subjects, runners, plan, _progress))
     if FLAGS.json:
         cli.say(show.as_json(results))
@@ -122,7 +133,10 @@ def _runners() -> list[Sandbox]:
     runners = []
     for name in dict.fromkeys(FLAGS.runtime or runtime.RUNTIMES):
         try:
-            runners.append(Sandbox(name, FLAGS.timeout_secs))
+            runner = Sandbox(name, FLAGS.timeout_secs)
+            if not FLAGS.runtime:
+                runner.check()
+            runners.append(runner)
         except ZooError as error:
             if FLAGS.runtime:
                 raise

@@ -33,7 +33,7 @@ def load(name: str, *, threads: int = 1, delegate: str = "xnnpack") -> Classifie
     Args:
         name: Name as in `list_models`, for example `squeezenet_v1_1-fashion_mnist-int8`.
         threads: Number of CPU threads.
-        delegate: `xnnpack`, or `none` for LiteRT's built-in kernels.
+        delegate: `xnnpack`, `none` for LiteRT's built-in kernels, or `gpu` for its GPU engine.
 
     Raises:
         zoo.errors.ZooError: if there is no such model on this computer, or its file is damaged.

@@ -154,6 +154,7 @@ def answer(request: TimingRequest) -> TimingAnswer | ScoreAnswer:
             images=len(right),
             correct=correct.encode(right),
         )
+    net.check_timed(path.name)
     latency, inferences = measure(net, request, init_us, before_kb)
     return TimingAnswer(placement=placement, latency=latency, inferences=inferences)
 
@@ -177,7 +178,7 @@ def measure(
     first_us = _invoke_us(net)
     warm = time.perf_counter() + request.warmup_secs
     while time.perf_counter() < warm:
-        net.interpreter.invoke()
+        net.invoke()
     times_us: list[float] = []
     began_s = time.monotonic()
     end = time.perf_counter() + request.min_secs
@@ -218,7 +219,7 @@ def score(net: runtime.Net, request: ScoreRequest) -> np.ndarray:
 
 def _invoke_us(net: runtime.Net) -> float:
     began = time.perf_counter_ns()
-    net.interpreter.invoke()
+    net.invoke()
     return (time.perf_counter_ns() - began) / 1e3
 
 

@@ -89,8 +89,8 @@ def answer(request: OutputRequest) -> OutputAnswer:
     count = 0
     for count, tensor in enumerate(tensors, start=1):
         net.set_input(tensor)
-        net.interpreter.invoke()
-        output = net.interpreter.get_tensor(net.output["index"])
+        net.invoke()
+        output = net.get_output()
         Path(request.folder, f"input-{count}").write_bytes(tensor.tobytes())
         Path(request.folder, f"output-{count}").write_bytes(output.tobytes())
     return OutputAnswer(

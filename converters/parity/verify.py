@@ -15,6 +15,8 @@ from converters.parity.limits import Limits
 from converters.parity.reference import Reference, accuracy
 from zoo.errors import ZooError
 from zoo.io.log import Log
+from zoo.runtime import engines
+from zoo.runtime.npu_compiler import DEFAULT_SOC
 from zoo.runtime.sandbox import Sandbox
 from zoo.schema.artifact import Artifact
 from zoo.schema.measurement import Placement
@@ -47,9 +49,10 @@ class VerifyPlan:
     Attributes:
         output: Folder that contains `runs/`.
         images: Number of test images.
-        delegates: Names from `zoo.runtime.interpreter.DELEGATES`.
+        delegates: Names from `zoo.runtime.engines.DELEGATES`.
         limits: Limits by precision name.
         every_layer: Whether to also compare the layers of artifacts within their limits.
+        soc: SoC whose NPU is emulated, a key of `zoo.runtime.npu_compiler.SOCS`.
     """
 
     output: Path
@@ -57,6 +60,7 @@ class VerifyPlan:
     delegates: Sequence[str]
     limits: Mapping[str, Limits]
     every_layer: bool = False
+    soc: str = DEFAULT_SOC
 
 
 def verify(
@@ -87,7 +91,7 @@ def verify(
             reference = _reference(artifact, plan)
         failing: Sandbox | None = None
         for runner in runners:
-            for delegate in plan.delegates:
+            for delegate in engines.delegates(runner.runtime, plan.delegates, plan.soc):
                 log(f"{artifact.name}: {runner.runtime}, {delegate}")
                 row = _row(subject, reference, runner, delegate, plan.limits)
                 yield row

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pydantic import Field
 
 from converters.conversion.precisions import PRECISIONS
-from zoo.runtime.interpreter import RUNTIMES
+from zoo.runtime.engines import INTERPRETERS
 from zoo.schema.base import Sha256, Strict
 from zoo.schema.measurement import Placement
 
@@ -200,7 +200,7 @@ Networks of the catalog{{missing}}
 at their published input sizes, converted to TFLite: where each runs, and how far its logits are
 from those of Keras. The weights are random, with batch normalization statistics from real images,
 so this page covers operators and arithmetic. The accuracy of *trained* weights in each precision is
-in [imagenet.md](imagenet.md). The runtimes are {" and ".join(RUNTIMES)}.
+in [imagenet.md](imagenet.md). The runtimes are {" and ".join(INTERPRETERS)}.
 
 - *all 73, 1e-05*: XNNPACK runs all 73 operators in one partition. The second number is the root
   mean square of the difference from Keras, relative to that of the logits.

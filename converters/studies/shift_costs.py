@@ -264,7 +264,7 @@ def _interleaved(nets: list[runtime.Net], turns: int, runs: int) -> list[list[fl
     for turn in range(turns + 1):
         shuffle(order)
         for number in order:
-            invoke = nets[number].interpreter.invoke
+            invoke = nets[number].invoke
             invoke()  # warms the caches
             start = time.perf_counter()
             for _ in range(runs):

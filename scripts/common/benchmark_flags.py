@@ -10,6 +10,7 @@ from absl import flags
 from scripts.common import cli, help
 from zoo import runtime
 from zoo.errors import ZooError
+from zoo.runtime.npu_compiler import DEFAULT_SOC, SOCS
 
 if TYPE_CHECKING:
     from android_bench.outputs.reference import OutputImages
@@ -41,6 +42,7 @@ def define() -> None:
         "xnnpack and none (or cpu, the same); on phones also gpu, nnapi and "
         "external:LIBRARY?NAME:VALUE (default: xnnpack and none, on phones also gpu)",
     )
+    flags.DEFINE_string("soc", DEFAULT_SOC, f"of --runtime=litert_npu: {', '.join(SOCS)}")
     flags.DEFINE_list("threads", ["1"], "numbers of CPU threads; each one is measured")
     flags.DEFINE_list(
         "cores", [""], "on phones: big, little, prime, or masks such as f0 (default: any core)"
@@ -178,7 +180,7 @@ def threads() -> list[int]:
 
 def host_delegates() -> list[str]:
     """Returns the delegates to measure on this computer."""
-    return _delegates(tuple(runtime.DELEGATES))
+    return _delegates(("xnnpack", "none"))
 
 
 def phone_delegates() -> list[str]:

@@ -29,7 +29,7 @@ from zoo.errors import ZooError
 from zoo.io.files import read_bytes, write_text
 from zoo.io.provenance import Provenance
 from zoo.io.tf_import import import_tensorflow
-from zoo.runtime.interpreter import RUNTIMES
+from zoo.runtime.engines import INTERPRETERS
 from zoo.runtime.sandbox import Sandbox
 
 Rows = dict[tuple[str, str], CoverageRow]
@@ -78,7 +78,7 @@ def _add(models: list[str], names: list[str], rows: Rows, log: Path) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack, log.open("a") as file:
         runners = {}
-        for runtime in RUNTIMES:
+        for runtime in INTERPRETERS:
             try:
                 runners[runtime] = stack.enter_context(Sandbox(runtime))
             except ZooError as error:

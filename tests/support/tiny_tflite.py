@@ -79,7 +79,14 @@ class _Builder:
         return bytes(flatbuffer_utils.convert_object_to_bytearray(self.model))
 
 
-def tiny_model(path: Path, *, image_size: int = 16, filters: int = 8, classes: int = 10) -> Path:
+def tiny_model(
+    path: Path,
+    *,
+    image_size: int = 16,
+    filters: int = 8,
+    classes: int = 10,
+    flatten: bool = False,
+) -> Path:
     """Writes a float32 model to `path`: image → 3×3 convolution, ReLU → dense → softmax.
 
     Args:
@@ -87,6 +94,7 @@ def tiny_model(path: Path, *, image_size: int = 16, filters: int = 8, classes: i
         image_size: Height and width in pixels; the input is (1, image_size, image_size, 1).
         filters: Filters of the convolution; more make it slower.
         classes: Length of the output.
+        flatten: Whether a RESHAPE makes a vector of the maps, which the dense layer does otherwise.
     """
     random = np.random.default_rng(_SEED)
     options = schema.BuiltinOptions
@@ -114,6 +122,10 @@ def tiny_model(path: Path, *, image_size: int = 16, filters: int = 8, classes: i
     inputs = [image, kernel, bias]
     build.operator(code.CONV_2D, inputs, hidden, options.Conv2DOptions, convolution)
     fully = schema.FullyConnectedOptionsT()
+    if flatten:
+        vector = build.tensor("flat", (1, flat))
+        _flatten(build, hidden, vector, flat)
+        hidden = vector
     inputs = [hidden, dense, dense_bias]
     build.operator(code.FULLY_CONNECTED, inputs, logits, options.FullyConnectedOptions, fully)
     build.operator(code.SOFTMAX, [logits], probabilities, options.SoftmaxOptions, softmax)
@@ -121,13 +133,23 @@ def tiny_model(path: Path, *, image_size: int = 16, filters: int = 8, classes: i
     return path
 
 
-def tiny_int8_model(path: Path, *, image_size: int = 8, classes: int = 10) -> Path:
+def _flatten(build: _Builder, source: int, result: int, length: int) -> None:
+    options = schema.ReshapeOptionsT()
+    options.newShape = [1, length]
+    kind = schema.BuiltinOptions.ReshapeOptions
+    build.operator(schema.BuiltinOperator.RESHAPE, [source], result, kind, options)
+
+
+def tiny_int8_model(
+    path: Path, *, image_size: int = 8, classes: int = 10, flatten: bool = False
+) -> Path:
     """Writes an int8 model to `path`: image → dense. Its input range is about -2 to 2.
 
     Args:
         path: File to write; its folder must exist.
         image_size: Height and width in pixels; the input is (1, image_size, image_size, 1).
         classes: Length of the output.
+        flatten: Whether a RESHAPE makes a vector of the image first.
     """
     random = np.random.default_rng(_SEED)
     build = _Builder()
@@ -139,8 +161,13 @@ def tiny_int8_model(path: Path, *, image_size: int = 8, classes: int = 10) -> Pa
     bias = build.integers("dense/bias", (classes,), 0.01 * 4 / 255, 0, zeros)
     logits = build.integers("logits", (1, classes), 0.15, -4)
     options = schema.FullyConnectedOptionsT()
-    kind, code = schema.BuiltinOptions.FullyConnectedOptions, schema.BuiltinOperator
-    build.operator(code.FULLY_CONNECTED, [image, dense, bias], logits, kind, options)
-    build.model.operatorCodes[0].version = 4  # the first version with int8
+    kinds, code = schema.BuiltinOptions, schema.BuiltinOperator
+    source = image
+    if flatten:
+        source = build.integers("flat", (1, flat), 4 / 255, 3)
+        _flatten(build, image, source, flat)
+    inputs = [source, dense, bias]
+    build.operator(code.FULLY_CONNECTED, inputs, logits, kinds.FullyConnectedOptions, options)
+    build.model.operatorCodes[-1].version = 4  # the first version with int8
     path.write_bytes(build.finish(image, logits))
     return path

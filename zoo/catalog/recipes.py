@@ -24,6 +24,7 @@ ROWS: tuple[Recipe, ...] = (
     Recipe(
         name="digits_quick",
         dataset="digits",
+        image_size=16,  # twice their own
         validation_images=200,
         epochs=8,
         epoch_images=1200,

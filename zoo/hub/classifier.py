@@ -14,6 +14,7 @@ from zoo.data import decode, resize
 from zoo.errors import ZooError
 from zoo.hub import local
 from zoo.io.files import read_bytes
+from zoo.runtime.sandbox import Accelerated
 from zoo.schema.artifact import Artifact, PixelRule
 from zoo.schema.json_files import first_problem
 
@@ -46,7 +47,8 @@ class Classifier:
     Args:
         artifact: The released file.
         threads: Number of CPU threads.
-        delegate: `xnnpack` or `none`.
+        delegate: `xnnpack`, `none`, or an accelerator such as `gpu`, which runs in a child
+            process.
 
     Raises:
         ZooError: if the file is a checkpoint, the runtime cannot load it, or the manifest does not
@@ -62,7 +64,11 @@ class Classifier:
             )
         self.manifest = artifact.manifest
         self.labels = artifact.manifest.labels
-        self._net = runtime.load(artifact.content, "litert", delegate, threads, artifact.path)
+        plain = "none" if delegate in runtime.ACCELERATORS else delegate
+        self._net = runtime.load(artifact.content, "litert", plain, threads, artifact.path)
+        self._run = self._net.run
+        if delegate in runtime.ACCELERATORS:
+            self._run = Accelerated(artifact.content, runtime.ACCELERATORS[delegate], delegate).run
         shape = tuple(int(side) for side in self._net.input["shape"])
         rule = _rule(self.manifest, artifact.path)
         mean, std = np.asarray(rule.mean, np.float32), np.asarray(rule.std, np.float32)
@@ -113,7 +119,7 @@ class Classifier:
         )
         if self._reversed:
             pixels = pixels[..., ::-1]
-        return self._net.run((pixels.astype(np.float32) - self._mean) / self._std)
+        return self._run((pixels.astype(np.float32) - self._mean) / self._std)
 
 
 def _rule(manifest: Artifact, where: Path) -> PixelRule:

@@ -142,6 +142,9 @@ def setup_of(record: CaseResult) -> Setup:
 
 def delegate_label(delegate: str) -> str:
     """Returns the display name of a delegate; an unknown delegate keeps its name."""
+    kind, _, soc = delegate.partition(":")
+    if kind == "npu" and soc:
+        return f"NPU of {soc}"
     return DELEGATES.get(delegate, delegate)
 
 

@@ -1,4 +1,4 @@
-"""Runs `.tflite` files with LiteRT or tflite_runtime, in this process or in a child process.
+"""Runs `.tflite` files with the engines of `zoo.runtime.engines`, here or in a child process.
 
 `from zoo import runtime` offers the most used functions. They are imported on first use, because
 they need NumPy.
@@ -10,12 +10,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from zoo.runtime.interpreter import DELEGATES, RUNTIMES, Net, load, placement, version
+    from zoo.runtime.engines import (
+        ACCELERATORS,
+        DELEGATES,
+        INTERPRETERS,
+        RUNTIMES,
+        check,
+        delegates,
+        load,
+        placement,
+        version,
+    )
+    from zoo.runtime.net import Net
 
-__all__ = ["DELEGATES", "RUNTIMES", "Net", "load", "placement", "version"]
+__all__ = [
+    "ACCELERATORS", "DELEGATES", "INTERPRETERS", "RUNTIMES", "Net", "check", "delegates", "load",
+    "placement", "version",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("zoo.runtime.interpreter"), name)
+    module = "net" if name == "Net" else "engines"
+    return getattr(import_module(f"zoo.runtime.{module}"), name)

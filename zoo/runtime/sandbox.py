@@ -15,12 +15,38 @@ import numpy as np
 from pydantic import ValidationError
 
 from zoo.errors import UnknownNameError, ZooError
-from zoo.runtime import interpreter as runtimes
+from zoo.runtime import engines
 from zoo.runtime.child import Child
 from zoo.runtime.sandbox_worker import Answer, Request, unique
 from zoo.schema.measurement import Placement
 
 __all__ = ["Sandbox", "unique"]
+
+
+class Accelerated:
+    """One file on an accelerator's engine, in a child process of its own.
+
+    Args:
+        content: Content of the file, whose hash must have been checked.
+        runtime: A key of `zoo.runtime.engines.RUNTIMES`.
+        delegate: One of its delegates.
+
+    Raises:
+        ZooError: if the runtime is unknown or not installed.
+    """
+
+    def __init__(self, content: bytes, runtime: str, delegate: str):
+        self._sandbox, self._delegate = Sandbox(runtime), delegate
+        self._path = self._sandbox.child.folder() / "model.tflite"
+        self._path.write_bytes(content)
+
+    def run(self, image: np.ndarray) -> np.ndarray:
+        """Runs one inference, see `zoo.runtime.net.Net.run`.
+
+        Raises:
+            ZooError: as `Sandbox.outputs`.
+        """
+        return self._sandbox.outputs(self._path, image[np.newaxis], self._delegate)[0]
 
 
 class Sandbox:
@@ -31,7 +57,7 @@ class Sandbox:
     call then starts a new child. Calls from several threads are serialized.
 
     Args:
-        runtime: A key of `zoo.runtime.interpreter.RUNTIMES`.
+        runtime: A key of `zoo.runtime.engines.RUNTIMES`.
         timeout_s: Timeout of each call in seconds; the child is killed when it expires.
 
     Raises:
@@ -40,7 +66,7 @@ class Sandbox:
 
     def __init__(self, runtime: str, timeout_s: float = 120.0):
         self.runtime = runtime
-        self.version = runtimes.version(runtime)
+        self.version = engines.version(runtime)
         self.child = Child(
             "zoo.runtime.sandbox_worker",
             runtime,
@@ -55,12 +81,21 @@ class Sandbox:
         with self._lock:
             self.child.start()
 
+    def check(self) -> None:
+        """Does nothing, if the runtime works here.
+
+        Raises:
+            ZooError: if it can't be loaded, or a device or library that it needs is missing.
+        """
+        with self._lock:
+            self.child.ask(Request(call="check"), Answer, self.runtime)
+
     def placement(self, path: Path, delegate: str = "xnnpack") -> Placement:
         """Returns how many nodes of the graph run on the delegate.
 
         Args:
             path: Any `.tflite`.
-            delegate: One of `zoo.runtime.interpreter.DELEGATES`.
+            delegate: One of the runtime's.
         """
         with self._lock:
             placement = self._ask("placement", path, delegate=delegate).placement
@@ -78,7 +113,7 @@ class Sandbox:
         Args:
             path: A `.tflite` with one input, one output and batch size 1.
             images: Normalized images, float32 (n, height, width, channels).
-            delegate: One of `zoo.runtime.interpreter.DELEGATES`.
+            delegate: One of the runtime's.
             threads: Number of CPU threads.
 
         Returns:
@@ -126,7 +161,7 @@ class Sandbox:
 
         Args:
             path: A `.tflite` with one input, one output and batch size 1.
-            delegate: One of `zoo.runtime.interpreter.DELEGATES`.
+            delegate: One of the runtime's.
             threads: Number of CPU threads.
             seconds: Duration of the measurement, after a warm-up of a quarter of it.
 
@@ -181,8 +216,10 @@ class Sandbox:
     ) -> Answer:
         """Sends one request to the child, which is started if necessary."""
         fields |= {"call": call, "path": str(path.resolve())}
-        if (delegate := fields.get("delegate", "none")) not in runtimes.DELEGATES:
-            raise UnknownNameError("delegate", str(delegate), runtimes.DELEGATES)
+        known = engines.RUNTIMES[self.runtime].delegates
+        delegate = str(fields.setdefault("delegate", known[-1]))
+        if delegate.partition(":")[0] not in known:
+            raise UnknownNameError(f"delegate of {self.runtime}", delegate, known)
         if images is not None:
             file = self.child.folder() / "images.npy"
             np.save(file, np.ascontiguousarray(images, np.float32), allow_pickle=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +20,7 @@ from zoo import runtime
 from zoo.errors import ZooError
 from zoo.io.files import MAX_MODEL_BYTES, read_bytes
 from zoo.runtime.child import serve
-from zoo.runtime.interpreter import interpreter
+from zoo.runtime.interpreter import InterpreterNet
 from zoo.schema.base import Strict
 from zoo.schema.measurement import Placement
 
@@ -32,7 +33,7 @@ class Request(Strict):
     Attributes:
         call: Name of the method.
         path: The `.tflite`.
-        delegate: One of `zoo.runtime.interpreter.DELEGATES`.
+        delegate: One of the runtime's delegates.
         threads: Number of CPU threads.
         seconds: Duration of the measurement, for `latency_us`.
         constants: Whether to include constant tensors, for `tensors`.
@@ -40,8 +41,8 @@ class Request(Strict):
         result: `.npy` or `.npz` file for the result, if the call has one.
     """
 
-    call: Literal["placement", "outputs", "tensors", "latency_us"]
-    path: str
+    call: Literal["check", "placement", "outputs", "tensors", "latency_us"]
+    path: str = ""
     delegate: str = "none"
     threads: int = Field(default=1, ge=1, le=256)
     seconds: float = Field(default=0.0, ge=0, le=3600)
@@ -73,14 +74,17 @@ def answer(request: Request, kind: str) -> Answer:
         ZooError: if the file is unreadable, or the runtime cannot run it or does not accept the
             images.
     """
+    if request.call == "check":
+        runtime.check(kind)
+        return Answer()
     path = Path(request.path)
     content = read_bytes(path, "the model", MAX_MODEL_BYTES, "give an existing .tflite")
     try:
         if request.call == "placement":  # supports any number of inputs and outputs
-            loaded = interpreter(content, kind, request.delegate, request.threads, path.name)
-            return Answer(placement=runtime.placement(loaded._get_ops_details()))
-        net = runtime.load(content, kind, request.delegate, request.threads, path.name)
+            return Answer(placement=runtime.placement(content, kind, request.delegate, path.name))
+        net = _loaded(content, kind, request.delegate, request.threads, path.name)
         if request.call == "latency_us":
+            net.check_timed(path.name)
             return _saved(request, np.array(_times_us(net, request.seconds)))
         images = np.load(request.images or "", allow_pickle=False)
         _check(net, images, path.name)
@@ -93,6 +97,18 @@ def answer(request: Request, kind: str) -> Answer:
         raise ZooError(f"{kind} cannot run this .tflite", where=path.name, got=error) from error
     np.savez(request.result or "", **{str(i): value for i, value in enumerate(tensors.values())})
     return Answer(names=tuple(tensors))
+
+
+# The network of the last request: accelerators take seconds to compile one.
+_last: dict[tuple[bytes, str, str, int], runtime.Net] = {}
+
+
+def _loaded(content: bytes, kind: str, delegate: str, threads: int, where: str) -> runtime.Net:
+    key = sha256(content).digest(), kind, delegate, threads
+    if key not in _last:
+        _last.clear()
+        _last[key] = runtime.load(content, kind, delegate, threads, where)
+    return _last[key]
 
 
 def _saved(request: Request, values: np.ndarray) -> Answer:
@@ -117,14 +133,14 @@ def _times_us(net: runtime.Net, seconds: float) -> list[float]:
     shape = tuple(int(n) for n in net.input["shape"][1:])
     net.set_input(net.quantized(random.standard_normal(shape).astype(np.float32)))
     end = time.perf_counter() + _WARM_UP_SHARE * seconds
-    net.interpreter.invoke()
+    net.invoke()
     while time.perf_counter() < end:
-        net.interpreter.invoke()
+        net.invoke()
     times_us: list[float] = []
     end = time.perf_counter() + seconds
     while not times_us or time.perf_counter() < end:
         start = time.perf_counter_ns()
-        net.interpreter.invoke()
+        net.invoke()
         times_us.append((time.perf_counter_ns() - start) / 1e3)
     return times_us
 
@@ -133,6 +149,8 @@ def _tensors(
     net: runtime.Net, content: bytes, image: np.ndarray, constants: bool
 ) -> dict[str, np.ndarray]:
     """Returns all numeric tensors after one inference, by name, dequantized."""
+    if not isinstance(net, InterpreterNet):
+        raise ZooError("only an interpreter keeps the tensors between operators")
     kind = type(net.interpreter)
     resolver = sys.modules[kind.__module__].OpResolverType
     interpreter = kind(

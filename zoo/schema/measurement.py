@@ -40,11 +40,25 @@ class Configuration(Strict):
     cores: str = ""
 
 
+class Accelerator(Strict):
+    """The device that an engine computes on.
+
+    `stand_in` tells that a processor or an emulator computes what the accelerator would: its
+    outputs count, its times do not.
+    """
+
+    name: str
+    driver: str
+    computes_in: Literal["float32", "float16", "integers"]
+    stand_in: bool
+
+
 class Placement(Strict):
     """Where the nodes of the graph actually ran.
 
     `nodes` and `delegated` are None if the tool reports only the level. `left` counts the nodes
-    that were not delegated, by operator; None if the tool does not report them.
+    that were not delegated, by operator, and `refused` is what the engine says about them; None if
+    the tool does not report it. `accelerator` is None for a processor.
     """
 
     level: Literal["full", "partial", "none", "unknown"]
@@ -52,6 +66,8 @@ class Placement(Strict):
     delegated: int | None = None
     partitions: int | None = None
     left: dict[str, int] | None = None
+    refused: tuple[str, ...] | None = None
+    accelerator: Accelerator | None = None
 
 
 class Latency(Strict):

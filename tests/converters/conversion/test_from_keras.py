@@ -17,6 +17,7 @@ from zoo import data, runs, runtime
 from zoo.errors import ZooError
 from zoo.io.files import sha256_of
 from zoo.io.provenance import Provenance
+from zoo.runtime import interpreter
 from zoo.schema.artifact import Artifact
 from zoo.schema.json_files import read_model, read_records
 from zoo.schema.run import Run
@@ -116,7 +117,7 @@ def test_partial_delegation_is_counted():
         {"index": 3, "op_name": "SOFTMAX", "inputs": [3], "outputs": [4]},
         {"index": 4, "op_name": "DELEGATE", "inputs": [0, 10], "outputs": [3]},
     ]
-    found = runtime.placement(operators)
+    found = interpreter.placement(operators)
     assert (found.level, found.nodes, found.delegated, found.partitions) == ("partial", 4, 3, 1)
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,8 +24,10 @@ from tests.converters.parity.conftest import (
     four_times_the_scale,
     subject,
 )
+from tests.support.processes import HANG_S
 from zoo import runtime
 from zoo.errors import ZooError
+from zoo.runtime.sandbox import Sandbox
 
 
 def test_sound_artifacts_are_close(output, reference, litert):
@@ -123,15 +126,18 @@ def test_command_tells_sound_from_broken(command, output, tmp_path):
     assert done.returncode == 1, done.stderr
     found = json.loads(done.stdout)
     rows = {(row["precision"], row["runtime"], row["delegate"]): row for row in found["rows"]}
-    installed = [name for name in runtime.RUNTIMES if _installed(name)]
+    installed = [name for name in runtime.RUNTIMES if _works(name)]
     assert len(rows) == len(found["rows"])
     assert set(rows) == {
-        (p, r, d) for p in PRECISIONS for r in installed for d in runtime.DELEGATES
+        (p, r, d)
+        for p in PRECISIONS
+        for r in installed
+        for d in runtime.delegates(r, ["xnnpack", "none"])
     }
     for (precision, _, delegate), row in rows.items():
         assert row["difference"]["images"] == 50
         assert bool(row["reasons"]) == (precision == "int8"), row
-        assert row["placement"]["level"] == "none" or delegate == "xnnpack"
+        assert (row["placement"]["level"] == "none") == (delegate == "none")
     assert rows["float32", "litert", "xnnpack"]["placement"]["level"] == "full"
     (layers,) = found["layers"]
     assert (layers["artifact"], layers["against"]) == (f"{RUN}-int8", f"{RUN}-float32")
@@ -174,16 +180,20 @@ def test_command_refuses(command, output, flag, why):
 
 
 def test_a_missing_runtime_is_skipped_unless_asked_for(monkeypatch, capsys):
-    monkeypatch.setitem(runtime.RUNTIMES, "tflite_runtime", "no-such-package")
+    gone = replace(runtime.RUNTIMES["tflite_runtime"], package="no-such-package")
+    monkeypatch.setitem(runtime.RUNTIMES, "tflite_runtime", gone)
     script.FLAGS(["verify"])
-    assert [runner.runtime for runner in script._runners()] == ["litert"]
+    found = [runner.runtime for runner in script._runners()]
+    assert found == [name for name in ("litert", "litert_gpu", "litert_npu") if _works(name)]
     assert "tflite_runtime: skipped | the runtime tflite_runtime is not" in capsys.readouterr().err
     with flagsaver(runtime=["tflite_runtime"]), pytest.raises(ZooError, match="not installed"):
         script._runners()
 
 
-def _installed(name):
-    try:
-        return bool(runtime.version(name))
-    except ZooError:
-        return False
+def _works(name):
+    with Sandbox(name, HANG_S) as runner:
+        try:
+            runner.check()
+        except ZooError:
+            return False
+    return True
