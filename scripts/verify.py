@@ -1,6 +1,7 @@
 """Compares .tflite files with their Keras networks, or with their manifests, on test images.
 
     zoo verify
+    zoo verify ANY.tflite --runtime=litert_gpu,litert_npu --soc=SM8650
     zoo verify --artifact=squeezenet_v1_1-fashion_mnist-pruned-int8 --layers
     zoo verify --runtime=litert --max_relative=int8:0.1 --json
     zoo verify --output=release --all
@@ -12,6 +13,11 @@ Keras network of its run, too, which must be in OUTPUT/runs. Prints errors of th
 mean, relative, SQNR in dB), the share of images with the same top-1 class, both accuracies on these
 images, and the number of nodes that the delegate took. The exit code is 1 if a precision exceeds a
 limit or a case failed.
+
+Files given as arguments may be of any maker, and need neither run nor manifest: what each engine
+computes is compared with LiteRT's XNNPACK, on test images if a manifest names their dataset, else
+on random values. Where they depart, the graph is cut to find the first operator whose output
+departs; activations beyond float16's range are listed.
 
 If a limit is exceeded, the first layer at which the error jumps is named: its signal-to-noise ratio
 is more than 10 dB below the worst of its inputs, or falls below 10 dB. The reference is the float32
@@ -78,12 +84,15 @@ flags.DEFINE_bool("all", False, "check artifacts against their manifests, not Ke
 flags.DEFINE_bool("json", False, "print one JSON object instead of tables")
 
 
-def main(_: list[str]) -> int:
+def main(argv: list[str]) -> int:
     """Prints one row per case; returns 1 if a limit is exceeded or a case failed."""
+    files = list(dict.fromkeys(argv[1:]))
     if FLAGS.all:
         from scripts.common.verify_release import verify_release
 
         return verify_release(cli.output(), FLAGS.artifact, FLAGS.timeout_secs)
+    if files:
+        return _files(files)
     delegates = cli.choices("delegate", DELEGATES)
     limits = changed(FLAGS.max_relative, FLAGS.min_agreement)
     subjects = _subjects()
@@ -101,6 +110,21 @@ def main(_: list[str]) -> int:
     else:
         show.tables(results, sys.stdout, FLAGS.layers)
     return 1 if show.wrong(results) else 0
+
+
+def _files(files: list[str]) -> int:
+    from scripts.common.verify_engines import verify_engines
+
+    with contextlib.ExitStack() as stack:
+        runners = [
+            (stack.enter_context(runner), delegate)
+            for runner in _runners()
+            for delegate in runtime.delegates(runner.runtime, ["xnnpack"], FLAGS.soc)
+            if runner.runtime != "litert"
+        ]
+        return verify_engines(
+            files, runners, FLAGS.images, FLAGS.timeout_secs, FLAGS.json, _progress
+        )
 
 
 def _progress(text: str) -> None:
@@ -145,4 +169,4 @@ def _runners() -> list[Sandbox]:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, positional=True)

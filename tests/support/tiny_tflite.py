@@ -11,7 +11,7 @@ from ai_edge_litert.tools import flatbuffer_utils
 _SEED = 7
 
 
-class _Builder:
+class Builder:
     """Collects tensors, buffers and operators of one subgraph."""
 
     def __init__(self) -> None:
@@ -98,7 +98,7 @@ def tiny_model(
     """
     random = np.random.default_rng(_SEED)
     options = schema.BuiltinOptions
-    build = _Builder()
+    build = Builder()
     flat = image_size * image_size * filters
     image = build.tensor("image", (1, image_size, image_size, 1))
     kernel_shape = (filters, 3, 3, 1)
@@ -133,7 +133,7 @@ def tiny_model(
     return path
 
 
-def _flatten(build: _Builder, source: int, result: int, length: int) -> None:
+def _flatten(build: Builder, source: int, result: int, length: int) -> None:
     options = schema.ReshapeOptionsT()
     options.newShape = [1, length]
     kind = schema.BuiltinOptions.ReshapeOptions
@@ -152,7 +152,7 @@ def tiny_int8_model(
         flatten: Whether a RESHAPE makes a vector of the image first.
     """
     random = np.random.default_rng(_SEED)
-    build = _Builder()
+    build = Builder()
     flat = image_size * image_size
     image = build.integers("image", (1, image_size, image_size, 1), 4 / 255, 3)
     weights = random.integers(-127, 128, (classes, flat)).astype(np.int8)

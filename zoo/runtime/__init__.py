@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         check,
         delegates,
         load,
+        load_any,
         placement,
         version,
     )
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ACCELERATORS", "DELEGATES", "INTERPRETERS", "RUNTIMES", "Net", "check", "delegates", "load",
-    "placement", "version",
+    "load_any", "placement", "version",
 ]  # fmt: skip
 
 

@@ -184,7 +184,19 @@ def delegates(runtime: str, chosen: Sequence[str], soc: str = DEFAULT_SOC) -> tu
 
 
 def load(content: bytes, runtime: str, delegate: str, threads: int, where: object) -> Net:
-    """Loads a `.tflite` with one input, one output and batch size 1.
+    """Loads a `.tflite` with one input, one output and batch size 1; as `load_any`.
+
+    Raises:
+        ZooError: if `load_any` does, or the file has several inputs or outputs or another batch
+            size.
+    """
+    net = load_any(content, runtime, delegate, threads, where)
+    net.check_image(where)
+    return net
+
+
+def load_any(content: bytes, runtime: str, delegate: str, threads: int, where: object) -> Net:
+    """Loads any `.tflite`.
 
     Args:
         content: Content of the file, whose hash must have been checked.
@@ -194,8 +206,8 @@ def load(content: bytes, runtime: str, delegate: str, threads: int, where: objec
         where: Name of the file, shown in error messages.
 
     Raises:
-        ZooError: if the runtime or delegate is unknown or not available here, the engine cannot
-            load the file, or the file has several inputs or outputs or another batch size.
+        ZooError: if the runtime or delegate is unknown or not available here, or the engine cannot
+            load the file.
     """
     return _checked(runtime, delegate).load(content, runtime, delegate, threads, where)
 
@@ -203,7 +215,7 @@ def load(content: bytes, runtime: str, delegate: str, threads: int, where: objec
 def placement(content: bytes, runtime: str, delegate: str, where: object) -> Placement:
     """Returns how many operators of any `.tflite` run on the delegate.
 
-    Arguments and errors as in `load`, but the file may have any inputs and outputs.
+    Arguments and errors as in `load_any`.
     """
     return _checked(runtime, delegate).placement(content, runtime, delegate, where)
 

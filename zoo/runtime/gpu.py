@@ -7,7 +7,7 @@ computes in float16 unless told otherwise. `zoo.runtime.vulkan` chooses the devi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,25 +28,27 @@ class GpuNet(Net):
     """A network on the GPU engine; operators that it refuses run on the CPU."""
 
     def __init__(self, content: bytes, where: object):
-        super().__init__(*details(content, where), where)
+        super().__init__(*details(content, where))
         self._compiled, self._placement = _compile(content, where)
         self._inputs = self._compiled.create_input_buffers(0)
         self._outputs = self._compiled.create_output_buffers(0)
 
-    def set_input(self, value: np.ndarray) -> None:
-        """Sets the input tensor from an array of its dtype, without the batch axis."""
-        self._inputs[0].write(np.ascontiguousarray(value[np.newaxis]))
+    def set_inputs(self, values: Sequence[np.ndarray]) -> None:
+        """Sets the input tensors from arrays of their shapes and dtypes."""
+        for buffer, value in zip(self._inputs, values, strict=True):
+            buffer.write(np.ascontiguousarray(value))
 
     def invoke(self) -> None:
-        """Runs one inference on the input that was set."""
+        """Runs one inference on the inputs that were set."""
         self._compiled.run_by_index(0, self._inputs, self._outputs)
 
-    def get_output(self) -> np.ndarray:
-        """Returns the output tensor in its dtype, with the batch axis."""
-        shape = tuple(int(side) for side in self.output["shape"])
-        size = int(np.prod(shape))
-        values: np.ndarray = self._outputs[0].read(size, self.output["dtype"])
-        return values.reshape(shape)
+    def get_outputs(self) -> list[np.ndarray]:
+        """Returns the output tensors in their dtypes."""
+        values = []
+        for buffer, each in zip(self._outputs, self.output_details, strict=True):
+            shape = tuple(int(side) for side in each["shape"])
+            values.append(buffer.read(int(np.prod(shape)), each["dtype"]).reshape(shape))
+        return values
 
     def placement(self) -> Placement:
         """Returns how many operators of the graph run on the GPU, and which ones it refused."""
@@ -54,15 +56,14 @@ class GpuNet(Net):
 
 
 def load(content: bytes, where: object) -> GpuNet:
-    """Loads a `.tflite` with one input, one output and batch size 1.
+    """Loads any `.tflite`.
 
     Args:
         content: Content of the file, whose hash must have been checked.
         where: Name of the file, shown in error messages.
 
     Raises:
-        ZooError: if there is no Vulkan device, the engine cannot load the file, or the file has
-            several inputs or outputs or another batch size.
+        ZooError: if there is no Vulkan device, or the engine cannot load the file.
     """
     return GpuNet(content, where)
 
@@ -70,7 +71,7 @@ def load(content: bytes, where: object) -> GpuNet:
 def placement(content: bytes, where: object) -> Placement:
     """Returns how many operators of any `.tflite` run on the GPU, and which ones it refused.
 
-    Arguments and errors as in `load`, but the file may have any inputs and outputs.
+    Arguments and errors as in `load`.
     """
     return _compile(content, where)[1]
 

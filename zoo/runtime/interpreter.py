@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,22 +19,22 @@ DELEGATES = ("xnnpack", "none")
 class InterpreterNet(Net):
     """A network in an interpreter, whose tensors are allocated."""
 
-    def __init__(self, interpreter: Any, where: object):
-        super().__init__(interpreter.get_input_details(), interpreter.get_output_details(), where)
+    def __init__(self, interpreter: Any):
+        super().__init__(interpreter.get_input_details(), interpreter.get_output_details())
         self.interpreter = interpreter
 
-    def set_input(self, value: np.ndarray) -> None:
-        """Sets the input tensor from an array of its dtype, without the batch axis."""
-        self.interpreter.set_tensor(self.input["index"], value[np.newaxis])
+    def set_inputs(self, values: Sequence[np.ndarray]) -> None:
+        """Sets the input tensors from arrays of their shapes and dtypes."""
+        for details, value in zip(self.input_details, values, strict=True):
+            self.interpreter.set_tensor(details["index"], value)
 
     def invoke(self) -> None:
-        """Runs one inference on the input that was set."""
+        """Runs one inference on the inputs that were set."""
         self.interpreter.invoke()
 
-    def get_output(self) -> np.ndarray:
-        """Returns the output tensor in its dtype, with the batch axis."""
-        output: np.ndarray = self.interpreter.get_tensor(self.output["index"])
-        return output
+    def get_outputs(self) -> list[np.ndarray]:
+        """Returns the output tensors in their dtypes."""
+        return [self.interpreter.get_tensor(each["index"]) for each in self.output_details]
 
     def placement(self) -> Placement:
         """Returns how many nodes of the graph run on the delegate."""
@@ -41,15 +42,8 @@ class InterpreterNet(Net):
 
 
 def load(content: bytes, runtime: str, delegate: str, threads: int, where: object) -> Net:
-    """Loads a `.tflite` with one input, one output and batch size 1.
-
-    Arguments as in `interpreter`.
-
-    Raises:
-        ZooError: if `interpreter` fails, or the model has several inputs or outputs or another
-            batch size.
-    """
-    return InterpreterNet(interpreter(content, runtime, delegate, threads, where), where)
+    """Loads any `.tflite`; arguments and errors as in `interpreter`."""
+    return InterpreterNet(interpreter(content, runtime, delegate, threads, where))
 
 
 def interpreter(content: bytes, runtime: str, delegate: str, threads: int, where: object) -> Any:

@@ -1,8 +1,9 @@
-"""A loaded `.tflite` with one input, one output and batch size 1, in whichever engine runs it."""
+"""A loaded `.tflite`, in whichever engine runs it."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,20 +16,43 @@ from zoo.schema.measurement import Placement
 class Net(ABC):
     """A loaded network.
 
+    Most networks here have one input, one output and batch size 1, which `check_image` tests;
+    `set_input`, `get_output` and `run` are for these.
+
     Attributes:
-        input: Details of the input tensor, in the form of an interpreter's `get_input_details`.
-        output: Details of the output tensor, likewise.
-
-    Args:
-        inputs: Details of all inputs.
-        outputs: Details of all outputs.
-        where: Name of the file, shown in error messages.
-
-    Raises:
-        ZooError: if the network has several inputs or outputs or another batch size.
+        input_details: Input tensors, in the form of an interpreter's `get_input_details`.
+        output_details: Output tensors, likewise.
     """
 
-    def __init__(self, inputs: list[dict[str, Any]], outputs: list[dict[str, Any]], where: object):
+    def __init__(self, inputs: Sequence[dict[str, Any]], outputs: Sequence[dict[str, Any]]):
+        self.input_details, self.output_details = tuple(inputs), tuple(outputs)
+
+    @abstractmethod
+    def set_inputs(self, values: Sequence[np.ndarray]) -> None:
+        """Sets the input tensors from arrays of their shapes and dtypes."""
+
+    @abstractmethod
+    def invoke(self) -> None:
+        """Runs one inference on the inputs that were set."""
+
+    @abstractmethod
+    def get_outputs(self) -> list[np.ndarray]:
+        """Returns the output tensors in their dtypes."""
+
+    @abstractmethod
+    def placement(self) -> Placement:
+        """Returns how many operators of the graph run on the delegate."""
+
+    def check_image(self, where: object) -> None:
+        """Refuses anything but a single input with batch size 1 and a single output.
+
+        Args:
+            where: Name of the file, shown in the error message.
+
+        Raises:
+            ZooError: if the network has several inputs or outputs or another batch size.
+        """
+        inputs, outputs = self.input_details, self.output_details
         if len(inputs) != 1 or len(outputs) != 1 or list(inputs[0]["shape"][:1]) != [1]:
             raise ZooError(
                 "unsupported inputs or outputs",
@@ -37,23 +61,24 @@ class Net(ABC):
                 got=f"{len(inputs)} inputs, {len(outputs)} outputs, "
                 f"first input {inputs[0]['shape'].tolist() if inputs else 'none'}",
             )
-        self.input, self.output = inputs[0], outputs[0]
 
-    @abstractmethod
+    @property
+    def input(self) -> dict[str, Any]:
+        """Details of the first input."""
+        return self.input_details[0]
+
+    @property
+    def output(self) -> dict[str, Any]:
+        """Details of the first output."""
+        return self.output_details[0]
+
     def set_input(self, value: np.ndarray) -> None:
-        """Sets the input tensor from an array of its dtype, without the batch axis."""
+        """Sets the only input from an array of its dtype, without the batch axis."""
+        self.set_inputs([value[np.newaxis]])
 
-    @abstractmethod
-    def invoke(self) -> None:
-        """Runs one inference on the input that was set."""
-
-    @abstractmethod
     def get_output(self) -> np.ndarray:
-        """Returns the output tensor in its dtype, with the batch axis."""
-
-    @abstractmethod
-    def placement(self) -> Placement:
-        """Returns how many operators of the graph run on the delegate."""
+        """Returns the first output in its dtype, with the batch axis."""
+        return self.get_outputs()[0]
 
     def check_timed(self, where: object) -> None:
         """Refuses to be timed where something stands in for the accelerator.
@@ -99,16 +124,31 @@ class Net(ABC):
         """Converts a value of the output tensor to float32."""
         if not np.issubdtype(value.dtype, np.integer):
             return value.astype(np.float32)
-        scale, zero_point = self.output["quantization"]
-        return (value.astype(np.float32) - zero_point) * np.float32(scale)
+        return _real(value, self.output)
+
+    def run_tensors(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Runs one inference of a network with any inputs and outputs.
+
+        Args:
+            values: One array per input, of its shape and dtype.
+
+        Returns:
+            The outputs; quantized ones are dequantized to float32, other integers unchanged.
+        """
+        self.set_inputs(values)
+        self.invoke()
+        return [
+            _real(value, details) if details["quantization"][0] else value
+            for value, details in zip(self.get_outputs(), self.output_details, strict=True)
+        ]
 
     def inputs(self) -> tuple[TensorInfo, ...]:
         """Describes the inputs for the manifest."""
-        return (_info(self.input),)
+        return tuple(map(_info, self.input_details))
 
     def outputs(self) -> tuple[TensorInfo, ...]:
         """Describes the outputs for the manifest."""
-        return (_info(self.output),)
+        return tuple(map(_info, self.output_details))
 
 
 def _info(details: dict[str, Any]) -> TensorInfo:
@@ -121,3 +161,9 @@ def _info(details: dict[str, Any]) -> TensorInfo:
         scale=float(scale) if integer else None,
         zero_point=int(zero_point) if integer else None,
     )
+
+
+def _real(value: np.ndarray, details: dict[str, Any]) -> np.ndarray:
+    scale, zero_point = details["quantization"]
+    real: np.ndarray = (value.astype(np.float32) - zero_point) * np.float32(scale)
+    return real

@@ -6,6 +6,7 @@ The emulator executes the NPU's own code on the processor. It gives the NPU's nu
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -27,7 +28,7 @@ class NpuNet(Net):
     """A network that the NPU runs whole, on its emulator."""
 
     def __init__(self, content: bytes, soc: str, where: object):
-        super().__init__(*details(content, where), where)
+        super().__init__(*details(content, where))
         self._compiled = compiled(content, soc, where)
         if not self._compiled.whole:
             raise ZooError(
@@ -37,22 +38,25 @@ class NpuNet(Net):
                 got=f"{self._compiled.taken} in {self._compiled.partitions}",
                 remedy="zoo compile tells what is left to the CPU and why",
             )
-        self._session, self._name = _session(self._compiled, where)
+        self._session, self._inputs, self._outputs = _session(self._compiled, where)
         self._integers = computes_in_integers(content, where)
-        self._input = np.zeros(self.input["shape"], self.input["dtype"])
-        self._output = np.zeros(self.output["shape"], self.output["dtype"])
+        self._feed: dict[str, np.ndarray] = {}
+        self._results: dict[str, np.ndarray] = {}
 
-    def set_input(self, value: np.ndarray) -> None:
-        """Sets the input tensor from an array of its dtype, without the batch axis."""
-        self._input = np.ascontiguousarray(value[np.newaxis])
+    def set_inputs(self, values: Sequence[np.ndarray]) -> None:
+        """Sets the input tensors from arrays of their shapes and dtypes."""
+        named = zip(self.input_details, values, strict=True)
+        given = {each["name"]: np.ascontiguousarray(value) for each, value in named}
+        self._feed = {name: given[name] for name in self._inputs}
 
     def invoke(self) -> None:
-        """Runs one inference on the input that was set."""
-        (self._output,) = self._session.run(None, {self._name: self._input})
+        """Runs one inference on the inputs that were set."""
+        values = self._session.run(None, self._feed)
+        self._results = dict(zip(self._outputs, values, strict=True))
 
-    def get_output(self) -> np.ndarray:
-        """Returns the output tensor in its dtype, with the batch axis."""
-        return self._output
+    def get_outputs(self) -> list[np.ndarray]:
+        """Returns the output tensors in their dtypes."""
+        return [self._results[each["name"]] for each in self.output_details]
 
     def placement(self) -> Placement:
         """Returns how many operators of the graph run on the NPU."""
@@ -125,12 +129,13 @@ def compiled(content: bytes, soc: str, where: object) -> Compiled:
     return _last[key]
 
 
-def _session(made: Compiled, where: object) -> tuple[Any, str]:
-    """Returns the session of the only partition, and the name of its input."""
+def _session(made: Compiled, where: object) -> tuple[Any, list[str], list[str]]:
+    """Returns the session of the only partition, and the names of its inputs and outputs."""
     check()
     import onnxruntime
     import onnxruntime_qnn
     from ai_edge_litert import schema_py_generated as schema
+    from ai_edge_litert.tools import flatbuffer_utils
     from flatbuffers import flexbuffers
     from onnx import TensorProto, helper
 
@@ -146,11 +151,20 @@ def _session(made: Compiled, where: object) -> tuple[Any, str]:
         schema.TensorType.INT8: TensorProto.INT8,
         schema.TensorType.UINT8: TensorProto.UINT8,
         schema.TensorType.INT16: TensorProto.INT16,
+        schema.TensorType.INT32: TensorProto.INT32,
+        schema.TensorType.INT64: TensorProto.INT64,
+        schema.TensorType.BOOL: TensorProto.BOOL,
         schema.TensorType.FLOAT32: TensorProto.FLOAT,
     }
 
     def value(index: int) -> Any:
         tensor = graph.tensors[index]
+        if tensor.type not in types:
+            raise ZooError(
+                "the NPU's emulator does not take this type of input or output",
+                where=where,
+                got=flatbuffer_utils.type_to_name(tensor.type).lower(),
+            )
         shape = [int(side) for side in tensor.shape]
         return helper.make_tensor_value_info(tensor.name.decode(), types[tensor.type], shape)
 
@@ -190,7 +204,7 @@ def _session(made: Compiled, where: object) -> tuple[Any, str]:
             raise ZooError(
                 "the NPU's emulator cannot load the compiled file", where=where, got=error
             ) from error
-    return session, inputs[0].name
+    return session, [each.name for each in inputs], [each.name for each in outputs]
 
 
 @functools.cache
@@ -202,7 +216,7 @@ def _register() -> None:
 
 
 def load(content: bytes, soc: str, where: object) -> NpuNet:
-    """Loads a `.tflite` with one input, one output and batch size 1.
+    """Loads any `.tflite` that the NPU runs whole.
 
     Args:
         content: Content of the file, whose hash must have been checked.
@@ -210,7 +224,7 @@ def load(content: bytes, soc: str, where: object) -> NpuNet:
         where: Name of the file, shown in error messages.
 
     Raises:
-        ZooError: if the extra is not installed, the compiler fails or leaves operators to the CPU,
-            or the file has several inputs or outputs or another batch size.
+        ZooError: if the extra is not installed, or the compiler fails or leaves operators to the
+            CPU.
     """
     return NpuNet(content, soc, where)

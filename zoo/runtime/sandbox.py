@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -129,14 +130,37 @@ class Sandbox:
             raise self.child.nonsense(path, f"{outputs.dtype} of shape {outputs.shape}")
         return outputs
 
-    def tensors(
-        self, path: Path, image: np.ndarray, *, constants: bool = True
+    def run_tensors(
+        self, path: Path, inputs: Sequence[np.ndarray], delegate: str = "xnnpack"
+    ) -> list[np.ndarray]:
+        """Runs inference on tensors of any inputs.
+
+        Args:
+            path: Any `.tflite`.
+            inputs: For each input an array of its dtype, (n, *shape), for n inferences.
+            delegate: One of the runtime's.
+
+        Returns:
+            For each output an array (n, *shape). Quantized ones are dequantized to float32; other
+            integers are unchanged.
+        """
+        with self._lock:
+            file = self.child.folder() / "inputs.npz"
+            np.savez(file, **{str(index): values for index, values in enumerate(inputs)})
+            result = self.child.folder() / "result.npz"
+            answer = self._ask(
+                "run_tensors", path, delegate=delegate, images=str(file), result=str(result)
+            )
+            return list(self._arrays(path, answer, result).values())
+
+    def all_tensors(
+        self, path: Path, inputs: Sequence[np.ndarray], *, constants: bool = False
     ) -> dict[str, np.ndarray]:
         """Returns all tensors after one inference with the built-in kernels.
 
         Args:
-            path: A `.tflite` with one input, one output and batch size 1.
-            image: Normalized image, float32 (height, width, channels).
+            path: Any `.tflite`.
+            inputs: For each input an array of its shape and dtype.
             constants: Whether to include constant tensors such as weights and shapes.
 
         Returns:
@@ -144,17 +168,30 @@ class Sandbox:
             dequantized to float32; integers without a scale are unchanged.
         """
         with self._lock:
+            file = self.child.folder() / "inputs.npz"
+            np.savez(file, **{str(index): value for index, value in enumerate(inputs)})
+            result = self.child.folder() / "result.npz"
+            answer = self._ask(
+                "all_tensors", path, constants=constants, images=str(file), result=str(result)
+            )
+            return self._arrays(path, answer, result)
+
+    def tensors(
+        self, path: Path, image: np.ndarray, *, constants: bool = True
+    ) -> dict[str, np.ndarray]:
+        """Returns all tensors of a network of images, as `all_tensors`.
+
+        Args:
+            path: A `.tflite` with one input, one output and batch size 1.
+            image: Normalized image, float32 (height, width, channels).
+            constants: Whether to include constant tensors such as weights and shapes.
+        """
+        with self._lock:
             result = self.child.folder() / "result.npz"
             answer = self._ask(
                 "tensors", path, image[np.newaxis], constants=constants, result=str(result)
             )
-            try:
-                with np.load(result, allow_pickle=False) as arrays:
-                    return {name: arrays[str(i)] for i, name in enumerate(answer.names)}
-            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-                raise self.child.nonsense(path, error) from error
-            finally:
-                result.unlink(missing_ok=True)
+            return self._arrays(path, answer, result)
 
     def latency_us(self, path: Path, delegate: str, threads: int, seconds: float) -> list[float]:
         """Measures the latency of single inferences on random input.
@@ -197,6 +234,15 @@ class Sandbox:
     ) -> None:
         self.close()
 
+    def _arrays(self, path: Path, answer: Answer, result: Path) -> dict[str, np.ndarray]:
+        try:
+            with np.load(result, allow_pickle=False) as arrays:
+                return {name: arrays[str(i)] for i, name in enumerate(answer.names)}
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise self.child.nonsense(path, error) from error
+        finally:
+            result.unlink(missing_ok=True)
+
     def _array(self, path: Path, result: Path) -> np.ndarray:
         try:
             array: np.ndarray = np.load(result, allow_pickle=False)
@@ -210,7 +256,7 @@ class Sandbox:
         self,
         call: str,
         path: Path,
-        images: np.ndarray | None = None,
+        floats: np.ndarray | None = None,
         extra_s: float = 0.0,
         **fields: object,
     ) -> Answer:
@@ -220,9 +266,9 @@ class Sandbox:
         delegate = str(fields.setdefault("delegate", known[-1]))
         if delegate.partition(":")[0] not in known:
             raise UnknownNameError(f"delegate of {self.runtime}", delegate, known)
-        if images is not None:
+        if floats is not None:
             file = self.child.folder() / "images.npy"
-            np.save(file, np.ascontiguousarray(images, np.float32), allow_pickle=False)
+            np.save(file, np.ascontiguousarray(floats, np.float32), allow_pickle=False)
             fields["images"] = str(file)
         try:
             request = Request.model_validate(fields)

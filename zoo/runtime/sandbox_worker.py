@@ -36,12 +36,16 @@ class Request(Strict):
         delegate: One of the runtime's delegates.
         threads: Number of CPU threads.
         seconds: Duration of the measurement, for `latency_us`.
-        constants: Whether to include constant tensors, for `tensors`.
-        images: `.npy` file of the input images, if the call has any.
+        constants: Whether to include constant tensors, for `tensors` and `all_tensors`.
+        images: `.npy` file of the input images, if the call has any; for `all_tensors` an `.npz`
+            file with an array per input, `0`, `1`, …, and for `run_tensors` the same with a first
+            axis for the inferences.
         result: `.npy` or `.npz` file for the result, if the call has one.
     """
 
-    call: Literal["check", "placement", "outputs", "tensors", "latency_us"]
+    call: Literal[
+        "check", "placement", "outputs", "run_tensors", "tensors", "all_tensors", "latency_us"
+    ]
     path: str = ""
     delegate: str = "none"
     threads: int = Field(default=1, ge=1, le=256)
@@ -56,7 +60,7 @@ class Answer(Strict):
 
     Attributes:
         placement: Result of `placement`.
-        names: Names of the arrays `0`, `1`, … in the `.npz` file, for `tensors`.
+        names: Names of the arrays `0`, `1`, … in the `.npz` file, unless there is one array only.
     """
 
     placement: Placement | None = None
@@ -83,6 +87,13 @@ def answer(request: Request, kind: str) -> Answer:
         if request.call == "placement":  # supports any number of inputs and outputs
             return Answer(placement=runtime.placement(content, kind, request.delegate, path.name))
         net = _loaded(content, kind, request.delegate, request.threads, path.name)
+        if request.call in ("run_tensors", "all_tensors"):
+            with np.load(request.images or "", allow_pickle=False) as given:
+                inputs = [given[str(index)] for index in range(len(given.files))]
+            if request.call == "run_tensors":
+                return _saved_all(request, _run_tensors(net, inputs, path.name))
+            return _saved_all(request, _tensors(net, content, inputs, request.constants))
+        net.check_image(path.name)
         if request.call == "latency_us":
             net.check_timed(path.name)
             return _saved(request, np.array(_times_us(net, request.seconds)))
@@ -90,30 +101,52 @@ def answer(request: Request, kind: str) -> Answer:
         _check(net, images, path.name)
         if request.call == "outputs":
             return _saved(request, np.stack([net.run(image) for image in images]))
-        tensors = _tensors(net, content, images[0], request.constants)
+        inputs = [net.quantized(images[0])[np.newaxis]]
+        return _saved_all(request, _tensors(net, content, inputs, request.constants))
     # The runtimes raise ValueError or RuntimeError. An invalid graph may have inputs or outputs
     # without a shape, which leads to an IndexError here.
     except (ValueError, RuntimeError, IndexError) as error:
         raise ZooError(f"{kind} cannot run this .tflite", where=path.name, got=error) from error
-    np.savez(request.result or "", **{str(i): value for i, value in enumerate(tensors.values())})
-    return Answer(names=tuple(tensors))
 
 
-# The network of the last request: accelerators take seconds to compile one.
+# The network of the last request, which accelerators take seconds to compile. An interpreter loads
+# it anew, because a network may have a state.
 _last: dict[tuple[bytes, str, str, int], runtime.Net] = {}
 
 
 def _loaded(content: bytes, kind: str, delegate: str, threads: int, where: str) -> runtime.Net:
+    if kind in runtime.INTERPRETERS:
+        return runtime.load_any(content, kind, delegate, threads, where)
     key = sha256(content).digest(), kind, delegate, threads
     if key not in _last:
         _last.clear()
-        _last[key] = runtime.load(content, kind, delegate, threads, where)
+        _last[key] = runtime.load_any(content, kind, delegate, threads, where)
     return _last[key]
 
 
 def _saved(request: Request, values: np.ndarray) -> Answer:
     np.save(request.result or "", values, allow_pickle=False)
     return Answer()
+
+
+def _saved_all(request: Request, tensors: dict[str, np.ndarray]) -> Answer:
+    np.savez(request.result or "", **{str(i): value for i, value in enumerate(tensors.values())})
+    return Answer(names=tuple(tensors))
+
+
+def _run_tensors(
+    net: runtime.Net, inputs: Sequence[np.ndarray], where: str
+) -> dict[str, np.ndarray]:
+    """Returns the outputs of n inferences, by name."""
+    expected = [(tuple(each["shape"]), np.dtype(each["dtype"])) for each in net.input_details]
+    got = [(values.shape[1:], values.dtype) for values in inputs]
+    if got != expected:
+        raise ZooError(
+            "the values do not fit the model's inputs", where=where, expected=expected, got=got
+        )
+    runs = [net.run_tensors(values) for values in zip(*inputs, strict=True)]
+    names = unique([str(each["name"]) for each in net.output_details])
+    return {name: np.stack([run[i] for run in runs]) for i, name in enumerate(names)}
 
 
 def _check(net: runtime.Net, images: np.ndarray, where: str) -> None:
@@ -146,7 +179,7 @@ def _times_us(net: runtime.Net, seconds: float) -> list[float]:
 
 
 def _tensors(
-    net: runtime.Net, content: bytes, image: np.ndarray, constants: bool
+    net: runtime.Net, content: bytes, inputs: Sequence[np.ndarray], constants: bool
 ) -> dict[str, np.ndarray]:
     """Returns all numeric tensors after one inference, by name, dequantized."""
     if not isinstance(net, InterpreterNet):
@@ -160,9 +193,11 @@ def _tensors(
         experimental_preserve_all_tensors=True,
     )
     interpreter.allocate_tensors()
-    interpreter.set_tensor(net.input["index"], net.quantized(image)[np.newaxis])
+    computed = set()
+    for details, value in zip(net.input_details, inputs, strict=True):
+        interpreter.set_tensor(details["index"], value)
+        computed.add(details["index"])
     interpreter.invoke()
-    computed = {net.input["index"]}
     for operator in interpreter._get_ops_details():
         computed |= {int(index) for index in operator["outputs"]}
     # The kernels' scratch tensors come last, and most of them have no name.

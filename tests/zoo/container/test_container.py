@@ -14,7 +14,7 @@ from converters.packing.segment import segments
 from tests.conftest import ROOT
 from tests.support.processes import HANG_S
 from tests.support.tflite_samples import foreign
-from tests.support.tiny_tflite import _Builder, tiny_model
+from tests.support.tiny_tflite import Builder, tiny_model
 from zoo.container import codebooks, number_lists, weights
 from zoo.container.ans import Decoder, Encoder, probabilities
 from zoo.container.mixing import Models
@@ -26,7 +26,7 @@ PUBLIC = ROOT.parent / "shared" / "data" / "squeezenet_v1.0.deep_compressed.net"
 
 def model_of(*tensors):
     """A flatbuffer that holds these float32 arrays as constants."""
-    build = _Builder()
+    build = Builder()
     for number, each in enumerate(tensors):
         build.tensor(f"weights{number}", each.shape, each)
     return build.finish(0, 0)
@@ -159,7 +159,8 @@ def test_weights_come_back(data):
     for _ in range(2):  # the second with what the first taught
         weights.code(encoder, models, shape, largest, coefficients, numbers)
     coded = encoder.finish()
-    assert abs(len(coded) - encoder.bits / 8) < 12 + 0.001 * len(coded)
+    # Only above: a coder whose state is still empty takes any number of likely decisions for nothing.
+    assert len(coded) < encoder.bits / 8 + 12 + 0.001 * len(coded)
     decoder, models = Decoder(coded), Models()
     for _ in range(2):
         found = weights.code(decoder, models, shape, largest, coefficients)

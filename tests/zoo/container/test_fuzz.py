@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from converters.packing.pack import pack
 from converters.packing.segment import segments
-from tests.support.tiny_tflite import _Builder
+from tests.support.tiny_tflite import Builder
 from zoo.container import lzma_stream, sections
 from zoo.container import unpack as container
 from zoo.container.ans import Decoder
@@ -35,7 +35,7 @@ SHALLOW, DEEP, PLANS = (
 def made():
     """A model with each kind of section, and its container."""
     rng = np.random.default_rng(0)
-    build = _Builder()
+    build = Builder()
     image = build.tensor("image", (1, 8, 8, 4))
     small = np.rint(rng.laplace(0, 1.5, (8, 3, 3, 8)))
     build.tensor("stepped", small.shape, small * np.float32(0.02) + 0.0)

@@ -7,7 +7,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from tests.support.processes import HANG_S
-from tests.support.tiny_tflite import _Builder, tiny_int8_model, tiny_model
+from tests.support.tiny_tflite import Builder, tiny_int8_model, tiny_model
 from zoo import runtime
 from zoo.errors import ZooError
 from zoo.runtime import vulkan
@@ -70,7 +70,7 @@ def test_a_stand_in_is_not_timed(gpu, tmp_path):
 
 def test_what_it_refuses_is_told_in_its_words(gpu, cpu, tmp_path):
     """The floor of a quotient is not among its operators of int32; the rest is."""
-    build = _Builder()
+    build = Builder()
     image = build.tensor("image", (1, 4, 4, 1))
     hidden = build.tensor("relu", (1, 4, 4, 1))
     places = build.tensor("places", (1, 4, 4), None)

@@ -1,0 +1,138 @@
+"""Compares files of any maker on the engines of this computer; run as `zoo verify FILE.tflite`."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from converters.parity import engines
+from converters.parity.engines import EngineRow
+from scripts.common import cli
+from zoo import data, runtime
+from zoo.errors import ZooError
+from zoo.io.log import Log
+from zoo.runtime.sandbox import Sandbox
+from zoo.schema.artifact import Artifact
+from zoo.schema.json_files import read_manifest
+
+_RANDOM = 20  # inferences on random values, of which more tell nothing more
+
+
+def verify_engines(
+    files: Sequence[str],
+    runners: Sequence[tuple[Sandbox, str]],
+    images: int,
+    timeout_s: float,
+    as_json: bool,
+    log: Log,
+) -> int:
+    """Prints a row for each file and engine.
+
+    Args:
+        files: Paths of any `.tflite` files.
+        runners: Sandboxes of the engines, and the delegate of each.
+        images: Number of test images for files with a manifest.
+        timeout_s: Limit of each call of an engine, in seconds.
+        as_json: Whether to print one JSON array instead.
+        log: Called with each progress message.
+
+    Returns:
+        1 if values depart, or a file or an engine failed, else 0.
+    """
+    rows: list[EngineRow] = []
+    beyond: dict[str, dict[str, float]] = {}
+    failed = False
+    with contextlib.ExitStack() as stack:
+        cpu = stack.enter_context(Sandbox("litert", timeout_s))
+        for file in files:
+            path = Path(file)
+            try:
+                inputs, real = _inputs(path, images)
+                for row in engines.compare(path, inputs, real, cpu, runners, log):
+                    rows.append(row)
+                    if not as_json:
+                        cli.say(_text(row))
+                beyond[file] = engines.beyond_float16(path, inputs, cpu)
+            except ZooError as error:
+                cli.complain(error)
+                failed = True
+                continue
+            if not as_json:
+                for name, value in beyond[file].items():
+                    cli.say(f"  beyond float16: {value:g} in {name}")
+    if as_json:
+        told = {"rows": [_plain(row) for row in rows], "beyond_float16": beyond}
+        cli.say(json.dumps(told, indent=1, allow_nan=False))
+    return int(failed or any(row.reasons for row in rows))
+
+
+def _inputs(path: Path, count: int) -> tuple[list[np.ndarray], bool]:
+    """Returns values for each input, and whether they are test images."""
+    manifest = path.with_suffix(".json")
+    if manifest.is_file():
+        artifact = read_manifest(manifest, Artifact, "pass the file without its manifest")
+        with contextlib.suppress(ZooError):  # the dataset is not here
+            return [_images(artifact, count, path)], True
+    return engines.random_inputs(path, min(count, _RANDOM)), False
+
+
+def _images(artifact: Artifact, count: int, path: Path) -> np.ndarray:
+    recipe = artifact.recipe
+    size = artifact.inputs[0].shape[1]
+    dataset = data.load(
+        artifact.dataset, size, recipe.validation_images, recipe.data_dir, recipe.skip_broken
+    )
+    pixels = dataset.test.images[:count]
+    net = runtime.load(path.read_bytes(), "litert", "none", 1, path)
+    raw = artifact.inputs[0].dtype == "uint8"
+    floats = pixels.astype(np.float32) if raw else dataset.normalize(pixels)
+    return np.stack([net.quantized(image)[np.newaxis] for image in floats])
+
+
+def _text(row: EngineRow) -> str:
+    head = f"{row.file}: {row.runtime} {row.version}, {row.delegate}"
+    if row.sqnr_db is None:
+        return f"FAIL {head}: {'; '.join(row.reasons)}"
+    placed = row.placement
+    where = f"{placed.delegated} of {placed.nodes} operators" if placed else "?"
+    device = f" on {placed.accelerator.name}" if placed and placed.accelerator else ""
+    sample = f"{row.inferences} {'test images' if row.real else 'random inputs'}"
+    lines = [
+        f"{'FAIL' if row.reasons else 'pass'} {head}: {where}{device}, {_db(row.sqnr_db)}, "
+        f"top-1 agrees in {100 * (row.agreement or 0):.1f} % of {sample}"
+    ]
+    lines += [f"  {reason}" for reason in row.reasons]
+    if row.first is not None:
+        wrong = row.first
+        lines.append(
+            f"  first wrong: operator {wrong.index}, {wrong.operator} ({wrong.layer}), "
+            f"{_db(wrong.sqnr_db)}: {wrong.options}"
+        )
+    if placed is not None:
+        lines += [f"  refused: {reason}" for reason in placed.refused or ()]
+    return "\n".join(lines)
+
+
+def _db(value: float) -> str:
+    return "equal" if value == math.inf else f"{value:.1f} dB"
+
+
+def _plain(row: EngineRow) -> Any:
+    fields = dataclasses.asdict(dataclasses.replace(row, placement=None))
+    fields["placement"] = row.placement and row.placement.model_dump(mode="json")
+    return _finite(fields)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,230 @@
+"""What an engine computes against the CPU: the operators that it gets wrong are found and named."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+
+from converters.parity import engines
+from converters.parity.cut import Graph
+from tests.conftest import ROOT
+from tests.support.processes import HANG_S
+from tests.support.tflite_samples import foreign
+from tests.support.tiny_tflite import Builder, tiny_int8_model, tiny_model
+from zoo.errors import ZooError
+from zoo.runtime.sandbox import Sandbox
+
+CODE, OPTIONS = schema.BuiltinOperator, schema.BuiltinOptions
+RANDOM = np.random.default_rng(5)
+FOREIGN = ROOT.parent / "shared" / "data" / "foreign_tflite"
+
+
+def quiet(_):
+    pass
+
+
+@pytest.fixture(scope="module")
+def cpu():
+    with Sandbox("litert", HANG_S) as runner:
+        yield runner
+
+
+@pytest.fixture(scope="module")
+def gpu():
+    yield from _engine("litert_gpu")
+
+
+@pytest.fixture(scope="module")
+def npu():
+    yield from _engine("litert_npu")
+
+
+def _engine(name):
+    with Sandbox(name, HANG_S) as runner:
+        try:
+            runner.check()
+        except ZooError as error:
+            pytest.skip(str(error))
+        yield runner
+
+
+def leaky_relu(path):
+    """A: a negative slope, as of a PReLU that was trained."""
+    build = Builder()
+    image = build.tensor("image", (1, 8, 8, 4))
+    negative, out, end = (build.tensor(name, (1, 8, 8, 4)) for name in ("neg", "leaky", "end"))
+    build.operator(CODE.NEG, [image], negative, OPTIONS.NegOptions, schema.NegOptionsT())
+    options = schema.LeakyReluOptionsT()
+    options.alpha = -0.25
+    build.operator(CODE.LEAKY_RELU, [negative], out, OPTIONS.LeakyReluOptions, options)
+    build.operator(CODE.ABS, [out], end, OPTIONS.AbsOptions, schema.AbsOptionsT())
+    path.write_bytes(build.finish(image, end))
+    return 1, "LEAKY_RELU", "alpha=-0.25"
+
+
+def pointwise_stride_2(path):
+    """B: a quantized 1×1 convolution of stride 2, as of a shortcut."""
+    build = Builder()
+    image = build.integers("image", (1, 8, 8, 4), 0.05, 3)
+    weights = RANDOM.integers(-127, 128, (6, 1, 1, 4)).astype(np.int8)
+    kernel = build.integers("kernel", (6, 1, 1, 4), 0.01, 0, weights)
+    bias = build.integers("bias", (6,), 0.0005, 0, np.zeros(6, np.int32))
+    out = build.integers("conv", (1, 4, 4, 6), 0.1, -5)
+    options = schema.Conv2DOptionsT()
+    options.padding, options.strideH, options.strideW = schema.Padding.SAME, 2, 2
+    options.dilationHFactor = options.dilationWFactor = 1
+    build.operator(CODE.CONV_2D, [image, kernel, bias], out, OPTIONS.Conv2DOptions, options)
+    build.model.operatorCodes[-1].version = 3
+    path.write_bytes(build.finish(image, out))
+    return 0, "CONV_2D", "stride_w=2, stride_h=2"
+
+
+def pointwise_multiplier(path):
+    """C: a 1×1 depthwise convolution with a multiplier, as of the end of a CSE network."""
+    build = Builder()
+    image = build.tensor("image", (1, 4, 4, 320))
+    kernel = build.tensor("kernel", (1, 1, 1, 1280), RANDOM.normal(0, 1, (1, 1, 1, 1280)))
+    bias = build.tensor("bias", (1280,), RANDOM.normal(0, 1, 1280))
+    out = build.tensor("depthwise", (1, 4, 4, 1280))
+    options = schema.DepthwiseConv2DOptionsT()
+    options.padding, options.strideH, options.strideW = schema.Padding.SAME, 1, 1
+    options.depthMultiplier, options.dilationHFactor, options.dilationWFactor = 4, 1, 1
+    build.operator(
+        CODE.DEPTHWISE_CONV_2D, [image, kernel, bias], out, OPTIONS.DepthwiseConv2DOptions, options
+    )
+    path.write_bytes(build.finish(image, out))
+    return 0, "DEPTHWISE_CONV_2D", "depth_multiplier=4"
+
+
+@pytest.mark.parametrize("made", [leaky_relu, pointwise_stride_2, pointwise_multiplier])
+def test_an_operator_that_the_gpu_engine_gets_wrong_is_named(cpu, gpu, tmp_path, made):
+    path = tmp_path / "wrong.tflite"
+    index, operator, options = made(path)
+    inputs = engines.random_inputs(path, 6)
+    (row,) = engines.compare(path, inputs, False, cpu, [(gpu, "gpu")], quiet)
+    assert row.placement.level == "full", "it takes what it gets wrong"
+    assert any("the outputs depart" in reason for reason in row.reasons)
+    assert (row.first.index, row.first.operator) == (index, operator)
+    assert options in row.first.options
+    assert row.first.sqnr_db < 20
+
+
+@pytest.mark.parametrize("made", [leaky_relu, pointwise_stride_2, pointwise_multiplier])
+def test_the_npu_computes_them_right(cpu, npu, tmp_path, made):
+    path = tmp_path / "right.tflite"
+    made(path)
+    inputs = engines.random_inputs(path, 6)
+    (row,) = engines.compare(path, inputs, False, cpu, [(npu, "npu")], quiet)
+    assert row.reasons == () and row.first is None
+
+
+def test_networks_that_are_right_pass(cpu, gpu, tmp_path):
+    for make in (tiny_model, tiny_int8_model):
+        path = make(tmp_path / f"{make.__name__}.tflite", flatten=True)
+        inputs = engines.random_inputs(path, 6)
+        (row,) = engines.compare(path, inputs, False, cpu, [(gpu, "gpu")], quiet)
+        assert (row.reasons, row.first) == ((), None)
+        assert row.inferences == 6 and row.agreement == 1
+
+
+def test_an_error_on_another_branch_is_found(tmp_path):
+    """Halving goes by the order of execution; the first wrong one may be on another branch."""
+    build = Builder()
+    shape = (1, 4, 4, 1)
+    image = build.tensor("image", shape)
+    left, right, right2, end = (build.tensor(n, shape) for n in ("left", "right", "right2", "end"))
+    build.operator(CODE.ABS, [image], left, OPTIONS.AbsOptions, schema.AbsOptionsT())
+    build.operator(CODE.NEG, [image], right, OPTIONS.NegOptions, schema.NegOptionsT())
+    build.operator(CODE.NEG, [right], right2, OPTIONS.NegOptions, schema.NegOptionsT())
+    build.operator(CODE.ADD, [left, right2], end, OPTIONS.AddOptions, schema.AddOptionsT())
+    path = tmp_path / "branches.tflite"
+    path.write_bytes(build.finish(image, end))
+    assert Graph(path.read_bytes(), path).before == [(), (), (1,), (0, 2)]
+    assert Graph(path.read_bytes(), path).computing() == [0, 1, 2, 3]
+
+    class Exact:
+        """Runs cut graphs with NumPy; `wrong` operators add one."""
+
+        def __init__(self, wrong=()):
+            self.wrong = wrong
+
+        def run_tensors(self, part, inputs, _):
+            model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(part.read_bytes(), 0))
+            graph = model.subgraphs[0]
+            values = dict(zip(map(int, graph.inputs), inputs, strict=True))
+            for op in graph.operators:
+                name = graph.tensors[op.outputs[0]].name.decode()
+                given = [values[int(i)] for i in op.inputs]
+                made = {"left": np.abs, "end": np.add}.get(name, np.negative)(*given)
+                values[int(op.outputs[0])] = made + (name in self.wrong)
+            return [values[int(i)] for i in graph.outputs]
+
+    inputs = engines.random_inputs(path, 3)
+    for wrong, index in (("left", 0), ("right", 1), ("right2", 2), ("end", 3)):
+        found = engines.first_wrong(path, inputs, Exact(), Exact({wrong}), "", "float32")
+        assert found.index == index, wrong
+    assert engines.first_wrong(path, inputs, Exact(), Exact(), "", "float32") is None
+
+
+def test_a_graph_is_cut_after_any_operator(cpu):
+    path = foreign("face_detection_front")
+    content = path.read_bytes()
+    graph = Graph(content, path)
+    order = graph.computing()
+    inputs = engines.random_inputs(path, 1)
+    whole = cpu.all_tensors(path, [values[0] for values in inputs])
+    part = Path(cpu.child.folder(), "part.tflite")
+    for index in order[:: len(order) // 5]:
+        cut = graph.after(index)
+        part.write_bytes(cut.content)
+        given = [inputs[place] for place in cut.inputs]
+        (found,) = cpu.run_tensors(part, given, "none")
+        model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0)).subgraphs[0]
+        name = model.tensors[model.operators[index].outputs[0]].name.decode()
+        np.testing.assert_allclose(found[0], whole[name], atol=1e-5)
+    part.unlink()
+
+
+def test_control_flow_is_not_cut():
+    path = foreign("okay_nabu")
+    with pytest.raises(ZooError, match=r"several subgraphs.*got: 2 subgraphs"):
+        Graph(path.read_bytes(), path)
+
+
+def test_values_beyond_float16_are_listed(cpu, tmp_path):
+    build = Builder()
+    image, large, end = (build.tensor(name, (1, 4)) for name in ("image", "large", "end"))
+    factor = build.tensor("factor", (), np.array(1e6))
+    small = build.tensor("small", (), np.array(1e-6))
+    build.operator(CODE.MUL, [image, factor], large, OPTIONS.MulOptions, schema.MulOptionsT())
+    build.operator(CODE.MUL, [large, small], end, OPTIONS.MulOptions, schema.MulOptionsT())
+    path = tmp_path / "large.tflite"
+    path.write_bytes(build.finish(image, end))
+    inputs = [np.full((2, 1, 4), 0.5, np.float32)]
+    assert engines.beyond_float16(path, inputs, cpu) == {"large": 5e5}
+    assert engines.beyond_float16(path, [inputs[0] / 10], cpu) == {}
+
+
+def test_the_command_on_a_file_of_another_maker(command, cpu, gpu, npu):
+    path = FOREIGN / "mlcommons_tiny__pretrainedResnet.tflite"
+    if not path.exists():
+        pytest.skip(f"the file is not at {path}")
+    done = command("verify", str(path), "--runtime=litert_gpu,litert_npu", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert [row["runtime"] for row in told["rows"]] == ["litert_gpu", "litert_npu"]
+    assert all(row["placement"]["level"] == "full" for row in told["rows"])
+    assert told["beyond_float16"] == {str(path): {}}
+
+
+def test_the_command_names_the_operator(command, gpu, tmp_path):
+    path = tmp_path / "wrong.tflite"
+    pointwise_stride_2(path)
+    done = command("verify", str(path), str(tmp_path / "none.tflite"), "--runtime=litert_gpu")
+    assert done.returncode == 1
+    assert "first wrong: operator 0, CONV_2D (conv), " in done.stdout
+    assert "of 20 random inputs" in done.stdout
+    (line,) = [each for each in done.stderr.splitlines() if each.startswith("error")]
+    assert "none.tflite" in line
