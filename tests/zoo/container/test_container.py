@@ -159,7 +159,7 @@ def test_weights_come_back(data):
     for _ in range(2):  # the second with what the first taught
         weights.code(encoder, models, shape, largest, coefficients, numbers)
     coded = encoder.finish()
-    # Only above: a coder whose state is still empty takes any number of likely decisions for nothing.
+    # Only above: while a coder's state is empty, likely decisions cost nothing.
     assert len(coded) < encoder.bits / 8 + 12 + 0.001 * len(coded)
     decoder, models = Decoder(coded), Models()
     for _ in range(2):
