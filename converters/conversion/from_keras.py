@@ -10,6 +10,7 @@ import tensorflow as tf
 import tf_keras
 
 from converters.conversion import quantize, weights_only
+from converters.conversion.engine_forms import for_every_engine
 from converters.conversion.quantize import Calibration
 from converters.conversion.raw_input import pixels_in
 from converters.inspection import runtimes
@@ -70,13 +71,15 @@ class Conversions:
             return self._for_floats
         self._calibration.check(self._model.input_shape[1:])
         quantizer = quantize.int8 if precision == "int8" else quantize.int16x8
-        return quantizer(
+        content = quantizer(
             self._for_integers, self._calibration, self.name, float_input=self._raw is not None
         )
+        return for_every_engine(content, integers=True)
 
     @cached_property
     def _for_floats(self) -> bytes:
-        return self._prepared(_converted(lower(self._model), "float32", self._raw), "floats")
+        content = _converted(lower(self._model), "float32", self._raw)
+        return self._prepared(for_every_engine(content, integers=False), "floats")
 
     @cached_property
     def _for_integers(self) -> bytes:
@@ -85,7 +88,8 @@ class Conversions:
         lowered = lower(self._model, integer=True)
         if lowered is self._model:
             return self._for_floats
-        return self._prepared(_converted(lowered, "float32", self._raw), "integers")
+        content = _converted(lowered, "float32", self._raw)
+        return self._prepared(for_every_engine(content, integers=False), "integers")
 
     def _prepared(self, content: bytes, form: str) -> bytes:
         """Hook for subclasses: changes the float32 file that the other precisions start from.
@@ -98,7 +102,7 @@ class Conversions:
         return content
 
     def _quantized_in_training(self) -> bytes:
-        content = _converted(self._model, "int8_qat", integer=True)
+        content = for_every_engine(_converted(self._model, "int8_qat", integer=True), integers=True)
         quantize.check_scales(content, f"{self.name} in int8_qat")
         return content
 

@@ -6,6 +6,7 @@ through `converters.tflite.reader`, which bounds all reads.
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,11 @@ def add_buffer(model: Any, values: np.ndarray) -> int:
     buffer.data = np.frombuffer(values.tobytes(), np.uint8)
     model.buffers.append(buffer)
     return len(model.buffers) - 1
+
+
+def copied(tensor: Any) -> Any:
+    """Returns a copy of a tensor, which shares its buffer and quantization."""
+    return copy.copy(tensor)
 
 
 def builtin_code(model: Any, operator: Any) -> int:

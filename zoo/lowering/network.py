@@ -5,7 +5,8 @@
 | `Shift`, `SparseShift`, `ActiveShift` | constant depthwise convolutions | `shift_forms` |
 | `LocalResponseNormalization` | itself, kept in float32 | `operator_forms` |
 | hard-swish, integer models | operators that the converter does not fuse | `operator_forms` |
-| PReLU with one weight | leaky ReLU | `operator_forms` |
+| PReLU with one weight from 0 to 1 | leaky ReLU | `operator_forms` |
+| PReLU with another weight | a weight per channel; integer models: two slopes | `operator_forms` |
 | average pool, integer models | constant depthwise convolution | `operator_forms` |
 """
 

@@ -30,7 +30,9 @@ def form(layer: tf_keras.layers.Layer, integer: bool) -> Form | None:
     if isinstance(layer, zoo_layers.LocalResponseNormalization):
         return local_response_normalization
     if type(layer) is layers.PReLU and layer.alpha.shape.num_elements() == 1:
-        return leaky_relu
+        if 0 <= layer.alpha.numpy().item() <= 1:
+            return leaky_relu
+        return two_slopes if integer else prelu
     if not integer:
         return None
     if type(layer) is layers.AveragePooling2D and layer.data_format == "channels_last":
@@ -53,12 +55,37 @@ def local_response_normalization(layer: zoo_layers.LocalResponseNormalization, x
 
 
 def leaky_relu(layer: tf_keras.layers.PReLU, x: Tensor) -> Tensor:
-    """Replaces a PReLU that has a single weight by LEAKY_RELU.
+    """Replaces a PReLU that has a single weight, from 0 to 1, by LEAKY_RELU.
 
     XNNPACK has no int8 PRELU, and tflite_runtime 2.14 computes wrong results for a PRELU with a
-    single weight, since it reads one per channel.
+    single weight, since it reads one per channel. GPU engines compute LEAKY_RELU as the larger of x
+    and the slope times x, if that is negative: right for these slopes only.
     """
     return layers.LeakyReLU(float(layer.alpha.numpy().item()), name=layer.name)(x)
+
+
+def prelu(layer: tf_keras.layers.PReLU, x: Tensor) -> Tensor:
+    """Replaces a PReLU that has a single weight by one with a weight per channel.
+
+    For floats, where every engine computes PRELU; see `leaky_relu`.
+    """
+    slopes = tf_keras.initializers.Constant(layer.alpha.numpy().item())
+    axes = list(range(1, len(x.shape) - 1))
+    return layers.PReLU(alpha_initializer=slopes, shared_axes=axes, name=layer.name)(x)
+
+
+def two_slopes(layer: tf_keras.layers.PReLU, x: Tensor) -> Tensor:
+    """Replaces a PReLU that has a single weight a by x + relu((a − 1) · x), for integers.
+
+    For a above 1 by x − relu((1 − a) · x). The ReLU fuses with the multiplication.
+    """
+    slope = float(layer.alpha.numpy().item())
+    factor = slope - 1 if slope < 1 else 1 - slope
+    below = layers.ReLU(name=f"{layer.name}_below")(
+        layers.Rescaling(factor, name=f"{layer.name}_rest")(x)
+    )
+    join = layers.Add if slope < 1 else layers.Subtract
+    return join(name=layer.name)([x, below])
 
 
 def average(layer: tf_keras.layers.AveragePooling2D, x: Tensor) -> Tensor:

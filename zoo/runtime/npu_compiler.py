@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zoo.errors import UnknownNameError, ZooError, one_line
+from zoo.io.die_with_parent import guarded
 from zoo.io.files import MAX_MODEL_BYTES, read_bytes
 
 REMEDY = "make setup-npu, or pip install 'mobile-model-zoo[npu]' (Linux on x86-64 only)"
@@ -223,7 +224,7 @@ def _run(command: list[str], search_path: str, log: Path, timeout_s: float) -> i
     """Returns the exit code, or None if the time was over."""
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            command,
+            guarded(command),
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,

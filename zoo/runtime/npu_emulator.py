@@ -22,6 +22,7 @@ from zoo.schema.measurement import Accelerator, Placement
 
 _PROVIDER = "QNNExecutionProvider"
 _CUSTOM = b"DISPATCH_OP"
+_COMPILING_S = 60.0  # a network takes one second; an emulated one must not wait for what hangs
 
 
 class NpuNet(Net):
@@ -123,7 +124,7 @@ def compiled(content: bytes, soc: str, where: object) -> Compiled:
     """Compiles a file, or returns what was made of it last; as `npu_compiler.compile`."""
     key = sha256(content).digest(), soc
     if key not in _last:
-        made = npu_compiler.compile(content, soc, where)
+        made = npu_compiler.compile(content, soc, where, _COMPILING_S)
         _last.clear()
         _last[key] = made
     return _last[key]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import zoo
 from zoo.errors import one_line
+from zoo.io.die_with_parent import guarded
 
 _MAX_REASON_LENGTH = 300  # characters
 
@@ -55,14 +56,13 @@ def run(
     log.parent.mkdir(parents=True, exist_ok=True)
     root = str(Path(zoo.__file__).parent.parent)
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-    guard = (sys.executable, "-m", "zoo.sweeps.die_with_parent", str(os.getpid()))
     with log.with_suffix(".lock").open("w") as lock, log.open("ab") as stream:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if finished():
             return
         start = stream.tell()
         process = subprocess.Popen(
-            [*guard, sys.executable, "-m", module, *arguments],
+            guarded([sys.executable, "-m", module, *arguments]),
             cwd=cwd,
             env={**os.environ, **(environment or {}), "PYTHONPATH": path},
             stdin=subprocess.DEVNULL,

@@ -90,7 +90,10 @@ def tensors(content):
 
 
 def integers(content):
-    """The kernels of a flatbuffer, each as a matrix (weights of a filter, filters)."""
+    """The kernels of a flatbuffer, each as a matrix (weights of a filter, filters).
+
+    Without the zeros that engine_forms puts around a 1×1 kernel.
+    """
     model = edit.unpacked(content)
     found = []
     for tensor in model.subgraphs[0].tensors:
@@ -98,6 +101,9 @@ def integers(content):
         if tensor.type != INT8 or data is None or len(tensor.shape) not in (2, 4):
             continue
         values = np.frombuffer(bytes(data), np.int8).reshape(tensor.shape).astype(int)
+        if values.shape[1:3] in ((1, 2), (2, 2)) and values.any():
+            one = values[:, :1, :1]
+            values = one if np.abs(one).sum() == np.abs(values).sum() else values
         depthwise = tensor.quantization.quantizedDimension == 3
         found.append(
             values.reshape(-1, values.shape[-1]) if depthwise else values.reshape(len(values), -1).T

@@ -1,11 +1,15 @@
 """Qualcomm's compiler for the NPU and its emulator: values, what is left to the CPU, failures."""
 
 import importlib.util
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.conftest import ROOT
+from tests.support import processes
 from tests.support.processes import HANG_S
 from tests.support.tiny_tflite import tiny_int8_model, tiny_model
 from zoo.errors import UnknownNameError, ZooError
@@ -114,3 +118,28 @@ def _compiled(content, soc, **options):
     except ZooError as error:
         pytest.skip(str(error))
     return npu_compiler.compile(content, soc, "test", **options)
+
+
+def test_the_compiler_ends_with_the_process_that_waits_for_it(tmp_path):
+    """A sandbox that takes too long is killed; what it started must not go on."""
+    pid = tmp_path / "pid"
+    waiting = subprocess.Popen(
+        [
+            sys.executable, "-c",
+            "import subprocess, sys; from zoo.io.die_with_parent import guarded; "
+            "subprocess.Popen(guarded(sys.argv[1:])).wait()",
+            "/bin/sh", "-c", f"echo $$ > {pid}; exec sleep 3600",
+        ],
+        cwd=ROOT,
+    )  # fmt: skip
+    processes.until(lambda: pid.is_file() and pid.read_text().strip(), waiting)
+    waiting.kill()
+    waiting.wait()
+    processes.until(lambda: not _runs(int(pid.read_text())))
+
+
+def _runs(pid):
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False

@@ -1,6 +1,7 @@
 """Runs a command that ends together with its parent process. Arguments: PARENT_PID COMMAND….
 
-Without it, a training process would outlive a killed sweep and keep the machine busy unnoticed.
+Without it, a training process would outlive a killed sweep, or Qualcomm's compiler the process that
+waits for it, and keep the machine busy unnoticed.
 """
 
 from __future__ import annotations
@@ -9,8 +10,19 @@ import ctypes
 import os
 import signal
 import sys
+from collections.abc import Sequence
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def guarded(command: Sequence[str]) -> list[str]:
+    """Returns a command that runs another one, which ends together with this process.
+
+    Args:
+        command: Absolute path of the program and its arguments.
+    """
+    # Isolated, as the modules beside this file must not be found before Python's own.
+    return [sys.executable, "-I", __file__, str(os.getpid()), *command]
 
 
 def main(parent: int, command: list[str]) -> None:
