@@ -150,14 +150,17 @@ def check_without_phones() -> None:
     Raises:
         ZooError: if only phones have one of them.
     """
-    absent = [name for name in _delegates(()) if name not in runtime.DELEGATES]
+    known = dict.fromkeys(
+        delegate for name in FLAGS.runtime for delegate in runtime.RUNTIMES[name].delegates
+    )
+    absent = [name for name in _delegates(()) if name not in known]
     if absent:
         raise ZooError(
             "only phones have this delegate",
             where="--delegate",
-            expected=", ".join(runtime.DELEGATES),
+            expected=", ".join(known),
             got=", ".join(absent),
-            remedy="pass one of those, or a phone with --device=SERIAL",
+            remedy="pass one of those, a phone with --device=SERIAL, or --runtime=litert_gpu",
         )
 
 

@@ -175,6 +175,7 @@ def test_runtime_information_on_demand(folder: Path, tmp_path: Path, line: str, 
     info = placement_of(path.read_bytes(), parse_delegate(delegate))
     assert info.model_dump() == {
         "level": "full", "nodes": 3, "delegated": 3, "partitions": 1, "left": {},
+        "refused": None, "accelerator": None,
     }  # fmt: skip
     judged = tool.parse(done.stdout, done.stderr, 0, delegate, info)
     assert judged.problems == () and judged.placement == info

@@ -308,6 +308,7 @@ def test_the_sample_is_whole():
     assert result.problems == ()
     assert result.placement.model_dump() == {
         "level": "full", "nodes": 31, "delegated": 31, "partitions": 1, "left": None,
+        "refused": None, "accelerator": None,
     }  # fmt: skip
 
 
