@@ -8,7 +8,7 @@
 
 Runs each artifact in a child process: in every installed TFLite runtime, with XNNPACK and with
 plain kernels, on LiteRT's GPU engine, the one of phones, which computes on SwiftShader where there
-is no GPU, and on the emulator of a Snapdragon's NPU where the extra npu is installed. Runs the
+is no GPU, and, if asked for, on the emulator of a Snapdragon's NPU (--runtime=litert_npu). Runs the
 Keras network of its run, too, which must be in OUTPUT/runs. Prints errors of the logits (largest,
 mean, relative, SQNR in dB), the share of images with the same top-1 class, both accuracies on these
 images, and the number of nodes that the delegate took. The exit code is 1 if a precision exceeds a
@@ -50,11 +50,15 @@ if TYPE_CHECKING:
     from zoo.runtime.sandbox import Sandbox
 
 FLAGS = flags.FLAGS
+# The NPU only on demand: it runs no file that its compiler does not take whole.
+_DEFAULT = tuple(name for name in runtime.RUNTIMES if name != "litert_npu")
 cli.define_output()
 flags.DEFINE_list("artifact", [], "artifact names (default: every artifact in OUTPUT/artifacts)")
 flags.DEFINE_integer("images", 200, "number of test images; always the same ones", lower_bound=1)
 flags.DEFINE_list(
-    "runtime", [], f"any of {', '.join(runtime.RUNTIMES)} (default: all that work here)"
+    "runtime",
+    [],
+    f"any of {', '.join(runtime.RUNTIMES)} (default: {', '.join(_DEFAULT)}, if they work here)",
 )
 flags.DEFINE_list(
     "delegate",
@@ -155,7 +159,7 @@ def _runners() -> list[Sandbox]:
         if name not in runtime.RUNTIMES:
             raise UnknownNameError("--runtime", name, runtime.RUNTIMES)
     runners = []
-    for name in dict.fromkeys(FLAGS.runtime or runtime.RUNTIMES):
+    for name in dict.fromkeys(FLAGS.runtime or _DEFAULT):
         try:
             runner = Sandbox(name, FLAGS.timeout_secs)
             if not FLAGS.runtime:
