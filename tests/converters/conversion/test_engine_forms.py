@@ -11,9 +11,9 @@ from converters.conversion.quantize import Calibration
 from converters.parity import engines
 from converters.tflite.reader import read
 from tests.converters.parity.test_engines import pointwise_multiplier, pointwise_stride_2
+from tests.support.engines import working
 from tests.support.processes import HANG_S
 from tests.support.tiny_tflite import tiny_model
-from zoo.errors import ZooError
 from zoo.runtime.sandbox import Sandbox
 
 layers = tf_keras.layers
@@ -28,12 +28,8 @@ def cpu():
 
 @pytest.fixture(scope="module", params=["litert_gpu", "litert_npu"])
 def engine(request):
-    with Sandbox(request.param, HANG_S) as runner:
-        try:
-            runner.check()
-        except ZooError as error:
-            pytest.skip(str(error))
-        yield runner, runner.runtime.removeprefix("litert_")
+    for runner in working(request.param):
+        yield runner, request.param.removeprefix("litert_")
 
 
 def operators(content):

@@ -10,6 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 from converters.parity import engines
 from converters.parity.cut import Graph
 from tests.conftest import ROOT
+from tests.support.engines import working
 from tests.support.processes import HANG_S
 from tests.support.tflite_samples import foreign
 from tests.support.tiny_tflite import Builder, tiny_int8_model, tiny_model
@@ -33,21 +34,12 @@ def cpu():
 
 @pytest.fixture(scope="module")
 def gpu():
-    yield from _engine("litert_gpu")
+    yield from working("litert_gpu")
 
 
 @pytest.fixture(scope="module")
 def npu():
-    yield from _engine("litert_npu")
-
-
-def _engine(name):
-    with Sandbox(name, HANG_S) as runner:
-        try:
-            runner.check()
-        except ZooError as error:
-            pytest.skip(str(error))
-        yield runner
+    yield from working("litert_npu")
 
 
 def leaky_relu(path):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
+from tests.support.engines import working
 from tests.support.processes import HANG_S
 from tests.support.tiny_tflite import Builder, tiny_int8_model, tiny_model
 from zoo import runtime
@@ -18,12 +19,7 @@ RANDOM = np.random.default_rng(3)
 
 @pytest.fixture(scope="module")
 def gpu():
-    with Sandbox("litert_gpu", HANG_S) as runner:
-        try:
-            runner.check()
-        except ZooError as error:
-            pytest.skip(str(error))
-        yield runner
+    yield from working("litert_gpu")
 
 
 @pytest.fixture(scope="module")

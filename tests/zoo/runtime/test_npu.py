@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.support import processes
+from tests.support.engines import working
 from tests.support.processes import HANG_S
 from tests.support.tiny_tflite import tiny_int8_model, tiny_model
 from zoo.errors import UnknownNameError, ZooError
@@ -22,12 +23,7 @@ RANDOM = np.random.default_rng(3)
 
 @pytest.fixture(scope="module")
 def npu():
-    with Sandbox("litert_npu", HANG_S) as runner:
-        try:
-            runner.check()
-        except ZooError as error:
-            pytest.skip(str(error))
-        yield runner
+    yield from working("litert_npu")
 
 
 def test_integers_are_within_a_step_of_the_processors(npu, tmp_path):

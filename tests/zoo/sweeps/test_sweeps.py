@@ -39,6 +39,12 @@ def _begun(output):
     return [float(rate) for _, rate in lines], int(lines[-1][0]) if lines else 0
 
 
+def _start(output):
+    """Starts a sweep of stubs, of which the third rate fails by itself."""
+    rates = "--grid=learning_rate=0.2,0.1,2,0.4"
+    return processes.start("tests.support.sweep_stub", "sweep", f"--output={output}", rates)
+
+
 def _rows(output, name="stub"):
     with (output / "explore" / name / "table.csv").open() as stream:
         return list(csv.DictReader(stream))
@@ -61,10 +67,7 @@ def _ray_folder(output):
 
 def test_a_killed_training_costs_only_its_point(tmp_path):
     (tmp_path / "hold-0.1").touch()
-    sweep = processes.start(
-        "tests.support.sweep_stub", "sweep", f"--output={tmp_path}",
-        "--grid=learning_rate=0.2,0.1,2,0.4",
-    )  # fmt: skip
+    sweep = _start(tmp_path)
     processes.until(lambda: _begun(tmp_path)[0] == [0.2, 0.1], sweep)
     os.kill(_begun(tmp_path)[1], signal.SIGKILL)
     assert sweep.wait() == 0
@@ -80,13 +83,9 @@ def test_a_killed_training_costs_only_its_point(tmp_path):
 
 @pytest.mark.slow
 def test_killed_trainings_and_a_killed_sweep_go_on(tmp_path):
-    words = (
-        "tests.support.sweep_stub", "sweep", f"--output={tmp_path}",
-        "--grid=learning_rate=0.2,0.1,2,0.4",
-    )  # fmt: skip
     for rate in (0.1, 0.4):
         (tmp_path / f"hold-{rate}").touch()
-    sweep = processes.start(*words)
+    sweep = _start(tmp_path)
     processes.until(lambda: _begun(tmp_path)[0] == [0.2, 0.1], sweep)
     os.kill(_begun(tmp_path)[1], signal.SIGKILL)
     processes.until(
@@ -98,7 +97,7 @@ def test_killed_trainings_and_a_killed_sweep_go_on(tmp_path):
     assert not (tmp_path / "explore" / "stub" / "table.csv").exists()
 
     (tmp_path / "hold-0.4").unlink()
-    sweep = processes.start(*words)
+    sweep = _start(tmp_path)
     processes.until(lambda: _begun(tmp_path)[0][4:] == [0.1], sweep)
     os.kill(_begun(tmp_path)[1], signal.SIGKILL)
     assert sweep.wait() == 0
