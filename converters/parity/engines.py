@@ -186,8 +186,7 @@ def first_wrong(
         ZooError: if the graph can't be cut, or a part of it can't be run.
     """
     content = _content(path)
-    operators = read(content, path.name).main.operators
-    graph = Graph(content, path.name)
+    main, graph = read(content, path.name).main, Graph(content, path.name)
     seen: dict[int, float] = {}
     with tempfile.TemporaryDirectory(prefix="zoo-cut-") as folder:
         part = Path(folder, path.name)
@@ -213,12 +212,12 @@ def first_wrong(
         index = order[high]
         while earlier := [i for i in graph.before[index] if i in order and wrong(i)]:
             index = earlier[0]
-    operator = operators[index]
+    operator = main.operators[index]
     return WrongOperator(
         index=index,
         operator=operator.name,
-        layer=label(read(content, path.name).main.tensors[operator.outputs[0]].name),
-        options=_described(content, path.name, operator),
+        layer=label(main.tensors[operator.outputs[0]].name),
+        options=_described(main, operator),
         sqnr_db=seen[index],
     )
 
@@ -320,13 +319,11 @@ def _agreement(reference: np.ndarray, values: np.ndarray) -> float:
     return float(np.mean(first == second))
 
 
-def _described(content: bytes, where: str, operator: model.Operator) -> str:
-    tensors = read(content, where).main.tensors
-
+def _described(graph: model.Graph, operator: model.Operator) -> str:
     def told(index: int) -> str:
         if index < 0:
             return "none"
-        tensor = tensors[index]
+        tensor = graph.tensors[index]
         return f"{tensor.type.lower()} {list(tensor.shape)}"
 
     options = ", ".join(f"{name}={value:g}" for name, value in operator.options.items())

@@ -20,18 +20,21 @@ def wrong(results: Sequence[ParityRow | Layers]) -> bool:
 
 def as_json(results: Sequence[ParityRow | Layers]) -> str:
     """Returns one JSON object with `rows` and `layers`; infinite and NaN values become null."""
-    rows = [_plain(row) for row in results if isinstance(row, ParityRow)]
-    layers = [_plain(item) for item in results if isinstance(item, Layers)]
+    rows = [plain(row) for row in results if isinstance(row, ParityRow)]
+    layers = [plain(item) for item in results if isinstance(item, Layers)]
     return json.dumps({"rows": rows, "layers": layers}, indent=1, allow_nan=False)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Returns a result as JSON-serializable values; infinite and NaN values become null."""
     if hasattr(value, "model_dump"):
         return value.model_dump()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {name: plain(item) for name, item in value.items()}
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

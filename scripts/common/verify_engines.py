@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from converters.parity import engines
 from converters.parity.engines import EngineRow
+from converters.parity.show import plain
 from scripts.common import cli
 from zoo import data, runtime
 from zoo.errors import ZooError
@@ -68,7 +67,7 @@ def verify_engines(
                 for name, value in beyond[file].items():
                     cli.say(f"  beyond float16: {value:g} in {name}")
     if as_json:
-        told = {"rows": [_plain(row) for row in rows], "beyond_float16": beyond}
+        told = plain({"rows": rows, "beyond_float16": beyond})
         cli.say(json.dumps(told, indent=1, allow_nan=False))
     return int(failed or any(row.reasons for row in rows))
 
@@ -122,17 +121,3 @@ def _text(row: EngineRow) -> str:
 
 def _db(value: float) -> str:
     return "equal" if value == math.inf else f"{value:.1f} dB"
-
-
-def _plain(row: EngineRow) -> Any:
-    fields = dataclasses.asdict(dataclasses.replace(row, placement=None))
-    fields["placement"] = row.placement and row.placement.model_dump(mode="json")
-    return _finite(fields)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _finite(each) for name, each in value.items()}
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

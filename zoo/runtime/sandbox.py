@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
@@ -144,14 +145,7 @@ class Sandbox:
             For each output an array (n, *shape). Quantized ones are dequantized to float32; other
             integers are unchanged.
         """
-        with self._lock:
-            file = self.child.folder() / "inputs.npz"
-            np.savez(file, **{str(index): values for index, values in enumerate(inputs)})
-            result = self.child.folder() / "result.npz"
-            answer = self._ask(
-                "run_tensors", path, delegate=delegate, images=str(file), result=str(result)
-            )
-            return list(self._arrays(path, answer, result).values())
+        return list(self._of_tensors("run_tensors", path, inputs, delegate=delegate).values())
 
     def all_tensors(
         self, path: Path, inputs: Sequence[np.ndarray], *, constants: bool = False
@@ -167,14 +161,7 @@ class Sandbox:
             Tensors by name, made unique by `unique`, with the batch axis. Quantized tensors are
             dequantized to float32; integers without a scale are unchanged.
         """
-        with self._lock:
-            file = self.child.folder() / "inputs.npz"
-            np.savez(file, **{str(index): value for index, value in enumerate(inputs)})
-            result = self.child.folder() / "result.npz"
-            answer = self._ask(
-                "all_tensors", path, constants=constants, images=str(file), result=str(result)
-            )
-            return self._arrays(path, answer, result)
+        return self._of_tensors("all_tensors", path, inputs, constants=constants)
 
     def tensors(
         self, path: Path, image: np.ndarray, *, constants: bool = True
@@ -233,6 +220,17 @@ class Sandbox:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _of_tensors(
+        self, call: str, path: Path, inputs: Sequence[np.ndarray], **fields: Any
+    ) -> dict[str, np.ndarray]:
+        """Sends a request with an array per input, and returns the arrays of the result."""
+        with self._lock:
+            file = self.child.folder() / "inputs.npz"
+            np.savez(file, **{str(index): values for index, values in enumerate(inputs)})
+            result = self.child.folder() / "result.npz"
+            answer = self._ask(call, path, images=str(file), result=str(result), **fields)
+            return self._arrays(path, answer, result)
 
     def _arrays(self, path: Path, answer: Answer, result: Path) -> dict[str, np.ndarray]:
         try:

@@ -65,6 +65,17 @@ def _ray_folder(output):
     return Path(tempfile.gettempdir()) / name
 
 
+def _check_finished(output):
+    """Of a sweep by `_start`, in which the training at 0.1 was killed last."""
+    rows = {float(row["learning_rate"]): row for row in _rows(output)}
+    assert [rate for rate, row in rows.items() if not row["failed"]] == [0.2, 0.4]
+    assert rows[0.1]["failed"] == "the trainer was killed by SIGKILL"
+    assert "no longer a finite number" in rows[2]["failed"]
+    assert float(rows[0.4]["validation_accuracy"]) == pytest.approx(0.9)
+    assert not _ray_folder(output).exists(), "nothing of Ray is left"
+    assert not (output / "explore" / "stub" / "tune").exists()
+
+
 def test_a_killed_training_costs_only_its_point(tmp_path):
     (tmp_path / "hold-0.1").touch()
     sweep = _start(tmp_path)
@@ -72,13 +83,7 @@ def test_a_killed_training_costs_only_its_point(tmp_path):
     os.kill(_begun(tmp_path)[1], signal.SIGKILL)
     assert sweep.wait() == 0
     assert _begun(tmp_path)[0] == [0.2, 0.1, 2, 0.4]
-    rows = {float(row["learning_rate"]): row for row in _rows(tmp_path)}
-    assert [rate for rate, row in rows.items() if not row["failed"]] == [0.2, 0.4]
-    assert rows[0.1]["failed"] == "the trainer was killed by SIGKILL"
-    assert "no longer a finite number" in rows[2]["failed"]
-    assert float(rows[0.4]["validation_accuracy"]) == pytest.approx(0.9)
-    assert not _ray_folder(tmp_path).exists(), "nothing of Ray is left"
-    assert not (tmp_path / "explore" / "stub" / "tune").exists()
+    _check_finished(tmp_path)
 
 
 @pytest.mark.slow
@@ -103,13 +108,7 @@ def test_killed_trainings_and_a_killed_sweep_go_on(tmp_path):
     assert sweep.wait() == 0
     # What is finished is not begun again; what failed or was killed is.
     assert _begun(tmp_path)[0] == [0.2, 0.1, 2, 0.4, 0.1, 2, 0.4]
-    rows = {float(row["learning_rate"]): row for row in _rows(tmp_path)}
-    assert [rate for rate, row in rows.items() if not row["failed"]] == [0.2, 0.4]
-    assert rows[0.1]["failed"] == "the trainer was killed by SIGKILL"
-    assert "no longer a finite number" in rows[2]["failed"]
-    assert float(rows[0.4]["validation_accuracy"]) == pytest.approx(0.9)
-    assert not _ray_folder(tmp_path).exists(), "nothing of Ray is left"
-    assert not (tmp_path / "explore" / "stub" / "tune").exists()
+    _check_finished(tmp_path)
 
 
 @pytest.mark.slow
