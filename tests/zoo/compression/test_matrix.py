@@ -59,14 +59,18 @@ def int8_kernels(content):
     found: dict[str, list[np.ndarray]] = {}
     for operator in graph.operators:
         name = flatbuffer_utils.opcode_to_name(model, operator.opcodeIndex)
-        if name in ("CONV_2D", "FULLY_CONNECTED"):
-            tensor = graph.tensors[operator.inputs[1]]
+        if name not in ("CONV_2D", "FULLY_CONNECTED", "MUL"):
+            continue
+        tensor = graph.tensors[operator.inputs[1]]
+        raw = model.buffers[tensor.buffer].data
+        # A dense layer of one input is stored as a product of its input and the weights.
+        if name != "MUL" or raw is not None:
             names = tensor.name + b";" + graph.tensors[operator.outputs[0]].name
             named = _NAMED.search(names)
             assert named, names
             layer = named[1].decode()
-            raw = bytes(model.buffers[tensor.buffer].data)
-            found.setdefault(layer, []).append(np.frombuffer(raw, np.int8).reshape(tensor.shape))
+            shape = tensor.shape if name != "MUL" else (-1, 1)
+            found.setdefault(layer, []).append(np.frombuffer(bytes(raw), np.int8).reshape(shape))
     return {layer: np.concatenate(parts) for layer, parts in found.items()}
 
 
