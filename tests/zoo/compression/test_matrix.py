@@ -63,14 +63,17 @@ def int8_kernels(content):
             continue
         tensor = graph.tensors[operator.inputs[1]]
         raw = model.buffers[tensor.buffer].data
-        # A dense layer of one input is stored as a product of its input and the weights.
-        if name != "MUL" or raw is not None:
-            names = tensor.name + b";" + graph.tensors[operator.outputs[0]].name
-            named = _NAMED.search(names)
-            assert named, names
-            layer = named[1].decode()
-            shape = tensor.shape if name != "MUL" else (-1, 1)
-            found.setdefault(layer, []).append(np.frombuffer(bytes(raw), np.int8).reshape(shape))
+        names = tensor.name + b";" + graph.tensors[operator.outputs[0]].name
+        named = _NAMED.search(names)
+        shape = tensor.shape
+        if name == "MUL":
+            # A dense layer of one input is stored as a product; other products are no layers.
+            if raw is None or named is None:
+                continue
+            shape = (-1, 1)
+        assert named, names
+        weights = np.frombuffer(bytes(raw), np.int8).reshape(shape)
+        found.setdefault(named[1].decode(), []).append(weights)
     return {layer: np.concatenate(parts) for layer, parts in found.items()}
 
 
