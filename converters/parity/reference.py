@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from converters.parity.tensor_inputs import sample
 from zoo import data, runs
 from zoo.errors import ZooError
 from zoo.schema.artifact import Artifact
@@ -16,7 +17,6 @@ from zoo.schema.artifact import Artifact
 if TYPE_CHECKING:
     import tf_keras
 
-_SEED = 20161122
 _BATCH = 50
 
 
@@ -69,15 +69,14 @@ class Reference:
                 remedy="convert the run again",
             )
         dataset = data.of_run(run)
-        order = np.random.default_rng(_SEED).permutation(len(dataset.test))
-        sample = np.sort(order[:count])
-        pixels = dataset.test.images[sample]
+        chosen = sample(len(dataset.test), count)
+        pixels = dataset.test.images[chosen]
         images = dataset.normalize(pixels)
         model = runs.keras_model(run, folder)
         logits = [
             model.predict_on_batch(images[i : i + _BATCH]) for i in range(0, len(images), _BATCH)
         ]
-        return cls(model, pixels, images, dataset.test.labels[sample], np.concatenate(logits))
+        return cls(model, pixels, images, dataset.test.labels[chosen], np.concatenate(logits))
 
     @property
     def accuracy(self) -> float:

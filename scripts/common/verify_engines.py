@@ -8,13 +8,10 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from converters.parity import engines
-from converters.parity.engines import EngineRow
+from converters.parity import engines, tensor_inputs
+from converters.parity.engines import EngineRow, Inputs
 from converters.parity.show import plain
 from scripts.common import cli
-from zoo import data, runtime
 from zoo.errors import ZooError
 from zoo.io.log import Log
 from zoo.runtime.sandbox import Sandbox
@@ -53,12 +50,12 @@ def verify_engines(
         for file in files:
             path = Path(file)
             try:
-                inputs, real = _inputs(path, images)
-                for row in engines.compare(path, inputs, real, cpu, runners, log):
+                inputs = _inputs(path, images)
+                for row in engines.compare(path, inputs, cpu, runners, log):
                     rows.append(row)
                     if not as_json:
                         cli.say(_text(row))
-                beyond[file] = engines.beyond_float16(path, inputs, cpu)
+                beyond[file] = engines.beyond_float16(path, inputs.values, cpu)
             except ZooError as error:
                 cli.complain(error)
                 failed = True
@@ -72,27 +69,14 @@ def verify_engines(
     return int(failed or any(row.reasons for row in rows))
 
 
-def _inputs(path: Path, count: int) -> tuple[list[np.ndarray], bool]:
-    """Returns values for each input, and whether they are test images."""
+def _inputs(path: Path, count: int) -> Inputs:
     manifest = path.with_suffix(".json")
     if manifest.is_file():
         artifact = read_manifest(manifest, Artifact, "pass the file without its manifest")
         with contextlib.suppress(ZooError):  # the dataset is not here
-            return [_images(artifact, count, path)], True
-    return engines.random_inputs(path, min(count, _RANDOM)), False
-
-
-def _images(artifact: Artifact, count: int, path: Path) -> np.ndarray:
-    recipe = artifact.recipe
-    size = artifact.inputs[0].shape[1]
-    dataset = data.load(
-        artifact.dataset, size, recipe.validation_images, recipe.data_dir, recipe.skip_broken
-    )
-    pixels = dataset.test.images[:count]
-    net = runtime.load(path.read_bytes(), "litert", "none", 1, path)
-    raw = artifact.inputs[0].dtype == "uint8"
-    floats = pixels.astype(np.float32) if raw else dataset.normalize(pixels)
-    return np.stack([net.quantized(image)[np.newaxis] for image in floats])
+            images, labels = tensor_inputs.test_images(artifact, path.read_bytes(), count)
+            return Inputs([images], labels)
+    return Inputs(tensor_inputs.random_inputs(path, min(count, _RANDOM)))
 
 
 def _text(row: EngineRow) -> str:
@@ -112,7 +96,7 @@ def _text(row: EngineRow) -> str:
         wrong = row.first
         lines.append(
             f"  first wrong: operator {wrong.index}, {wrong.operator} ({wrong.layer}), "
-            f"{_db(wrong.sqnr_db)}: {wrong.options}"
+            f"{'not finite' if wrong.sqnr_db is None else _db(wrong.sqnr_db)}: {wrong.options}"
         )
     if placed is not None:
         lines += [f"  refused: {reason}" for reason in placed.refused or ()]

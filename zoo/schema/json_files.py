@@ -12,8 +12,9 @@ from pydantic import BaseModel, ValidationError
 from zoo.errors import ZooError
 from zoo.io.files import named, read_bytes
 from zoo.schema.artifact import Artifact
-from zoo.schema.measurement import RESULT, Record, Result
+from zoo.schema.measurement import Record
 from zoo.schema.release import Checkpoint
+from zoo.schema.result import RESULT, Result
 
 MAX_JSON_BYTES = 16 * 2**20
 

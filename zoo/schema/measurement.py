@@ -8,9 +8,9 @@ from __future__ import annotations
 import random
 import statistics
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic import Field
 
 from zoo.schema.base import Sha256, Strict, former_names
 from zoo.schema.correct import CorrectBits
@@ -361,11 +361,3 @@ class Agreement(Record):
     relative_difference: float | None = None
     valid: bool
     reasons: tuple[str, ...] = ()
-
-
-Result = (
-    TrainRecord | ConvertRecord | Accuracy | Measurement | Sustained | OperatorProfile | Agreement
-)
-RESULT: TypeAdapter[Result] = TypeAdapter(
-    Annotated[Result, Field(discriminator="kind")], config=ConfigDict(defer_build=True)
-)

@@ -24,8 +24,9 @@ from android_bench.tasks.cases import candidates
 from android_bench.tasks.schedule import schedule
 from tests.support.tiny_tflite import tiny_model
 from zoo.io.provenance import Provenance
-from zoo.schema.measurement import RESULT, Measurement
+from zoo.schema.measurement import Measurement
 from zoo.schema.processes import by_case
+from zoo.schema.result import RESULT
 
 IDLE_W, LOAD_W = 6.0, 21.0  # of both packages together
 RANGE_UJ = 60_000_000  # so that a counter begins again every few seconds

@@ -3,7 +3,8 @@
 import pytest
 
 from tests.android_bench.conftest import left_on
-from zoo.schema.measurement import RESULT, OperatorProfile
+from zoo.schema.measurement import OperatorProfile
+from zoo.schema.result import RESULT
 
 
 def test_operators_of_a_case(bench):

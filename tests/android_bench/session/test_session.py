@@ -13,7 +13,7 @@ from zoo.errors import ZooError
 from zoo.io.files import sha256_of
 from zoo.io.provenance import Provenance
 from zoo.schema.device import device_id
-from zoo.schema.measurement import RESULT
+from zoo.schema.result import RESULT
 
 # Undisturbed
 

@@ -15,7 +15,8 @@ from android_bench.tools.tflite import parse
 from tests.android_bench.conftest import SHORT, left_on
 from tests.virtual_phone.texts import thermal_text
 from zoo.io.provenance import Provenance
-from zoo.schema.measurement import RESULT, Sustained, SustainedPoint
+from zoo.schema.measurement import Sustained, SustainedPoint
+from zoo.schema.result import RESULT
 
 HOW = Sustaining(minutes=0.5, segment_s=4.0, period_s=0.5)
 PACE = {"simulated": True, "slow_ms": 40.0}

@@ -9,6 +9,8 @@ from converters.conversion.engine_forms import for_every_engine
 from converters.conversion.from_keras import Conversions
 from converters.conversion.quantize import Calibration
 from converters.parity import engines
+from converters.parity.engines import Inputs
+from converters.parity.tensor_inputs import random_inputs
 from converters.tflite.reader import read
 from tests.converters.parity.test_engines import pointwise_multiplier, pointwise_stride_2
 from tests.support.engines import working
@@ -41,12 +43,12 @@ def test_padded_kernels_compute_the_same(cpu, engine, tmp_path, made):
     before, after = tmp_path / "before.tflite", tmp_path / "after.tflite"
     made(before)
     after.write_bytes(for_every_engine(before.read_bytes(), integers=True))
-    inputs = engines.random_inputs(before, 4)
+    inputs = random_inputs(before, 4)
     (expected,) = cpu.run_tensors(before, inputs)
     (found,) = cpu.run_tensors(after, inputs)
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert cpu.placement(after).level == "full"
-    (row,) = engines.compare(after, inputs, False, cpu, [engine], lambda _: None)
+    (row,) = engines.compare(after, Inputs(inputs), cpu, [engine], lambda _: None)
     assert row.reasons == ()
 
 
@@ -111,8 +113,8 @@ def test_a_network_of_all_of_them(model, images, cpu, engine, tmp_path, precisio
         assert names.count("FULLY_CONNECTED") == 2, "squeeze and logits; excite is a product"
     if (precision, engine[1]) == ("dynamic_int8", "npu"):
         return  # it leaves those to the CPU
-    inputs = engines.random_inputs(path, 8)
-    (row,) = engines.compare(path, inputs, False, cpu, [engine], lambda _: None)
+    inputs = random_inputs(path, 8)
+    (row,) = engines.compare(path, Inputs(inputs), cpu, [engine], lambda _: None)
     assert (row.reasons, row.first) == ((), None) and row.placement.level == "full"
 
 
@@ -131,7 +133,7 @@ def test_a_product_has_the_values_of_the_dense_layer(cpu, tmp_path):
     before.write_bytes(converter.convert())
     after.write_bytes(for_every_engine(before.read_bytes(), integers=True))
     assert operators(after.read_bytes())[-2:] == ["FULLY_CONNECTED", "MUL"]
-    inputs = engines.random_inputs(before, 16)
+    inputs = random_inputs(before, 16)
     (expected,) = cpu.run_tensors(before, inputs, "none")
     (found,) = cpu.run_tensors(after, inputs, "none")
     np.testing.assert_allclose(found, expected, atol=3 * np.ptp(expected) / 255)

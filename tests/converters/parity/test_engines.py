@@ -9,6 +9,9 @@ from ai_edge_litert import schema_py_generated as schema
 
 from converters.parity import engines
 from converters.parity.cut import Graph
+from converters.parity.engines import Inputs
+from converters.parity.first_wrong import first_wrong
+from converters.parity.tensor_inputs import random_inputs
 from tests.conftest import ROOT
 from tests.support.engines import working
 from tests.support.processes import HANG_S
@@ -94,8 +97,8 @@ def pointwise_multiplier(path):
 def test_an_operator_that_the_gpu_engine_gets_wrong_is_named(cpu, gpu, tmp_path, made):
     path = tmp_path / "wrong.tflite"
     index, operator, options = made(path)
-    inputs = engines.random_inputs(path, 6)
-    (row,) = engines.compare(path, inputs, False, cpu, [(gpu, "gpu")], quiet)
+    inputs = random_inputs(path, 6)
+    (row,) = engines.compare(path, Inputs(inputs), cpu, [(gpu, "gpu")], quiet)
     assert row.placement.level == "full", "it takes what it gets wrong"
     assert any("the outputs depart" in reason for reason in row.reasons)
     assert (row.first.index, row.first.operator) == (index, operator)
@@ -107,16 +110,16 @@ def test_an_operator_that_the_gpu_engine_gets_wrong_is_named(cpu, gpu, tmp_path,
 def test_the_npu_computes_them_right(cpu, npu, tmp_path, made):
     path = tmp_path / "right.tflite"
     made(path)
-    inputs = engines.random_inputs(path, 6)
-    (row,) = engines.compare(path, inputs, False, cpu, [(npu, "npu")], quiet)
+    inputs = random_inputs(path, 6)
+    (row,) = engines.compare(path, Inputs(inputs), cpu, [(npu, "npu")], quiet)
     assert row.reasons == () and row.first is None
 
 
 def test_networks_that_are_right_pass(cpu, gpu, tmp_path):
     for make in (tiny_model, tiny_int8_model):
         path = make(tmp_path / f"{make.__name__}.tflite", flatten=True)
-        inputs = engines.random_inputs(path, 6)
-        (row,) = engines.compare(path, inputs, False, cpu, [(gpu, "gpu")], quiet)
+        inputs = random_inputs(path, 6)
+        (row,) = engines.compare(path, Inputs(inputs), cpu, [(gpu, "gpu")], quiet)
         assert (row.reasons, row.first) == ((), None)
         assert row.inferences == 6 and row.agreement == 1
 
@@ -153,11 +156,11 @@ def test_an_error_on_another_branch_is_found(tmp_path):
                 values[int(op.outputs[0])] = made + (name in self.wrong)
             return [values[int(i)] for i in graph.outputs]
 
-    inputs = engines.random_inputs(path, 3)
+    inputs = random_inputs(path, 3)
     for wrong, index in (("left", 0), ("right", 1), ("right2", 2), ("end", 3)):
-        found = engines.first_wrong(path, inputs, Exact(), Exact({wrong}), "", "float32")
+        found = first_wrong(path, inputs, Exact(), Exact({wrong}), "", "float32")
         assert found.index == index, wrong
-    assert engines.first_wrong(path, inputs, Exact(), Exact(), "", "float32") is None
+    assert first_wrong(path, inputs, Exact(), Exact(), "", "float32") is None
 
 
 def test_a_graph_is_cut_after_any_operator(cpu):
@@ -165,7 +168,7 @@ def test_a_graph_is_cut_after_any_operator(cpu):
     content = path.read_bytes()
     graph = Graph(content, path)
     order = graph.computing()
-    inputs = engines.random_inputs(path, 1)
+    inputs = random_inputs(path, 1)
     whole = cpu.all_tensors(path, [values[0] for values in inputs])
     part = Path(cpu.child.folder(), "part.tflite")
     for index in order[:: len(order) // 5]:
