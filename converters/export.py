@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from converters.conversion import metadata, precisions
+from converters.conversion import metadata
 from converters.conversion.from_keras import CALIBRATION_IMAGES, Conversions
 from converters.conversion.manifest import card_of, describe
 from converters.conversion.quantize import Calibration
 from converters.packing.pack import packed_size
 from converters.rate_distortion.conversions import RateConversions, sample_images
 from zoo import data, runs
+from zoo.catalog import precisions
 from zoo.io.files import write_bytes, write_text
 from zoo.io.log import Log
 from zoo.io.provenance import Provenance
@@ -41,7 +42,7 @@ def write(
 
     Args:
         run: Finished run.
-        requested: Precisions, see `converters.conversion.precisions`.
+        requested: Precisions, see `zoo.catalog.precisions`.
         output: The --output folder.
         provenance: Written to the manifests and the result lines.
         log: Called with one line per file.
@@ -83,7 +84,9 @@ def write(
             calibration,
             sample_images(dataset),
             ratio,
-            measure=lambda content: packed_size(metadata.attach(content, card_for("float32"))),
+            measure=lambda content: packed_size(
+                metadata.attach(content, card_for(precisions.BASE))
+            ),
             log=log,
         )
     artifacts = []

@@ -15,26 +15,28 @@ from pathlib import Path
 
 from absl import flags
 
-from converters.conversion import precisions
 from scripts.common import cli
+from zoo.catalog import precisions
 from zoo.hub import local
 from zoo.io.provenance import Provenance
 from zoo.io.tf_import import import_tensorflow
 from zoo.pretrained import initial, public
 
 FLAGS = flags.FLAGS
-_PRECISIONS = tuple(p for p in precisions.PRECISIONS if p != "int8_qat")
+# Those that need no images.
+_DEFAULT = [name for name in precisions.USUAL if name not in precisions.CALIBRATED]
+_CALIBRATED = [name for name in precisions.USUAL if name in precisions.CALIBRATED]
 flags.DEFINE_string(
     "weights",
     "squeezenet_v1_0_deep_compressed",
     f"public weights ({', '.join(public.WEIGHTS)}) or a FILE.net",
 )
 flags.DEFINE_string("weights_file", None, "local copy of the public weights (default: download)")
-flags.DEFINE_list(
-    "precision", ["float32", "float16", "dynamic_int8"], f"any of {', '.join(_PRECISIONS)}"
-)
+flags.DEFINE_list("precision", _DEFAULT, f"any of {', '.join(precisions.BEFORE_QAT)}")
 flags.DEFINE_string(
-    "images", None, "calibration images for int8: a .tar or a folder of JPEGs named by synset"
+    "images",
+    None,
+    f"calibration images for {', '.join(_CALIBRATED)}: a .tar or a folder of JPEGs named by synset",
 )
 flags.DEFINE_string("into", None, "folder for the files (default: the cache)")
 
@@ -42,7 +44,7 @@ flags.DEFINE_string("into", None, "folder for the files (default: the cache)")
 def main(_: list[str]) -> None:
     """Builds the files."""
     value = cli.required("weights")
-    names = cli.choices("precision", _PRECISIONS)
+    names = cli.choices("precision", precisions.BEFORE_QAT)
     file = Path(FLAGS.weights_file) if FLAGS.weights_file else None
     if file is None and value in public.WEIGHTS:
         public.fetch(public.public_weights(value), cli.say)

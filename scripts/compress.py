@@ -37,9 +37,9 @@ from pathlib import Path
 
 from absl import flags
 
-from converters.conversion import precisions
 from scripts.common import cli, help, recipe_flags
 from zoo import runs
+from zoo.catalog import precisions
 from zoo.compression import schemes
 from zoo.errors import ZooError
 from zoo.io.provenance import Provenance

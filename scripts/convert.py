@@ -18,9 +18,9 @@ from pathlib import Path
 
 from absl import flags
 
-from converters.conversion import precisions
 from scripts.common import cli
 from zoo import runs
+from zoo.catalog import precisions
 from zoo.errors import ZooError
 from zoo.io.provenance import Provenance
 from zoo.io.tf_import import import_tensorflow
@@ -33,7 +33,7 @@ flags.DEFINE_list(
     "precision",
     None,
     f"any of {', '.join(precisions.PRECISIONS)} "
-    "(default: all that the run supports, except int16x8)",
+    f"(default: all that the run supports, except {', '.join(precisions.ON_REQUEST)})",
 )
 cli.former_flag("precisions", "precision")
 flags.DEFINE_bool("raw_input", False, "take uint8 pixels as input and normalize them in the graph")

@@ -21,8 +21,8 @@ from pathlib import Path
 
 from absl import flags
 
-from converters.conversion import precisions
 from scripts.common import cli
+from zoo.catalog import precisions
 from zoo.io.tf_import import import_tensorflow
 from zoo.pretrained import initial, public
 
@@ -30,9 +30,10 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("weights", None, f"public weights ({', '.join(public.WEIGHTS)}) or a FILE.net")
 flags.DEFINE_string("weights_file", None, "local copy of the public weights (default: the cache)")
 flags.DEFINE_string("images", None, "uncompressed .tar or folder of JPEGs named by synset")
-_PRECISIONS = tuple(p for p in precisions.PRECISIONS if p != "int8_qat")
 flags.DEFINE_list(
-    "precision", [], f"also convert to these precisions and score them: {', '.join(_PRECISIONS)}"
+    "precision",
+    [],
+    f"also convert to these precisions and score them: {', '.join(precisions.BEFORE_QAT)}",
 )
 flags.DEFINE_list("tflite", [], "also score these .tflite files of the same network")
 flags.DEFINE_string("into", None, "folder for the converted files (default: they are deleted)")
@@ -43,7 +44,7 @@ _LINE_EVERY_S = 10.0
 def main(_: list[str]) -> None:
     """Prints the accuracy of --weights on --images."""
     value, path = cli.required("weights"), Path(cli.required("images"))
-    names = cli.choices("precision", _PRECISIONS) if FLAGS.precision else []
+    names = cli.choices("precision", precisions.BEFORE_QAT) if FLAGS.precision else []
     start = initial.public(value, Path(FLAGS.weights_file) if FLAGS.weights_file else None)
     import_tensorflow()
     from converters.imagenet import scoring

@@ -18,8 +18,8 @@ from collections.abc import Callable, Sequence
 
 from absl import flags
 
-from converters.conversion.precisions import PRECISIONS
 from scripts.common import cli, help, source_flags
+from zoo.catalog.precisions import PRECISIONS
 from zoo.errors import UnknownNameError, ZooError
 from zoo.hub import index
 from zoo.schema.release import Entry

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from converters.conversion import quantize, weights_only
+from converters.conversion import quantize
 from converters.conversion.engine_forms import for_every_engine
+from converters.conversion.makers import MAKERS
 from converters.conversion.quantize import Calibration
 from converters.conversion.raw_input import pixels_in
 from converters.inspection import runtimes
 from converters.tflite import edit
 from converters.tflite.reader import read
+from zoo.catalog import precisions
 from zoo.errors import ZooError, one_line
 from zoo.io.stderr import quiet
 from zoo.layers.grouped import whole_convolutions
@@ -31,10 +34,9 @@ class Conversions:
     Each flatbuffer has one signature, `image` → `logits`, and a fixed batch size of 1.
 
     Args:
-        model: Functional model, one image in, logits out. With fake quantization, `int8_qat` is
-            the only supported precision.
-        calibration: Calibration images for `int8` and `int16x8`; unnormalized pixels if `raw` is
-            set.
+        model: Functional model, one image in, logits out. With fake quantization, only
+            `precisions.AFTER_QAT` are supported.
+        calibration: Images for `precisions.CALIBRATED`; unnormalized pixels if `raw` is set.
         raw: Preprocessing to perform inside the graph. The input is then uint8, RGB or gray, as an
             image decoder returns it. None leaves preprocessing to the caller.
     """
@@ -51,44 +53,33 @@ class Conversions:
         self._raw = raw
 
     def flatbuffer(self, precision: str) -> bytes:
-        """Returns the network's flatbuffer in one of `converters.conversion.precisions`.
+        """Returns the network's flatbuffer in one of `zoo.catalog.precisions`.
 
         Raises:
-            ZooError: if the converter or the quantizer fails, the calibration images do not fit
-                the network, or a scale is implausible.
+            ZooError: if the precision is unknown, the converter or the quantizer fails, the
+                calibration images do not fit the network, or a scale is implausible.
         """
-        if precision == "int8_qat":
-            return self._quantized_in_training()
-        content = self._of_normalized(precision)
+        row = precisions.precision(precision)
+        content = MAKERS[row.name](self)
+        if row.after_qat:
+            return content
         return _stamped(content if self._raw is None else pixels_in(content))
 
-    def _of_normalized(self, precision: str) -> bytes:
-        if precision == "float16":
-            return weights_only.float16(self._for_floats, self.name)
-        if precision == "dynamic_int8":
-            return weights_only.dynamic_int8(self._for_floats)
-        if precision == "float32":
-            return self._for_floats
-        self._calibration.check(self._model.input_shape[1:])
-        quantizer = quantize.int8 if precision == "int8" else quantize.int16x8
-        content = quantizer(
-            self._for_integers, self._calibration, self.name, float_input=self._raw is not None
-        )
-        return for_every_engine(content, integers=True)
-
     @cached_property
-    def _for_floats(self) -> bytes:
-        content = _converted(lower(self._model), "float32", self._raw)
+    def for_floats(self) -> bytes:
+        """Float32 flatbuffer that floating-point precisions are made from."""
+        content = _converted(lower(self._model), precisions.BASE, self._raw)
         return self._prepared(for_every_engine(content, integers=False), "floats")
 
     @cached_property
-    def _for_integers(self) -> bytes:
+    def for_integers(self) -> bytes:
+        """Float32 flatbuffer that integer precisions are made from."""
         # Some operators have one form that delegates support in int8 and another that is faster
         # in float.
         lowered = lower(self._model, integer=True)
         if lowered is self._model:
-            return self._for_floats
-        content = _converted(lowered, "float32", self._raw)
+            return self.for_floats
+        content = _converted(lowered, precisions.BASE, self._raw)
         return self._prepared(for_every_engine(content, integers=False), "integers")
 
     def _prepared(self, content: bytes, form: str) -> bytes:
@@ -101,9 +92,21 @@ class Conversions:
         del form
         return content
 
-    def _quantized_in_training(self) -> bytes:
-        content = for_every_engine(_converted(self._model, "int8_qat", integer=True), integers=True)
-        quantize.check_scales(content, f"{self.name} in int8_qat")
+    def calibrated(self, quantizer: Callable[[bytes, Calibration, str, bool], bytes]) -> bytes:
+        """Returns the flatbuffer of one of the quantizers of `converters.conversion.quantize`."""
+        self._calibration.check(self._model.input_shape[1:])
+        raw = self._raw is not None
+        content = quantizer(self.for_integers, self._calibration, self.name, raw)
+        return for_every_engine(content, integers=True)
+
+    def quantized_in_training(self, precision: str) -> bytes:
+        """Returns the int8 flatbuffer of a model with fake quantization.
+
+        Args:
+            precision: Its name in error messages.
+        """
+        content = for_every_engine(_converted(self._model, precision, integer=True), integers=True)
+        quantize.check_scales(content, f"{self.name} in {precision}")
         return content
 
 

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
-from converters.conversion import precisions
 from converters.tflite import counts
 from zoo import runtime
-from zoo.catalog import model_spec
+from zoo.catalog import model_spec, precisions
 from zoo.io.provenance import Provenance
 from zoo.schema.artifact import Artifact
 from zoo.schema.run import Run
@@ -29,7 +28,7 @@ def card_of(
 
     Args:
         run: Converted run.
-        precision: One of `converters.conversion.precisions`.
+        precision: One of `zoo.catalog.precisions`.
         preprocessing: Keys `channels`, `geometry`, `formula`, `mean` and `std`.
         labels: Class names, in output order.
         provenance: Supplies the package versions.

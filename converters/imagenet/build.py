@@ -11,6 +11,7 @@ from converters.conversion import manifest, metadata
 from converters.conversion.from_keras import Conversions
 from converters.conversion.quantize import Calibration
 from converters.imagenet import scoring
+from zoo.catalog.precisions import CALIBRATED
 from zoo.data import resize
 from zoo.data.imagenet_synsets import ILSVRC2012
 from zoo.errors import ZooError
@@ -23,7 +24,6 @@ from zoo.schema.recipe import Recipe
 from zoo.schema.run import ModelConfig, Run
 
 DATASET = "imagenet"
-_CALIBRATED = ("int8", "int16x8")
 
 
 def build(
@@ -40,9 +40,9 @@ def build(
 
     Args:
         start: Public weights.
-        requested: Precisions, see `converters.conversion.precisions`.
-        images: Calibration images for int8 and int16x8, a path for `zoo.data.imagenet.read_images`.
-            None is allowed if neither precision is requested.
+        requested: Precisions, see `zoo.catalog.precisions`.
+        images: Calibration images for `CALIBRATED` precisions, a path for
+            `zoo.data.imagenet.read_images`. None is allowed if none of them is requested.
         folder: Model store of `zoo.hub.local`, or an --output folder.
         provenance: Written to the manifests.
         log: Called with one line per file.
@@ -54,7 +54,7 @@ def build(
         ZooError: if the weights do not fit the network, calibration images are missing, or the
             converter fails.
     """
-    calibrated = [precision for precision in requested if precision in _CALIBRATED]
+    calibrated = [precision for precision in requested if precision in CALIBRATED]
     if calibrated and images is None:
         raise ZooError(
             f"{calibrated[0]} requires calibration images",

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from zoo.catalog import model_spec
+from zoo.catalog.precisions import CALIBRATED
 from zoo.pretrained.transfer import Initial
 from zoo.stats import wilson
 
@@ -78,7 +79,7 @@ class Scores:
                 against = 100 * float((places < k).mean() - (keras < k).mean())
                 lines.append(f"  {text}, {against:+.1f} points relative to Keras")
                 entry |= figures
-            if name in ("int8", "int16x8"):
+            if name in CALIBRATED:
                 seen = self.calibrated
                 entry["calibration_images"] = int(seen.sum())
                 if not seen.all():

@@ -16,6 +16,7 @@ from converters.conversion.from_keras import Conversions
 from converters.conversion.quantize import Calibration
 from converters.imagenet.scores import KERAS, Scores
 from zoo.catalog import build, model_spec, published_config
+from zoo.catalog.precisions import CALIBRATED
 from zoo.data import imagenet
 from zoo.errors import ZooError
 from zoo.io.files import write_bytes
@@ -54,7 +55,7 @@ def score(
             finite, or a conversion fails.
     """
     spec, model = network(start)
-    calibrating = _spread(path) if set(precisions) & {"int8", "int16x8"} else frozenset()
+    calibrating = _spread(path) if set(precisions) & set(CALIBRATED) else frozenset()
     with ExitStack() as stack:
         run: dict[str, Callable[[np.ndarray], np.ndarray]] = {KERAS: model.predict_on_batch}
         sizes = {}

@@ -14,13 +14,13 @@ from converters.parity import signals
 from converters.parity.first_wrong import first_wrong
 from converters.parity.tensor_inputs import model_bytes
 from converters.tflite.reader import read
+from zoo.catalog.precisions import ENGINE_AGREEMENT
 from zoo.errors import ZooError
 from zoo.io.log import Log
 from zoo.runtime.sandbox import Sandbox
 from zoo.schema.engine_check import WrongOperator
 from zoo.schema.measurement import Placement
 
-MIN_AGREEMENT = {"float": 0.995, "integers": 0.99}
 HALF_MAX = 65504.0
 _SEARCHED = 4  # inferences with which the first wrong operator is searched
 _CHUNK = 100  # inferences whose tensors are passed at once
@@ -164,7 +164,7 @@ def _row(
 def _departures(row: EngineRow, kind: str) -> list[str]:
     """Returns a sentence for each limit that the values exceed."""
     reasons = []
-    least = MIN_AGREEMENT["integers" if kind == "integers" else "float"]
+    least = ENGINE_AGREEMENT["integers" if kind == "integers" else "float"]
     # With random values two classes are often as likely, so that only real images can disagree.
     if row.real and row.agreement is not None and row.agreement < least:
         reasons.append(

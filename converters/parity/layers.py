@@ -12,6 +12,7 @@ from converters.parity.difference import sqnr_db
 from converters.parity.graph import ComputedTensor, pair, pair_layers, steps
 from converters.parity.localize import LayerError, first_jump, layer_errors
 from converters.parity.reference import Reference
+from zoo.catalog.precisions import BASE
 from zoo.errors import ZooError
 from zoo.io.files import MAX_MODEL_BYTES, read_bytes, sha256_of
 from zoo.runtime.sandbox import Sandbox
@@ -99,13 +100,13 @@ def by_layer(subject: Subject, reference: Reference, runner: Sandbox, sound_db: 
 def _float32(subject: Subject) -> Subject | None:
     """Returns the run's float32 file in the same folder if its hash matches its manifest."""
     artifact = subject.artifact
-    if artifact.precision == "float32":
+    if artifact.precision == BASE:
         return None
     for manifest in sorted(subject.path.parent.glob("*.json")):
         try:
             other = read_model(manifest, Artifact, "the manifest", "convert the model again")
             path = manifest.with_suffix(".tflite")
-            if (other.precision, other.parent_sha256) != ("float32", artifact.parent_sha256):
+            if (other.precision, other.parent_sha256) != (BASE, artifact.parent_sha256):
                 continue
             if sha256_of(path) == other.sha256:
                 return Subject(path, other)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from converters.parity.difference import Difference
+from zoo.catalog.precisions import ROWS
 from zoo.errors import UnknownNameError, ZooError
 
 
@@ -37,16 +38,8 @@ class Limits:
         return tuple(reasons)
 
 
-# Loose enough for a correct network with tens of layers, yet far below the effect of a broken
-# layer, whose error is as large as the signal. Quantizing a tensor's whole range to 8 bits leaves
-# about 30 to 40 dB per layer, half-precision weights about 70 dB, and float32 about 130 dB.
 LIMITS: dict[str, Limits] = {
-    "float32": Limits(relative=1e-4, agreement=0.995, sound_db=90),
-    "float16": Limits(relative=1e-2, agreement=0.98, sound_db=50),
-    "dynamic_int8": Limits(relative=0.2, agreement=0.9, sound_db=30),
-    "int8": Limits(relative=0.3, agreement=0.85, sound_db=30),
-    "int8_qat": Limits(relative=0.2, agreement=0.9, sound_db=30),
-    "int16x8": Limits(relative=0.2, agreement=0.9, sound_db=30),
+    row.name: Limits(row.max_relative, row.min_agreement, row.sound_db) for row in ROWS
 }
 
 

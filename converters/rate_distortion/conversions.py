@@ -11,6 +11,7 @@ from converters.conversion.from_keras import Conversions
 from converters.conversion.quantize import Calibration
 from converters.rate_distortion import write
 from converters.rate_distortion.search import Search
+from zoo.catalog import precisions
 from zoo.data.dataset import Dataset
 from zoo.io.log import Log
 
@@ -32,7 +33,7 @@ class RateConversions(Conversions):
 
     Args:
         model: Functional model, one image in, logits out.
-        calibration: Calibration images for `int8` and `int16x8`.
+        calibration: Images for `precisions.CALIBRATED`.
         images: Normalized images, float32 (n, height, width, channels).
         ratio: Size of the float32 `.tflite` divided by the size of its container.
         measure: Returns the container size, in bytes, of a float32 flatbuffer, including the
@@ -56,9 +57,10 @@ class RateConversions(Conversions):
     def flatbuffer(self, precision: str) -> bytes:
         """See `Conversions.flatbuffer`. Also raises ZooError if the ratio is not achievable."""
         content = super().flatbuffer(precision)
-        if precision not in ("dynamic_int8", "int8", "int16x8"):
+        row = precisions.precision(precision)
+        if not row.stores_codes:
             return content
-        form = "floats" if precision == "dynamic_int8" else "integers"
+        form = "integers" if row.integers else "floats"
         return write.integers(content, self._grids.get(form) or self._grids["floats"])
 
     def _prepared(self, content: bytes, form: str) -> bytes:

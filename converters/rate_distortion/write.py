@@ -72,8 +72,7 @@ def integers(content: bytes, grids: Mapping[str, Grid]) -> bytes:
     not fit into int8 stay as the quantizer left them.
 
     Args:
-        content: Output of `quantize.int8` or `weights_only.dynamic_int8` for a file made by
-            `float32`.
+        content: Output of a quantizer for a file made by `float32`; its weights are int8.
         grids: Weights by tensor name.
     """
     model = edit.unpacked(content)

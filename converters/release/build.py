@@ -10,6 +10,7 @@ from pathlib import Path
 from converters.packing.pack import pack
 from converters.release import cards, checks, index, manifest, read, result_lines
 from converters.release.result_lines import public_recipe
+from zoo.catalog.precisions import BASE
 from zoo.errors import ZooError
 from zoo.io.files import MAX_MODEL_BYTES, read_bytes, write_bytes, write_text
 from zoo.io.log import Log
@@ -256,7 +257,7 @@ def manifests(folder: Path) -> tuple[list[Artifact], list[Checkpoint]]:
 
 def float_name(artifact: Artifact) -> str:
     """Returns the name of the float32 artifact of the same network."""
-    return f"{artifact.name.removesuffix(artifact.precision)}float32"
+    return f"{artifact.name.removesuffix(artifact.precision)}{BASE}"
 
 
 def _write(path: Path, artifact: Artifact) -> None:

@@ -11,17 +11,20 @@ from converters.conversion import metadata
 from converters.tflite import counts, reader
 from converters.tflite.model import Model
 from zoo import runtime
+from zoo.catalog import precisions
 from zoo.schema.artifact import Artifact, Metric
 from zoo.schema.base import with_former_channels
 from zoo.schema.measurement import Placement
 from zoo.schema.run import Run
 
 # Largest allowed loss of test top-1 against float32, in percentage points.
-LARGEST_DROP = {"float16": 0.3, "dynamic_int8": 1.0, "int8": 1.5, "int8_qat": 1.5, "int16x8": 0.5}
+LARGEST_DROP = {
+    row.name: row.largest_drop for row in precisions.ROWS if row.largest_drop is not None
+}
 _SCALES = (1e-12, 1e6)  # limits for any quantized tensor
 _INPUT_RATIO = 2.0  # largest allowed ratio between the input range and the pixel range, either way
 _PACKING = 0.03  # relative difference between zlib or LZMA versions in a packed size
-_NOT_FOR_DELEGATES = ("int16x8",)
+_NOT_FOR_DELEGATES = tuple(row.name for row in precisions.ROWS if not row.delegated)
 _IN_CARD = (
     "name", "model", "dataset", "precision", "scheme", "labels", "preprocessing", "parent_run",
     "parent_sha256", "validation_accuracy",

@@ -16,6 +16,7 @@ from converters.inspection.inspect import inspect
 from converters.parity.difference import compare
 from converters.studies.coverage_table import CoverageRow, OnRuntime
 from zoo.catalog import build, model_spec, published_config
+from zoo.catalog.precisions import AFTER_QAT
 from zoo.compression import qat
 from zoo.data import imagenet
 from zoo.errors import ZooError
@@ -44,7 +45,7 @@ def examine(
 
     Args:
         name: Catalog name. The network has its published input shape and classes.
-        precisions: Precisions, see `converters.conversion.precisions`.
+        precisions: Precisions, see `zoo.catalog.precisions`.
         images: Real images.
         runners: Sandboxes by runtime name.
         to: Folder for temporary files.
@@ -59,7 +60,7 @@ def examine(
     for precision in precisions:
         try:
             network, source = model, conversions
-            if precision == "int8_qat":
+            if precision in AFTER_QAT:
                 network = _fake_quantized(model, settling)
                 source = Conversions(network, calibration)
             content = source.flatbuffer(precision)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from pydantic import Field
 
-from converters.conversion.precisions import PRECISIONS
+from zoo.catalog.precisions import PRECISIONS
 from zoo.runtime.engines import INTERPRETERS
 from zoo.schema.base import Sha256, Strict
 from zoo.schema.measurement import Placement

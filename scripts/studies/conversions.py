@@ -20,11 +20,10 @@ from absl import flags
 from pydantic import ValidationError
 
 from android_bench.host import bench
-from converters.conversion import precisions
 from converters.studies import coverage_table
 from converters.studies.coverage_table import CoverageRow
 from scripts.common import cli
-from zoo.catalog import MODELS
+from zoo.catalog import MODELS, precisions
 from zoo.errors import ZooError
 from zoo.io.files import read_bytes, write_text
 from zoo.io.provenance import Provenance

@@ -20,7 +20,7 @@ from absl import flags
 
 from android_bench.host import bench
 from scripts.common import cli
-from zoo.catalog import MODELS, build, model_spec, published_config
+from zoo.catalog import MODELS, build, model_spec, precisions, published_config
 from zoo.errors import ZooError, one_line
 from zoo.io.files import write_bytes, write_text
 from zoo.io.provenance import Provenance
@@ -30,7 +30,7 @@ from zoo.runtime.sandbox import Sandbox
 FLAGS = flags.FLAGS
 _PEERS = ("mobilenet_v1", "mobilenet_v2")
 _BY_HAND = "## Why"
-_PRECISIONS = ("float16", "dynamic_int8", "int8")
+_PRECISIONS = precisions.USUAL[1:]  # all but what they are compared with
 flags.DEFINE_list("peers", list(_PEERS), "networks of tf_keras.applications to compare ours with")
 flags.DEFINE_list(
     "model",
@@ -113,7 +113,7 @@ def _precisions(name: str, folder: Path, runner: Sandbox) -> list[str]:
     from converters.studies import latency_ratios
 
     conversions = _conversions(name)
-    base = _written(folder, f"{name}-float32", conversions.flatbuffer("float32"))
+    base = _written(folder, f"{name}-{precisions.BASE}", conversions.flatbuffer(precisions.BASE))
     files = {}
     errors = {}
     for precision in _PRECISIONS:

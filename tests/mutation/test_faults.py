@@ -12,9 +12,8 @@ from tests.support.processes import ROOT
 
 REAL = (
     "android_bench/phone/settings.py", "android_bench/phone/state.py",
-    "converters/conversion/metadata.py", "converters/conversion/precisions.py",
-    "converters/release/measured.py", "scripts/list.py", "zoo/data/resize.py", "zoo/io/files.py",
-    "zoo/stats.py",
+    "converters/conversion/metadata.py", "converters/release/measured.py", "scripts/list.py",
+    "zoo/catalog/precisions.py", "zoo/data/resize.py", "zoo/io/files.py", "zoo/stats.py",
 )  # fmt: skip
 
 

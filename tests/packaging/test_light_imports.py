@@ -34,7 +34,7 @@ TF_FREE = (
     "converters.inspection.inspect",
     "converters.parity.show",
     "converters.parity.verify",
-    "converters.conversion.precisions",
+    "zoo.catalog.precisions",
     "converters.studies.latency_ratios",
     "converters.imagenet.scores",
     "converters.release.build",

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zoo.catalog.comparisons import QUESTIONS
+from zoo.catalog.precisions import ROWS, USUAL
 from zoo.data.names import title
 from zoo.report.charts.panels import ChartPoint, Panel, x_axis, y_axis
 from zoo.report.inputs import Extras
@@ -15,8 +16,7 @@ from zoo.report.table import NOT_MEASURED
 from zoo.report.wording import Setup, clean, delegate_label
 from zoo.schema.recipe import Recipe
 
-PRECISIONS = ("float32", "float16", "dynamic_int8", "int8")
-_NAMED = ("float16", "int8")  # labeled in charts; the other precisions lie close to these
+_NAMED = tuple(row.name for row in ROWS if row.labeled)
 
 
 def comparisons(report: Report, places: Mapping[int, str], extras: Extras) -> list[dict[str, Any]]:
@@ -55,7 +55,7 @@ def _rows(report: Report, dataset: str, models: Sequence[str]) -> list[ReportRow
         (
             models.index(artifact.model),
             artifact.parent_run,
-            PRECISIONS.index(artifact.precision),
+            USUAL.index(artifact.precision),
             number,
         )
         for number, row in enumerate(report.rows)
@@ -63,7 +63,7 @@ def _rows(report: Report, dataset: str, models: Sequence[str]) -> list[ReportRow
         and artifact.dataset == dataset
         and artifact.model in models
         and not artifact.scheme
-        and artifact.precision in PRECISIONS
+        and artifact.precision in USUAL
     ]
     return [report.rows[number] for *_, number in sorted(rows)]
 

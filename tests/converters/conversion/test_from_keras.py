@@ -9,11 +9,11 @@ import pytest
 
 from android_bench.host import bench
 from android_bench.tasks.cases import candidates
-from converters.conversion import precisions
 from converters.tflite import counts
 from converters.tflite.reader import read
 from tests.support.select import some
 from zoo import data, runs, runtime
+from zoo.catalog import precisions
 from zoo.errors import ZooError
 from zoo.io.files import sha256_of
 from zoo.io.provenance import Provenance

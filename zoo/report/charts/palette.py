@@ -4,23 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from zoo.catalog.precisions import PRECISIONS
+
 # Okabe and Ito's palette, distinguishable with all common kinds of color blindness. Yellow is left
 # out: it is too faint on white.
-PRECISION_COLORS = {
-    "float32": "#0072B2",
-    "float16": "#56B4E9",
-    "dynamic_int8": "#009E73",
-    "int8": "#D55E00",
-    "int8_qat": "#CC79A7",
-}
+_COLORS = ("#0072B2", "#56B4E9", "#009E73", "#D55E00", "#CC79A7")
+PRECISION_COLORS = dict(zip(PRECISIONS, _COLORS, strict=False))
 # Shape names of choose_plot.js: in the chooser, color is never the only difference.
-PRECISION_SHAPES = {
-    "float32": "circle",
-    "float16": "square",
-    "dynamic_int8": "up",
-    "int8": "diamond",
-    "int8_qat": "down",
-}
+_SHAPES = ("circle", "square", "up", "diamond", "down")
+PRECISION_SHAPES = dict(zip(PRECISIONS, _SHAPES, strict=False))
 OTHER_SHAPE = "cross"
 MORE_COLORS = ("#E69F00", "#000000", "#7F7F7F", "#8B5A2B", "#4B0082")
 DELEGATE_SHAPES = {
