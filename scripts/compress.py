@@ -60,7 +60,7 @@ flags.DEFINE_list("layers", [], "values of some layers, LAYER:VALUE,…")
 flags.DEFINE_float(
     "rate_ratio", 12, "size of the float32 file divided by the size of the container", lower_bound=1
 )
-flags.DEFINE_list("precision", ["float32", "int8"], "precisions to convert to")
+flags.DEFINE_list("precision", [precisions.BASE, "int8"], "precisions to convert to")
 cli.former_flag("rate_precisions", "precision")
 help.group("Rate-distortion quantization (--scheme=rate)", "rate_ratio", "precision")
 recipe_flags.define(

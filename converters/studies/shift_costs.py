@@ -16,6 +16,7 @@ from converters.conversion.from_keras import Conversions
 from converters.conversion.quantize import Calibration
 from zoo import layers as zoo_layers
 from zoo import runtime
+from zoo.catalog.precisions import BASE
 
 layers = tf_keras.layers
 Tensor = Any
@@ -197,7 +198,7 @@ def table(size: int, channels: int, integer: bool, turns: int, runs: int) -> str
         added = f"{(whole - without) / (1 - without):.2f}" if measurable else ""
         placed = nets[number].placement()
         lines.append(
-            f"| {size}²×{channels} | {'int8' if integer else 'float32'} | {case.layer}"
+            f"| {size}²×{channels} | {'int8' if integer else BASE} | {case.layer}"
             f"{', stride 2' if case.strides == 2 else ''} | {_form(case)} | {whole:.2f} "
             f"({low:.2f} – {high:.2f}) | {added} | {placed.delegated}/{placed.nodes} in "
             f"{placed.partitions} | {_goal(case, number, reference, whole)} |"
@@ -251,7 +252,7 @@ def _offsets(kind: str, channels: int) -> np.ndarray:
 def _flatbuffer(model: tf_keras.Model, integer: bool) -> bytes:
     noise = np.random.default_rng(2).standard_normal((4, *model.input_shape[1:]), np.float32)
     calibration = Calibration(noise, float(noise.min()), float(noise.max()))
-    return Conversions(model, calibration).flatbuffer("int8" if integer else "float32")
+    return Conversions(model, calibration).flatbuffer("int8" if integer else BASE)
 
 
 def _interleaved(nets: list[runtime.Net], turns: int, runs: int) -> list[list[float]]:

@@ -10,15 +10,18 @@ import numpy as np
 
 from zoo import charts
 from zoo.catalog import model_spec
+from zoo.catalog.precisions import BASE
 from zoo.schema import correct
 from zoo.schema.history import RunHistory
 from zoo.schema.study import Question
 from zoo.stats import paired, wilson
 from zoo.sweeps.study.plan import Study, StudyRun
+from zoo.sweeps.study.runner import PRECISIONS
 
 _HEADER = (
     "| network | seeds | epochs | images seen | CPU h per run | parameters | validation % | "
-    "test %, float32 | test %, int8 | difference, points | published top-1, epochs |\n"
+    + " | ".join(f"test %, {precision}" for precision in PRECISIONS)
+    + " | difference, points | published top-1, epochs |\n"
     "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---|\n"
 )
 
@@ -95,8 +98,7 @@ def _row(network: Network, first: Network) -> str:
         _hours(network.records),
         f"{record.parameters:,}",
         _spread([r.run.validation_accuracy for r in network.records]),
-        _test(network.records, "float32"),
-        _test(network.records, "int8"),
+        *(_test(network.records, precision) for precision in PRECISIONS),
         "" if network is first else _difference(network.records, first.records),
         _published(network.model),
     )
@@ -145,7 +147,7 @@ def _difference(records: Sequence[RunHistory], first: Sequence[RunHistory]) -> s
 
 def _shares(records: Sequence[RunHistory]) -> np.ndarray | None:
     """Returns the share of seeds that classify each test image correctly, in float32."""
-    scores = [record.scores.get("float32") for record in records]
+    scores = [record.scores.get(BASE) for record in records]
     known = [correct.decode(score.correct, score.images) for score in scores if score]
     if not known or len(known) < len(scores) or len({len(right) for right in known}) > 1:
         return None

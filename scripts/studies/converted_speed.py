@@ -30,6 +30,7 @@ from zoo.runtime.sandbox import Sandbox
 FLAGS = flags.FLAGS
 _PEERS = ("mobilenet_v1", "mobilenet_v2")
 _BY_HAND = "## Why"
+_PEER_PRECISIONS = (precisions.BASE, "int8")
 _PRECISIONS = precisions.USUAL[1:]  # all but what they are compared with
 flags.DEFINE_list("peers", list(_PEERS), "networks of tf_keras.applications to compare ours with")
 flags.DEFINE_list(
@@ -67,17 +68,17 @@ def main(_: list[str]) -> None:
         "batch size is dynamic and a softmax follows. Below 1, ours is faster; the goal is at "
         "most 1.",
         "",
-        "| network | float32 | int8 |",
+        f"| network | {' | '.join(_PEER_PRECISIONS)} |",
         "|---|---|---|",
     ]
     with tempfile.TemporaryDirectory() as folder, Sandbox("litert") as runner:
         for name in peers:
-            pair = [_against_peer(name, p, Path(folder), runner) for p in ("float32", "int8")]
+            pair = [_against_peer(name, p, Path(folder), runner) for p in _PEER_PRECISIONS]
             lines.append(f"| {name} | " + " | ".join(pair) + " |")
             cli.say(lines[-1])
         lines += [
             "",
-            "## Precisions relative to float32",
+            f"## Precisions relative to {precisions.BASE}",
             "",
             "Below 1, the precision is faster than float32 of the same network. The goal for int8 "
             "is at most 0.67 if most of the work is in ordinary convolutions.",
@@ -162,7 +163,7 @@ def _plain(name: str, precision: str) -> bytes:
     noise = _noise(model.input_shape[1:], -1, 1)
     settle(model, noise)
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    if precision == "int8":
+    if precision != precisions.BASE:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = lambda: ([image[None]] for image in noise)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]

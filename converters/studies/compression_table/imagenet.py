@@ -30,6 +30,7 @@ from converters.studies.compression_table.rows import (
 )
 from converters.tflite import edit
 from zoo.catalog import model_spec
+from zoo.catalog.precisions import BASE
 from zoo.compression.cluster import clustered
 from zoo.data import imagenet
 from zoo.io.files import atomic_path, sha256_of, write_bytes
@@ -203,7 +204,7 @@ def _converted(start: Initial) -> bytes:
     model = build(published_config(spec))
     apply(model, spec.name, start, spec.preprocessing)
     unused = np.zeros((0, *spec.input_shape), np.float32)  # float32 needs no calibration
-    return Conversions(model, Calibration.of(unused, spec.preprocessing)).flatbuffer("float32")
+    return Conversions(model, Calibration.of(unused, spec.preprocessing)).flatbuffer(BASE)
 
 
 def _crops(start: Initial, images: Path, half: int) -> np.ndarray:

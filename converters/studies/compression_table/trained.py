@@ -20,6 +20,7 @@ from converters.studies.compression_table.rows import (
     size_of,
 )
 from zoo import data, runs
+from zoo.catalog.precisions import BASE
 from zoo.errors import ZooError
 from zoo.io.files import write_bytes
 from zoo.io.log import Log
@@ -107,7 +108,7 @@ def flatbuffer(run: Run, output: Path, dataset: data.Dataset) -> bytes:
     """Returns a run as a float32 `.tflite`."""
     model = runs.keras_model(run, output / "runs" / run.name)
     unused = dataset.normalize(dataset.train.images[:1])  # float32 needs no calibration
-    return Conversions(model, Calibration.of(unused, of_dataset(dataset))).flatbuffer("float32")
+    return Conversions(model, Calibration.of(unused, of_dataset(dataset))).flatbuffer(BASE)
 
 
 def scored(content: bytes, dataset: data.Dataset) -> np.ndarray:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+from zoo.catalog.precisions import BASE
 from zoo.errors import ZooError, one_line
 from zoo.io.files import write_text
 from zoo.io.log import Log
@@ -24,7 +25,7 @@ from zoo.sweeps import logged_command
 from zoo.sweeps.logged_command import Failed
 from zoo.sweeps.study.plan import Study, StudyRun
 
-PRECISIONS = ("float32", "int8")
+PRECISIONS = (BASE, "int8")
 
 
 @dataclass(frozen=True)
