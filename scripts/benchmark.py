@@ -33,6 +33,7 @@ from scripts.common import benchmark_flags, cli
 from zoo import runtime
 from zoo.errors import ZooError
 from zoo.io.provenance import Provenance
+from zoo.runtime import host
 
 if TYPE_CHECKING:
     from android_bench.adb.client import Attached
@@ -102,12 +103,12 @@ def _on_host(files: list[RequestedFile]) -> int:
     timing = bench.HostTiming(FLAGS.num_runs, FLAGS.min_secs, 0.2)
     metering = benchmark_flags.metering()
     settings = asdict(timing) | ({"metering": asdict(metering)} if metering else {})
-    tasks = _tasks(cases, bench.device().name, settings) if FLAGS.latency else []
+    tasks = _tasks(cases, host.device().name, settings) if FLAGS.latency else []
     recorder = _recorder()
     if FLAGS.plan or FLAGS.dry_run:
         process_s = 1.5 + timing.warmup_secs + timing.min_secs
         metered_s = metering.load_s + 2 * metering.idle_s if metering else 0.0
-        where = f"on {bench.device().name}"
+        where = f"on {host.device().name}"
         _plan(where, tasks, lambda task: process_s + metered_s * (task.number == 1))
         return 0
     rows = bench.measure(_pending(tasks), timing, provenance, cli.say, metering=metering)

@@ -6,8 +6,9 @@
 Publishes the artifacts of each run from OUTPUT/artifacts, its weights from OUTPUT/runs, and their
 result lines. index.html is the page of `zoo report`. An artifact is refused, with the reason, if
 its manifest does not match the file, a scale is implausible, XNNPACK does not take the whole graph,
-or its test accuracy (measure it with `zoo benchmark`) is too far below that of float32. The others
-are still published, and the exit code is 1.
+its test accuracy (measure it with `zoo benchmark`) is too far below that of float32, or an engine
+of --engines computes something else than the CPU, or nothing shows what it computes (`zoo prove`
+does). The others are still published, and the exit code is 1.
 
 Each trained run also gets a training record, runs/NAME.json: its epochs, and which test images its
 files classify correctly. --history_only publishes nothing else of the runs.
@@ -26,6 +27,7 @@ from pathlib import Path
 from absl import flags
 
 from scripts.common import cli
+from zoo import runtime
 
 FLAGS = flags.FLAGS
 cli.define_output()
@@ -40,6 +42,12 @@ flags.DEFINE_list(
 )
 flags.DEFINE_bool("checkpoint", True, "also publish the weights for further training")
 flags.DEFINE_bool("history_only", False, "of the runs, publish only their training records")
+flags.DEFINE_list(
+    "engines",
+    list(runtime.COMPARED),
+    "engines on which files must compute what the CPU does, shown by zoo prove (empty: none); "
+    "manifests name the engines that ran the file",
+)
 flags.DEFINE_integer(
     "container_from",
     8_000_000,
@@ -62,6 +70,7 @@ def main(_: list[str]) -> int:
         precisions=tuple(FLAGS.precision),
         checkpoint=FLAGS.checkpoint,
         history_only=FLAGS.history_only,
+        engines=tuple(cli.choices("engines", runtime.COMPARED)) if FLAGS.engines else (),
         container_from=FLAGS.container_from,
         say=cli.say,
         complain=cli.complain,

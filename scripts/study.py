@@ -9,9 +9,10 @@ A study file lists questions, and for each the networks to compare, their epochs
 are trained in that order by `zoo train`, at the lowest priority. The same command again, also after
 kill -9 and with --into moved to another computer, goes on after the last finished epoch, and ends
 with the same weights. Each trained network is converted to float32 and int8 and scored on the test
-split. With --release it is published there: its training record, and with the first seed its files;
---commit also commits the release to its git repository, so that a lost computer costs one run at
-most. A failed run is told with its reason and the others are trained; the exit code is then 1.
+split. With --release it is published there: its training record, and with the first seed its files,
+after `zoo prove` has run them on the engines of --engines. --commit also commits the release to its
+git repository, so that a lost computer costs one run at most. A failed run is told with its reason
+and the others are trained; the exit code is then 1.
 
 --plan measures every network for some seconds, prints how long the study would take, and checks
 that against `hours` of the file. --pause stops the commands at once, for example while something
@@ -45,6 +46,7 @@ from absl import flags
 
 from scripts.common import cli, help
 from zoo.errors import ZooError
+from zoo.runtime.engines import COMPARED
 from zoo.sweeps.study import control, estimates, plan, status
 from zoo.sweeps.study.plan import Study
 from zoo.sweeps.study.runner import Place, Runner
@@ -56,13 +58,28 @@ flags.DEFINE_bool("lowest_priority", True, "give way to every other program")
 flags.DEFINE_bool("background", False, "return at once; the output goes to study.log in --into")
 flags.DEFINE_bool("score", True, "convert trained networks and score them on the test split")
 flags.DEFINE_string("release", None, "folder of the release to publish to (default: none)")
+flags.DEFINE_list(
+    "engines",
+    list(COMPARED),
+    "engines on which published models must compute what they do on the CPU (empty: none)",
+)
 flags.DEFINE_bool("commit", False, "commit the release after each publication")
 flags.DEFINE_bool("plan", False, "only measure the speed and print how long it would take")
 flags.DEFINE_bool("status", False, "only print where each run stands")
 flags.DEFINE_bool("pause", False, "pause the study that runs in --into")
 flags.DEFINE_bool("continue", False, "continue the paused study")
 flags.DEFINE_bool("stop", False, "end the study that runs in --into")
-help.group("Study", "into", "jobs", "lowest_priority", "background", "score", "release", "commit")
+help.group(
+    "Study",
+    "into",
+    "jobs",
+    "lowest_priority",
+    "background",
+    "score",
+    "release",
+    "engines",
+    "commit",
+)
 help.group("Instead of training", "plan", "status", "pause", "continue", "stop")
 
 # Flag → what it does to the study that runs, and what is said when it is done.
@@ -92,7 +109,13 @@ def main(words: list[str]) -> int:
         raise ZooError("--commit needs --release")
     if release is not None and not FLAGS.score:
         raise ZooError("--release and --noscore can't be combined", remedy="pass only one of them")
-    place = Place(Path(cli.required("into")).resolve(), FLAGS.score, release, FLAGS.commit)
+    place = Place(
+        into=Path(cli.required("into")).resolve(),
+        score=FLAGS.score,
+        release=release,
+        commit=FLAGS.commit,
+        engines=tuple(cli.choices("engines", COMPARED)) if FLAGS.engines else (),
+    )
     action = chosen[0] if chosen else "train"
     if action in _CONTROLS:
         act, done = _CONTROLS[action]

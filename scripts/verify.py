@@ -33,39 +33,26 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from typing import TYPE_CHECKING
 
 from absl import flags
 
 from converters.parity.limits import LIMITS, changed
-from scripts.common import cli
+from scripts.common import cli, engine_flags
 from zoo import runtime
-from zoo.errors import UnknownNameError, ZooError
 from zoo.io.tf_import import import_tensorflow
 from zoo.runtime.interpreter import DELEGATES
-from zoo.runtime.npu_compiler import DEFAULT_SOC, SOCS
-
-if TYPE_CHECKING:
-    from converters.parity.layers import Subject
-    from zoo.runtime.sandbox import Sandbox
 
 FLAGS = flags.FLAGS
 # The NPU only on demand: it runs no file that its compiler does not take whole.
 _DEFAULT = tuple(name for name in runtime.RUNTIMES if name != "litert_npu")
 cli.define_output()
-flags.DEFINE_list("artifact", [], "artifact names (default: every artifact in OUTPUT/artifacts)")
+engine_flags.define(_DEFAULT, timeout_s=600)
 flags.DEFINE_integer("images", 200, "number of test images; always the same ones", lower_bound=1)
-flags.DEFINE_list(
-    "runtime",
-    [],
-    f"any of {', '.join(runtime.RUNTIMES)} (default: {', '.join(_DEFAULT)}, if they work here)",
-)
 flags.DEFINE_list(
     "delegate",
     list(DELEGATES),
     "of the interpreters: xnnpack, none (plain kernels) or both",
 )
-flags.DEFINE_string("soc", DEFAULT_SOC, f"of --runtime=litert_npu: {', '.join(SOCS)}")
 flags.DEFINE_list(
     "max_relative",
     [],
@@ -81,9 +68,6 @@ flags.DEFINE_list(
     + ")",
 )
 flags.DEFINE_bool("layers", False, "print the error of every layer, even if no limit is exceeded")
-flags.DEFINE_float(
-    "timeout_secs", 600, "timeout per case, in seconds; then the child process is stopped", 1
-)
 flags.DEFINE_bool("all", False, "check artifacts against their manifests, not Keras (see above)")
 flags.DEFINE_bool("json", False, "print one JSON object instead of tables")
 
@@ -99,16 +83,16 @@ def main(argv: list[str]) -> int:
         return _files(files)
     delegates = cli.choices("delegate", DELEGATES)
     limits = changed(FLAGS.max_relative, FLAGS.min_agreement)
-    subjects = _subjects()
+    subjects = engine_flags.subjects()
     with contextlib.ExitStack() as stack:
-        runners = [stack.enter_context(runner) for runner in _runners()]
+        runners = engine_flags.runners(_DEFAULT, stack)
         import_tensorflow()
         from converters.parity import show, verify
 
         plan = verify.VerifyPlan(
             cli.output(), FLAGS.images, delegates, limits, FLAGS.layers, FLAGS.soc
         )
-        results = list(verify.verify(subjects, runners, plan, _progress))
+        results = list(verify.verify(subjects, runners, plan, engine_flags.progress))
     if FLAGS.json:
         cli.say(show.as_json(results))
     else:
@@ -121,55 +105,14 @@ def _files(files: list[str]) -> int:
 
     with contextlib.ExitStack() as stack:
         runners = [
-            (stack.enter_context(runner), delegate)
-            for runner in _runners()
+            (runner, delegate)
+            for runner in engine_flags.runners(_DEFAULT, stack)
             for delegate in runtime.delegates(runner.runtime, ["xnnpack"], FLAGS.soc)
             if runner.runtime != "litert"
         ]
         return verify_engines(
-            files, runners, FLAGS.images, FLAGS.timeout_secs, FLAGS.json, _progress
+            files, runners, FLAGS.images, FLAGS.timeout_secs, FLAGS.json, engine_flags.progress
         )
-
-
-def _progress(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
-def _subjects() -> list[Subject]:
-    from android_bench.tasks.cases import candidates
-    from converters.parity.layers import Subject
-
-    subjects = []
-    for candidate in candidates(FLAGS.artifact, cli.output() / "artifacts"):
-        if candidate.artifact is None:
-            raise ZooError(
-                "the file has no manifest, so its Keras network is unknown",
-                where=candidate.path,
-                remedy="name artifacts that zoo convert wrote with --artifact",
-            )
-        subjects.append(Subject(candidate.path, candidate.artifact))
-    # Grouped by run, so that the network of each run is rebuilt only once.
-    return sorted(subjects, key=lambda subject: subject.artifact.parent_run)
-
-
-def _runners() -> list[Sandbox]:
-    from zoo.runtime.sandbox import Sandbox
-
-    for name in FLAGS.runtime:
-        if name not in runtime.RUNTIMES:
-            raise UnknownNameError("--runtime", name, runtime.RUNTIMES)
-    runners = []
-    for name in dict.fromkeys(FLAGS.runtime or _DEFAULT):
-        try:
-            runner = Sandbox(name, FLAGS.timeout_secs)
-            if not FLAGS.runtime:
-                runner.check()
-            runners.append(runner)
-        except ZooError as error:
-            if FLAGS.runtime:
-                raise
-            _progress(f"{name}: skipped | {error}")
-    return runners
 
 
 if __name__ == "__main__":

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,15 +18,14 @@ from android_bench.tasks.cases import Case
 from android_bench.tasks.schedule import Eta, Task
 from zoo import runtime
 from zoo.errors import ZooError, one_line
-from zoo.io.cpu import cpu_name
 from zoo.io.log import Log
 from zoo.io.provenance import Provenance
 from zoo.runtime.child import Child
+from zoo.runtime.host import device
 from zoo.schema.artifact import Artifact
 from zoo.schema.measurement import (
     Accuracy,
     Configuration,
-    Device,
     Energy,
     Measurement,
 )
@@ -50,17 +47,6 @@ class HostTiming:
     num_runs: int = 50
     min_secs: float = 0.5
     warmup_secs: float = 0.2
-
-
-@cache
-def device() -> Device:
-    """Returns this computer as a device: its CPU and platform, without the host name."""
-    return Device(
-        kind="host",
-        id="host",
-        name=cpu_name(),
-        details={"system": platform.platform(), "machine": platform.machine()},
-    )
 
 
 def measure(

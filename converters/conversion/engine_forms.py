@@ -1,8 +1,8 @@
 """Forms of operators that every engine computes right, as edits of the converter's flatbuffers.
 
 - LiteRT's GPU engine takes two kinds of 1×1 convolutions and computes something else: depthwise
-  ones with a multiplier above 1, and quantized ones with a stride. With zeros around the kernel it
-  computes them right, and every other engine the same as before.
+  ones with a multiplier above 1, and those with int8 weights and a stride. With zeros around the
+  kernel it computes them right, and every other engine the same as before.
 - It computes something else of maps times a vector of their channels, too, in integers: the
   converter drops the RESHAPE that makes a map of the vector. It is put back.
 - Qualcomm's compiler for the NPU does not end for an int8 network with a dense layer of a single
@@ -32,7 +32,7 @@ def for_every_engine(content: bytes, integers: bool) -> bytes:
     Args:
         content: A file that the converter or the quantizer has just written, with weights in
             float32 or int8.
-        integers: Whether it is quantized.
+        integers: Whether its activations are quantized, too.
     """
     model = edit.unpacked(content)
     graph = model.subgraphs[0]
@@ -42,7 +42,7 @@ def for_every_engine(content: bytes, integers: bool) -> bytes:
             users[int(index)] = users.get(int(index), 0) + 1
     changed = False
     for operator in list(graph.operators):
-        padding = _padding(model, operator, integers)
+        padding = _padding(model, operator)
         if padding is not None:
             _pad(model, operator, padding, alone=users[int(operator.inputs[1])] == 1)
             changed = True
@@ -55,7 +55,7 @@ def for_every_engine(content: bytes, integers: bool) -> bytes:
     return edit.packed(model) if changed else content
 
 
-def _padding(model: Any, operator: Any, integers: bool) -> tuple[int, int] | None:
+def _padding(model: Any, operator: Any) -> tuple[int, int] | None:
     """Returns the rows and columns of zeros that a kernel needs, or None."""
     code, options = edit.builtin_code(model, operator), operator.builtinOptions
     if code not in (_CONV, _DEPTHWISE):
@@ -68,7 +68,7 @@ def _padding(model: Any, operator: Any, integers: bool) -> tuple[int, int] | Non
         # One column: XNNPACK's smallest int8 kernels have three taps.
         return (0, 1) if options.depthMultiplier > 1 and options.strideH == 1 else None
     strided = max(options.strideH, options.strideW) > 1
-    return (1, 1) if integers and strided else None
+    return (1, 1) if strided and kernel.type == schema.TensorType.INT8 else None
 
 
 def _pad(model: Any, operator: Any, padding: tuple[int, int], alone: bool) -> None:

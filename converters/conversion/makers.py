@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from converters.conversion import quantize, weights_only
+from converters.conversion.engine_forms import for_every_engine
 
 if TYPE_CHECKING:
     from converters.conversion.from_keras import Conversions
@@ -20,7 +21,7 @@ def _float16(network: Conversions) -> bytes:
 
 
 def _dynamic_int8(network: Conversions) -> bytes:
-    return weights_only.dynamic_int8(network.for_floats)
+    return for_every_engine(weights_only.dynamic_int8(network.for_floats), integers=False)
 
 
 def _int8(network: Conversions) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -14,13 +15,24 @@ from zoo.schema.measurement import Placement
 # arithmetic in another order leaves 100 dB and more in float32; float16 leaves about 60 dB per
 # operator; in integers, each rounding differs by a step of 256 at most, and roundings add up.
 DEPARTS_DB = {"float32": 70.0, "float16": 25.0, "integers": 15.0}
+_WITH_WEIGHTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 
 def kind(placement: Placement, graph: model.Graph) -> str:
-    """Returns what the values may be compared as, a key of `DEPARTS_DB`."""
+    """Returns what the values may be compared as, a key of `DEPARTS_DB`.
+
+    Kernels with integer weights quantize floating-point inputs on the fly, each engine in its own
+    way or not at all, so that they count as integers, too.
+    """
     computed = (tensor for op in graph.operators for tensor in graph.output_tensors(op))
-    if any(tensor.quantization and tensor.type.startswith(("INT", "UINT")) for tensor in computed):
-        return "integers"
+    weights = (
+        tensor
+        for op in graph.operators
+        if op.name in _WITH_WEIGHTS and (tensor := graph.input(op, 1)) is not None
+    )
+    for tensor in itertools.chain(computed, weights):
+        if tensor.quantization and tensor.type.startswith(("INT", "UINT")):
+            return "integers"
     return "float32" if placement.accelerator is None else placement.accelerator.computes_in
 
 

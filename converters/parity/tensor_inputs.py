@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -36,16 +37,28 @@ def sample(total: int, count: int) -> np.ndarray:
     return np.sort(np.random.default_rng(_SEED).permutation(total)[:count])
 
 
-def test_images(artifact: Artifact, content: bytes, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns test images as the file's input takes them, and their labels.
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Test images as a file's input takes them.
+
+    Attributes:
+        images: Of the input's dtype, (n, 1, height, width, channels).
+        labels: Class indices, int32 (n,).
+        of: Size of the whole test split.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    of: int
+
+
+def sampled(artifact: Artifact, content: bytes, count: int) -> Sample:
+    """Returns test images as the file's input takes them.
 
     Args:
         artifact: Manifest of the file.
         content: The file.
         count: Number of images, capped at the size of the test split.
-
-    Returns:
-        An array of the input's dtype (n, 1, height, width, channels), and int32 (n,).
 
     Raises:
         ZooError: if the dataset is missing.
@@ -64,7 +77,7 @@ def test_images(artifact: Artifact, content: bytes, count: int) -> tuple[np.ndar
     raw = artifact.inputs[0].dtype == "uint8"
     floats = pixels.astype(np.float32) if raw else dataset.normalize(pixels)
     images = np.stack([net.quantized(image)[np.newaxis] for image in floats])
-    return images, dataset.test.labels[chosen]
+    return Sample(images, dataset.test.labels[chosen], len(dataset.test))
 
 
 @lru_cache(maxsize=1)  # consecutive files are usually of one dataset

@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from converters.packing.pack import pack
-from converters.release import cards, checks, index, manifest, read, result_lines
+from converters.release import cards, checks, gate, index, manifest, read, result_lines
 from converters.release.result_lines import public_recipe
 from zoo.catalog.precisions import BASE
 from zoo.errors import ZooError
@@ -16,6 +16,7 @@ from zoo.io.files import MAX_MODEL_BYTES, read_bytes, write_bytes, write_text
 from zoo.io.log import Log
 from zoo.runtime.sandbox import Sandbox
 from zoo.schema.artifact import Artifact, Metric, Released, Timing
+from zoo.schema.engine_check import EngineCheck
 from zoo.schema.json_files import read_records
 from zoo.schema.measurement import Record
 from zoo.schema.release import INDEX, Checkpoint, Index, packed
@@ -28,6 +29,7 @@ class FileMeasurements:
 
     accuracies: tuple[Metric, ...] = ()
     timings: tuple[Timing, ...] = ()
+    engines: tuple[EngineCheck, ...] = ()
 
     @property
     def test(self) -> Metric | None:
@@ -41,6 +43,7 @@ def take(
     run: Run,
     artifacts: Sequence[Artifact],
     measured: Mapping[str, FileMeasurements],
+    engines: Sequence[str],
     log: Log,
 ) -> list[str]:
     """Copies the artifacts that pass the checks into the release.
@@ -51,6 +54,7 @@ def take(
         run: Run that the artifacts were converted from.
         artifacts: Manifests of the artifacts to copy.
         measured: Measurements by artifact name.
+        engines: Engines on which a file must compute what it does on the CPU.
         log: Called with one line per copied file.
 
     Returns:
@@ -66,15 +70,12 @@ def take(
                 placement = runner.placement(path)
             except ZooError:
                 placement = None
+            own = measured.get(artifact.name, FileMeasurements())
             parent = measured.get(float_name(artifact))
             problems = checks.problems(
-                content,
-                artifact,
-                run,
-                placement,
-                measured.get(artifact.name, FileMeasurements()).test,
-                parent.test if parent else None,
+                content, artifact, run, placement, own.test, parent.test if parent else None
             )
+            problems += gate.problems(artifact, own.engines, engines)
             if problems:
                 _remove(target)
                 refused.append(f"{artifact.name} is not published: {'; '.join(problems)}")
@@ -206,6 +207,7 @@ def described(
         parent if parent in names else None,
         measured.accuracies,
         measured.timings,
+        gate.results(artifact, measured.engines),
         result_lines.chain(artifact, records),
     )
 

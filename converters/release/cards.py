@@ -8,7 +8,7 @@ from pathlib import Path
 
 from zoo.catalog import DEFAULT_RECIPE, RECIPES, model_spec
 from zoo.data.names import title
-from zoo.schema.artifact import Artifact
+from zoo.schema.artifact import Artifact, EngineResult, Released
 from zoo.schema.release import Checkpoint
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -69,6 +69,8 @@ def markdown(run: str, files: Sequence[Artifact], checkpoint: Checkpoint | None)
         recipe=first.recipe,
         checkpoint=f"{checkpoint.name}.safetensors" if checkpoint else None,
         training_on=_training_on(checkpoint) if checkpoint else None,
+        engines=_engines(released),
+        agreement=_agreement,
         score=_score,
         interval=_interval,
         latency=_latency,
@@ -94,6 +96,27 @@ def _training_on(checkpoint: Checkpoint) -> str:
         )
         command.append(f"--arguments={','.join(pairs)}")
     return shlex.join([*command, f"--init_from={checkpoint.run}", f"--name={checkpoint.run}-more"])
+
+
+def _engines(released: Sequence[Released]) -> list[str]:
+    """Returns the engines that ran one of the files, as titles of columns."""
+    titles = (_engine(result) for each in released for result in each.engines)
+    return list(dict.fromkeys(titles))
+
+
+def _engine(result: EngineResult) -> str:
+    kind, _, soc = result.delegate.partition(":")
+    accelerator = f", {soc or kind.upper()}" if result.accelerator else ""
+    return f"{result.engine} {result.version}{accelerator}"
+
+
+def _agreement(file: Artifact, engine: str) -> str:
+    results = file.released.engines if file.released else ()
+    for result in results:
+        if _engine(result) == engine:
+            part = "" if result.whole is None else ", whole" if result.whole else ", in part"
+            return f"{100 * result.agreement:.1f} % of {result.images:,}{part}"
+    return "not run"
 
 
 def _score(file: Artifact) -> str:

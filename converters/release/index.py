@@ -62,6 +62,11 @@ def _model(folder: Path, artifact: Artifact) -> Entry:
         manifest=_file(folder, path.with_suffix(".json")),
         top1=top1,
         latency_us=latency,
+        engines={
+            result.kind: "whole" if result.whole else "partial"
+            for result in (released.engines if released else ())
+            if result.accelerator
+        },
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from converters.packing.pack import packed_size
 from converters.release.checks import pixels_range
 from zoo.catalog import model_spec
-from zoo.schema.artifact import Artifact, Metric, Range, Released, TensorInfo, Timing
+from zoo.schema.artifact import Artifact, EngineResult, Metric, Range, Released, TensorInfo, Timing
 from zoo.schema.measurement import ConvertRecord, Record, TrainRecord
 
 _LICENSE = "Apache-2.0"
@@ -47,6 +47,7 @@ def released(
     parent: str | None,
     accuracies: tuple[Metric, ...],
     timings: tuple[Timing, ...],
+    engines: tuple[EngineResult, ...],
     lines: Iterable[Record],
 ) -> Released:
     """Returns the part of a manifest that a release adds.
@@ -57,6 +58,7 @@ def released(
         parent: Name of the float32 artifact of the same network.
         accuracies: Measured accuracies of this file.
         timings: Measured latencies of this file.
+        engines: What other engines computed of it.
         lines: Result lines about this file, its run and the runs before it; they supply the
             commands.
     """
@@ -73,6 +75,7 @@ def released(
         labels=labels_path(artifact),
         accuracies=accuracies,
         timings=timings,
+        engines=engines,
         published=tuple(
             f"top-1 {p.top1:g} % on {p.dataset}" + (f" ({p.source})" if p.source else "")
             for p in spec.published

@@ -8,6 +8,7 @@ from converters.release.build import FileMeasurements
 from zoo.report import build
 from zoo.report.rows import ReportRow
 from zoo.schema.artifact import Metric, Timing
+from zoo.schema.engine_check import EngineCheck
 from zoo.stats import wilson
 
 
@@ -49,4 +50,5 @@ def _measured(row: ReportRow) -> FileMeasurements:
                 energy_mj=energy.net_mj if energy else None,
             )
         )
-    return FileMeasurements(accuracies, tuple(timings))
+    checks = (line for line in row.results if isinstance(line, EngineCheck))
+    return FileMeasurements(accuracies, tuple(timings), tuple(checks))

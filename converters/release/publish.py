@@ -12,7 +12,7 @@ from converters.release.measured import measured_in
 from converters.release.page_inputs import extras
 from converters.release.result_lines import merge, public_recipe
 from converters.release.staging import staged
-from zoo import runs
+from zoo import runs, runtime
 from zoo.errors import ZooError
 from zoo.hub import local
 from zoo.io.files import write_bytes, write_text
@@ -34,6 +34,7 @@ class Publication:
         precisions: Precisions to publish; the others in the release are kept. Empty for all.
         checkpoint: Whether to publish the weights for further training, too.
         history_only: Whether to publish nothing of the runs but their training records.
+        engines: Engines on which a file must compute what it does on the CPU.
         container_from: Size from which files are published only packed, in bytes.
         say: Called with each progress message.
         complain: Called with each reason why a file is refused, and each problem of the page.
@@ -45,6 +46,7 @@ class Publication:
     precisions: tuple[str, ...] = ()
     checkpoint: bool = True
     history_only: bool = False
+    engines: tuple[str, ...] = runtime.COMPARED
     container_from: int = 8_000_000
     say: Log
     complain: Log
@@ -121,7 +123,7 @@ class Publication:
         build.forget(target, run, artifacts, self.precisions)
         for what in ("sparsity", "bits", "rank"):
             self._scan(f"{run.name}-{what}.json", target)
-        refused = build.take(self.source, target, run, artifacts, measured, self.say)
+        refused = build.take(self.source, target, run, artifacts, measured, self.engines, self.say)
         if self.checkpoint and "qat" not in run.scheme:
             self._checkpoint(run, target)
         return refused

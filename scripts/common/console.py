@@ -17,7 +17,7 @@ GROUPS = {
     "Use a model": ("classify", "inspect"),
     "Train": ("data", "train", "explore", "study"),
     "Compress": ("compress", "sensitivity", "pack", "unpack", "deep_compression"),
-    "Convert": ("convert", "compile", "verify", "evaluate", "build"),
+    "Convert": ("convert", "compile", "verify", "prove", "evaluate", "build"),
     "Measure": ("phone", "benchmark", "report"),
     "Publish": ("publish",),
     "Demo": ("demo",),

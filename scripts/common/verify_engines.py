@@ -74,8 +74,8 @@ def _inputs(path: Path, count: int) -> Inputs:
     if manifest.is_file():
         artifact = read_manifest(manifest, Artifact, "pass the file without its manifest")
         with contextlib.suppress(ZooError):  # the dataset is not here
-            images, labels = tensor_inputs.test_images(artifact, path.read_bytes(), count)
-            return Inputs([images], labels)
+            chosen = tensor_inputs.sampled(artifact, path.read_bytes(), count)
+            return Inputs([chosen.images], chosen.labels)
     return Inputs(tensor_inputs.random_inputs(path, min(count, _RANDOM)))
 
 

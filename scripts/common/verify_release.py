@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from android_bench.host import bench
 from android_bench.tasks.cases import RequestedFile
-from converters.release import checks, read
+from converters.release import checks, gate, read
 from converters.release.build import FileMeasurements
 from converters.release.measured import measured_in
 from converters.release.verify import differences
@@ -111,19 +111,14 @@ def _row(
             placement = runner.placement(path)
         except ZooError:
             placement = None
-        problems = (
-            differences(
-                release.folder,
-                content,
-                artifact,
-                placement,
-                release.names,
-                release.measured.get(name, FileMeasurements()),
-                release.records,
+        if (release.folder / INDEX).is_file():
+            own = release.measured.get(name, FileMeasurements())
+            problems = differences(
+                release.folder, content, artifact, placement, release.names, own, release.records
             )
-            if (release.folder / INDEX).is_file()
-            else checks.recomputed(content, artifact, placement)
-        )
+            problems += gate.problems(artifact, own.engines, of_this_version=False)
+        else:
+            problems = checks.recomputed(content, artifact, placement)
         candidate = RequestedFile(path, name, sha256(content).hexdigest(), artifact)
         record = bench.score(candidate.case("litert", "xnnpack", 1), artifact, provenance)
     metrics = artifact.released.accuracies if artifact.released else ()

@@ -21,11 +21,11 @@ from pathlib import Path
 
 from absl import flags
 
-from android_bench.host import bench
 from scripts.common import cli, console
 from scripts.common.markdown import replace_between_marks
 from zoo.errors import ZooError
 from zoo.io.provenance import Provenance
+from zoo.runtime import host
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("runs", 5, "number of runs of each command", lower_bound=1)
@@ -57,7 +57,7 @@ def main(_: list[str]) -> None:
     slowest = max(helps, key=lambda words: statistics.median(seconds[words]))
     table = "\n".join(
         [
-            f"`{' '.join(Provenance.here().command)}` on {bench.device().name}, "
+            f"`{' '.join(Provenance.here().command)}` on {host.device().name}, "
             f"{datetime.now(UTC).date()}; {FLAGS.runs} runs of each, every one a new process.",
             "",
             "| command | goal, s | median, s | slowest, s |",

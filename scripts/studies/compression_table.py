@@ -27,7 +27,6 @@ from typing import Annotated
 from absl import flags
 from pydantic import Field
 
-from android_bench.host import bench
 from converters.studies.compression_table.commands import commands
 from converters.studies.compression_table.rows import CompressionRow, markdown
 from scripts.common import cli
@@ -35,6 +34,7 @@ from zoo.io.files import write_text
 from zoo.io.provenance import Provenance
 from zoo.io.tf_import import import_tensorflow
 from zoo.pretrained import initial
+from zoo.runtime import host
 from zoo.schema.base import Strict
 from zoo.schema.json_files import read_model
 
@@ -99,7 +99,7 @@ def _rows(name: str, folder: Path) -> list[CompressionRow]:
 
 def _made_by() -> str:
     command = " ".join(Provenance.here().command)
-    return f"`{command}`, {datetime.now(UTC).date()}, {bench.device().name}"
+    return f"`{command}`, {datetime.now(UTC).date()}, {host.device().name}"
 
 
 def _page(parts: list[_Part]) -> str:

@@ -19,7 +19,6 @@ from pathlib import Path
 from absl import flags
 from pydantic import ValidationError
 
-from android_bench.host import bench
 from converters.studies import coverage_table
 from converters.studies.coverage_table import CoverageRow
 from scripts.common import cli
@@ -28,6 +27,7 @@ from zoo.errors import ZooError
 from zoo.io.files import read_bytes, write_text
 from zoo.io.provenance import Provenance
 from zoo.io.tf_import import import_tensorflow
+from zoo.runtime import host
 from zoo.runtime.engines import INTERPRETERS
 from zoo.runtime.sandbox import Sandbox
 
@@ -55,7 +55,7 @@ def main(_: list[str]) -> None:
         ordered = sorted(rows.values(), key=lambda row: order.index(row.model))
         made_by = (
             f"The rows come from `python -m scripts.studies.conversions --images=IMAGES.tar` on "
-            f"{bench.device().name}, one thread, with 48 ImageNet images; this page was generated "
+            f"{host.device().name}, one thread, with 48 ImageNet images; this page was generated "
             f"by `{' '.join(Provenance.here().command)}`, {datetime.now(UTC).date()}."
         )
         lines = [

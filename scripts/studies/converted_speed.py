@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from android_bench.host import bench
 from scripts.common import cli
 from zoo.catalog import MODELS, build, model_spec, precisions, published_config
 from zoo.errors import ZooError, one_line
 from zoo.io.files import write_bytes, write_text
 from zoo.io.provenance import Provenance
 from zoo.io.tf_import import import_tensorflow
+from zoo.runtime import host
 from zoo.runtime.sandbox import Sandbox
 
 FLAGS = flags.FLAGS
@@ -58,7 +58,7 @@ def main(_: list[str]) -> None:
     lines = [
         "# Speed of converted networks",
         "",
-        f"`{' '.join(Provenance.here().command)}` on {bench.device().name}, one thread, LiteRT "
+        f"`{' '.join(Provenance.here().command)}` on {host.device().name}, one thread, LiteRT "
         f"with XNNPACK, {datetime.now(UTC).date()}. Relative latencies: median "
         f"over {FLAGS.turns} turns, with the interquartile range in parentheses.",
         "",

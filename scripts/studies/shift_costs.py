@@ -16,11 +16,11 @@ from pathlib import Path
 
 from absl import flags
 
-from android_bench.host import bench
 from scripts.common import cli
 from zoo.errors import ZooError
 from zoo.io.files import write_text
 from zoo.io.tf_import import import_tensorflow
+from zoo.runtime import host
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string(
@@ -55,7 +55,7 @@ def main(_: list[str]) -> None:
         today = datetime.datetime.now(datetime.UTC).date()
         path = Path(FLAGS.markdown)
         above = path.read_text().partition(_HEADING)[0] if path.exists() else ""
-        source = f"`{command}` on {bench.device().name}, one thread, {today}."
+        source = f"`{command}` on {host.device().name}, one thread, {today}."
         write_text(path, f"{above}{_HEADING}\n\n{source}\n\n{rows}\n")
 
 

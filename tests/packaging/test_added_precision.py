@@ -81,7 +81,8 @@ def test_it_goes_the_whole_way(run, digits, tmp_path):
     for command, *flags in (
         ("convert", f"--run={RUN}", there),
         ("benchmark", "--device=host", "--runtime=litert", "--nolatency", there),
-        ("publish", f"--run={RUN}", f"--release={release}", there),
+        ("prove", "--runtime=tflite_runtime", there),
+        ("publish", f"--run={RUN}", f"--release={release}", "--engines=tflite_runtime", there),
         ("report", there),
     ):
         done = run(f"scripts.{command}", *flags)

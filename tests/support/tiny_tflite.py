@@ -124,7 +124,7 @@ def tiny_model(
     fully = schema.FullyConnectedOptionsT()
     if flatten:
         vector = build.tensor("flat", (1, flat))
-        _flatten(build, hidden, vector, flat)
+        flatten_into(build, hidden, vector, flat)
         hidden = vector
     inputs = [hidden, dense, dense_bias]
     build.operator(code.FULLY_CONNECTED, inputs, logits, options.FullyConnectedOptions, fully)
@@ -133,7 +133,8 @@ def tiny_model(
     return path
 
 
-def _flatten(build: Builder, source: int, result: int, length: int) -> None:
+def flatten_into(build: Builder, source: int, result: int, length: int) -> None:
+    """Adds a RESHAPE from tensor `source` to the vector `result`, of `length` values."""
     options = schema.ReshapeOptionsT()
     options.newShape = [1, length]
     kind = schema.BuiltinOptions.ReshapeOptions
@@ -165,7 +166,7 @@ def tiny_int8_model(
     source = image
     if flatten:
         source = build.integers("flat", (1, flat), 4 / 255, 3)
-        _flatten(build, image, source, flat)
+        flatten_into(build, image, source, flat)
     inputs = [source, dense, bias]
     build.operator(code.FULLY_CONNECTED, inputs, logits, kinds.FullyConnectedOptions, options)
     build.model.operatorCodes[-1].version = 4  # the first version with int8

@@ -18,7 +18,8 @@ from zoo.errors import UnknownNameError, ZooError
 from zoo.schema.run import Run
 
 # Least share of inferences in which another engine has the largest value where the CPU has it, by
-# what a file computes in: floats that differ in the last bits, or integers that differ by steps.
+# what a file's kernels compute in: floats that differ in the last bits, or integers that differ by
+# steps.
 ENGINE_AGREEMENT = {"float": 0.995, "integers": 0.99}
 
 
@@ -73,7 +74,8 @@ class Precision:
     @property
     def engine_agreement(self) -> float:
         """Least share of inferences in which another engine agrees with the CPU, 0 to 1."""
-        return ENGINE_AGREEMENT["integers" if self.integers else "float"]
+        kernels_in_integers = self.weights.startswith("int")
+        return ENGINE_AGREEMENT["integers" if kernels_in_integers else "float"]
 
 
 # The limits against Keras are loose enough for a correct network with tens of layers, yet far below

@@ -9,7 +9,8 @@ from typing import Literal
 
 from zoo.report.rows import Report, ReportRow
 from zoo.report.summary import kilobytes, setup_labels
-from zoo.report.wording import Setup, clean, delegate_label, nodes
+from zoo.report.wording import Setup, clean, delegate_label, failure_of, nodes
+from zoo.schema.engine_check import EngineCheck
 
 NOT_MEASURED = "–"
 
@@ -61,6 +62,8 @@ def headline(report: Report) -> tuple[Group, ...]:
     groups = [Group("", tuple(facts))]
     for setup, delegates in report.setups.items():
         groups.append(Group(labels[setup], tuple(_setup_columns(rows, setup, delegates))))
+    if engines := _engine_columns(rows):
+        groups.append(Group("Same top-1 class as on this computer's XNNPACK", tuple(engines)))
     return tuple(groups)
 
 
@@ -92,6 +95,43 @@ def _setup_columns(
     if {"xnnpack", "none"} <= set(delegates):
         columns.append(_column("XNNPACK", "speedup", rows, lambda row: _speed_up(row, setup)))
     return columns
+
+
+def _engine_columns(rows: Sequence[ReportRow]) -> list[Column]:
+    """Returns a column for each engine that a file was compared on with the CPU."""
+    names = {
+        (line.configuration.runtime, line.configuration.delegate)
+        for row in rows
+        for line in row.results
+        if isinstance(line, EngineCheck)
+    }
+    columns = []
+    for name in sorted(names):
+
+        def agreement(row: ReportRow, name: tuple[str, str] = name) -> Cell:
+            return _agreement(row, *name)
+
+        runtime, delegate = name
+        label = f"{clean(runtime, 40)}, {delegate_label(delegate)}"
+        columns.append(_column(label, "%", rows, agreement))
+    return columns
+
+
+def _agreement(row: ReportRow, runtime: str, delegate: str) -> Cell:
+    for line in row.results:
+        if not isinstance(line, EngineCheck):
+            continue
+        ran = line.configuration
+        if (ran.runtime, ran.delegate) != (runtime, delegate):
+            continue
+        reason = failure_of(line) or "; ".join(line.reasons)
+        if reason or line.agreement is None:
+            return _failed(clean(reason, 200))
+        # An interpreter without its delegate still runs every operator.
+        partly = line.placement and line.placement.accelerator and line.placement.level != "full"
+        percent = 100 * line.agreement
+        return Cell(f"{percent:.1f}{' in part' if partly else ''}", "number", percent)
+    return ABSENT
 
 
 def _column(

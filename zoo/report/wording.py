@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from zoo.errors import one_line
+from zoo.schema.engine_check import EngineCheck
 from zoo.schema.measurement import (
     Accuracy,
     Agreement,
@@ -21,7 +22,7 @@ from zoo.schema.measurement import (
     TrainRecord,
 )
 
-CaseResult = Accuracy | Measurement | Agreement | Sustained | OperatorProfile
+CaseResult = Accuracy | Measurement | Agreement | EngineCheck | Sustained | OperatorProfile
 
 DELEGATES = {
     "xnnpack": "XNNPACK",
@@ -86,6 +87,10 @@ def failure_of(record: CaseResult) -> str:
         if record.top1 is None or not 1 <= record.images <= MOST_IMAGES:
             return "the result line has no accuracy"
         return "" if 0 <= record.top1 <= 1 else f"accuracy {record.top1:g} is outside 0–1"
+    if isinstance(record, EngineCheck):
+        share = record.agreement
+        sound = share is not None and 0 <= share <= 1 and 1 <= record.images <= MOST_IMAGES
+        return "" if sound else "the result line has no comparison"
     if isinstance(record, Agreement):
         return _no_agreement(record)
     if isinstance(record, OperatorProfile):
@@ -178,6 +183,8 @@ def what_ran(record: Record) -> str:
         subject: str = record.kind
         if isinstance(record, Sustained):
             subject = "sustained run"
+        if isinstance(record, EngineCheck):
+            subject = "check of the engine"
         if isinstance(record, Accuracy):
             subject += f" on {record.dataset}/{record.split}"
         where = f"{record.device.name}, {ran.runtime} {ran.runtime_version}"
@@ -203,6 +210,8 @@ def _result(record: Record) -> str:
         return profile_in_words(record)
     if isinstance(record, Agreement):
         return agreement_of(record)
+    if isinstance(record, EngineCheck):
+        return check_in_words(record)
     if record.latency is None:
         return ""
     times = record.latency
@@ -282,6 +291,22 @@ def agreement_of(record: Agreement) -> str:
     if record.top1_agreement is None:
         words.append(_times(record.images, "image"))
     return ", ".join([*words, clean(record.pictures)])
+
+
+def check_in_words(record: EngineCheck) -> str:
+    """Describes how far an engine is from the CPU. The line must not have failed."""
+    same = round((record.agreement or 0) * record.images)
+    words = [f"agrees with the CPU on {same:,} of {_times(record.images, 'test image')}"]
+    if record.top1 is not None and record.cpu_top1 is not None:
+        words.append(f"accuracy {100 * record.top1:.1f} % (CPU {100 * record.cpu_top1:.1f} %)")
+    if record.sqnr_db is not None:
+        words.append(f"{record.sqnr_db:.0f} dB")
+    if where := nodes(record.placement):
+        words.append(f"{where} operators")
+    wrong = record.first_wrong
+    if wrong is not None:
+        words.append(f"first wrong operator: {wrong.index}, {wrong.operator} ({wrong.options})")
+    return clean(", ".join([*words, *record.reasons]), 600)
 
 
 def nodes(placement: Placement | None) -> str:

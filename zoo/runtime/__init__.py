@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from zoo.runtime.engines import (
         ACCELERATORS,
+        COMPARED,
         DELEGATES,
         INTERPRETERS,
         RUNTIMES,
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from zoo.runtime.net import Net
 
 __all__ = [
-    "ACCELERATORS", "DELEGATES", "INTERPRETERS", "RUNTIMES", "Net", "check", "delegates", "load",
-    "load_any", "placement", "version",
+    "ACCELERATORS", "COMPARED", "DELEGATES", "INTERPRETERS", "RUNTIMES", "Net", "check",
+    "delegates", "load", "load_any", "placement", "version",
 ]  # fmt: skip
 
 

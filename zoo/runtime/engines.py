@@ -116,6 +116,8 @@ RUNTIMES = {
         "make setup-npu, or pip install 'mobile-model-zoo[npu]' (Linux on x86-64 only)",
     ),
 }  # fmt: skip
+# What is compared with LiteRT's XNNPACK before a file is released.
+COMPARED = tuple(name for name in RUNTIMES if name != "litert")
 # Delegate → engine, for delegates that only one engine has.
 ACCELERATORS = {
     engine.delegates[0]: name for name, engine in RUNTIMES.items() if name not in INTERPRETERS

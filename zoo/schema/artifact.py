@@ -57,6 +57,37 @@ class Timing(Strict):
     energy_mj: float | None = None
 
 
+class EngineResult(Strict):
+    """What an engine computed of this very file, against LiteRT's XNNPACK on the same test images.
+
+    Attributes:
+        engine: Name of the engine, see `zoo.runtime.RUNTIMES`.
+        version: Its version.
+        delegate: Its delegate, with the SoC of an NPU: `npu:SM8650`.
+        accelerator: Device that it stands for; None for an interpreter.
+        computes_in: Type that the accelerator computes in; None for an interpreter.
+        whole: Whether the accelerator runs all operators; None for an interpreter.
+        images: Number of images.
+        agreement: Share of images with the same top-1 class.
+        top1: Accuracy on these images.
+    """
+
+    engine: str
+    version: str
+    delegate: str
+    accelerator: str | None = None
+    computes_in: str | None = None
+    whole: bool | None = None
+    images: int
+    agreement: float
+    top1: float | None = None
+
+    @property
+    def kind(self) -> str:
+        """The delegate without the SoC: `gpu`, `npu`; `xnnpack` for an interpreter."""
+        return self.delegate.partition(":")[0]
+
+
 class Released(Strict):
     """Fields of a manifest that are only known when the artifact is released.
 
@@ -70,6 +101,7 @@ class Released(Strict):
         labels_offset: Index of the output that the first label belongs to.
         accuracies: Accuracies measured on this very file.
         timings: Latencies measured on this very file.
+        engines: What engines computed of this very file, compared with the CPU.
         published: The authors' accuracies for the architecture, not ours.
         commands: Commands that trained, compressed and converted it, in order.
         paper: Citation with an address.
@@ -87,6 +119,7 @@ class Released(Strict):
     labels_offset: int = 0
     accuracies: tuple[Metric, ...] = ()
     timings: tuple[Timing, ...] = ()
+    engines: tuple[EngineResult, ...] = ()
     published: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
     paper: str

@@ -36,6 +36,7 @@ class EngineCheck(Record):
         precision: Precision of the file.
         dataset: Dataset of the images.
         images: Number of images; 0 if the engine could not run the file.
+        test_images: Size of the test split that they were chosen from.
         method: Version of what is compared and how, see `converters.parity.evidence`.
         device: This computer.
         configuration: The engine, its version and delegate.
@@ -56,6 +57,7 @@ class EngineCheck(Record):
     precision: str
     dataset: str
     images: int = Field(ge=0)
+    test_images: int = Field(ge=0)
     method: int
     device: Device
     configuration: Configuration

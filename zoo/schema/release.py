@@ -80,6 +80,8 @@ class Entry(Strict):
         manifest: The JSON file that describes it.
         top1: Test accuracy, 0 to 1; None if it was not measured.
         latency_us: Device → latency with the fastest delegate on it, in microseconds.
+        engines: Accelerator (`gpu`, `npu`) → whether its engine runs the file `whole` or in part.
+            Only those on which the file was shown to compute what it does on the CPU.
     """
 
     name: Name
@@ -96,6 +98,7 @@ class Entry(Strict):
     manifest: ReleaseFile
     top1: float | None = None
     latency_us: dict[str, float] = Field(default_factory=dict)
+    engines: dict[str, Literal["whole", "partial"]] = Field(default_factory=dict)
 
 
 class Index(Strict):

@@ -12,10 +12,10 @@ from converters.parity import engines
 from converters.parity.engines import Inputs
 from converters.parity.tensor_inputs import random_inputs
 from converters.tflite.reader import read
-from tests.converters.parity.test_engines import pointwise_multiplier, pointwise_stride_2
 from tests.support.engines import working
 from tests.support.processes import HANG_S
 from tests.support.tiny_tflite import tiny_model
+from tests.support.wrong_operators import pointwise_multiplier, pointwise_stride_2
 from zoo.runtime.sandbox import Sandbox
 
 layers = tf_keras.layers
@@ -55,9 +55,29 @@ def test_padded_kernels_compute_the_same(cpu, engine, tmp_path, made):
 def test_what_is_right_stays_as_it_is(tmp_path):
     content = tiny_model(tmp_path / "tiny.tflite").read_bytes()
     assert for_every_engine(content, integers=True) is content
-    pointwise_stride_2(tmp_path / "strided.tflite")
-    content = (tmp_path / "strided.tflite").read_bytes()
-    assert for_every_engine(content, integers=False) is content
+
+
+def strided():
+    image = layers.Input((8, 8, 32), name="image")
+    x = layers.Conv2D(64, 1, strides=2, name="strided")(image)
+    x = layers.GlobalAveragePooling2D(name="mean")(x)
+    return tf_keras.Model(image, layers.Dense(4, name="dense")(x), name="strided")
+
+
+def test_a_strided_kernel_of_integers_is_padded_whatever_the_activations(cpu, tmp_path):
+    model = strided()
+    images = np.random.default_rng(1).uniform(-1, 1, (20, 8, 8, 32)).astype(np.float32)
+    conversions = Conversions(model, Calibration(images, -1, 1))
+    for runner in working("litert_gpu"):
+        for precision, size in (("float32", 1), ("dynamic_int8", 2), ("int8", 2)):
+            path = tmp_path / f"{precision}.tflite"
+            path.write_bytes(conversions.flatbuffer(precision))
+            graph = read(path.read_bytes(), "test").main
+            (kernel,) = (graph.input(op, 1) for op in graph.operators if op.name == "CONV_2D")
+            assert kernel.shape[1:3] == (size, size), precision
+            inputs = Inputs(random_inputs(path, 8))
+            (row,) = engines.compare(path, inputs, cpu, [(runner, "gpu")], lambda _: None)
+            assert row.reasons == (), precision
 
 
 def network(slopes):

@@ -13,6 +13,7 @@ from converters.parity.engines import Inputs
 from converters.parity.first_wrong import first_wrong
 from converters.parity.tensor_inputs import random_inputs
 from tests.conftest import ROOT
+from tests.support import wrong_operators
 from tests.support.engines import working
 from tests.support.processes import HANG_S
 from tests.support.tflite_samples import foreign
@@ -21,7 +22,6 @@ from zoo.errors import ZooError
 from zoo.runtime.sandbox import Sandbox
 
 CODE, OPTIONS = schema.BuiltinOperator, schema.BuiltinOptions
-RANDOM = np.random.default_rng(5)
 FOREIGN = ROOT.parent / "shared" / "data" / "foreign_tflite"
 
 
@@ -45,55 +45,7 @@ def npu():
     yield from working("litert_npu")
 
 
-def leaky_relu(path):
-    """A: a negative slope, as of a PReLU that was trained."""
-    build = Builder()
-    image = build.tensor("image", (1, 8, 8, 4))
-    negative, out, end = (build.tensor(name, (1, 8, 8, 4)) for name in ("neg", "leaky", "end"))
-    build.operator(CODE.NEG, [image], negative, OPTIONS.NegOptions, schema.NegOptionsT())
-    options = schema.LeakyReluOptionsT()
-    options.alpha = -0.25
-    build.operator(CODE.LEAKY_RELU, [negative], out, OPTIONS.LeakyReluOptions, options)
-    build.operator(CODE.ABS, [out], end, OPTIONS.AbsOptions, schema.AbsOptionsT())
-    path.write_bytes(build.finish(image, end))
-    return 1, "LEAKY_RELU", "alpha=-0.25"
-
-
-def pointwise_stride_2(path):
-    """B: a quantized 1×1 convolution of stride 2, as of a shortcut."""
-    build = Builder()
-    image = build.integers("image", (1, 8, 8, 4), 0.05, 3)
-    weights = RANDOM.integers(-127, 128, (6, 1, 1, 4)).astype(np.int8)
-    kernel = build.integers("kernel", (6, 1, 1, 4), 0.01, 0, weights)
-    bias = build.integers("bias", (6,), 0.0005, 0, np.zeros(6, np.int32))
-    out = build.integers("conv", (1, 4, 4, 6), 0.1, -5)
-    options = schema.Conv2DOptionsT()
-    options.padding, options.strideH, options.strideW = schema.Padding.SAME, 2, 2
-    options.dilationHFactor = options.dilationWFactor = 1
-    build.operator(CODE.CONV_2D, [image, kernel, bias], out, OPTIONS.Conv2DOptions, options)
-    build.model.operatorCodes[-1].version = 3
-    path.write_bytes(build.finish(image, out))
-    return 0, "CONV_2D", "stride_w=2, stride_h=2"
-
-
-def pointwise_multiplier(path):
-    """C: a 1×1 depthwise convolution with a multiplier, as of the end of a CSE network."""
-    build = Builder()
-    image = build.tensor("image", (1, 4, 4, 320))
-    kernel = build.tensor("kernel", (1, 1, 1, 1280), RANDOM.normal(0, 1, (1, 1, 1, 1280)))
-    bias = build.tensor("bias", (1280,), RANDOM.normal(0, 1, 1280))
-    out = build.tensor("depthwise", (1, 4, 4, 1280))
-    options = schema.DepthwiseConv2DOptionsT()
-    options.padding, options.strideH, options.strideW = schema.Padding.SAME, 1, 1
-    options.depthMultiplier, options.dilationHFactor, options.dilationWFactor = 4, 1, 1
-    build.operator(
-        CODE.DEPTHWISE_CONV_2D, [image, kernel, bias], out, OPTIONS.DepthwiseConv2DOptions, options
-    )
-    path.write_bytes(build.finish(image, out))
-    return 0, "DEPTHWISE_CONV_2D", "depth_multiplier=4"
-
-
-@pytest.mark.parametrize("made", [leaky_relu, pointwise_stride_2, pointwise_multiplier])
+@pytest.mark.parametrize("made", wrong_operators.ALL)
 def test_an_operator_that_the_gpu_engine_gets_wrong_is_named(cpu, gpu, tmp_path, made):
     path = tmp_path / "wrong.tflite"
     index, operator, options = made(path)
@@ -106,7 +58,7 @@ def test_an_operator_that_the_gpu_engine_gets_wrong_is_named(cpu, gpu, tmp_path,
     assert row.first.sqnr_db < 20
 
 
-@pytest.mark.parametrize("made", [leaky_relu, pointwise_stride_2, pointwise_multiplier])
+@pytest.mark.parametrize("made", wrong_operators.ALL)
 def test_the_npu_computes_them_right(cpu, npu, tmp_path, made):
     path = tmp_path / "right.tflite"
     made(path)
@@ -216,7 +168,7 @@ def test_the_command_on_a_file_of_another_maker(command, cpu, gpu, npu):
 
 def test_the_command_names_the_operator(command, gpu, tmp_path):
     path = tmp_path / "wrong.tflite"
-    pointwise_stride_2(path)
+    wrong_operators.pointwise_stride_2(path)
     done = command("verify", str(path), str(tmp_path / "none.tflite"), "--runtime=litert_gpu")
     assert done.returncode == 1
     assert "first wrong: operator 0, CONV_2D (conv), " in done.stdout

@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+from contextlib import ExitStack
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from converters.parity.limits import LIMITS
 from converters.parity.reference import Reference
 from converters.parity.verify import ParityRow, VerifyPlan, verify
 from scripts import verify as script
+from scripts.common import engine_flags
 from tests.converters.parity.conftest import (
     PRECISIONS,
     RUN,
@@ -183,11 +185,16 @@ def test_a_missing_runtime_is_skipped_unless_asked_for(monkeypatch, capsys):
     gone = replace(runtime.RUNTIMES["tflite_runtime"], package="no-such-package")
     monkeypatch.setitem(runtime.RUNTIMES, "tflite_runtime", gone)
     script.FLAGS(["verify"])
-    found = [runner.runtime for runner in script._runners()]
+    with ExitStack() as stack:
+        found = [each.runtime for each in engine_flags.runners(script._DEFAULT, stack)]
     assert found == [name for name in ("litert", "litert_gpu") if _works(name)]
     assert "tflite_runtime: skipped | the runtime tflite_runtime is not" in capsys.readouterr().err
-    with flagsaver(runtime=["tflite_runtime"]), pytest.raises(ZooError, match="not installed"):
-        script._runners()
+    with (
+        ExitStack() as stack,
+        flagsaver(runtime=["tflite_runtime"]),
+        pytest.raises(ZooError, match="not installed"),
+    ):
+        engine_flags.runners(script._DEFAULT, stack)
 
 
 def _works(name):

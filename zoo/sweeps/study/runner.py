@@ -16,6 +16,7 @@ from zoo.catalog.precisions import BASE
 from zoo.errors import ZooError, one_line
 from zoo.io.files import write_text
 from zoo.io.log import Log
+from zoo.runtime.engines import COMPARED
 from zoo.schema.artifact import Artifact
 from zoo.schema.history import RunHistory
 from zoo.schema.json_files import read_manifest, read_model, read_records
@@ -37,12 +38,14 @@ class Place:
         score: Whether trained networks are converted and scored.
         release: Absolute path of the release to publish to; None to publish nothing.
         commit: Whether each publication is committed to the release's git repository.
+        engines: Engines on which published models must compute what they do on the CPU.
     """
 
     into: Path
     score: bool = True
     release: Path | None = None
     commit: bool = False
+    engines: tuple[str, ...] = COMPARED
 
     def log(self, run: StudyRun) -> Path:
         """Returns the file for the output of a run's commands."""
@@ -180,12 +183,25 @@ class Runner:
             )
             self._command(run, "scripts.benchmark", (f"--artifact={files}", "--nolatency"))
         if self.place.release is not None:
+            if run.files and self.place.engines:
+                self._prove(run)
             with self._publishing:
                 self._publish(run, self.place.release)
 
+    def _prove(self, run: StudyRun) -> None:
+        files = ",".join(f"{run.name}-{precision}" for precision in PRECISIONS)
+        flags = (f"--artifact={files}", f"--runtime={','.join(self.place.engines)}")
+        try:
+            self._command(run, "scripts.prove", flags)
+        except Failed as error:
+            # Publishing refuses those files, and publishes the others and the training record.
+            self.log(f"{run.name}: {error}")
+
     def _publish(self, run: StudyRun, release: Path) -> None:
         what = f"--precision={','.join(PRECISIONS)}" if run.files else "--history_only"
-        self._command(run, "scripts.publish", (f"--run={run.name}", what, f"--release={release}"))
+        engines = f"--engines={','.join(self.place.engines)}"
+        flags = (f"--run={run.name}", what, f"--release={release}", engines)
+        self._command(run, "scripts.publish", flags)
         self.log(f"{run.name}: published → {release}")
         if self.place.commit:
             git = ("git", "-C", str(release))

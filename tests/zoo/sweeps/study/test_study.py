@@ -91,7 +91,10 @@ def test_each_finished_run_is_published_and_committed(tmp_path, command):
     (release / ".gitkeep").touch()
 
     into = tmp_path / "into"
-    flags = (f"--release={release}", "--commit", "--jobs=2", "--nolowest_priority")
+    flags = (
+        f"--release={release}", "--commit", "--jobs=2", "--nolowest_priority",
+        "--engines=tflite_runtime",
+    )  # fmt: skip
     done = command("study", str(tmp_path / "study.toml"), f"--into={into}", "--plan")
     assert done.returncode == 0, done.stderr
     assert "shift: 2 runs of 1 epochs" in done.stdout
