@@ -14,24 +14,26 @@ from zoo.errors import UnknownNameError
 from zoo.runtime import RUNTIMES
 
 _HOMES = ("zoo/catalog/precisions.py", "converters/conversion/makers.py")
-# Files or folders that may name a precision, and why.
-_ALLOWED = {
+# Files or folders that may name a precision, and why. In the first, only words that are dtypes.
+_DTYPES = {
     "zoo/models/": "dtype of a layer",
     "zoo/runtime/": "what an accelerator computes in",
     "zoo/schema/measurement.py": "what an accelerator computes in",
     "converters/parity/engines.py": "what an accelerator computes in",
     "converters/inspection/": "dtype of a tensor",
     "converters/release/": "dtype of an input or output",
+}
+_CHOICES = {
     "converters/conversion/quantize.py": "what it makes",
     "converters/conversion/weights_only.py": "what it makes",
     "converters/parity/limits.py": "example in an error message",
-    "zoo/compression/qat.py": "what its networks can't be, in an error message",
-    "zoo/sweeps/study/runner.py": "choice: what studies are scored in",
-    "scripts/compress.py": "choice: the default",
+    "converters/studies/": "what a table compares",
+    "scripts/compress.py": "its default",
     "scripts/convert.py": "example in the help",
-    "scripts/demo.py": "choice: what the demo compares with",
-    "scripts/studies/": "choice: what a table compares",
-    "converters/studies/": "choice: what a table compares",
+    "scripts/demo.py": "what the demo compares with",
+    "scripts/studies/": "what a table compares",
+    "zoo/compression/qat.py": "what a network can't be, in an error message",
+    "zoo/sweeps/study/runner.py": "what studies are scored in",
 }
 
 
@@ -42,8 +44,8 @@ def _is_dtype(name: str) -> bool:
         return False
 
 
-def _named(path: Path) -> Iterator[tuple[int, str]]:
-    """Yields the lines in which a file names a precision, with what they say.
+def _named(path: Path) -> Iterator[tuple[int, str, bool]]:
+    """Yields the lines in which a file names a precision, what they say, and whether it is a dtype.
 
     Words that are dtypes as well count only where they stand alone, or behind a sign, as in
     `--precision=int8`. Of docstrings, only the other words count.
@@ -60,11 +62,12 @@ def _named(path: Path) -> Iterator[tuple[int, str]]:
     others = [name for name in precisions.PRECISIONS if not _is_dtype(name)]
     anywhere = re.compile(rf".*\b({'|'.join(others)})\b.*", re.DOTALL)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if anywhere.fullmatch(node.value) or (
-                id(node) not in docs and alone.fullmatch(node.value)
-            ):
-                yield node.lineno, node.value
+        if not (isinstance(node, ast.Constant) and isinstance(node.value, str)):
+            continue
+        if anywhere.fullmatch(node.value):
+            yield node.lineno, node.value, False
+        elif id(node) not in docs and alone.fullmatch(node.value):
+            yield node.lineno, node.value, True
 
 
 def test_no_other_file_names_a_precision():
@@ -75,13 +78,14 @@ def test_no_other_file_names_a_precision():
             name = path.relative_to(ROOT).as_posix()
             if name in _HOMES:
                 continue
-            allowed = {place for place in _ALLOWED if name.startswith(place)}
-            for line, text in _named(path):
+            for line, text, dtype in _named(path):
+                places = {**_CHOICES, **_DTYPES} if dtype else _CHOICES
+                allowed = {place for place in places if name.startswith(place)}
                 used |= allowed
                 if not allowed:
                     wrong.append(f"{name}:{line}: {text[:60]!r}")
-    assert wrong == [], "take it from zoo.catalog.precisions, or say in _ALLOWED why it stands here"
-    assert used == set(_ALLOWED), "no longer needed"
+    assert wrong == [], "take it from zoo.catalog.precisions, or say above why it stands there"
+    assert used == {*_DTYPES, *_CHOICES}, "no longer needed"
 
 
 @pytest.mark.parametrize(
