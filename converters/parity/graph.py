@@ -8,14 +8,11 @@ number to a name that is already taken.
 from __future__ import annotations
 
 import re
-import struct
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ai_edge_litert.tools import flatbuffer_utils
-
-from zoo.errors import ZooError
+from converters.tflite.reader import read
 from zoo.runtime.sandbox import unique
 
 Shape = tuple[int, ...]
@@ -47,39 +44,18 @@ def steps(content: bytes, where: object) -> tuple[ComputedTensor, ...]:
     Raises:
         ZooError: if the data is not a TFLite flatbuffer or is damaged.
     """
-    if content[4:8] != b"TFL3":
-        raise ZooError(
-            "not a .tflite file", where=where, expected="TFL3 at byte 4", got=repr(content[4:8])
-        )
-    try:
-        return _steps(content)
-    except (
-        ValueError,
-        IndexError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        OverflowError,
-        struct.error,
-    ) as error:
-        raise ZooError("damaged .tflite file", where=where, got=error) from error
-
-
-def _steps(content: bytes) -> tuple[ComputedTensor, ...]:
-    model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
-    graph = model.subgraphs[0]
-    names = unique([bytes(tensor.name).decode(errors="replace") for tensor in graph.tensors])
-    live = {int(index) for index in graph.inputs}
+    graph = read(content, where).main
+    names = unique([tensor.name for tensor in graph.tensors])
+    live = set(graph.inputs)
     computed = []
     for operator in graph.operators:
-        inputs = [int(i) for i in operator.inputs if int(i) in live]
+        inputs = [index for index in operator.inputs if index in live]
         if not inputs:  # only constants, for example widening of float16 weights
             continue
-        kind = flatbuffer_utils.opcode_to_name(model, operator.opcodeIndex)
         for output in operator.outputs:
-            live.add(int(output))
+            live.add(output)
             computed.append(
-                ComputedTensor(names[output], kind or "CUSTOM", tuple(names[i] for i in inputs))
+                ComputedTensor(names[output], operator.name, tuple(names[i] for i in inputs))
             )
     return tuple(computed)
 

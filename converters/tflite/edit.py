@@ -1,22 +1,41 @@
-"""Edits of finished flatbuffers, shared by the modules of `converters.conversion`.
+"""Edits of finished flatbuffers, shared by the modules that write them.
 
-Only for flatbuffers that this project's converter has just produced. Untrusted files must go
-through `converters.tflite.reader`, which bounds all reads.
+For flatbuffers that this project's converter has just produced. Files from elsewhere are read with
+`converters.tflite.reader`, which bounds all reads, and may be edited once it has accepted them.
 """
 
 from __future__ import annotations
 
 import copy
+import struct
 from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.tools import flatbuffer_utils
 
+from zoo.errors import ZooError
 
-def unpacked(content: bytes) -> Any:
-    """Returns the flatbuffer as an editable `schema.ModelT`."""
-    return flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+# What the generated code raises on a damaged file.
+_DAMAGE = (
+    ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError, struct.error,
+)  # fmt: skip
+
+
+def unpacked(content: bytes, where: object = None) -> Any:
+    """Returns the flatbuffer as an editable `schema.ModelT`.
+
+    Args:
+        content: Content of the file.
+        where: File name shown in error messages.
+
+    Raises:
+        ZooError: if the file is damaged.
+    """
+    try:
+        return flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+    except _DAMAGE as error:
+        raise ZooError("damaged .tflite file", where=where, got=error) from error
 
 
 def packed(model: Any) -> bytes:
