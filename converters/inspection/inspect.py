@@ -7,7 +7,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from converters.inspection import arena, gpu, macs, roofline, runtimes, sparse
+from converters.inspection import arena, cautions, gpu, macs, roofline, runtimes, sparse
+from converters.inspection.cautions import Caution
+from converters.inspection.gpu import Gpu
 from converters.tflite import counts as flatbuffer
 from converters.tflite.model import Graph, Model, Tensor
 from converters.tflite.reader import read
@@ -99,6 +101,7 @@ class Inspection:
     """Everything known about a file.
 
     `placement` is None until a runtime has loaded the file; `problem` is the error if that failed.
+    `gpu` is the verdict on LiteRT's GPU engine, `gpu_classic` that on TFLite's delegate.
     """
 
     file: str
@@ -117,7 +120,9 @@ class Inspection:
     signatures: tuple[SignatureSummary, ...]
     metadata: dict[str, int]
     runtime: runtimes.Runtime
-    gpu: gpu.Gpu
+    gpu: Gpu
+    gpu_classic: Gpu
+    cautions: tuple[Caution, ...]
     sparse: sparse.Sparse
     roofline: roofline.Estimate
     tensors: tuple[TensorRow, ...]
@@ -128,7 +133,8 @@ class Inspection:
         """Returns the inspection as JSON-serializable dictionaries and lists."""
         fields = dataclasses.asdict(dataclasses.replace(self, placement=None))
         fields["placement"] = self.placement and self.placement.model_dump(mode="json")
-        fields["gpu"]["compatible"] = self.gpu.compatible
+        for engine in ("gpu", "gpu_classic"):
+            fields[engine]["compatible"] = getattr(self, engine).compatible
         fields["roofline"] |= {"us": self.roofline.us, "bound": self.roofline.bound}
         return fields
 
@@ -155,6 +161,7 @@ def inspect(data: bytes, file: str, chip: str, tensors: bool = False) -> Inspect
     model = read(data, file)
     counts = flatbuffer.count(model)
     main = model.main
+    doubts = cautions.check(model)
     return Inspection(
         file=file,
         bytes=len(data),
@@ -172,7 +179,9 @@ def inspect(data: bytes, file: str, chip: str, tensors: bool = False) -> Inspect
         signatures=_signatures(model),
         metadata={entry.name: entry.data[1] for entry in model.metadata},
         runtime=runtimes.oldest(model),
-        gpu=gpu.check(model),
+        gpu=gpu.ml_drift(model, doubts),
+        gpu_classic=gpu.classic(model, doubts),
+        cautions=doubts,
         sparse=sparse.check(model),
         roofline=roofline.estimate(model, chip),
         tensors=_tensors(model) if tensors else (),

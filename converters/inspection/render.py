@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from converters.inspection.cautions import Caution
+from converters.inspection.gpu import Gpu
 from converters.inspection.inspect import Inspection, TensorRow
 from converters.inspection.roofline import ABOVE
 from converters.inspection.sparse import LEAST_ZEROS
@@ -20,7 +22,8 @@ def text(inspection: Inspection) -> str:
         f"{one_line(inspection.file, 200)}  {_bytes(inspection.bytes)},"
         f" {inspection.precision.precision}",
         *_labeled("XNNPACK", _xnnpack(inspection)),
-        *_labeled("GPU", _gpu(inspection)),
+        *_labeled("GPU", [*_gpu(inspection.gpu), *_gpu(inspection.gpu_classic)]),
+        *_labeled("cautions", (_caution(each) for each in inspection.cautions)),
         *_labeled("runtime", _runtime(inspection)),
         *_labeled("cost", _cost(inspection)),
         *_labeled("memory", _memory(inspection)),
@@ -62,17 +65,23 @@ def _xnnpack(inspection: Inspection) -> list[str]:
     return lines
 
 
-def _gpu(inspection: Inspection) -> list[str]:
-    gpu = inspection.gpu
-    lines = [
-        f"supports all {gpu.operators} operators, according to the delegate's rules"
-        if gpu.compatible
-        else f"supports {gpu.taken} of {gpu.operators} operators; not supported:"
-    ]
-    lines += _aligned(
+def _gpu(gpu: Gpu) -> list[str]:
+    if gpu.compatible:
+        lines = [f"{gpu.engine} takes all {gpu.operators} operators, by its rules"]
+    elif gpu.failure:
+        lines = [f"{gpu.engine} fails: {gpu.failure}"]
+    else:
+        lines = [
+            f"{gpu.engine} takes {gpu.taken} of {gpu.operators} operators, by its rules, and runs"
+            f" {gpu.on_gpu}, the largest of {_plural(gpu.partitions, 'partition')}; not supported:"
+        ]
+    return lines + _aligned(
         [(f"  {row.count} ×", one_line(row.operator, 40), row.reason) for row in gpu.refusals]
     )
-    return lines + [f"warning: {warning}" for warning in gpu.warnings]
+
+
+def _caution(caution: Caution) -> str:
+    return f"{caution.text} ({', '.join(caution.engines)})"
 
 
 def _runtime(inspection: Inspection) -> list[str]:

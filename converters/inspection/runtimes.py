@@ -266,6 +266,11 @@ def release(name: str, version: int) -> tuple[int, int, int] | None:
     return parts[0], parts[1], parts[2] if len(parts) > 2 else 0
 
 
+def newest(name: str) -> int:
+    """Returns the newest version of an operator in the table; 0 if it is not in it."""
+    return len(_RELEASES.get(name, "").split())
+
+
 def _stated(model: Model) -> str | None:
     for entry in model.metadata:
         if entry.name == _METADATA:

@@ -136,7 +136,6 @@ def _row(
         found = _outputs(path, inputs, runner, delegate)
     except ZooError as error:
         return EngineRow(*head, placement=placement, reasons=(str(error),))
-    pairs = list(zip(expected, found, strict=True))
     kind = signals.kind(placement, read(model_bytes(path), path.name).main)
     row = EngineRow(
         *head,
@@ -145,8 +144,8 @@ def _row(
         real=inputs.labels is not None,
         top1=inputs.top1(found[0]),
         cpu_top1=inputs.top1(expected[0]),
-        sqnr_db=min((signals.sqnr(a, b) for a, b in pairs), key=signals.rank),
-        largest=max(signals.largest(a, b) for a, b in pairs),
+        sqnr_db=signals.worst_db(expected, found),
+        largest=max(signals.largest(a, b) for a, b in zip(expected, found, strict=True)),
         agreement=float(np.mean(signals.top_classes(expected[0]) == signals.top_classes(found[0]))),
     )
     reasons = _departures(row, kind)

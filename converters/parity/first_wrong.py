@@ -58,9 +58,7 @@ def first_wrong(
                 part.write_bytes(cut.content)
                 given = [inputs[place] for place in cut.inputs]
                 ours = cpu.run_tensors(part, given, "xnnpack")
-                theirs = runner.run_tensors(part, given, delegate)
-                pairs = zip(ours, theirs, strict=True)
-                seen[index] = min((signals.sqnr(a, b) for a, b in pairs), key=signals.rank)
+                seen[index] = signals.worst_db(ours, runner.run_tensors(part, given, delegate))
             return signals.departs(seen[index], kind)
 
         order = graph.computing()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -58,6 +59,15 @@ def sqnr(reference: np.ndarray, values: np.ndarray) -> float:
     if not np.isfinite(reference).all():
         return math.inf if np.array_equal(reference, values, equal_nan=True) else math.nan
     return sqnr_db(reference, values)
+
+
+def worst_db(expected: Sequence[np.ndarray], found: Sequence[np.ndarray]) -> float:
+    """Returns the lowest signal-to-noise ratio of several outputs in dB.
+
+    ∞ if all are equal; −∞ for integers that differ or a signal of zeros; NaN for values that are
+    not finite where they should be.
+    """
+    return min((sqnr(a, b) for a, b in zip(expected, found, strict=True)), key=rank)
 
 
 def largest(reference: np.ndarray, values: np.ndarray) -> float:

@@ -6,36 +6,21 @@ from pathlib import Path
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-from ai_edge_litert.tools import flatbuffer_utils
+
+from converters.tflite import build as base
 
 _SEED = 7
 
 
-class Builder:
-    """Collects tensors, buffers and operators of one subgraph."""
+class Builder(base.Builder):
+    """Builds one subgraph from options as the schema has them."""
 
     def __init__(self) -> None:
-        self.model = schema.ModelT()
-        self.model.version = 3
-        self.model.description = "tiny test model"
-        self.model.buffers = [schema.BufferT()]  # buffer 0 is empty by definition
-        self.model.operatorCodes = []
-        self.graph = schema.SubGraphT()
-        self.graph.name = "main"
-        self.graph.tensors, self.graph.operators = [], []
+        super().__init__("tiny test model")
 
     def tensor(self, name: str, shape: tuple[int, ...], values: np.ndarray | None = None) -> int:
-        tensor = schema.TensorT()
-        tensor.name, tensor.shape = name, list(shape)
-        tensor.type = schema.TensorType.FLOAT32
-        tensor.buffer = 0
-        if values is not None:
-            buffer = schema.BufferT()
-            buffer.data = np.frombuffer(values.astype("<f4").tobytes(), np.uint8)
-            self.model.buffers.append(buffer)
-            tensor.buffer = len(self.model.buffers) - 1
-        self.graph.tensors.append(tensor)
-        return len(self.graph.tensors) - 1
+        constant = None if values is None else values.astype("<f4")
+        return self.add_tensor(name, shape, values=constant)
 
     def integers(
         self,
@@ -46,37 +31,16 @@ class Builder:
         values: np.ndarray | None = None,
     ) -> int:
         """Adds a quantized tensor, int32 if its values are int32 and int8 otherwise."""
-        index = self.tensor(name, shape)
-        tensor = self.graph.tensors[index]
-        kind = schema.TensorType
-        wide = values is not None and values.dtype == np.int32
-        tensor.type = kind.INT32 if wide else kind.INT8
-        tensor.quantization = schema.QuantizationParametersT()
-        tensor.quantization.scale, tensor.quantization.zeroPoint = [scale], [zero_point]
-        if values is not None:
-            buffer = schema.BufferT()
-            buffer.data = np.frombuffer(values.tobytes(), np.uint8)
-            self.model.buffers.append(buffer)
-            tensor.buffer = len(self.model.buffers) - 1
-        return index
+        kind = "INT32" if values is not None and values.dtype == np.int32 else "INT8"
+        return self.add_tensor(name, shape, kind, values, (scale,), zero_point)
 
     def operator(
         self, code: int, inputs: list[int], output: int, kind: int, options: object
     ) -> None:
-        operator_code = schema.OperatorCodeT()
-        operator_code.builtinCode = operator_code.deprecatedBuiltinCode = code
-        operator_code.version = 1
-        self.model.operatorCodes.append(operator_code)
-        operator = schema.OperatorT()
-        operator.opcodeIndex = len(self.model.operatorCodes) - 1
-        operator.inputs, operator.outputs = inputs, [output]
-        operator.builtinOptionsType, operator.builtinOptions = kind, options
-        self.graph.operators.append(operator)
+        self._append(code, 1, inputs, [output], kind, options)
 
     def finish(self, source: int, result: int) -> bytes:
-        self.graph.inputs, self.graph.outputs = [source], [result]
-        self.model.subgraphs = [self.graph]
-        return bytes(flatbuffer_utils.convert_object_to_bytearray(self.model))
+        return self.file([source], [result])
 
 
 def tiny_model(

@@ -1,0 +1,1 @@
+"""Compares the GPU rules of `converters.inspection` with the engine that they are about."""

@@ -1,0 +1,24 @@
+"""All cases of the study: operators, types, shapes and options on which the rules depend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+
+from converters.inspection import runtimes
+from converters.studies.gpu_rules import convolutions, elementwise, shapes
+from converters.studies.gpu_rules.files import Case, with_version
+
+
+def all_cases() -> list[Case]:
+    """Returns the cases, each with a name of its own."""
+    found = list(chain(convolutions.all_cases(), elementwise.all_cases(), shapes.all_cases()))
+    return found + list(_newest(found))
+
+
+def _newest(cases: list[Case]) -> Iterator[Case]:
+    """Yields the first case of each operator as the newest version of the operator."""
+    for case in {case.operator: case for case in reversed(cases)}.values():
+        version = runtimes.newest(case.operator)
+        if version > 1:
+            yield with_version(case, version, f"float32, newest version, {version}")
