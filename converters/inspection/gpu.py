@@ -34,8 +34,9 @@ class Gpu:
         operators: Number of operators in the main graph.
         taken: Number of operators that the engine supports.
         partitions: Number of sets that the supported operators form, with others between them.
-        on_gpu: Number of operators that run on the GPU. By default both engines run only the
-            largest partition (`max_delegated_partitions` is 1).
+        on_gpu: Number of operators that run on the GPU: all, or those of the largest partition,
+            without those that only unpack weights. By default both engines run a single partition
+            (`max_delegated_partitions` is 1).
         refusals: Unsupported operators by reason, most frequent first.
         failure: Why the engine fails as a whole, so that nothing runs on the GPU; else None.
         warnings: Conditions under which the engine's results may be wrong or unchecked.
@@ -81,16 +82,16 @@ def _check(
     cautions: Sequence[Caution],
     failure: Rule | None = None,
 ) -> Gpu:
-    facts = Facts(model, model.main)
+    facts = Facts(model, model.main, sparse=engine == gpu_classic.NAME)
     nodes = [Node(facts, operator) for operator in model.main.operators]
     reasons = {node.operator.index: reason for node in nodes if (reason := refusal(node))}
     refused = Counter((nodes[index].name, reason) for index, reason in reasons.items())
     taken = [node.operator.index for node in nodes if node.operator.index not in reasons]
     unpacking = {node.operator.index for node in nodes if _unpacks(node)}
     sides = partition.delegated(model.main, taken, unpacking)
-    # What unpacks weights goes with the partition that needs them.
-    on_gpu = len(taken) if len(sides) == 1 else len(sides[0]) if sides else 0
-    failed = _failure([nodes[index] for index in (sides[0] if sides else ())], failure)
+    largest = sides[0] if sides else []
+    failed = _failure([nodes[index] for index in largest], failure)
+    on_gpu = len(largest) if refused else len(nodes)
     warnings = [caution.text for caution in cautions if engine in caution.engines]
     if len(model.graphs) > 1:
         warnings.append("only the main graph was checked")

@@ -26,7 +26,11 @@ from converters.inspection.gpu_rules import (
 NAME = "LiteRT's ML Drift"
 _MAX_RANK = 4
 _TYPES = ("FLOAT32", "FLOAT16", "INT8", "UINT8", "INT16", "INT32", "BOOL")
-_NO_INT16 = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "MEAN", "QUANTIZE")
+# Others of int16 are taken, or refused by their versions.
+_NO_INT16 = (
+    "CONV_2D", "DEPTHWISE_CONV_2D", "EXP", "FULLY_CONNECTED", "LEAKY_RELU", "MEAN", "QUANTIZE",
+    "RSQRT", "SPLIT",
+)  # fmt: skip
 _NEWEST = {
     1: "SELECT SELECT_V2 TOPK_V2",
     2: "AVERAGE_POOL_2D LOGISTIC MAX_POOL_2D QUANTIZE RELU RELU6 RSQRT STRIDED_SLICE SUB TANH "
@@ -57,6 +61,16 @@ def _weights(node: Node) -> str | None:
     return "uint8 weights" if node.type(1) == "UINT8" else None
 
 
+def _not_sparse(node: Node) -> str | None:
+    source = node.facts.producers.get(node.operator.inputs[0]) if node.inputs else None
+    return "of sparse weights" if source is not None and source.name == "DENSIFY" else None
+
+
+def _first_computed(node: Node) -> str | None:
+    constant = bool(node.inputs) and node.is_constant(node.inputs[0])
+    return "a constant first matrix" if constant else None
+
+
 def _start(node: Node) -> str | None:
     start = node.input(2)
     return "a constant start" if start is None or node.is_constant(start) else None
@@ -70,7 +84,9 @@ _TABLE: dict[str, Rule] = {
     **named("SQUARED_DIFFERENCE SUB", joined(pair, twice)),
     **named("REDUCE_ALL REDUCE_ANY REVERSE_V2", axes),
     "ARG_MAX": anything,
+    "BATCH_MATMUL": joined(SHARED["BATCH_MATMUL"], _first_computed),
     "CAST": computed(1),
+    "DEQUANTIZE": joined(SHARED["DEQUANTIZE"], _not_sparse),
     "DYNAMIC_UPDATE_SLICE": _start,
     "EMBEDDING_LOOKUP": anything,
     "FULLY_CONNECTED": joined(SHARED["FULLY_CONNECTED"], _weights),

@@ -20,6 +20,7 @@ class Facts:
     Args:
         model: The file.
         graph: One of its graphs.
+        sparse: Whether the engine unpacks weights that are stored in sparse form.
 
     Attributes:
         folded: Tensors that are unpacked at startup from constants, which engines regard as such.
@@ -27,9 +28,13 @@ class Facts:
         producers: Tensor → the operator that computes it.
     """
 
-    def __init__(self, model: Model, graph: Graph):
+    def __init__(self, model: Model, graph: Graph, sparse: bool = True):
         self.model, self.graph = model, graph
         self.folded = unpacked_constants(graph)
+        if not sparse:
+            self.folded -= {
+                index for op in graph.operators if op.name == "DENSIFY" for index in op.outputs
+            }
         self.users: dict[int, list[Operator]] = {}
         for operator in graph.operators:
             for index in operator.inputs:

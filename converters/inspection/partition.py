@@ -4,7 +4,7 @@ TFLite goes through the operators in their order again and again. Each round col
 side, the delegate's or the CPU's, whose inputs are computed; when no further one is ready, the set
 is complete and the next round begins with the first operator that is left (public source:
 tflite/graph_info.cc). So an operator of the delegate may run before an earlier one of the CPU that
-it does not depend on.
+it does not depend on. Operators with effects besides their outputs keep their order.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from collections.abc import Collection, Sequence
 
 from converters.tflite.model import Graph, Operator
 
+_EFFECTS = ("CALL_ONCE", "IF", "WHILE", "STABLEHLO_WHILE", "STABLEHLO_CASE")
+_STATES = ("RESOURCE", "VARIANT")
 _MAX_OPERATORS = 2_000  # a round goes through all operators, and the rounds may be as many
 
 
@@ -29,13 +31,27 @@ def delegated(
     chosen, skipped = set(supported), set(left_out)
     operators = [op for op in graph.operators if op.index not in skipped]
     many = len(operators) > _MAX_OPERATORS
-    sides = _in_rows(operators, chosen) if many else _partition(operators, chosen)
+    after = _order(graph, operators)
+    sides = _in_rows(operators, chosen) if many else _partition(operators, chosen, after)
     return sorted((side for side in sides if side[0] in chosen), key=lambda side: -len(side))
 
 
-def _partition(operators: Sequence[Operator], chosen: set[int]) -> list[list[int]]:
+def _order(graph: Graph, operators: Sequence[Operator]) -> dict[int, int]:
+    """Returns operator with effects → the one before it."""
+
+    def has_effects(op: Operator) -> bool:
+        tensors = [graph.tensors[index] for index in (*op.inputs, *op.outputs) if index >= 0]
+        return op.name in _EFFECTS or any(tensor.type in _STATES for tensor in tensors)
+
+    effects = [op.index for op in operators if has_effects(op)] if graph.tensors else []
+    return dict(zip(effects[1:], effects, strict=False))
+
+
+def _partition(
+    operators: Sequence[Operator], chosen: set[int], after: dict[int, int]
+) -> list[list[int]]:
     waiting = {index for op in operators for index in op.outputs if index >= 0}
-    left = list(operators)
+    left, done = list(operators), {-1}
     sides: list[list[int]] = []
     while left:
         side: list[int] = []
@@ -44,8 +60,10 @@ def _partition(operators: Sequence[Operator], chosen: set[int]) -> list[list[int
             before, later = len(side), []
             for op in left:
                 fits = not side or (op.index in chosen) == (side[0] in chosen)
-                if fits and waiting.isdisjoint(op.inputs):
+                ready = waiting.isdisjoint(op.inputs) and after.get(op.index, -1) in done
+                if fits and ready:
                     side.append(op.index)
+                    done.add(op.index)
                     waiting.difference_update(op.outputs)
                 else:
                     later.append(op)

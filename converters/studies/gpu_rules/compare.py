@@ -73,25 +73,22 @@ def compare(
         answers: Answers by (SHA-256, version of LiteRT).
         version: Version of LiteRT.
     """
-    rows = []
-    for case in cases:
-        answer = answers.get((sha256(case.content).hexdigest(), version))
-        if answer is None:
-            continue
-        model = read(case.content, case.name)
-        doubts = cautions.check(model)
-        wrong = None if answer.db is None else answer.db < _limit(model)
-        rows.append(
-            Compared(
-                case=case,
-                answer=answer,
-                verdict=gpu.ml_drift(model, doubts),
-                classic=gpu.classic(model, doubts),
-                cautions=doubts,
-                wrong=wrong,
-            )
-        )
-    return rows
+    pairs = ((case, answers.get((sha256(case.content).hexdigest(), version))) for case in cases)
+    return [compared(case, answer) for case, answer in pairs if answer is not None]
+
+
+def compared(case: Case, answer: EngineAnswer) -> Compared:
+    """Returns the case with the rules' verdict and an answer of the engine."""
+    model = read(case.content, case.name)
+    doubts = cautions.check(model)
+    return Compared(
+        case=case,
+        answer=answer,
+        verdict=gpu.ml_drift(model, doubts),
+        classic=gpu.classic(model, doubts),
+        cautions=doubts,
+        wrong=None if answer.db is None else answer.db < _limit(model),
+    )
 
 
 def disagreements(rows: Iterable[Compared]) -> list[Disagreement]:

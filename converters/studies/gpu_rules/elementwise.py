@@ -74,7 +74,12 @@ def _unary() -> Iterator[Case]:
         out = T(MAP, I8, scales=(scale,), zero_point=point)
         number = 1 if name == "HARD_SWISH" else 2
         yield case(name, "int8", [given], [out], options(name), number)
-    yield case("RELU", "int16", [T(MAP, I16)], [T(MAP, I16)], None, 3)
+    for name, number in (("RELU", 3), ("ABS", 3), ("EXP", 2), ("LEAKY_RELU", 2)):
+        named = ("LeakyReluOptions", {"alpha": 0.1}) if name == "LEAKY_RELU" else options(name)
+        yield case(name, "int16", [T(MAP, I16)], [T(MAP, I16)], named, number)
+    for name, number in (("SUB", 5), ("MAXIMUM", 3)):
+        pair = [T(MAP, I16), T(MAP, I16)]
+        yield case(name, "int16, two maps", pair, [T(MAP, I16)], options(name), number)
     yield case("RELU", "float32, rank 5", [T((1, 2, 2, 2, 2))], [T((1, 2, 2, 2, 2))])
     yield case("RELU", "float32, rank 2", [T((2, 8))], [T((2, 8))])
     yield case("RELU", "float32, rank 1", [T((8,))], [T((8,))])

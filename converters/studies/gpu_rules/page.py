@@ -11,20 +11,20 @@ _SHOWN = 4
 
 _HEADING = """# The GPU rules and the engine
 
-`zoo inspect` tells by rules which operators of a file a phone's GPU takes
-(`converters/inspection/gpu_*.py`), and which ones an engine computes wrong (`cautions.py`). This
-page compares them with LiteRT {version}'s GPU engine, ML Drift, through Vulkan, here on {device}:
+`zoo inspect` tells by rules which operators of a file a phone's GPU takes, and which ones an engine
+computes wrong (`gpu_*.py` and `cautions.py` of `converters/inspection`). This page compares them
+with LiteRT {version}'s GPU engine, ML Drift, through Vulkan on {device}:
 {cases} files of a single operator, with the types, shapes and options that the rules depend on, and
-the {files} released files. Values are those of {inferences} inferences of random values, compared
-with XNNPACK's.
+the {files} files of `{release}`. Values are those of {inferences} inferences of random inputs,
+compared with XNNPACK's.
 
 {made_by}
 
 - **What is taken**: the rules agree with the engine on {agree} of {all} files. It takes {taken} of
   the {cases} operators, and {whole} of the {files} released files whole.
-- **What is computed**: {compared} files were compared. {wrong} of the operators depart from the
-  CPU, and {doubted} of them have a caution. Of the released files {files_wrong} depart.
-- TFLite's classic delegate cannot run here. The last column of the first table is by its rules,
+- **What is computed**: {compared} files were compared. {wrong} of the operators and
+  {files_wrong} of the released files depart from the CPU; {doubted} of them have a caution.
+- TFLite's classic delegate runs on phones only. The last column of the first table is by its rules,
   which are from its public source.
 """
 
@@ -41,7 +41,7 @@ def markdown(
         rows: Cases of single operators.
         files: Released files.
         found: Disagreements of both.
-        fields: `version`, `device`, `inferences` and `made_by`, for the heading.
+        fields: `version`, `device`, `release`, `inferences` and `made_by`, for the heading.
     """
     both = [*rows, *files]
     misplaced = {each.name for each in found if "GPU" in each.rules or each.rules == "loads"}
@@ -54,8 +54,8 @@ def markdown(
         "whole": sum(row.whole for row in files),
         "compared": sum(row.wrong is not None for row in both),
         "wrong": sum(bool(row.wrong) for row in rows),
-        "doubted": sum(bool(row.wrong and row.doubted) for row in rows),
-        "files_wrong": sum(bool(row.wrong) for row in files) or "none",
+        "files_wrong": sum(bool(row.wrong) for row in files),
+        "doubted": sum(bool(row.wrong and row.doubted) for row in both),
     }
     parts = [
         _HEADING.format(**counts, **fields),
@@ -66,17 +66,16 @@ def markdown(
         "\nwhich the classic delegate refuses what it takes.\n",
         *_operators(rows),
         "## Values that differ\n",
-        "Cases that the engine takes and whose values differ from the CPU's, by caution. The CPU's"
-        "\nXNNPACK and its built-in kernels agree on all of them.\n"
-        if all(_cpu_agrees(row) for row in rows)
-        else "Cases that the engine takes and whose values differ from the CPU's, by caution.\n",
+        "Cases that the engine takes and whose values differ from the CPU's, by caution, and their"
+        f"\nsignal-to-noise ratio. XNNPACK's values are those of the built-in kernels to"
+        f"\n{_least_cpu_db(rows):.0f} dB in all cases, also of these.\n",
         *_wrong(rows),
     ]
     return "\n".join(parts).rstrip() + "\n"
 
 
-def _cpu_agrees(row: Compared) -> bool:
-    return row.answer.cpu_db is None or row.answer.cpu_db > 0
+def _least_cpu_db(rows: Iterable[Compared]) -> float:
+    return min(row.answer.cpu_db for row in rows if row.answer.cpu_db is not None)
 
 
 def _disagreements(found: Sequence[Disagreement]) -> list[str]:
@@ -127,6 +126,6 @@ def _wrong(rows: Iterable[Compared]) -> list[str]:
             groups[key].append(row)
     lines = ["| operator | which | what happens | on | cases | dB |", "|---|---|---|---|---|---|"]
     for key, group in sorted(groups.items()):
-        level = max(row.answer.db or 0 for row in group)
-        lines.append(f"| {' | '.join(key)} | {len(group)} | at most {level:.0f} |")
+        most = max(row.answer.db or 0.0 for row in group)
+        lines.append(f"| {' | '.join(key)} | {len(group)} | {max(0.0, most):.0f} or less |")
     return [*lines, ""]

@@ -29,6 +29,7 @@ def all_cases() -> Iterator[Case]:
     yield from _reductions()
     yield from _reshapes()
     yield from _joins()
+    yield from _wide()
     yield from _slices()
     yield from _pads()
     yield from _blocks()
@@ -105,6 +106,25 @@ def _reshapes() -> Iterator[Case]:
     for axis in (1, 2, 3):
         given, named = [T(MAP), numbers(axis)], ("ReverseV2Options", {})
         yield case("REVERSE_V2", f"float32, axis {axis}", given, [T(MAP)], named)
+
+
+def _wide() -> Iterator[Case]:
+    given, out = [T(MAP, I16), numbers(0, 2, 1, 3)], T(MAP, I16)
+    yield case("TRANSPOSE", "int16", given, [out], ("TransposeOptions", {}), 3)
+    pads = constant((4, 2), I32, values=((0, 0), (1, 1), (1, 1), (0, 0)))
+    given, out = [T(MAP, I16), pads], T((1, 6, 6, 8), I16)
+    yield case("PAD", "int16", given, [out], ("PadOptions", {}), 2)
+    halves = [T((1, 4, 4, 4), I16), T((1, 4, 4, 4), I16)]
+    given = [numbers(3, shape=()), T(MAP, I16)]
+    yield case("SPLIT", "int16", given, halves, ("SplitOptions", {"numSplits": 2}), 4)
+    given, named = [T(MAP, I16), numbers(0, 3)], ("GatherOptions", {"axis": 1})
+    yield case("GATHER", "int16", given, [T((1, 2, 4, 8), I16)], named, 4)
+    named = "PackOptions", {"valuesCount": 2, "axis": 0}
+    pair = [T((4, 4, 8), I16), T((4, 4, 8), I16)]
+    yield case("PACK", "int16", pair, [T((2, 4, 4, 8), I16)], named, 2)
+    named = "StridedSliceOptions", {}
+    given = [T(MAP, I16), numbers(0, 0, 0, 0), numbers(*MAP), numbers(1, 2, 2, 1)]
+    yield case("STRIDED_SLICE", "int16", given, [T((1, 2, 2, 8), I16)], named, 4)
 
 
 def _joins() -> Iterator[Case]:
@@ -313,7 +333,9 @@ def _others() -> Iterator[Case]:
     pair = [T((1, 8, 4)), constant((8, 6))]
     what = "float32, first transposed, constant of rank 2"
     yield case("BATCH_MATMUL", what, pair, [out], named)
+    pair = [constant((8, 4)), T((4, 6))]
     named = "BatchMatMulOptions", {}
+    yield case("BATCH_MATMUL", "float32, constant first", pair, [T((8, 6))], named)
     pair, out = [T((1, 2, 4, 8)), T((1, 2, 8, 6))], T((1, 2, 4, 6))
     yield case("BATCH_MATMUL", "float32, rank 4", pair, [out], named)
     for kind, number in ((I8, 1), (U8, 1), (I16, 2)):

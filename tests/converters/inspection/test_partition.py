@@ -1,10 +1,12 @@
 """Partitions of graphs, and whether LiteRT's GPU engine runs the same ones."""
 
+import dataclasses
+
 import pytest
 
 from converters.inspection import gpu, partition
 from converters.tflite.build import Builder
-from converters.tflite.model import Graph, Operator
+from converters.tflite.model import Graph, Operator, Tensor
 from converters.tflite.reader import read
 from tests.support.engines import working
 from tests.support.tflite_samples import foreign
@@ -46,6 +48,24 @@ def test_branches_join_after_the_cpu():
 def test_what_is_left_out_runs_before_all_others():
     graph = _graph(((9,), 8), ((0,), 1), ((1, 8), 2))
     assert partition.delegated(graph, {0, 1, 2}, {0}) == [[1, 2]]
+
+
+def test_operators_with_effects_keep_their_order():
+    kinds = ("FLOAT32", "FLOAT32", "FLOAT32", "FLOAT32", "FLOAT32", "RESOURCE")
+    tensors = tuple(
+        Tensor(i, "", (1,), (), kind, None, None, False, False) for i, kind in enumerate(kinds)
+    )
+    # The CPU could read the variable, 5, at once, were it not assigned before.
+    steps = (((0,), (1,)), ((0,), (2,)), ((5, 2), ()), ((5,), (3,)), ((3,), (4,)))
+    operators = tuple(
+        Operator(index, "ANY", "builtin", 1, inputs, outputs, {})
+        for index, (inputs, outputs) in enumerate(steps)
+    )
+    graph = Graph("", tensors, operators, (0, 5), (1, 4))
+    assert partition.delegated(graph, {1, 4}) == [[1], [4]]
+    floats = tuple(dataclasses.replace(tensor, type="FLOAT32") for tensor in tensors)
+    without = dataclasses.replace(graph, tensors=floats)
+    assert partition.delegated(without, {1, 4}) == [[1, 4]]
 
 
 def test_operators_that_wait_for_each_other_end():
@@ -96,7 +116,7 @@ def test_the_engine_runs_the_largest_partition(engine, tmp_path, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["face_detection_front", "iris_landmark"])
+@pytest.mark.parametrize("name", ["face_detection_front", "iris_landmark", "okay_nabu"])
 def test_the_engine_takes_what_the_rules_say_of_files_of_other_makers(engine, name):
     verdict = gpu.ml_drift(read(foreign(name).read_bytes(), name), ())
     placement = engine.placement(foreign(name), "gpu")
