@@ -18,6 +18,7 @@ from converters.tflite.options import ACTIVATIONS
 _ML_DRIFT, _CLASSIC = gpu_ml_drift.NAME, gpu_classic.NAME
 NPU = "Qualcomm's NPU"
 CPU = "LiteRT's CPU kernels"
+OLD = "tflite_runtime 2.14"
 _TANH = ACTIVATIONS.index("TANH")
 
 
@@ -141,6 +142,34 @@ def _dynamic(node: Node) -> Found | None:
     return (NPU,), "with integer weights and float activations", "left to the CPU"
 
 
+def _hybrid(node: Node) -> bool:
+    weights = node.input(1)
+    constant = weights is not None and node.is_constant(weights)
+    return constant and node.type(1) in ("INT4", "INT8") and node.type(0) == "FLOAT32"
+
+
+def _int4(node: Node) -> Found | None:
+    if node.type(1) != "INT4" or not _hybrid(node):
+        return None
+    return (OLD,), "with int4 weights and float activations", _WRONG
+
+
+def _scale_per_unit(node: Node) -> Found | None:
+    weights = node.input(1)
+    if weights is None or weights.quantization is None or not _hybrid(node):
+        return None
+    if not weights.quantization.per_channel:
+        return None
+    return (OLD,), "with a scale per unit and float activations", _WRONG
+
+
+def _one_slope(node: Node) -> Found | None:
+    slope = node.input(1)
+    if slope is None or slope.elements != 1 or node.type(0) != "FLOAT32":
+        return None
+    return (OLD,), "with a single slope", "wrong values with XNNPACK"
+
+
 def _table(node: Node) -> Found | None:
     return ((_ML_DRIFT,), "of an int8 table", "zeros") if node.type(1) == "INT8" else None
 
@@ -155,16 +184,17 @@ _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"
 _RULES: dict[str, tuple[Callable[[Node], Found | None], ...]] = {
     "ADD": (_lower_rank,),
     "BATCH_MATMUL": (_transposed,),
-    "CONV_2D": (_strided_pointwise,),
+    "CONV_2D": (_strided_pointwise, _int4),
     "DEPTHWISE_CONV_2D": (_multiplied,),
     "EMBEDDING_LOOKUP": (_table,),
-    "FULLY_CONNECTED": (_unflattened, _computed_weights),
+    "FULLY_CONNECTED": (_unflattened, _computed_weights, _scale_per_unit),
     "LEAKY_RELU": (_slope,),
     "MAXIMUM": (_lower_rank,),
     "MINIMUM": (_lower_rank,),
     "MUL": (_lower_rank,),
     "PAD": (_three_pads,),
     "PADV2": (_three_pads,),
+    "PRELU": (_one_slope,),
     "SQUARED_DIFFERENCE": (_lower_rank,),
     "SUB": (_lower_rank,),
 }

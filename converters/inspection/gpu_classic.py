@@ -2,7 +2,9 @@
 
 From the public source: tflite/tools/versioning/gpu_compatibility.cc, and model_builder.cc in
 tflite/delegates/gpu/common for types, ranks, versions and what fails only when the delegate is
-initialized. It runs nowhere else, so that no test compares these rules with it.
+initialized. Where versions of the source differ, the stricter one counts: LiteRT's copy also takes
+a depth multiplier of several channels, and a row times a column. The delegate does not run on this
+computer, so that no test compares these rules with it.
 """
 
 from __future__ import annotations

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from itertools import chain
 
 from converters.inspection import runtimes
-from converters.studies.gpu_rules import convolutions, elementwise, shapes
+from converters.studies.gpu_rules import convolutions, elementwise, others, shapes
 from converters.studies.gpu_rules.files import Case, with_version
 
 
 def all_cases() -> list[Case]:
     """Returns the cases, each with a name of its own."""
-    found = list(chain(convolutions.all_cases(), elementwise.all_cases(), shapes.all_cases()))
+    modules = convolutions, elementwise, shapes, others
+    found = list(chain.from_iterable(module.all_cases() for module in modules))
     return found + list(_newest(found))
 
 

@@ -3,8 +3,12 @@
 import pytest
 
 from converters.inspection import cautions, gpu, gpu_classic, gpu_ml_drift
+from converters.parity.engines import DEPARTS_DB, random_inputs, worst_db
 from converters.studies.gpu_rules.cases import all_cases
 from converters.tflite.reader import read
+from tests.support.engines import working
+from tests.support.processes import HANG_S
+from zoo.runtime.sandbox import Sandbox
 
 CASES = {case.name: case for case in all_cases()}
 ML_DRIFT, CLASSIC = gpu_ml_drift.NAME, gpu_classic.NAME
@@ -75,3 +79,25 @@ def test_dynamic_range_is_not_for_the_npu():
     ):
         npu = [each for each in _found(name) if each.engines == (cautions.NPU,)]
         assert len(npu) == count
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("PRELU float32, one slope", True),
+        ("PRELU float32, a slope per channel", False),
+        ("FULLY_CONNECTED dynamic_int8, a vector", True),
+        ("CONV_2D dynamic_int4, 3×3, stride 1", True),
+        ("CONV_2D dynamic_int8, 3×3, stride 1", False),
+    ],
+)
+def test_what_the_old_runtime_computes_wrong(tmp_path, name, wrong):
+    assert bool([each for each in _found(name) if cautions.OLD in each.engines]) is wrong
+    path = tmp_path / "case.tflite"
+    path.write_bytes(CASES[name].content)
+    inputs = random_inputs(path, 3)
+    with Sandbox("litert", HANG_S) as cpu:
+        expected = cpu.run_tensors(path, inputs)
+    for old in working("tflite_runtime"):
+        limit = DEPARTS_DB["integers"]
+        assert (not worst_db(expected, old.run_tensors(path, inputs)) >= limit) is wrong
