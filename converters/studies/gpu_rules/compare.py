@@ -9,7 +9,7 @@ from hashlib import sha256
 from converters.inspection import cautions, gpu, gpu_ml_drift
 from converters.inspection.cautions import Caution
 from converters.inspection.gpu import Gpu
-from converters.parity.engines import DEPARTS_DB
+from converters.parity.signals import DEPARTS_DB
 from converters.studies.gpu_rules.engine import EngineAnswer
 from converters.studies.gpu_rules.files import Case
 from converters.tflite.model import Model

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from converters.parity.engines import random_inputs, worst_db
+from converters.parity.signals import worst_db
+from converters.parity.tensor_inputs import random_inputs
 from converters.studies.gpu_rules.files import Case
 from zoo.errors import ZooError
 from zoo.io.log import Log

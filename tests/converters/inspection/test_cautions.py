@@ -3,7 +3,8 @@
 import pytest
 
 from converters.inspection import cautions, gpu, gpu_classic, gpu_ml_drift
-from converters.parity.engines import DEPARTS_DB, random_inputs, worst_db
+from converters.parity.signals import DEPARTS_DB, worst_db
+from converters.parity.tensor_inputs import random_inputs
 from converters.studies.gpu_rules.cases import all_cases
 from converters.tflite.reader import read
 from tests.support.engines import working

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from converters.parity.engines import random_inputs
+from converters.parity.tensor_inputs import random_inputs
 from converters.studies.gpu_rules import compare, engine, page
 from converters.studies.gpu_rules.cases import all_cases
 from converters.studies.gpu_rules.engine import EngineAnswer, Engines
