@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from zoo.errors import ZooError, one_line
 
-CheckLevel = Literal["ok", "note", "unknown", "problem"]
+CheckLevel = Literal["ok", "note", "unknown", "missing", "problem"]
 Goal = Literal["latency", "energy", "GPU"]
 GOALS: tuple[Goal, ...] = ("latency", "energy", "GPU")
 MAX_FOUND = 300
@@ -21,7 +21,7 @@ class Check:
     Attributes:
         name: Name of the check.
         level: `problem` prevents the goals in `concerns`, `unknown` may prevent them, `note` makes
-            their results worse.
+            their results worse; `missing` is for what this computer may do without.
         found: Finding, as a short clause.
         remedy: What to do about it, as an imperative; empty if nothing.
         concerns: Goals that the check affects; empty if it is only informative.
@@ -37,6 +37,10 @@ class Check:
     def line(self) -> str:
         """The finding and its remedy in one line."""
         return self.found + (f" | to do: {self.remedy}" if self.remedy else "")
+
+    def row(self, width: int) -> str:
+        """The check as a row of a table whose names have `width` characters at most."""
+        return f"  {self.level:<7}  {self.name:<{width}}  {self.line}"
 
 
 def failed(
@@ -96,7 +100,7 @@ class Diagnosis:
         """Yields one aligned line per check, an empty line, then one line per verdict."""
         width = max((len(check.name) for check in self.checks), default=0)
         for check in self.checks:
-            yield f"  {check.level:<7}  {check.name:<{width}}  {check.line}"
+            yield check.row(width)
         yield ""
         yield from (self.verdict(goal).line for goal in GOALS)
 

@@ -13,6 +13,7 @@ from zoo.errors import UnknownNameError
 PROGRAM = "zoo"
 _SCRIPTS = Path(__file__).parents[1]
 GROUPS = {
+    "Set up": ("doctor",),
     "Find a model": ("list", "describe", "search", "recommend", "download"),
     "Use a model": ("classify", "inspect"),
     "Train": ("data", "train", "explore", "study"),

@@ -43,6 +43,7 @@ SHA256 = {
     "test": "ca99fa1a7ea05612b839a18a5d677f065fc143f63f61d86c5c160f955f2e7cd4",
 }
 _SIDE = 32
+REMEDY = "run zoo data --dataset=cifar10_jpeg --archive=cifar10_jpeg.tar.xz"
 _MAX_ARCHIVE = 64 * 2**20
 _MAX_IMAGE = 2**16
 
@@ -50,6 +51,15 @@ _MAX_IMAGE = 2**16
 def folder(cache: Path) -> Path:
     """Returns the folder of the decoded arrays."""
     return cache / "cifar10_jpeg"
+
+
+def find(cache: Path) -> Path | None:
+    """Returns the folder if it has both splits, unchecked; None otherwise."""
+    return folder(cache) if all(_file(cache, split).is_file() for split in COUNTS) else None
+
+
+def _file(cache: Path, split: str) -> Path:
+    return folder(cache) / f"{split}.bin"
 
 
 def read(cache: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
@@ -65,20 +75,19 @@ def read(cache: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         ZooError: if the dataset was not fetched yet or its content has changed.
     """
-    remedy = "run zoo data --dataset=cifar10_jpeg --archive=cifar10_jpeg.tar.xz"
-    path = folder(cache) / f"{split}.bin"
+    path = _file(cache, split)
     if not path.is_file():
-        raise ZooError("CIFAR-10 (JPEG) is not on this machine", where=path, remedy=remedy)
+        raise ZooError("CIFAR-10 (JPEG) is not on this machine", where=path, remedy=REMEDY)
     count = COUNTS[split] * len(LABELS)
     size = count * (_SIDE * _SIDE * 3 + 1)
-    data = read_bytes(path, "a file of CIFAR-10 (JPEG)", size, remedy)
+    data = read_bytes(path, "a file of CIFAR-10 (JPEG)", size, REMEDY)
     if (got := sha256(data).hexdigest()) != SHA256[split]:
         raise ZooError(
             "corrupt CIFAR-10 (JPEG) file",
             where=path,
             expected=f"{size} bytes with sha256 {SHA256[split]}",
             got=f"{len(data)} bytes with sha256 {got}",
-            remedy=remedy,
+            remedy=REMEDY,
         )
     labels = np.frombuffer(data, np.uint8, count)
     return np.frombuffer(data, np.uint8, offset=count).reshape(-1, _SIDE, _SIDE, 3), labels
@@ -144,7 +153,7 @@ def fetch(cache: Path, archive: Path | None, log: Log) -> None:
                 expected=f"decoded pixels with sha256 {SHA256[split]}",
                 got=got,
             )
-        with atomic_path(folder(cache) / f"{split}.bin") as temporary:
+        with atomic_path(_file(cache, split)) as temporary:
             temporary.write_bytes(content)
     log(f"cifar10_jpeg: ready in {folder(cache)}, checksums OK")
 

@@ -37,6 +37,7 @@ LABELS = (
 )
 PUBLISHER = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 DEBIAN_PACKAGE = "dataset-fashion-mnist"
+REMEDY = "run zoo data --dataset=fashion_mnist"
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 
 
@@ -83,7 +84,7 @@ FILES = {
         "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
     ),
 }
-_REMEDY = "run zoo data --dataset=fashion_mnist to repair the cache"
+_REMEDY = f"{REMEDY} to repair the cache"
 
 
 def read(folder: Path, key: str) -> np.ndarray:

@@ -19,6 +19,8 @@ from zoo.io import cache
 from zoo.io.files import write_text
 from zoo.io.log import Log
 
+DIGITS_REMEDY = "pip install 'mobile-model-zoo[digits]', or run make setup"
+
 
 @dataclass(frozen=True)
 class Raw:
@@ -136,7 +138,7 @@ def _fashion_mnist() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         raise ZooError(
             "Fashion-MNIST is not on this machine",
             where=f"{cache.folder() / 'fashion_mnist'} and {fashion_mnist.DEBIAN_FOLDER}",
-            remedy="run zoo data --dataset=fashion_mnist",
+            remedy=fashion_mnist.REMEDY,
         )
     train, labels, test, test_labels = (
         fashion_mnist.read(location, key)
@@ -158,7 +160,7 @@ def digits() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     except ImportError as error:
         raise ZooError(
             "the digits dataset requires scikit-learn",
-            remedy="pip install 'mobile-model-zoo[digits]', or run make setup",
+            remedy=DIGITS_REMEDY,
         ) from error
     bunch = load_digits()
     images = (bunch.images * (255 / 16)).round().astype(np.uint8)[..., np.newaxis]

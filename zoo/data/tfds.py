@@ -7,6 +7,7 @@ Training and scoring only read that copy.
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from zoo.errors import ZooError, one_line
 from zoo.io.files import atomic_path
 from zoo.io.log import Log
 
+REMEDY = "pip install 'mobile-model-zoo[datasets]', or run make setup"
 _CLASSES = "mobile_model_zoo_classes.npy"
 
 _MANUAL = (
@@ -130,7 +132,7 @@ def prepare(name: str, folder: Path | None, log: Log) -> None:
             f"cannot prepare {name}",
             where=builder.data_dir,
             got=one_line(error, 300),
-            remedy=public.manual.format(folder=folder or "~/tensorflow_datasets")
+            remedy=by_hand(name, folder)
             or "run the command again with a network connection to the publisher",
         ) from error
     log(f"{name}: ready")
@@ -172,6 +174,27 @@ def open_set(name: str, folder: Path | None) -> Opened:
     return Opened(source, classes, tuple(builder.info.features["label"].names), len(splits[0]))
 
 
+def by_hand(name: str, folder: Path | None) -> str:
+    """Returns what must be downloaded by hand first; arguments as of `prepare`."""
+    return SETS[name].manual.format(folder=folder or "~/tensorflow_datasets")
+
+
+def find(name: str, folder: Path | None) -> Path | None:
+    """Returns the folder of a prepared dataset, without importing tensorflow_datasets.
+
+    Args:
+        name: Key of `SETS`.
+        folder: Data folder of tensorflow_datasets; None for its default.
+
+    Returns:
+        The folder of its newest version; None if there is none.
+    """
+    default = os.environ.get("TFDS_DATA_DIR") or Path.home() / "tensorflow_datasets"
+    # Written last; what is incomplete has another name.
+    found = sorted((Path(folder or default) / SETS[name].tfds).glob("*/dataset_info.json"))
+    return found[-1].parent if found else None
+
+
 def _classes(source: Records, count: int, cached: Path) -> np.ndarray:
     """Returns the class index of each image, int32 (count,).
 
@@ -195,7 +218,7 @@ def _builder(name: str, folder: Path | None) -> Any:
         raise ZooError(
             f"{name} requires tensorflow_datasets",
             got=error,
-            remedy="pip install 'mobile-model-zoo[datasets]', or run make setup",
+            remedy=REMEDY,
         ) from error
     logging.set_verbosity(logging.WARNING)  # tensorflow_datasets logs each step at INFO
     return tfds.builder(SETS[name].tfds, data_dir=None if folder is None else str(folder))

@@ -9,6 +9,8 @@ from absl import logging
 from zoo.errors import ZooError
 from zoo.io.stderr import quiet
 
+REMEDY = "pip install 'mobile-model-zoo[train]', or run make setup"
+
 
 def set_environment() -> None:
     """Sets the variables that TensorFlow reads when it is imported, unless they are set already.
@@ -40,6 +42,6 @@ def import_tensorflow() -> None:
         raise ZooError(
             "TensorFlow can't be imported",
             got=error,
-            remedy="pip install 'mobile-model-zoo[train]', or run make setup",
+            remedy=REMEDY,
         ) from error
     logging.set_verbosity(logging.WARNING)

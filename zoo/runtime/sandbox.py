@@ -61,12 +61,18 @@ class Sandbox:
     Args:
         runtime: A key of `zoo.runtime.engines.RUNTIMES`.
         timeout_s: Timeout of each call in seconds; the child is killed when it expires.
+        remedy: Remedy in the error message if the child dies.
 
     Raises:
         ZooError: if the runtime is unknown or not installed.
     """
 
-    def __init__(self, runtime: str, timeout_s: float = 120.0):
+    def __init__(
+        self,
+        runtime: str,
+        timeout_s: float = 120.0,
+        remedy: str = "convert the model again, or try the other runtime",
+    ):
         self.runtime = runtime
         self.version = engines.version(runtime)
         self.child = Child(
@@ -74,7 +80,7 @@ class Sandbox:
             runtime,
             name=f"the process with {runtime}",
             timeout_s=timeout_s,
-            remedy="convert the model again, or try the other runtime",
+            remedy=remedy,
         )
         self._lock = threading.Lock()
 

@@ -74,7 +74,7 @@ def prepare() -> VulkanDevice:
         "no Vulkan device for LiteRT's GPU engine",
         expected="a GPU with a Vulkan driver, or Chromium, which brings SwiftShader",
         got=", ".join(_DRIVERS) + " name no device" if named else "neither",
-        remedy="install Debian's package chromium, or your GPU's Vulkan driver",
+        remedy="apt-get install chromium (Debian), or install your GPU's Vulkan driver",
     )
 
 

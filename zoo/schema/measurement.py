@@ -52,6 +52,12 @@ class Accelerator(Strict):
     computes_in: Literal["float32", "float16", "integers"]
     stand_in: bool
 
+    @property
+    def words(self) -> str:
+        """Device, driver and arithmetic in one line, and what a stand-in means."""
+        limit = ", a stand-in: outputs count, times do not" if self.stand_in else ""
+        return f"{self.name} ({self.driver}), computes in {self.computes_in}{limit}"
+
 
 class Placement(Strict):
     """Where the nodes of the graph actually ran.

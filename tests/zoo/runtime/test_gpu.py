@@ -106,9 +106,7 @@ def test_without_a_device_it_says_what_to_install(monkeypatch):
     monkeypatch.setattr(vulkan, "_CHROMIUM", ())
     monkeypatch.setattr(ctypes.util, "find_library", lambda _: None)
     monkeypatch.setattr(vulkan, "_loaded", lambda _: None)
-    with pytest.raises(
-        ZooError, match=r"no Vulkan device.*got: neither.*Debian's package chromium"
-    ):
+    with pytest.raises(ZooError, match=r"no Vulkan device.*got: neither.*apt-get install chromium"):
         vulkan.prepare()
     monkeypatch.setenv("VK_DRIVER_FILES", "/nowhere.json")
     with pytest.raises(ZooError, match="VK_ICD_FILENAMES name no device"):
