@@ -97,11 +97,37 @@ class SignatureSummary:
 
 
 @dataclass(frozen=True)
+class EngineRow:
+    """What an engine takes of a file.
+
+    Attributes:
+        engine: A key of `zoo.runtime.RUNTIMES`.
+        version: Its version.
+        delegate: The delegate it ran the file with.
+        placement: Which operators it takes; None if it failed.
+        problem: The error if it failed.
+    """
+
+    engine: str
+    version: str
+    delegate: str
+    placement: Placement | None = None
+    problem: str | None = None
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether it takes the whole graph, in one partition if it tells their number."""
+        placed = self.placement
+        return placed is not None and placed.level == "full" and placed.partitions in (None, 1)
+
+
+@dataclass(frozen=True)
 class Inspection:
     """Everything known about a file.
 
-    `placement` is None until a runtime has loaded the file; `problem` is the error if that failed.
-    `gpu` is the verdict on LiteRT's GPU engine, `gpu_classic` that on TFLite's delegate.
+    `gpu` is the verdict on LiteRT's GPU engine, `gpu_classic` that on TFLite's delegate, both by
+    rules. `engines` are those that have loaded it; `placement` and `problem` are what LiteRT with
+    XNNPACK says, None if it was not asked.
     """
 
     file: str
@@ -126,23 +152,32 @@ class Inspection:
     sparse: sparse.Sparse
     roofline: roofline.Estimate
     tensors: tuple[TensorRow, ...]
-    placement: Placement | None = None
-    problem: str | None = None
+    engines: tuple[EngineRow, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Returns the inspection as JSON-serializable dictionaries and lists."""
-        fields = dataclasses.asdict(dataclasses.replace(self, placement=None))
+        fields = dataclasses.asdict(dataclasses.replace(self, engines=()))
+        fields["engines"] = [
+            dataclasses.asdict(dataclasses.replace(row, placement=None))
+            | {"placement": row.placement and row.placement.model_dump(mode="json")}
+            for row in self.engines
+        ]
         fields["placement"] = self.placement and self.placement.model_dump(mode="json")
+        fields["problem"] = self.problem
         for engine in ("gpu", "gpu_classic"):
             fields[engine]["compatible"] = getattr(self, engine).compatible
         fields["roofline"] |= {"us": self.roofline.us, "bound": self.roofline.bound}
         return fields
 
     @property
-    def fully_delegated(self) -> bool:
-        """Whether XNNPACK took the whole graph in one partition."""
-        placement = self.placement
-        return placement is not None and placement.level == "full" and placement.partitions == 1
+    def placement(self) -> Placement | None:
+        """What XNNPACK takes."""
+        return next((row.placement for row in self.engines if row.engine == "litert"), None)
+
+    @property
+    def problem(self) -> str | None:
+        """LiteRT's error."""
+        return next((row.problem for row in self.engines if row.engine == "litert"), None)
 
 
 def inspect(data: bytes, file: str, chip: str, tensors: bool = False) -> Inspection:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from converters.inspection.cautions import Caution
 from converters.inspection.gpu import Gpu
+from converters.inspection.engine_text import counted, engine, plural
 from converters.inspection.inspect import Inspection, TensorRow
 from converters.inspection.roofline import ABOVE
 from converters.inspection.sparse import LEAST_ZEROS
@@ -24,6 +25,12 @@ def text(inspection: Inspection) -> str:
         *_labeled("XNNPACK", _xnnpack(inspection)),
         *_labeled("GPU", [*_gpu(inspection.gpu), *_gpu(inspection.gpu_classic)]),
         *_labeled("cautions", (_caution(each) for each in inspection.cautions)),
+        *(
+            line
+            for row in inspection.engines
+            if row.engine != "litert"
+            for line in _labeled(row.engine, engine(row))
+        ),
         *_labeled("runtime", _runtime(inspection)),
         *_labeled("cost", _cost(inspection)),
         *_labeled("memory", _memory(inspection)),
@@ -52,16 +59,16 @@ def _labeled(label: str, lines: Iterable[str]) -> list[str]:
 def _xnnpack(inspection: Inspection) -> list[str]:
     placement = inspection.placement
     if placement is None:
-        return [one_line(inspection.problem or "not run (--norun)")]
+        return [one_line(inspection.problem or "not run")]
     if placement.level == "full" and placement.partitions == 1:
         return [f"full: all {placement.nodes} nodes in 1 partition"]
     lines = [
         f"{placement.level}: {placement.delegated} of {placement.nodes} nodes in"
-        f" {_plural(placement.partitions or 0, 'partition')}"
+        f" {plural(placement.partitions or 0, 'partition')}"
     ]
     left = placement.model_dump().get("left")
     if left:
-        lines.append("not delegated: " + _counted(left))
+        lines.append("not delegated: " + counted(left))
     return lines
 
 
@@ -152,10 +159,10 @@ def _sparse(inspection: Inspection) -> list[str]:
 
 def _types(inspection: Inspection) -> list[str]:
     precision = inspection.precision
-    weights = f"weights {_counted(precision.weights)}"
+    weights = f"weights {counted(precision.weights)}"
     if precision.per_channel or precision.per_tensor:
         weights += f" ({precision.per_channel} per-channel, {precision.per_tensor} per-tensor)"
-    return [weights, f"activations {_counted(precision.activations)}"]
+    return [weights, f"activations {counted(precision.activations)}"]
 
 
 def _signatures(inspection: Inspection) -> list[str]:
@@ -239,14 +246,6 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
         ).rstrip()
         for row in rows
     ]
-
-
-def _counted(counts: dict[str, int]) -> str:
-    return ", ".join(f"{n} × {one_line(name, 40)}" for name, n in counts.items()) or "none"
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
 def _si(value: float) -> str:
