@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from converters.inspection.cautions import Caution
-from converters.inspection.gpu import Gpu
 from converters.inspection.engine_text import counted, engine, plural
+from converters.inspection.gpu import Gpu
 from converters.inspection.inspect import Inspection, TensorRow
 from converters.inspection.roofline import ABOVE
 from converters.inspection.sparse import LEAST_ZEROS
@@ -80,7 +80,7 @@ def _gpu(gpu: Gpu) -> list[str]:
     else:
         lines = [
             f"{gpu.engine} takes {gpu.taken} of {gpu.operators} operators, by its rules, and runs"
-            f" {gpu.on_gpu}, the largest of {_plural(gpu.partitions, 'partition')}; not supported:"
+            f" {gpu.on_gpu}, the largest of {plural(gpu.partitions, 'partition')}; not supported:"
         ]
     return lines + _aligned(
         [(f"  {row.count} ×", one_line(row.operator, 40), row.reason) for row in gpu.refusals]
