@@ -61,9 +61,12 @@ def pointwise_stride_2(path: Path, classes: int = 0) -> Wrong:
 def pointwise_multiplier(path: Path, classes: int = 0) -> Wrong:
     """C: a 1×1 depthwise convolution with a multiplier, as of the end of a CSE network."""
     build = Builder()
-    size, channels = (SIZE, 1) if classes else (4, 320)
+    size, channels = (SIZE, 4) if classes else (4, 320)
     many = 4 * channels
-    image = build.tensor("image", (1, size, size, channels))
+    image = maps = build.tensor("image", (1, size, size, 1 if classes else channels))
+    if classes:  # of a single channel it is right
+        maps = build.tensor("maps", (1, size, size, channels))
+        _convolve(build, image, maps, channels)
     kernel = build.tensor("kernel", (1, 1, 1, many), _draw().normal(0, 1, (1, 1, 1, many)))
     bias = build.tensor("bias", (many,), _draw().normal(0, 1, many))
     out = build.tensor("depthwise", (1, size, size, many))
@@ -71,10 +74,10 @@ def pointwise_multiplier(path: Path, classes: int = 0) -> Wrong:
     options.padding, options.strideH, options.strideW = schema.Padding.SAME, 1, 1
     options.depthMultiplier, options.dilationHFactor, options.dilationWFactor = 4, 1, 1
     kind = OPTIONS.DepthwiseConv2DOptions
-    build.operator(CODE.DEPTHWISE_CONV_2D, [image, kernel, bias], out, kind, options)
+    build.operator(CODE.DEPTHWISE_CONV_2D, [maps, kernel, bias], out, kind, options)
     end = _logits(build, out, size * size * many, classes) if classes else out
     path.write_bytes(build.finish(image, end))
-    return 0, "DEPTHWISE_CONV_2D", "depth_multiplier=4"
+    return int(classes > 0), "DEPTHWISE_CONV_2D", "depth_multiplier=4"
 
 
 ALL = (leaky_relu, pointwise_stride_2, pointwise_multiplier)
@@ -82,6 +85,17 @@ ALL = (leaky_relu, pointwise_stride_2, pointwise_multiplier)
 
 def _draw() -> np.random.Generator:
     return np.random.default_rng(5)
+
+
+def _convolve(build: Builder, source: int, result: int, filters: int) -> None:
+    """Adds a 1×1 convolution of one channel."""
+    shape = (filters, 1, 1, 1)
+    kernel = build.tensor("conv", shape, _draw().normal(0, 1, shape))
+    bias = build.tensor("conv_bias", (filters,), np.zeros(filters))
+    options = schema.Conv2DOptionsT()
+    options.padding, options.strideH, options.strideW = schema.Padding.SAME, 1, 1
+    options.dilationHFactor = options.dilationWFactor = 1
+    build.operator(CODE.CONV_2D, [source, kernel, bias], result, OPTIONS.Conv2DOptions, options)
 
 
 def _logits(build: Builder, source: int, length: int, classes: int) -> int:
