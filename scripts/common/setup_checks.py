@@ -59,6 +59,7 @@ def checks(setup: Setup) -> Mapping[str, Callable[[], Check]]:
     for name, engine in _ENGINES.items():
         found[name] = partial(_engine, name, engine, setup)
     found |= {
+        "ARM kernels": partial(_arm, setup),
         "adb": partial(_adb, setup),
         "phones": partial(_phones, setup),
         "chromium": partial(_chromium, setup),
@@ -126,6 +127,23 @@ def _engine(name: str, engine: str, setup: Setup) -> Check:
             raise ZooError(f"{engine} can't be loaded", got=error, remedy=row.remedy) from error
     device = placed.accelerator
     return Check(name, "ok", f"{found}: {device.words if device else 'runs on the processor'}")
+
+
+def _arm(setup: Setup) -> Check:
+    from zoo.runtime import arm64, probe
+    from zoo.runtime.sandbox import Sandbox
+
+    name = "ARM kernels"
+    try:
+        emulated = arm64.python()
+    except ZooError as error:
+        return failed(name, error, (), "missing")
+    if not setup.quick:
+        remedy = "make its folder again, as docs/arm_kernels.md tells"
+        with Sandbox("litert", setup.timeout_s, remedy, emulated) as sandbox:
+            probe.run(sandbox, "xnnpack")
+    found = f"{emulated[0]} emulates a {arm64.DEFAULT_CPU}: outputs count, times do not"
+    return Check(name, "ok", found)
 
 
 def _adb(setup: Setup) -> Check:

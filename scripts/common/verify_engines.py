@@ -50,7 +50,7 @@ def verify_engines(
         for file in files:
             path = Path(file)
             try:
-                inputs = _inputs(path, images)
+                inputs = inputs_of(path, images)
                 for row in engines.compare(path, inputs, cpu, runners, log):
                     rows.append(row)
                     if not as_json:
@@ -69,7 +69,16 @@ def verify_engines(
     return int(failed or any(row.reasons for row in rows))
 
 
-def _inputs(path: Path, count: int) -> Inputs:
+def inputs_of(path: Path, count: int) -> Inputs:
+    """Returns test images if a manifest names their dataset, else random values.
+
+    Args:
+        path: Any `.tflite`; its manifest lies beside it.
+        count: Number of test images, of which random values are fewer.
+
+    Raises:
+        ZooError: if the file or its manifest can't be read.
+    """
     manifest = path.with_suffix(".json")
     if manifest.is_file():
         artifact = read_manifest(manifest, Artifact, "pass the file without its manifest")

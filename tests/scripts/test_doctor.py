@@ -90,6 +90,7 @@ def test_what_is_missing_has_what_to_type(plain, tmp_path):
         ("LiteRT", "ok", "ai-edge-litert 2."),
         ("tflite_runtime", "missing", "pip install tflite-runtime (Python 3.11 only)"),
         ("NPU engine", "missing", "make setup-npu, or pip install 'mobile-model-zoo[npu]'"),
+        ("ARM kernels", "missing", "docs/arm_kernels.md tells, and set MODEL_ZOO_ARM64"),
         ("adb", "missing", "pip install adbutils (it bundles adb), or pass --adb=PATH"),
         ("phones", "missing", "pip install adbutils"),
         ("chromium", "missing", "apt-get install chromium"),

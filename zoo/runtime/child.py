@@ -65,6 +65,7 @@ class Child:
         name: Name of the process in error messages, for example "the process with litert".
         timeout_s: Timeout of each request in seconds; the process is killed when it expires.
         remedy: Remedy in the error message if the process dies.
+        python: Command of the Python that runs the module; this one by default.
     """
 
     def __init__(
@@ -74,10 +75,11 @@ class Child:
         name: str,
         timeout_s: float,
         remedy: str | None = None,
+        python: Sequence[str] = (sys.executable,),
     ):
         self.name, self.timeout_s = name, timeout_s
         self.process: subprocess.Popen[bytes] | None = None
-        self._command = (module, *arguments)
+        self._command = (*python, "-m", module, *arguments)
         self._remedy = remedy
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
@@ -156,7 +158,7 @@ class Child:
         # In append mode the child writes to the new end of the file after `ask` has emptied it.
         with self._log().open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", *self._command],
+                self._command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

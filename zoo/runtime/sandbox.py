@@ -6,6 +6,7 @@ It also allows a program to use both runtimes, which cannot share a process (see
 
 from __future__ import annotations
 
+import sys
 import threading
 import zipfile
 from collections.abc import Sequence
@@ -62,6 +63,8 @@ class Sandbox:
         runtime: A key of `zoo.runtime.engines.RUNTIMES`.
         timeout_s: Timeout of each call in seconds; the child is killed when it expires.
         remedy: Remedy in the error message if the child dies.
+        emulated: Command of an emulated Python, see `zoo.runtime.arm64`; empty for this one. It may
+            have another version of the runtime, and is never timed.
 
     Raises:
         ZooError: if the runtime is unknown or not installed.
@@ -72,6 +75,7 @@ class Sandbox:
         runtime: str,
         timeout_s: float = 120.0,
         remedy: str = "convert the model again, or try the other runtime",
+        emulated: Sequence[str] = (),
     ):
         self.runtime = runtime
         self.version = engines.version(runtime)
@@ -81,7 +85,9 @@ class Sandbox:
             name=f"the process with {runtime}",
             timeout_s=timeout_s,
             remedy=remedy,
+            python=emulated or (sys.executable,),
         )
+        self._emulated = bool(emulated)
         self._lock = threading.Lock()
 
     def start(self) -> None:
@@ -198,6 +204,8 @@ class Sandbox:
         Returns:
             Latency of each inference in microseconds, at least one.
         """
+        if self._emulated:
+            raise ZooError(f"no latency: {self.runtime} is emulated", where=path.name)
         with self._lock:
             result = self.child.folder() / "result.npy"
             self._ask(
