@@ -22,10 +22,12 @@ from scripts.common import cli
 from scripts.common.verify_engines import inputs_of
 from zoo.errors import ZooError
 from zoo.runtime import arm64
+from zoo.runtime.interpreter import DELEGATES
 from zoo.runtime.sandbox import Sandbox
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("images", 50, "number of test images", lower_bound=1)
+flags.DEFINE_enum("delegate", "xnnpack", DELEGATES, "on both sides; none: LiteRT's own kernels")
 flags.DEFINE_string("cpu", arm64.DEFAULT_CPU, "emulated processor, of qemu-aarch64 -cpu help")
 flags.DEFINE_float("timeout_secs", 3600, "limit for each file, in seconds", 1)
 
@@ -53,10 +55,10 @@ def main(argv: list[str]) -> int:
 
 
 def _row(path: Path, here: Sandbox, arm: Sandbox) -> str:
-    inputs, _ = inputs_of(path, FLAGS.images)
-    ours = here.run_tensors(path, inputs)[0].reshape(len(inputs[0]), -1)
+    inputs = inputs_of(path, FLAGS.images).values
+    ours = here.run_tensors(path, inputs, FLAGS.delegate)[0].reshape(len(inputs[0]), -1)
     began_s = time.monotonic()
-    theirs = arm.run_tensors(path, inputs)[0].reshape(ours.shape)
+    theirs = arm.run_tensors(path, inputs, FLAGS.delegate)[0].reshape(ours.shape)
     each_s = (time.monotonic() - began_s) / len(ours)
     print(f"{path.stem}: {each_s:.2f} s an inference, emulated", file=sys.stderr, flush=True)
     found = compare(ours, theirs)

@@ -52,6 +52,7 @@ TF_FREE = (
     "scripts.classify",
     "scripts.compress",
     "scripts.studies.compression_table",
+    "scripts.studies.arm_kernels",
     "scripts.studies.conversions",
     "scripts.convert",
     "scripts.data",
