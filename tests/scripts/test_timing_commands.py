@@ -106,10 +106,21 @@ def test_what_can_not_be_timed(command, name, flag, message):
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("integer", some((False, True), False))
-def test_forms_of_shifts(integer):
+# Each case is a conversion. The few are of each kind of shift, of the chosen forms and of others.
+EVERY_CASE = tuple(range(24))
+A_FEW = (0, 1, 2, 3, 9, 11, 13, 19, 20)
+
+
+@pytest.mark.parametrize(
+    ("integer", "which"),
+    some([(False, A_FEW), (False, EVERY_CASE), (True, EVERY_CASE)], (False, A_FEW)),
+)
+def test_forms_of_shifts(integer, which, monkeypatch):
     from converters.studies import shift_costs
 
+    assert len(shift_costs._CASES) == len(EVERY_CASE)
+    cases = [shift_costs._CASES[number] for number in which]
+    monkeypatch.setattr(shift_costs, "_CASES", cases)
     rows = shift_costs.table(9, 12, integer, turns=2, runs=1).splitlines()
     assert len(rows) == len(shift_costs._CASES)
     for row, case in zip(rows, shift_costs._CASES, strict=True):

@@ -8,6 +8,7 @@ patched while it is built. Together the networks contain every custom layer of t
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import importlib
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from unittest import mock
 
 import numpy as np
 import tf_keras
+from tf_keras.src.applications import mobilenet_v3
 
 from converters.conversion.from_keras import Conversions
 from converters.conversion.quantize import Calibration
@@ -30,6 +32,7 @@ from zoo.layers import (
     Shift,
     SparseShift,
 )
+from zoo.models import applications
 from zoo.models.common import classifier
 
 CLASSES = 4
@@ -40,6 +43,24 @@ _SHORT = {
     "small": (1, 2, 2, 1),
     "large": (1, 2, 2, 1),
 }
+
+
+def _short_mobilenet_v3(alpha: float, **arguments: Any) -> tf_keras.Model:
+    """MobileNetV3-Small with the first four of its eleven blocks."""
+
+    def stack(x: Any, kernel: int, activation: Any, se_ratio: float) -> Any:
+        block, depth = mobilenet_v3._inverted_res_block, mobilenet_v3._depth
+        x = block(x, 1, depth(16 * alpha), 3, 2, se_ratio, mobilenet_v3.relu, 0)
+        x = block(x, 72 / 16, depth(24 * alpha), 3, 2, None, mobilenet_v3.relu, 1)
+        x = block(x, 88 / 24, depth(24 * alpha), 3, 1, None, mobilenet_v3.relu, 2)
+        return block(x, 4, depth(40 * alpha), kernel, 2, se_ratio, activation, 3)
+
+    return mobilenet_v3.MobileNetV3(stack, 32, alpha=alpha, model_type="small", **arguments)
+
+
+_SHORT_MOBILENET_V3 = dataclasses.replace(
+    applications._ORIGINS["mobilenet_v3_small"], function=_short_mobilenet_v3
+)
 
 
 @dataclass(frozen=True)
@@ -89,9 +110,13 @@ SMALL: dict[str, Small] = {
         {},
         {"_STEM": 8, "_HEAD": 32, "_STAGES": ((1, 8, 1, 1, 3), (2, 8, 2, 2, 5), (2, 16, 1, 2, 3))},
     ),
-    # MobileNetV3 up to its first block with hard-swish, squeeze-and-excitation and stride.
+    # Up to its first block with hard-swish, squeeze-and-excitation and stride.
     "applications": Small(
-        "mobilenet_v3_small", 32, {"width": 0.25}, end="expanded_conv_3_project_BatchNorm"
+        "mobilenet_v3_small",
+        32,
+        {"width": 0.25},
+        {"_ORIGINS": {"mobilenet_v3_small": _SHORT_MOBILENET_V3}},
+        end="expanded_conv_3_project_BatchNorm",
     ),
 }
 

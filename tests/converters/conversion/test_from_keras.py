@@ -11,6 +11,7 @@ from android_bench.host import bench
 from android_bench.tasks.cases import candidates
 from converters.tflite import counts
 from converters.tflite.reader import read
+from tests.conftest import DIGITS_ZEROS
 from tests.support.select import some
 from zoo import data, runs, runtime
 from zoo.catalog import precisions
@@ -47,7 +48,7 @@ def test_manifest_tells_the_truth(digits, precision):
     assert (artifact.operators, artifact.parameters) == (found.operators, found.parameters)
     # 727,626 with 3 input channels; conv1 has 2 × 9 × 64 weights fewer with one.
     assert artifact.parameters == 727_626 - 2 * 9 * 64
-    assert 0.55 < artifact.zeros < 0.6
+    assert artifact.zeros == pytest.approx(DIGITS_ZEROS, abs=0.005)
     expected = np.int8 if precision.startswith("int8") else np.float32
     assert {t.dtype for t in artifact.inputs + artifact.outputs} == {np.dtype(expected).name}
     parent = read_model(digits / "runs" / artifact.parent_run / "run.json", Run, "run", "")

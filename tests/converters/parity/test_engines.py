@@ -154,6 +154,7 @@ def test_values_beyond_float16_are_listed(cpu, tmp_path):
     assert engines.beyond_float16(path, [inputs[0] / 10], cpu) == {}
 
 
+@pytest.mark.slow
 def test_the_command_on_a_file_of_another_maker(command, cpu, gpu, npu):
     path = FOREIGN / "mlcommons_tiny__pretrainedResnet.tflite"
     if not path.exists():

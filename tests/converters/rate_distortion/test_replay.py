@@ -14,6 +14,7 @@ from converters.conversion.quantize import Calibration
 from converters.rate_distortion.replay import Replay
 from converters.tflite import edit
 from tests.support import small_networks
+from tests.support.select import some
 from tests.support.tflite_samples import foreign, plain_interpreter
 from zoo import runtime
 from zoo.errors import ZooError
@@ -54,6 +55,16 @@ def normalizing():
 
 OTHERS = {"every_kind": every_kind, "alexnet_as_published": normalizing}
 NAMES = (*small_networks.SMALL, *OTHERS)
+# Together they have every operator, and each kind of window.
+FEW = (
+    "every_kind",
+    "alexnet_as_published",
+    "squeezenet",
+    "mobilenet_v2_cse",
+    "shufflenet_v2",
+    "applications",
+    "shiftnet",
+)
 
 
 @functools.cache
@@ -83,7 +94,7 @@ def replayed(name):
     return replay, images, logits.numpy(), kept, before
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", some(NAMES, *FEW))
 def test_a_batch_gives_what_litert_gives_for_each_image(name):
     _, images, logits, _, _ = replayed(name)
     running = runtime.load(flatbuffer(name), "litert", "xnnpack", 1, name)
@@ -96,9 +107,10 @@ def test_a_batch_gives_what_litert_gives_for_each_image(name):
 
 def test_the_files_hold_every_kind_of_layer():
     """Else the tests beside this one would say less than they seem to."""
-    kinds, groups, windows = set(), set(), set()
-    for name in NAMES:
+    kinds, groups, windows, operators = set(), set(), set(), set()
+    for name in FEW:
         replay = replayed(name)[0]
+        operators |= {operator.name for operator in replay.graph.operators}
         kinds |= {layer.kind for layer in replay.layers}
         groups |= {replay.groups(each) for each in replay.layers if each.kind == "CONV_2D"}
         windows |= {
@@ -109,9 +121,10 @@ def test_the_files_hold_every_kind_of_layer():
     assert kinds == {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}
     assert groups >= {1, 2, 4}
     assert windows >= {(1, 1, 0), (2, 1, 0), (1, 2, 0), (1, 1, 1)}
+    assert len(operators) == 20  # as many as all of `NAMES` have
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", some(NAMES, *FEW))
 def test_a_layer_is_its_patches_times_its_matrix(name):
     replay, _, _, kept, before = replayed(name)
     assert replay.layers

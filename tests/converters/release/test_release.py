@@ -20,6 +20,8 @@ from converters.release.verify import differences
 from tests.conftest import ROOT
 from tests.support.processes import HANG_S
 from tests.support.report_samples import artifact, released, scored, timed
+from tests.support.select import some
+from zoo import catalog
 from zoo.data import fashion_mnist
 from zoo.errors import ZooError
 from zoo.io.files import write_text
@@ -74,7 +76,17 @@ def manifest(name):
     return read.manifest(RELEASE / "artifacts" / f"{name}.json", Artifact)
 
 
-@pytest.mark.parametrize("name", ARTIFACTS)
+def one_of_each_kind():
+    """Names of artifacts: one of each family, and one of each precision."""
+    kinds = {}
+    for name in ARTIFACTS:
+        told = manifest(name)
+        kinds.setdefault(catalog.model_spec(told.model).family, name)
+        kinds.setdefault(told.precision, name)
+    return kinds.values()
+
+
+@pytest.mark.parametrize("name", some(ARTIFACTS, *one_of_each_kind()))
 def test_an_artifact_is_what_its_manifest_says(looked, name):
     artifact = manifest(name)
     assert looked.differences(artifact, artifact.bytes < _PACKED_QUICKLY) == []

@@ -137,7 +137,7 @@ def check_zeros(network, stored, zero):
 
 
 @pytest.mark.parametrize("scheme", ["low_rank", "prune", "cluster"])
-@pytest.mark.parametrize("family", some(small_networks.SMALL, "squeezenet", "shiftresnet"))
+@pytest.mark.parametrize("family", some(small_networks.SMALL, "squeezenet"))
 def test_the_int8_file_keeps_what_the_schemes_made(family, scheme):
     network, stored = stored_and_run(scheme, family)
     check_ranks(network, stored, split(family)[1])

@@ -207,7 +207,7 @@ def fires():
     return tf_keras.Model(image, layers.Dense(4, name="dense")(x), name="fires")
 
 
-@pytest.mark.parametrize("scheme", ["pqat", "cqat"])
+@pytest.mark.parametrize("scheme", some(["pqat", "cqat"], "pqat"))
 def test_fires_without_batch_norm(scheme, litert, tmp_path):
     model = compressed(fires())
     as_parent_of(scheme, model)

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tf_keras
 from PIL import Image
 
 from android_bench.host import bench
-from zoo import catalog, data, runs
+from zoo import data, runs
 from zoo.data import image_folder
 from zoo.data.encoded_images import EncodedImages
 from zoo.errors import ZooError
@@ -128,9 +129,8 @@ def test_a_picture_that_breaks_later_is_named(folder, tmp_path_factory):
 
     gone = found.train.images.source.paths[int(found.train.images.numbers[0])]
     gone.unlink()  # while it is trained
-    model = catalog.build(
-        ModelConfig(model="squeezenet_v1_1", input_shape=(16, 16, 3), classes=3, width=0.25)
-    )
+    image = tf_keras.Input((16, 16, 3))
+    model = tf_keras.Model(image, tf_keras.layers.Dense(3)(tf_keras.layers.Flatten()(image)))
     schedule = TrainingPlan(epochs=1, batch_size=8, learning_rate=0.1)
     output = tmp_path_factory.mktemp("output")
     with pytest.raises(ZooError, match=rf"cannot read the image.*{gone.name}") as caught:

@@ -3,12 +3,15 @@
 Their published counts are in `test_catalog.py`.
 """
 
+import dataclasses
 import functools
+from unittest import mock
 
 import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
+from tf_keras.src.applications import resnet as keras_resnet
 
 from tests.support.select import some
 from zoo import catalog
@@ -20,7 +23,7 @@ REBUILT = list(applications._ORIGINS)
 FAMILIES = ("applications", "resnet", "shufflenet_v2", "efficientnet_lite")
 NAMES = [name for name, spec in catalog.MODELS.items() if spec.family in FAMILIES]
 # The cheapest of each way to build them.
-SMALL = ("mobilenet_v3_small", "resnet20", "se_resnet20", "shufflenet_v2", "efficientnet_lite0")
+SMALL = ("mobilenet_v3_small", "se_resnet20", "shufflenet_v2", "efficientnet_lite0")
 
 
 @functools.cache
@@ -88,7 +91,9 @@ def halvings(model):
     return sizes
 
 
-@pytest.mark.parametrize("name", some(NAMES, "mobilenet_v1", "resnet20", "shufflenet_v2"))
+@pytest.mark.parametrize(
+    "name", some(NAMES, "resnet20")
+)  # the MACs in `test_counts` depend on them too
 def test_feature_maps_halve_as_published(name):
     cifar = "20" in name or "56" in name
     expected = [32, 16, 8] if cifar else [112, 56, 28, 14, 7]
@@ -107,7 +112,7 @@ def test_small_inputs_end_at_4(name):
     assert np.isfinite(out).all()
 
 
-@pytest.mark.parametrize("name", ["resnet20", "se_resnet20"])
+@pytest.mark.parametrize("name", some(["resnet20", "se_resnet20"], "resnet20"))
 def test_cifar_network_at_224(name):
     assert halvings(made(name, (224, 224, 3))) == [112, 56, 28, 14]
 
@@ -161,26 +166,57 @@ def test_rebuilt_equals_the_original(network):
     )
 
 
+def rates(model):
+    return [layer.rate for layer in model.layers if isinstance(layer, tf_keras.layers.Dropout)]
+
+
 def test_dropout_of_the_rebuilt():
-    for network, rate in (("mobilenet_v3_small", 0.2), ("mobilenet_v1", 1e-3)):
-        assert made(network, (32, 32, 1), 10, 0.5).get_layer("dropout").rate == rate
-    model = made("mobilenet_v2", (32, 32, 1), 10, 0.5, dropout=0.4)
-    assert model.get_layer("dropout").rate == 0.4
-    none = made("mobilenet_v1", (32, 32, 1), 10, 0.5, dropout=0.0)
-    assert not any(isinstance(layer, tf_keras.layers.Dropout) for layer in none.layers)
+    assert rates(made("mobilenet_v3_small", (32, 32, 1), 10, 0.5)) == [0.2]
+    assert rates(made("mobilenet_v1", (32, 32, 3), 12)) == [1e-3]
 
 
-def test_batch_norm_settles_quickly():
-    for network in ("mobilenet_v3_small", "resnet50"):
-        for layer in made(network, (32, 32, 1), 10, 0.5).layers:
+@pytest.fixture(scope="module", params=some(["resnet50", "short"], "short"))
+def half_a_resnet(request):
+    """ResNet-50 with half the width and a dropout; short: with one block in each stage."""
+    changes = {}
+    if request.param == "short":
+        changes["resnet50"] = dataclasses.replace(
+            applications._ORIGINS["resnet50"], function=short_resnet
+        )
+    with mock.patch.dict(applications._ORIGINS, changes):
+        return applications.build(
+            network="resnet50", input_shape=(32, 32, 1), classes=10, width=0.5, dropout=0.4
+        )
+
+
+def short_resnet(**arguments):
+    def stages(x):
+        for number, filters in enumerate((64, 128, 256, 512), 2):
+            x = keras_resnet.stack1(x, filters, 1, 1 if number == 2 else 2, f"conv{number}")
+        return x
+
+    return keras_resnet.ResNet(stages, False, True, **arguments)
+
+
+def test_dropout_that_the_original_has_not(half_a_resnet):
+    assert rates(half_a_resnet) == [0.4]
+
+
+@pytest.mark.slow
+def test_no_dropout():
+    assert rates(made("mobilenet_v1", (32, 32, 1), 10, 0.5, dropout=0.0)) == []
+
+
+def test_batch_norm_settles_quickly(half_a_resnet):
+    for model in (made("mobilenet_v3_small", (32, 32, 1), 10, 0.5), half_a_resnet):
+        for layer in model.layers:
             if isinstance(layer, tf_keras.layers.BatchNormalization):
                 assert layer.momentum == 0.9
 
 
-def test_widths():
-    half = made("resnet50", (32, 32, 1), 10, 0.5)
-    assert half.get_layer("conv5_block3_3_conv").filters == 1024
-    assert half.get_layer("conv1_conv").filters == 32
+def test_widths(half_a_resnet):
+    assert half_a_resnet.get_layer("conv5_block1_3_conv").filters == 1024
+    assert half_a_resnet.get_layer("conv1_conv").filters == 32
     lite = made("efficientnet_lite0", (32, 32, 1), 10, 0.5)
     assert lite.get_layer("stem_conv").filters == 32
     assert lite.get_layer("stage7_block1_project").filters == 160

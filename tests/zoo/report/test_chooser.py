@@ -223,6 +223,7 @@ def test_it_fits_a_phone_in_light_and_dark(page, tmp_path, dark):
         assert (sum(json.loads(f"[{color[4:-1]}]")) < 150) is dark
 
 
+@pytest.mark.slow
 def test_two_thousand_result_lines_stay_small(browser, tmp_path):
     assert write_many(tmp_path, 400) == 2000
     page = build.write(build.load(tmp_path), tmp_path)

@@ -88,6 +88,18 @@ def test_its_release_is_searched_downloaded_and_run(command, output, tmp_path):
     assert artifact.released.license_code == json.loads(old)["released"][former]
 
 
+def test_its_commands_are_still_understood(command, output):
+    """As far as that takes no time: the cases of a measurement are listed."""
+    for line in commands(OLD / "results.jsonl", "scripts.benchmark"):
+        _, _, module, *flags = shlex.split(line)
+        flags = [flag for flag in flags if not flag.startswith("--output")]
+        name = module.removeprefix("scripts.")
+        done = command(name, *flags, "--dry_run", f"--output={output}")
+        assert done.returncode == 0, done.stderr
+        assert " int8: " in done.stdout
+
+
+@pytest.mark.slow
 def test_the_commands_of_its_manifest_still_run(command, output):
     manifest = json.loads((OLD / "release" / "artifacts" / "tiny-int8.json").read_text())
     _, convert = manifest["released"]["commands"]
