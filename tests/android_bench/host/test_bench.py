@@ -8,6 +8,7 @@ from android_bench.host import bench
 from android_bench.tasks.cases import candidates
 from android_bench.tasks.schedule import schedule
 from tests.support.report_samples import artifact
+from tests.support.select import some
 from tests.virtual_phone import AdbServer
 from zoo.errors import ZooError
 from zoo.io.provenance import Provenance
@@ -41,7 +42,9 @@ def test_each_case_is_one_row(digits):
         assert row.placement.delegated == taken
 
 
-@pytest.mark.parametrize("damage", ["garbage", "truncated", "changed"])
+@pytest.mark.parametrize(
+    "damage", some(["garbage", "truncated", "changed"], "truncated", "changed")
+)
 def test_a_bad_file_is_a_failed_row_and_costs_only_itself(digits, tmp_path, damage):
     good = candidates([f"{PRUNED}-int8"], digits / "artifacts")[0]
     bad = tmp_path / "bad.tflite"

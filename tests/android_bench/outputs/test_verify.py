@@ -168,7 +168,11 @@ def test_a_broken_gpu_is_found(
     [
         ({"gpu_error": "nan"}, r"image 1 of 2: the output contains NaN.*10 of 10"),
         ({"gpu_error": "short"}, r"image 1 of 2: unexpected output size.*40 bytes.*20 bytes"),
-        ({"gpu_error": "unwritten"}, r"image 1 of 2: benchmark_model saved no output"),
+        pytest.param(
+            {"gpu_error": "unwritten"},
+            r"image 1 of 2: benchmark_model saved no output",
+            marks=pytest.mark.slow,
+        ),
         pytest.param({"gpu": "silent_cpu"}, r"the model ran on the CPU", marks=pytest.mark.slow),
         pytest.param({"gpu": "refused"}, r"Failed to apply GPU delegate", marks=pytest.mark.slow),
         ({"build_output_filepath": False}, r"can't save outputs.*--benchmark_binary"),

@@ -22,8 +22,7 @@ SEEDS = (1, 2)
 
 # One for each mechanism; the others are the same ones on other makes.
 FEW = {
-    ("snapdragon_865", 1), ("secret_charger", 1), ("throttling", 1), ("hot", 1),
-    ("offline_core", 1),
+    ("snapdragon_865", 1), ("hot", 1), ("offline_core", 1),
 }  # fmt: skip
 
 

@@ -94,7 +94,7 @@ def test_a_phone_that_throttles(bench):
     ("event", "reason"),
     [
         pytest.param(lambda phone: phone.keep_busy(3), "other load", marks=pytest.mark.slow),
-        (lambda phone: phone.jump_clock(90), "clock jumped"),
+        pytest.param(lambda phone: phone.jump_clock(90), "clock jumped", marks=pytest.mark.slow),
         (lambda phone: phone.set_benchmark(crash_exit=139), "exit code 139"),
         pytest.param(
             lambda phone: phone.set_benchmark(gpu="silent_cpu"), None, marks=pytest.mark.slow

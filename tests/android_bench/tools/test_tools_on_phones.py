@@ -57,9 +57,13 @@ def test_the_litert_line_with_a_part_on_the_gpu(litert: Bench):
 @pytest.mark.parametrize(
     ("does", "reason"),
     [
-        ("full", None),
+        pytest.param("full", None, marks=pytest.mark.slow),
         ("partial", None),
-        ("nothing", "took none of the nodes; the model ran on the CPU"),
+        pytest.param(
+            "nothing",
+            "took none of the nodes; the model ran on the CPU",
+            marks=pytest.mark.slow,
+        ),
         ("refused", "Failed to apply {} delegate"),
         ("silent_cpu", "the CPU"),
     ],

@@ -1,6 +1,7 @@
 """Artifacts against their Keras network, the layer that was broken on purpose, and the command."""
 
 import io
+import itertools
 import json
 import shutil
 from contextlib import ExitStack
@@ -27,6 +28,7 @@ from tests.converters.parity.conftest import (
     subject,
 )
 from tests.support.processes import HANG_S
+from tests.support.select import some
 from zoo import runtime
 from zoo.errors import ZooError
 from zoo.runtime.sandbox import Sandbox
@@ -49,8 +51,18 @@ def test_sound_artifacts_are_close(output, reference, litert):
         )
 
 
-@pytest.mark.parametrize("layer", ["conv1", "fire4_expand3x3", "fire6_squeeze1x1", "conv10"])
-@pytest.mark.parametrize("against", ["float32", "Keras"])
+@pytest.mark.parametrize(
+    ("layer", "against"),
+    some(
+        itertools.product(
+            ("conv1", "fire4_expand3x3", "fire6_squeeze1x1", "conv10"), ("float32", "Keras")
+        ),
+        ("conv1", "Keras"),
+        ("fire4_expand3x3", "float32"),
+        ("fire6_squeeze1x1", "Keras"),
+        ("conv10", "float32"),
+    ),
+)
 def test_the_broken_layer_is_named(output, reference, litert, tmp_path, layer, against):
     one = broken(output, tmp_path, "int8", layer, four_times_the_scale)
     if against == "float32":

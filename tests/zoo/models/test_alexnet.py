@@ -146,15 +146,20 @@ def test_impossible_normalization(options, message):
 
 @pytest.mark.parametrize(
     ("shape", "maps"),
-    [
-        ((32, 32, 3), (4, 4)),
-        ((32, 32, 1), (4, 4)),
+    some(
+        [
+            ((32, 32, 3), (4, 4)),
+            ((32, 32, 1), (4, 4)),
+            ((16, 40, 3), (2, 5)),
+            ((95, 96, 1), (11, 12)),
+            ((96, 96, 1), (2, 2)),
+            ((224, 224, 3), (6, 6)),
+            ((160, 227, 3), (4, 6)),
+        ],
         ((16, 40, 3), (2, 5)),
         ((95, 96, 1), (11, 12)),
-        ((96, 96, 1), (2, 2)),
-        ((224, 224, 3), (6, 6)),
         ((160, 227, 3), (4, 6)),
-    ],
+    ),
 )
 def test_inputs(shape, maps):
     model = build(shape, width=0.1)
@@ -230,7 +235,7 @@ def test_gradients_reach_every_weight(policy, jit, batch_norm):
         assert np.any(gradient), variable.name
 
 
-@pytest.mark.parametrize("batch_norm", [False, True])
+@pytest.mark.parametrize("batch_norm", some([False, True], False))
 def test_converts(batch_norm):
     from converters.conversion.from_keras import Conversions
     from converters.conversion.quantize import Calibration

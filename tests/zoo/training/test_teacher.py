@@ -51,9 +51,10 @@ def test_a_checkpoint_is_rebuilt(tmp_path, digits_set):
     ("change", "message"),
     [
         ({"labels": tuple("abcdefghij")}, "trained on different classes.*'a', 'b'"),
-        (
+        pytest.param(
             {"config": CONFIG.model_copy(update={"classes": 7}), "labels": ()},
             "a different number of classes.*got: 7",
+            marks=pytest.mark.slow,
         ),
         (
             {"config": CONFIG.model_copy(update={"input_shape": (24, 24, 1)})},
