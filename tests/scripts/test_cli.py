@@ -208,6 +208,7 @@ def test_the_demo_takes_only_datasets_it_has_a_recipe_for(command, tmp_path):
     assert "should be one of <fashion_mnist|digits>" in done.stderr and not done.stdout
 
 
+@pytest.mark.slow
 def test_a_demo_ends_with_the_stage_that_fails(command, tmp_path):
     (tmp_path / "file").touch()
     done = command("demo", "--dataset=digits", f"--output={tmp_path / 'file'}")

@@ -67,6 +67,7 @@ def test_fit_against_plain_fit(command):
     assert re.fullmatch(rf"\| shiftresnet20_e1 \| {RATIO} \| {RATIO} \| {RATIO} – {RATIO} \|", row)
 
 
+@pytest.mark.slow
 def test_the_pipeline_alone(command):
     flags = (
         "--what=pipeline",

@@ -47,6 +47,7 @@ def run(bench, phone, how=HOW):
     return row
 
 
+@pytest.mark.slow
 def test_a_phone_that_keeps_its_pace(bench):
     with bench.phone(**PACE) as phone:
         row = run(bench, phone)

@@ -71,6 +71,7 @@ def some_of(sample, path, every):
         return tar_of(path, [(member.name, tar.extractfile(member).read()) for member in members])
 
 
+@pytest.mark.slow
 def test_score_on_some_classes(command, sample, tmp_path):
     images = some_of(sample, tmp_path / "some.tar", 50)
     result = score(command, images, "--precision=int8", f"--into={tmp_path}")

@@ -237,6 +237,7 @@ def test_local_response_normalization_stays_float(litert, tmp_path):
     check_rounded(network, content, images, litert, tmp_path, floats, requantized=2)
 
 
+@pytest.mark.slow  # the fixture `digits` converts such a run
 def test_rebuilt_from_both_sets_of_weights(tmp_path):
     model = small_networks.build("active_shift")
     images, _ = small_networks.pictures(model)

@@ -193,7 +193,7 @@ def test_projection_is_that_of_the_centroids_gradient():
     ("scheme", "recipe"),
     [
         pytest.param(cluster, {"cluster_count": 6}, marks=pytest.mark.slow),
-        (prune, {"prune_pattern": "1x4"}),
+        pytest.param(prune, {"prune_pattern": "1x4"}, marks=pytest.mark.slow),
     ],
 )
 def test_a_broken_run_goes_on_and_ends_with_the_same_weights(tmp_path, scheme, recipe):

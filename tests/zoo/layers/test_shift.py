@@ -355,7 +355,7 @@ def test_precisions(kind, policy):
     np.testing.assert_allclose(tf.cast(y, tf.float64), expected, atol=0.06)
 
 
-@pytest.mark.parametrize("kind", some(KINDS, SparseShift))
+@pytest.mark.parametrize("kind", some(KINDS, Shift))
 def test_xla(kind):
     model, x = model_of(kind), tf.constant(images(2, 6, 7, 20))
 

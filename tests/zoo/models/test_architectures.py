@@ -26,7 +26,7 @@ STRUCTURES = [
 ]
 
 # One of each kind of layer; `test_counts` builds more of them.
-ONE_OF_EACH = {"squeezenet_v1_0_complex_bypass", "alexnet", "shiftresnet20_e3", "asnet16_e3"}
+ONE_OF_EACH = {"squeezenet_v1_0_complex_bypass", "alexnet", "shiftresnet20_e3"}
 SIZES = some(STRUCTURES, *ONE_OF_EACH)
 ANY = some(["every_layer", *small_networks.SMALL], "every_layer")
 

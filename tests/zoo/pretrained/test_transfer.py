@@ -261,6 +261,7 @@ FLAGS = (
 )
 
 
+@pytest.mark.slow
 def test_train_from_the_public_weights(command, tmp_path):
     if not REAL.exists():
         pytest.skip(f"the public weights are not at {REAL}")
