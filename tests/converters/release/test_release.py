@@ -78,7 +78,7 @@ def manifest(name):
 
 def one_of_each_kind():
     """Names of artifacts: one of each family, and one of each precision."""
-    kinds = {}
+    kinds: dict[str, str] = {}
     for name in ARTIFACTS:
         told = manifest(name)
         kinds.setdefault(catalog.model_spec(told.model).family, name)
