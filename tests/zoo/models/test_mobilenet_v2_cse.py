@@ -147,15 +147,21 @@ def test_activations():
     )
 
 
-def test_halving_starts_as_an_average():
-    block = "stage2_block1"
-    model = made("mobilenet_v2_cse_only")
+HALVING = [
+    ("mobilenet_v2_cse_only", "stage2_block1", 24),
+    ("mobilenet_v2_cse_mix_a", "stage4_block1", 64),
+]
+
+
+@pytest.mark.parametrize(("name", "block", "channels"), some(HALVING, HALVING[0]))
+def test_halving_starts_as_an_average(name, block, channels):
+    model = made(name)
     inside = tf_keras.Model(
         model.input, [model.get_layer(f"{block}_{part}").output for part in ("add", "halve")]
     )
     image = np.random.default_rng(3).standard_normal((1, *CIFAR)).astype(np.float32)
     before, after = (output.numpy() for output in inside(image))
-    averages = before.reshape(1, 16, 2, 16, 2, 24).mean(axis=(2, 4))
+    averages = before.reshape(1, 16, 2, 16, 2, channels).mean(axis=(2, 4))
     np.testing.assert_allclose(after, averages, rtol=1e-4, atol=1e-5)
 
 
@@ -169,12 +175,16 @@ def test_other_sizes(layout, input_shape):
     assert np.isfinite(out).all()
 
 
-def test_width_scales_every_channel():
-    half = build(layout="cse_only", input_shape=CIFAR, classes=10, width=0.5)
+@pytest.mark.parametrize(
+    ("layout", "whole"),
+    some([("cse_only", 227_826), ("cse_mix", 362_994)], ("cse_only", 227_826)),
+)
+def test_width_scales_every_channel(layout, whole):
+    half = build(layout=layout, input_shape=CIFAR, classes=10, width=0.5)
     assert half.get_layer("stem_conv").filters == 16
     assert half.get_layer("stage7_block1_conv").filters == 160
     assert half.get_layer("tail_depthwise").output_shape[-1] == 640
-    assert trainable(half) < 0.5 * 227_826
+    assert trainable(half) < 0.5 * whole
 
 
 @pytest.mark.parametrize("layout", some(["mobilenet_v2", "cse_only"], "cse_only"))
