@@ -73,11 +73,25 @@ def sampled(artifact: Artifact, content: bytes, count: int) -> Sample:
     )
     chosen = sample(len(dataset.test), count)
     pixels = dataset.test.images[chosen]
-    net = runtime.load(content, "litert", "none", 1, artifact.name)
     raw = artifact.inputs[0].dtype == "uint8"
     floats = pixels.astype(np.float32) if raw else dataset.normalize(pixels)
-    images = np.stack([net.quantized(image)[np.newaxis] for image in floats])
+    images = as_input(content, floats, artifact.name)
     return Sample(images, dataset.test.labels[chosen], len(dataset.test))
+
+
+def as_input(content: bytes, images: np.ndarray, where: object) -> np.ndarray:
+    """Returns images as a file's only input takes them, of its dtype and (n, 1, *shape).
+
+    Args:
+        content: The file.
+        images: Images as its network takes them, float32 (n, height, width, channels).
+        where: Name of the file, shown in error messages.
+
+    Raises:
+        ZooError: as `zoo.runtime.load`.
+    """
+    net = runtime.load(content, "litert", "none", 1, where)
+    return np.stack([net.quantized(image)[np.newaxis] for image in images])
 
 
 @lru_cache(maxsize=1)  # consecutive files are usually of one dataset

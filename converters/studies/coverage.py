@@ -14,7 +14,7 @@ from converters.conversion.from_keras import Conversions
 from converters.conversion.quantize import Calibration
 from converters.inspection.inspect import inspect
 from converters.parity.difference import compare
-from converters.studies.coverage_table import CoverageRow, OnRuntime
+from converters.studies.coverage_table import CoverageRow, OnRuntime, file_name
 from zoo.catalog import build, model_spec, published_config
 from zoo.catalog.precisions import AFTER_QAT
 from zoo.compression import qat
@@ -48,7 +48,7 @@ def examine(
         precisions: Precisions, see `zoo.catalog.precisions`.
         images: Real images.
         runners: Sandboxes by runtime name.
-        to: Folder for temporary files.
+        to: Folder that the files are written to, see `file_name`.
     """
     spec = model_spec(name)
     tf_keras.utils.set_random_seed(1)
@@ -68,7 +68,7 @@ def examine(
             yield CoverageRow(model=name, precision=precision, reason=error.problem)
             continue
         inspection = inspect(content, name, _CHIP)
-        file = to / f"{name}-{precision}.tflite"
+        file = to / file_name(name, precision)
         write_bytes(file, content)
         reference = network.predict_on_batch(compared)
         yield CoverageRow(
@@ -85,7 +85,6 @@ def examine(
             oldest_runtime=inspection.runtime.version,
             on={key: _on(runner, file, compared, reference) for key, runner in runners.items()},
         )
-        file.unlink()
 
 
 def _on(runner: Sandbox, file: Path, images: np.ndarray, reference: np.ndarray) -> OnRuntime:

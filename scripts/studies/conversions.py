@@ -1,109 +1,139 @@
 """Converts catalog networks to every precision and shows where each runs and how exact it is.
 
-    python -m scripts.studies.conversions --images=IMAGES.tar --markdown=docs/conversions.md
+    python -m scripts.studies.conversions --images=IMAGES.tar --markdown=docs/conversions.md \\
+        --npu_markdown=docs/npu.md
 
 For each network and precision: whether it converts, how many operators XNNPACK takes on LiteRT and
 on tflite_runtime, whether the GPU delegate takes all of them, the oldest runtime that loads the
-file, and the difference from Keras on real images. The networks have random weights, with batch
-normalization statistics from the images. Each row is appended to OUTPUT/conversions.jsonl as soon
-as it is complete; the same command again adds the missing ones.
+file, and the difference from Keras on real images. Then what phones' accelerators do with the file:
+LiteRT's GPU engine, and the NPUs of three Snapdragons, for which it is compiled; their outputs are
+compared with XNNPACK's on a few of the images. The networks have random weights, with batch
+normalization statistics from the images.
+
+Each row is appended to OUTPUT/conversions.jsonl, or OUTPUT/accelerators.jsonl for the accelerators,
+as soon as it is complete; the same command again adds the missing ones. A row of an accelerator is
+found by the SHA-256 of the file and the versions of the engine. The files stay in OUTPUT/files,
+about 2 GB for all networks, so that nothing is converted anew if only a row of an accelerator is
+missing. What failed is tried again with a larger --timeout_secs.
 """
 
 from __future__ import annotations
 
-import tempfile
-from contextlib import ExitStack
+import contextlib
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from absl import flags
-from pydantic import ValidationError
 
-from converters.studies import coverage_table
-from converters.studies.coverage_table import CoverageRow
+from converters.studies import accelerator_rows, accelerators, coverage_table, npu_table
+from converters.studies.coverage_files import CoverageFiles
 from scripts.common import cli
-from zoo.catalog import MODELS, precisions
+from zoo.catalog import MODELS, model_spec, precisions
 from zoo.errors import ZooError
-from zoo.io.files import read_bytes, write_text
+from zoo.io.files import write_text
 from zoo.io.provenance import Provenance
 from zoo.io.tf_import import import_tensorflow
 from zoo.runtime import host
-from zoo.runtime.engines import INTERPRETERS
+from zoo.runtime.engines import ACCELERATORS, INTERPRETERS
 from zoo.runtime.sandbox import Sandbox
 
-Rows = dict[tuple[str, str], CoverageRow]
 FLAGS = flags.FLAGS
 cli.define_output()
 flags.DEFINE_list("model", None, "names in the catalog (default: all)")
 flags.DEFINE_list("precision", list(precisions.PRECISIONS), "precisions to convert to")
+flags.DEFINE_list(
+    "engine", list(ACCELERATORS.values()), "engines of accelerators; those that work here are used"
+)
+flags.DEFINE_float(
+    "timeout_secs", 300, "limit of the NPU's compiler, and of each call of an engine, in seconds", 1
+)
 flags.DEFINE_string("images", None, "uncompressed .tar or folder of JPEGs named by synset")
-flags.DEFINE_string("markdown", None, "write the page to this file")
-flags.DEFINE_bool("table_only", False, "convert nothing, only write the page")
+flags.DEFINE_string("markdown", None, "write the page of the conversions to this file")
+flags.DEFINE_string("npu_markdown", None, "write the page of the NPUs to this file")
+flags.DEFINE_bool("table_only", False, "convert and run nothing, only write the pages")
 
 
 def main(_: list[str]) -> None:
-    """Adds the missing rows, then writes the page."""
+    """Adds the missing rows, then writes the pages."""
     models = cli.choices("model", MODELS) if FLAGS.model else list(MODELS)
     names = cli.choices("precision", precisions.PRECISIONS)
-    log = cli.output() / "conversions.jsonl"
-    rows = _read(log)
+    engines = cli.choices("engine", ACCELERATORS.values()) if FLAGS.engine else []
+    rows = CoverageFiles(cli.output())
     if not FLAGS.table_only:
-        _add(models, names, rows, log)
-        rows = _read(log)
+        _add(models, names, engines, rows)
+    order = list(MODELS)
+    ordered = sorted(rows.conversions.values(), key=lambda row: order.index(row.model))
+    on_engines = list(rows.accelerators.values())
     if FLAGS.markdown:
-        order = list(MODELS)
-        ordered = sorted(rows.values(), key=lambda row: order.index(row.model))
-        made_by = (
-            f"The rows come from `python -m scripts.studies.conversions --images=IMAGES.tar` on "
-            f"{host.device().name}, one thread, with 48 ImageNet images; this page was generated "
-            f"by `{' '.join(Provenance.here().command)}`, {datetime.now(UTC).date()}."
-        )
-        lines = [
-            coverage_table.heading(ordered, order),
-            made_by,
+        head = [
+            coverage_table.heading(ordered, order, on_engines),
+            _made_by(),
             "",
-            *coverage_table.summary(ordered),
+            *coverage_table.summary(ordered, on_engines),
         ]
-        write_text(Path(FLAGS.markdown), coverage_table.markdown(ordered, "\n".join(lines)))
-        cli.say(f"{len(rows)} rows → {FLAGS.markdown}")
+        text = coverage_table.markdown(ordered, "\n".join(head), on_engines)
+        write_text(Path(FLAGS.markdown), text)
+        cli.say(f"{len(ordered)} rows → {FLAGS.markdown}")
+    if FLAGS.npu_markdown:
+        text = npu_table.markdown(ordered, on_engines, order, _made_by())
+        write_text(Path(FLAGS.npu_markdown), text)
+        cli.say(f"{len(on_engines)} rows → {FLAGS.npu_markdown}")
 
 
-def _add(models: list[str], names: list[str], rows: Rows, log: Path) -> None:
+def _made_by() -> str:
+    return (
+        "The rows come from `python -m scripts.studies.conversions --images=IMAGES.tar` on "
+        f"{host.device().name}, one thread, with 48 ImageNet images; this page was generated by "
+        f"`{' '.join(Provenance.here().command)}`, {datetime.now(UTC).date()}."
+    )
+
+
+def _add(
+    models: Sequence[str], names: Sequence[str], engines: Sequence[str], rows: CoverageFiles
+) -> None:
     path = Path(cli.required("images"))
     import_tensorflow()
     from converters.studies import coverage
 
+    limit_s = FLAGS.timeout_secs
     images = coverage.SampleImages(path)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as stack, log.open("a") as file:
-        runners = {}
-        for runtime in INTERPRETERS:
-            try:
-                runners[runtime] = stack.enter_context(Sandbox(runtime))
-            except ZooError as error:
-                cli.say(str(error))
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        for number, name in enumerate(models, start=1):
-            missing = [p for p in names if (name, p) not in rows]
-            if not missing:
+    with contextlib.ExitStack() as stack:
+        interpreters, runners = _opened(INTERPRETERS, stack), _opened(engines, stack)
+        for number, model in enumerate(models, start=1):
+            missing = rows.to_convert(model, names, list(runners), limit_s)
+            if missing:
+                for row in coverage.examine(model, missing, images, interpreters, rows.files):
+                    rows.add(row)
+                    cli.say(f"[{number}/{len(models)}] {coverage_table.line(row)}")
+            todo = [
+                (row, *case)
+                for row in (rows.conversions[model, name] for name in names)
+                for case in rows.to_run(row, list(runners), limit_s)
+            ]
+            if not todo:
                 continue
-            for row in coverage.examine(name, missing, images, runners, folder):
-                file.write(row.model_dump_json() + "\n")
-                file.flush()
-                cli.say(f"[{number}/{len(models)}] {coverage_table.line(row)}")
+            some = images.of(model_spec(model))[1][: accelerators.IMAGES]
+            for row, runtime, delegate in todo:
+                found = accelerators.examine(
+                    rows.path(row), row, delegate, some, interpreters["litert"], runners[runtime],
+                    lambda _: None,
+                )  # fmt: skip
+                rows.add(found)
+                cli.say(f"[{number}/{len(models)}] {accelerator_rows.line(found)}")
 
 
-def _read(log: Path) -> Rows:
-    if not log.exists():
-        return {}
-    data = read_bytes(log, "the rows", 64 * 2**20, "delete the file and start again")
-    try:
-        rows = [CoverageRow.model_validate_json(line) for line in data.splitlines() if line.strip()]
-    except ValidationError as error:
-        raise ZooError(
-            "the rows are not valid", where=log, got=error, remedy="delete the file and start again"
-        ) from error
-    return {(row.model, row.precision): row for row in rows}
+def _opened(names: Sequence[str], stack: contextlib.ExitStack) -> dict[str, Sandbox]:
+    """Returns the sandboxes of the engines that work here, by name."""
+    found = {}
+    for name in names:
+        try:
+            runner = stack.enter_context(Sandbox(name, FLAGS.timeout_secs))
+            runner.check()
+            found[name] = runner
+        except ZooError as error:
+            cli.complain(error)
+    return found
 
 
 if __name__ == "__main__":

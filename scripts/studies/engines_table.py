@@ -43,8 +43,7 @@ def main(_: list[str]) -> None:
     )
     devices = sorted(
         {
-            f"{c.placement.accelerator.name} ({c.placement.accelerator.driver}), computing in "
-            f"{c.placement.accelerator.computes_in}"
+            c.placement.accelerator.in_words
             for c in checks
             if c.placement and c.placement.accelerator
         }

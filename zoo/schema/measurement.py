@@ -53,10 +53,15 @@ class Accelerator(Strict):
     stand_in: bool
 
     @property
+    def in_words(self) -> str:
+        """Device, driver and arithmetic in one line."""
+        return f"{self.name} ({self.driver}), computes in {self.computes_in}"
+
+    @property
     def words(self) -> str:
-        """Device, driver and arithmetic in one line, and what a stand-in means."""
+        """The same, and what a stand-in means."""
         limit = ", a stand-in: outputs count, times do not" if self.stand_in else ""
-        return f"{self.name} ({self.driver}), computes in {self.computes_in}{limit}"
+        return f"{self.in_words}{limit}"
 
 
 class Placement(Strict):
