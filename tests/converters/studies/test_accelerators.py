@@ -6,6 +6,7 @@ import pytest
 from converters.studies import accelerators
 from converters.studies.accelerator_rows import line
 from converters.studies.coverage_table import CoverageRow
+from tests.conftest import ROOT
 from tests.support import wrong_operators
 from tests.support.engines import working
 from tests.support.processes import HANG_S
@@ -76,7 +77,7 @@ def test_what_departs_is_named(cpu, gpu, tmp_path):
     path = tmp_path / "wrong.tflite"
     _, operator, _ = wrong_operators.leaky_relu(path, classes=10)
     row = accelerators.examine(path, of(path, "float32"), "gpu", IMAGES, cpu, gpu, quiet)
-    assert row.on_images.first.operator == operator
+    assert row.on_images.first.operator == operator and row.on_images.sqnr_db < 20
     assert "the outputs depart" in row.on_images.reasons[0]
     assert row.reason is None and row.settles(1e9)
 
@@ -95,6 +96,14 @@ def test_the_npu_is_compiled_for_and_emulated(cpu, npu, tmp_path):
     assert rows["npu:SM8450"].on_images is None and rows["npu:SM8450"].reason is None
     assert rows["npu:SM8650"].on_images.largest <= 0.15 + 1e-6, "a step of int8"
     assert rows["npu:SM8650"].placement.accelerator.driver.startswith("QNN ")
+
+
+def test_a_file_that_the_npu_runs_in_parts_is_not_emulated(cpu, npu):
+    path = ROOT / "release" / "artifacts" / "resnet20-fashion_mnist-dynamic_int8.tflite"
+    images = np.zeros((1, 32, 32, 1), np.float32)
+    row = accelerators.examine(path, of(path), "npu:SM8650", images, cpu, npu, quiet)
+    assert not row.compiled.whole and row.compiled.left[0].operator == "CONV_2D"
+    assert (row.on_images, row.reason) == (None, None)
 
 
 def test_a_compiler_that_does_not_end_is_a_row_with_its_reason(cpu, npu, tmp_path):
