@@ -192,7 +192,7 @@ def test_the_gpu_engine_has_its_table():
     ]
     assert " | 1 of 5 | " in coverage_table.summary(rows, engine)[2]
     head = coverage_table.heading(rows, ["a"], engine)
-    assert "really ran, on Soft (7), computing in float32." in head
+    assert "really ran, on Soft (7), computes in float32." in head
 
 
 def test_the_heading_counts_the_networks_and_names_the_missing():
