@@ -11,9 +11,9 @@ depart, the first wrong operator is named.
 
 Each result becomes a line in OUTPUT/results.jsonl, keyed by the SHA-256 of the file and the version
 of the engine. `zoo publish` asks for these lines. A case that has one is skipped, so the command
-goes on where it was interrupted. Precisions that are not meant for an engine are left out, such as
-dynamic_int8 on the NPU. Expect minutes for each artifact; no time of them is recorded. The exit
-code is 1 if an engine computes something else, or fails to run an artifact.
+goes on where it was interrupted. Precisions that an engine is not for are left out. Expect minutes
+for each artifact; no time of them is recorded. The exit code is 1 if an engine computes something
+else, or fails to run an artifact.
 """
 
 from __future__ import annotations

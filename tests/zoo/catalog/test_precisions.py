@@ -19,7 +19,7 @@ _DTYPES = {
     "zoo/models/": "dtype of a layer",
     "zoo/runtime/": "what an accelerator computes in",
     "zoo/schema/measurement.py": "what an accelerator computes in",
-    "converters/parity/engines.py": "what an accelerator computes in",
+    "converters/parity/signals.py": "what an accelerator computes in",
     "converters/inspection/": "dtype of a tensor",
     "converters/release/": "dtype of an input or output",
 }

@@ -74,7 +74,12 @@ def test_its_run_is_rebuilt():
 def test_its_release_is_searched_downloaded_and_run(command, output, tmp_path):
     source, cache = f"--source={output / 'release'}", {"MODEL_ZOO_CACHE": str(tmp_path / "cache")}
     done = command("search", source, COLUMNS="300")
-    assert rows(done.stdout) == rows((OLD / "search.txt").read_text())
+    engines = slice(4, 6)  # columns that the table of then did not have
+    found = rows(done.stdout)
+    assert {tuple(row[engines]) for row in found} == {("–", "–")}
+    for row in found:
+        del row[engines]
+    assert found == rows((OLD / "search.txt").read_text())
     done = command("download", source, "--all", "--precision=float32,int8,checkpoint", **cache)
     assert done.returncode == 0, done.stderr
     done = command("classify", "tiny-int8", str(ROOT / "docs" / "ankle_boot.png"), **cache)
