@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 FLAGS = flags.FLAGS
 cli.define_output()
-engine_flags.define(runtime.COMPARED, timeout_s=1800)
+engine_flags.define(runtime.COMPARED, timeout_s=1800, known=runtime.COMPARED)
 flags.DEFINE_integer(
     "images",
     500,
@@ -53,7 +53,7 @@ def main(_: list[str]) -> int:
     subjects = engine_flags.subjects()
     results = cli.output() / "results.jsonl"
     with contextlib.ExitStack() as stack:
-        runners = engine_flags.runners(runtime.COMPARED, stack)
+        runners = engine_flags.runners(runtime.COMPARED, stack, runtime.COMPARED)
         cpu = stack.enter_context(Sandbox("litert", FLAGS.timeout_secs))
         cases = [
             evidence.Case(subject, runner, delegate)

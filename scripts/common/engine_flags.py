@@ -21,12 +21,15 @@ if TYPE_CHECKING:
 FLAGS = flags.FLAGS
 
 
-def define(default: Sequence[str], timeout_s: float) -> None:
+def define(
+    default: Sequence[str], timeout_s: float, known: Sequence[str] = tuple(runtime.RUNTIMES)
+) -> None:
     """Defines --artifact, --runtime, --soc and --timeout_secs.
 
     Args:
         default: Engines that --runtime stands for if it is not given.
         timeout_s: Default of --timeout_secs.
+        known: Engines that --runtime may name.
     """
     flags.DEFINE_list(
         "artifact", [], "artifact names (default: every artifact in OUTPUT/artifacts)"
@@ -34,7 +37,7 @@ def define(default: Sequence[str], timeout_s: float) -> None:
     flags.DEFINE_list(
         "runtime",
         [],
-        f"any of {', '.join(runtime.RUNTIMES)} (default: {', '.join(default)}, if they work here)",
+        f"any of {', '.join(known)} (default: {', '.join(default)}, if they work here)",
     )
     flags.DEFINE_string("soc", DEFAULT_SOC, f"of --runtime=litert_npu: {', '.join(SOCS)}")
     flags.DEFINE_float(
@@ -62,18 +65,23 @@ def subjects() -> list[Subject]:
     return sorted(found, key=lambda subject: subject.artifact.parent_run)
 
 
-def runners(default: Sequence[str], stack: contextlib.ExitStack) -> list[Sandbox]:
+def runners(
+    default: Sequence[str],
+    stack: contextlib.ExitStack,
+    known: Sequence[str] = tuple(runtime.RUNTIMES),
+) -> list[Sandbox]:
     """Starts the engines of --runtime, or those of the default ones that work here.
 
     Args:
         default: As in `define`.
         stack: Closes them.
+        known: As in `define`.
     """
     from zoo.runtime.sandbox import Sandbox
 
     for name in FLAGS.runtime:
-        if name not in runtime.RUNTIMES:
-            raise UnknownNameError("--runtime", name, runtime.RUNTIMES)
+        if name not in known:
+            raise UnknownNameError("--runtime", name, known)
     found = []
     for name in dict.fromkeys(FLAGS.runtime or default):
         try:

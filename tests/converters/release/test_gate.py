@@ -152,6 +152,12 @@ def test_operators_that_the_gpu_computes_wrong_are_not_published(command, digits
     assert not list(tmp_path.glob("release/artifacts/*.tflite"))
 
 
+def test_the_cpu_is_not_compared_with_itself(command, digits):
+    done = command("prove", "--runtime=litert", f"--output={digits}")
+    assert done.returncode == 1
+    assert "unknown --runtime 'litert'" in done.stderr
+
+
 def replace(path):
     """Makes the manifest next to a file one of this file."""
     manifest = path.with_suffix(".json")
