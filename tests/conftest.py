@@ -17,8 +17,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support import processes
+from tests.support.engines import working
 from tests.support.once import made_once
 from zoo.io.tf_import import set_environment
+from zoo.runtime.sandbox import Sandbox
 
 ROOT = processes.ROOT
 # ImageNet images, one per class. Not part of the project; tests that need them skip without them.
@@ -122,6 +124,24 @@ def command() -> Run:
         return processes.run(f"scripts.{name}", *flags, environment=environment)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def cpu() -> Iterator[Sandbox]:
+    """LiteRT's interpreter in a child process."""
+    yield from working("litert")
+
+
+@pytest.fixture(scope="module")
+def gpu() -> Iterator[Sandbox]:
+    """LiteRT's GPU engine in a child process; skips where it does not work."""
+    yield from working("litert_gpu")
+
+
+@pytest.fixture(scope="module")
+def npu() -> Iterator[Sandbox]:
+    """The emulator of Snapdragon's NPU in a child process; skips where it does not work."""
+    yield from working("litert_npu")
 
 
 @pytest.fixture(scope="session")

@@ -83,7 +83,7 @@ def inputs_of(path: Path, count: int) -> Inputs:
     if manifest.is_file():
         artifact = read_manifest(manifest, Artifact, "pass the file without its manifest")
         with contextlib.suppress(ZooError):  # the dataset is not here
-            chosen = tensor_inputs.sampled(artifact, path.read_bytes(), count)
+            chosen = tensor_inputs.sampled(artifact, tensor_inputs.model_bytes(path), count)
             return Inputs([chosen.images], chosen.labels)
     return Inputs(tensor_inputs.random_inputs(path, min(count, _RANDOM)))
 

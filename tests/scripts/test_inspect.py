@@ -8,22 +8,11 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.tools import flatbuffer_utils
 
 from tests.conftest import ROOT
-from tests.support.engines import working
 from tests.support.tflite_samples import foreign
 from tests.support.tiny_tflite import tiny_model
 
 WHOLE = ROOT / "release" / "artifacts" / "resnet20-fashion_mnist-int8.tflite"
 PARTLY = ROOT / "release" / "artifacts" / "resnet20-fashion_mnist-dynamic_int8.tflite"
-
-
-@pytest.fixture(scope="module")
-def gpu():
-    yield from working("litert_gpu")
-
-
-@pytest.fixture(scope="module")
-def npu():
-    yield from working("litert_npu")
 
 
 @pytest.fixture(scope="module")

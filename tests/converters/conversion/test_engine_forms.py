@@ -13,20 +13,12 @@ from converters.parity.engines import Inputs
 from converters.parity.tensor_inputs import random_inputs
 from converters.tflite.reader import read
 from tests.support.engines import working
-from tests.support.processes import HANG_S
 from tests.support.select import some
 from tests.support.tiny_tflite import tiny_model
 from tests.support.wrong_operators import pointwise_multiplier, pointwise_stride_2
-from zoo.runtime.sandbox import Sandbox
 
 layers = tf_keras.layers
 RANDOM = np.random.default_rng(7)
-
-
-@pytest.fixture(scope="module")
-def cpu():
-    with Sandbox("litert", HANG_S) as runner:
-        yield runner
 
 
 @pytest.fixture(scope="module", params=["litert_gpu", "litert_npu"])

@@ -14,12 +14,9 @@ from converters.parity.first_wrong import first_wrong
 from converters.parity.tensor_inputs import random_inputs
 from tests.conftest import ROOT
 from tests.support import wrong_operators
-from tests.support.engines import working
-from tests.support.processes import HANG_S
 from tests.support.tflite_samples import foreign
 from tests.support.tiny_tflite import Builder, tiny_int8_model, tiny_model
 from zoo.errors import ZooError
-from zoo.runtime.sandbox import Sandbox
 
 CODE, OPTIONS = schema.BuiltinOperator, schema.BuiltinOptions
 FOREIGN = ROOT.parent / "shared" / "data" / "foreign_tflite"
@@ -27,22 +24,6 @@ FOREIGN = ROOT.parent / "shared" / "data" / "foreign_tflite"
 
 def quiet(_):
     pass
-
-
-@pytest.fixture(scope="module")
-def cpu():
-    with Sandbox("litert", HANG_S) as runner:
-        yield runner
-
-
-@pytest.fixture(scope="module")
-def gpu():
-    yield from working("litert_gpu")
-
-
-@pytest.fixture(scope="module")
-def npu():
-    yield from working("litert_npu")
 
 
 @pytest.mark.parametrize("made", wrong_operators.ALL)

@@ -17,27 +17,13 @@ from converters.parity.engines import Inputs
 from converters.release import gate
 from tests.support import report_samples as samples
 from tests.support import small_networks, wrong_operators
-from tests.support.engines import working
-from tests.support.processes import HANG_S
 from zoo import runtime
 from zoo.lowering import operator_forms
-from zoo.runtime.sandbox import Sandbox
 from zoo.schema.engine_check import EngineCheck, WrongOperator
 from zoo.schema.measurement import Accelerator, Configuration, Placement
 
 RUN = "squeezenet_v1_1-digits-pruned"
 GPU = Accelerator(name="a GPU", driver="1", computes_in="float32", stand_in=False)
-
-
-@pytest.fixture(scope="module")
-def gpu():
-    yield from working("litert_gpu")
-
-
-@pytest.fixture(scope="module")
-def cpu():
-    with Sandbox("litert", HANG_S) as runner:
-        yield runner
 
 
 def artifact(precision="int8"):

@@ -8,8 +8,6 @@ from converters.studies.accelerator_rows import line
 from converters.studies.coverage_table import CoverageRow
 from tests.conftest import ROOT
 from tests.support import wrong_operators
-from tests.support.engines import working
-from tests.support.processes import HANG_S
 from tests.support.tiny_tflite import tiny_int8_model
 from zoo.catalog.precisions import PRECISIONS
 from zoo.errors import UnknownNameError, ZooError
@@ -18,22 +16,6 @@ from zoo.runtime.engines import ACCELERATORS, version
 from zoo.runtime.sandbox import Sandbox
 
 IMAGES = np.random.default_rng(5).standard_normal((3, 8, 8, 1)).astype(np.float32)
-
-
-@pytest.fixture(scope="module")
-def cpu():
-    with Sandbox("litert", HANG_S) as runner:
-        yield runner
-
-
-@pytest.fixture(scope="module")
-def gpu():
-    yield from working("litert_gpu")
-
-
-@pytest.fixture(scope="module")
-def npu():
-    yield from working("litert_npu")
 
 
 def quiet(_):

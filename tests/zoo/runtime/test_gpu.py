@@ -6,26 +6,12 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from tests.support.engines import working
-from tests.support.processes import HANG_S
 from tests.support.tiny_tflite import Builder, tiny_int8_model, tiny_model
 from zoo import runtime
 from zoo.errors import ZooError
 from zoo.runtime import vulkan
-from zoo.runtime.sandbox import Sandbox
 
 RANDOM = np.random.default_rng(3)
-
-
-@pytest.fixture(scope="module")
-def gpu():
-    yield from working("litert_gpu")
-
-
-@pytest.fixture(scope="module")
-def cpu():
-    with Sandbox("litert", HANG_S) as runner:
-        yield runner
 
 
 def test_floats_are_those_of_the_processor(gpu, cpu, tmp_path):

@@ -10,7 +10,6 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.support import processes
-from tests.support.engines import working
 from tests.support.processes import HANG_S
 from tests.support.tiny_tflite import tiny_int8_model, tiny_model
 from zoo.errors import UnknownNameError, ZooError
@@ -19,11 +18,6 @@ from zoo.runtime.sandbox import Sandbox
 
 RELEASED = ROOT / "release" / "artifacts"
 RANDOM = np.random.default_rng(3)
-
-
-@pytest.fixture(scope="module")
-def npu():
-    yield from working("litert_npu")
 
 
 def test_integers_are_within_a_step_of_the_processors(npu, tmp_path):
